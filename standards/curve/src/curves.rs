@@ -1,0 +1,222 @@
+//! The six curves: names, identifiers, sizes and, for brainpool, the domain parameters.
+
+use crate::Hash;
+use const_oid::ObjectIdentifier;
+use tlv::oid;
+
+/// A named curve: NIST P (FIPS 186-4, SEC 2) or brainpool (RFC 5639).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Curve {
+    /// secp256r1.
+    P256,
+    /// secp384r1.
+    P384,
+    /// secp521r1.
+    P521,
+    /// brainpoolP256r1.
+    BrainpoolP256r1,
+    /// brainpoolP384r1.
+    BrainpoolP384r1,
+    /// brainpoolP512r1.
+    BrainpoolP512r1,
+}
+
+impl Curve {
+    /// All curves.
+    pub const ALL: [Self; 6] = [
+        Self::P256,
+        Self::P384,
+        Self::P521,
+        Self::BrainpoolP256r1,
+        Self::BrainpoolP384r1,
+        Self::BrainpoolP512r1,
+    ];
+
+    /// Bytes of one coordinate.
+    pub const fn field_len(self) -> usize {
+        match self {
+            Self::P256 | Self::BrainpoolP256r1 => 32,
+            Self::P384 | Self::BrainpoolP384r1 => 48,
+            Self::BrainpoolP512r1 => 64,
+            Self::P521 => 66,
+        }
+    }
+
+    /// Bytes of one scalar: the order is as long as the field on each of these curves.
+    pub const fn order_len(self) -> usize {
+        self.field_len()
+    }
+
+    /// Bytes of an uncompressed point: 04, x, y.
+    pub const fn point_len(self) -> usize {
+        1 + 2 * self.field_len()
+    }
+
+    /// The object identifier (RFC 5480 §2.1.1.1, RFC 5639 §4).
+    pub const fn oid(self) -> ObjectIdentifier {
+        match self {
+            Self::P256 => oid::SECP256R1,
+            Self::P384 => oid::SECP384R1,
+            Self::P521 => oid::SECP521R1,
+            Self::BrainpoolP256r1 => oid::BRAINPOOL_P256R1,
+            Self::BrainpoolP384r1 => oid::BRAINPOOL_P384R1,
+            Self::BrainpoolP512r1 => oid::BRAINPOOL_P512R1,
+        }
+    }
+
+    /// The curve with this object identifier.
+    pub fn from_oid(oid: ObjectIdentifier) -> Option<Self> {
+        Self::ALL.into_iter().find(|c| c.oid() == oid)
+    }
+
+    /// ICAO 9303-11 §9.5.1, TR-03110-3 §A.2.1.1: identifier of the standardised domain parameters.
+    pub const fn parameter_id(self) -> u8 {
+        match self {
+            Self::P256 => 12,
+            Self::BrainpoolP256r1 => 13,
+            Self::P384 => 15,
+            Self::BrainpoolP384r1 => 16,
+            Self::BrainpoolP512r1 => 17,
+            Self::P521 => 18,
+        }
+    }
+
+    /// The curve with this identifier of standardised domain parameters.
+    pub fn from_parameter_id(id: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|c| c.parameter_id() == id)
+    }
+
+    /// The hash of matching strength (TR-03116-2 §2.1: SHA-256, 384 and 512).
+    pub const fn hash(self) -> Hash {
+        match self {
+            Self::P256 | Self::BrainpoolP256r1 => Hash::Sha256,
+            Self::P384 | Self::BrainpoolP384r1 => Hash::Sha384,
+            Self::P521 | Self::BrainpoolP512r1 => Hash::Sha512,
+        }
+    }
+
+    /// The name in SEC 2 and RFC 5639.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::P256 => "secp256r1",
+            Self::P384 => "secp384r1",
+            Self::P521 => "secp521r1",
+            Self::BrainpoolP256r1 => "brainpoolP256r1",
+            Self::BrainpoolP384r1 => "brainpoolP384r1",
+            Self::BrainpoolP512r1 => "brainpoolP512r1",
+        }
+    }
+
+    /// The curve with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|c| c.name() == name)
+    }
+
+    /// The order of the group, big-endian, [`Self::order_len`] bytes.
+    pub const fn order(self) -> &'static [u8] {
+        match self {
+            Self::P256 => &P256_ORDER,
+            Self::P384 => &P384_ORDER,
+            Self::P521 => &P521_ORDER,
+            Self::BrainpoolP256r1 => &BRAINPOOL_P256R1.n,
+            Self::BrainpoolP384r1 => &BRAINPOOL_P384R1.n,
+            Self::BrainpoolP512r1 => &BRAINPOOL_P512R1.n,
+        }
+    }
+}
+
+impl std::fmt::Display for Curve {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Domain parameters of a curve y² = x³ + ax + b over the prime field p, with base point (x, y) of prime order n.
+pub(crate) struct Domain<const N: usize> {
+    pub(crate) p: [u8; N],
+    pub(crate) a: [u8; N],
+    pub(crate) b: [u8; N],
+    pub(crate) x: [u8; N],
+    pub(crate) y: [u8; N],
+    pub(crate) n: [u8; N],
+}
+
+/// Hexadecimal digits to bytes, at compile time.
+const fn hex<const N: usize>(digits: &str) -> [u8; N] {
+    const fn nibble(c: u8) -> u8 {
+        match c {
+            b'0'..=b'9' => c - b'0',
+            b'A'..=b'F' => c - b'A' + 10,
+            _ => panic!("not an upper-case hexadecimal digit"),
+        }
+    }
+    let digits = digits.as_bytes();
+    assert!(digits.len() == 2 * N);
+    let mut out = [0; N];
+    let mut i = 0;
+    while i < N {
+        out[i] = nibble(digits[2 * i]) << 4 | nibble(digits[2 * i + 1]);
+        i += 1;
+    }
+    out
+}
+
+// SEC 2 §2.4.2, §2.5.1, §2.6.1.
+const P256_ORDER: [u8; 32] = hex("FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551");
+const P384_ORDER: [u8; 48] =
+    hex("FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973");
+const P521_ORDER: [u8; 66] = hex(
+    "01FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFA51868783BF2F966B7FCC0148F709A5D03BB5C9B8899C47AEBB6FB71E91386409",
+);
+
+// RFC 5639 §3.4.
+pub(crate) const BRAINPOOL_P256R1: Domain<32> = Domain {
+    p: hex("A9FB57DBA1EEA9BC3E660A909D838D726E3BF623D52620282013481D1F6E5377"),
+    a: hex("7D5A0975FC2C3057EEF67530417AFFE7FB8055C126DC5C6CE94A4B44F330B5D9"),
+    b: hex("26DC5C6CE94A4B44F330B5D9BBD77CBF958416295CF7E1CE6BCCDC18FF8C07B6"),
+    x: hex("8BD2AEB9CB7E57CB2C4B482FFC81B7AFB9DE27E1E3BD23C23A4453BD9ACE3262"),
+    y: hex("547EF835C3DAC4FD97F8461A14611DC9C27745132DED8E545C1D54C72F046997"),
+    n: hex("A9FB57DBA1EEA9BC3E660A909D838D718C397AA3B561A6F7901E0E82974856A7"),
+};
+// RFC 5639 §3.6.
+pub(crate) const BRAINPOOL_P384R1: Domain<48> = Domain {
+    p: hex(
+        "8CB91E82A3386D280F5D6F7E50E641DF152F7109ED5456B412B1DA197FB71123ACD3A729901D1A71874700133107EC53",
+    ),
+    a: hex(
+        "7BC382C63D8C150C3C72080ACE05AFA0C2BEA28E4FB22787139165EFBA91F90F8AA5814A503AD4EB04A8C7DD22CE2826",
+    ),
+    b: hex(
+        "04A8C7DD22CE28268B39B55416F0447C2FB77DE107DCD2A62E880EA53EEB62D57CB4390295DBC9943AB78696FA504C11",
+    ),
+    x: hex(
+        "1D1C64F068CF45FFA2A63A81B7C13F6B8847A3E77EF14FE3DB7FCAFE0CBD10E8E826E03436D646AAEF87B2E247D4AF1E",
+    ),
+    y: hex(
+        "8ABE1D7520F9C2A45CB1EB8E95CFD55262B70B29FEEC5864E19C054FF99129280E4646217791811142820341263C5315",
+    ),
+    n: hex(
+        "8CB91E82A3386D280F5D6F7E50E641DF152F7109ED5456B31F166E6CAC0425A7CF3AB6AF6B7FC3103B883202E9046565",
+    ),
+};
+// RFC 5639 §3.7.
+pub(crate) const BRAINPOOL_P512R1: Domain<64> = Domain {
+    p: hex(
+        "AADD9DB8DBE9C48B3FD4E6AE33C9FC07CB308DB3B3C9D20ED6639CCA703308717D4D9B009BC66842AECDA12AE6A380E62881FF2F2D82C68528AA6056583A48F3",
+    ),
+    a: hex(
+        "7830A3318B603B89E2327145AC234CC594CBDD8D3DF91610A83441CAEA9863BC2DED5D5AA8253AA10A2EF1C98B9AC8B57F1117A72BF2C7B9E7C1AC4D77FC94CA",
+    ),
+    b: hex(
+        "3DF91610A83441CAEA9863BC2DED5D5AA8253AA10A2EF1C98B9AC8B57F1117A72BF2C7B9E7C1AC4D77FC94CADC083E67984050B75EBAE5DD2809BD638016F723",
+    ),
+    x: hex(
+        "81AEE4BDD82ED9645A21322E9C4C6A9385ED9F70B5D916C1B43B62EEF4D0098EFF3B1F78E2D0D48D50D1687B93B97D5F7C6D5047406A5E688B352209BCB9F822",
+    ),
+    y: hex(
+        "7DDE385D566332ECC0EABFA9CF7822FDF209F70024A57B1AA000C55B881F8111B2DCDE494A5F485E5BCA4BD88A2763AED1CA2B2FA8F0540678CD1E0F3AD80892",
+    ),
+    n: hex(
+        "AADD9DB8DBE9C48B3FD4E6AE33C9FC07CB308DB3B3C9D20ED6639CCA70330870553E5C414CA92619418661197FAC10471DB1D381085DDADDB58796829CA90069",
+    ),
+};

@@ -1,0 +1,33 @@
+//! The logical data structure of the card (ICAO Doc 9303, eighth edition, parts 3, 5 and 10): the machine readable zone of
+//! TD1 cards, the data groups of the Public Zone, their security object, and the Household Zone.
+//!
+//! Pure: bytes in, values out, and back. Signatures are checked elsewhere (the security object is wrapped and unwrapped here,
+//! its CMS belongs to `x509`), reading the files from a card belongs to `terminal`. Decoders borrow where they can, never
+//! panic, and never allocate more than their input.
+//!
+//! Nearly everything here is personal data: `Debug` shows none of it.
+
+pub mod com;
+mod date;
+pub mod dg1;
+pub mod dg11;
+pub mod dg12;
+pub mod dg13;
+pub mod dg14;
+pub mod dg15;
+pub mod dg2;
+mod error;
+mod file;
+pub mod household;
+pub mod mrz;
+pub mod public_zone;
+pub mod security_object;
+pub mod sod;
+mod tag_list;
+
+pub use date::Date;
+pub use error::Error;
+pub use file::DataGroup;
+pub use mrz::{MrzError, Td1};
+pub use public_zone::PublicZone;
+pub use security_object::LdsSecurityObject;

@@ -1,0 +1,336 @@
+//! OpenSSL as judge. Where the program is not installed the tests say so and pass.
+
+use std::path::Path;
+use std::process::Command;
+
+use curve::{Curve, Hash};
+use tempfile::TempDir;
+use tlv::oid;
+use x509::certificate::profiles::Issuer;
+use x509::cms::{self, SignerIdentity, Spec};
+use x509::crl::{self, Reason};
+use x509::ocsp::{self, CertId, IssuerHashes, Status};
+use x509::{Name, Signer, csr, pem};
+
+use crate::crl::{life, revoked};
+use crate::support::*;
+
+struct OpenSsl {
+    dir: TempDir,
+}
+
+impl OpenSsl {
+    fn new() -> Option<Self> {
+        if Command::new("openssl").arg("version").output().is_err() {
+            #[allow(clippy::print_stdout)] // a skipped test says so
+            {
+                println!("skipped: the openssl program is not installed");
+            }
+            return None;
+        }
+        Some(Self { dir: TempDir::new().expect("temporary directory") })
+    }
+
+    fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, bytes).expect("writable");
+        path.to_str().expect("UTF-8 path").to_owned()
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Exit code 0, and everything it printed.
+    fn run(&self, arguments: &[&str]) -> (bool, String) {
+        let output = Command::new("openssl").args(arguments).current_dir(self.path()).output().expect("runs");
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+    }
+
+    #[track_caller]
+    fn accepts(&self, arguments: &[&str]) -> String {
+        let (ok, text) = self.run(arguments);
+        assert!(ok, "openssl {arguments:?}\n{text}");
+        text
+    }
+
+    #[track_caller]
+    fn refuses(&self, arguments: &[&str], because: &str) {
+        let (ok, text) = self.run(arguments);
+        assert!(!ok && text.contains(because), "openssl {arguments:?}\n{text}");
+    }
+}
+
+const EPOCH: &str = "1782878400"; // 2026-07-01T04:00:00Z
+
+#[test]
+fn the_test_clock_is_the_one_openssl_is_given() {
+    assert_eq!(now().as_second().to_string(), EPOCH);
+}
+
+// proves: NPC-18
+#[test]
+fn openssl_reads_the_citizen_certificate_and_verifies_its_chain() {
+    let Some(judge) = OpenSsl::new() else { return };
+    for npc in [&*NPC, &*NPC_EC] {
+        let root = judge.file("root.pem", npc.root.to_pem());
+        let ca = judge.file("ca.pem", npc.ca.to_pem());
+        let holder = ec(Curve::P521, "holder");
+        for encryption in [false, true] {
+            let c = npc.citizen("citizen", &holder, encryption);
+            let leaf = judge.file("leaf.pem", c.to_pem());
+            let text = judge.accepts(&["x509", "-in", &leaf, "-noout", "-text", "-nameopt", "utf8"]);
+            for part in [
+                "X509v3 Key Usage: critical",
+                "http://crl.npc.test/crl/npc-1-37.crl",
+                "OCSP - URI:http://ocsp.npc.test/ocsp",
+                "Policy: 2.16.886.101.0.3.0",
+                "X509v3 Subject Directory Attributes",
+                "Not After : Jul  1 15:59:59 2031 GMT",
+                "王小明𠀋",
+            ] {
+                assert!(text.contains(part), "{part} in\n{text}");
+            }
+            let verify =
+                ["verify", "-x509_strict", "-attime", EPOCH, "-CAfile", &root, "-untrusted", &ca, &leaf];
+            judge.accepts(&verify);
+        }
+        let root_text = judge.accepts(&["x509", "-in", &root, "-noout", "-text"]);
+        assert!(root_text.contains("Jun 30 15:59:59 2056 GMT"));
+    }
+}
+
+#[test]
+fn openssl_honours_complete_and_partition_lists() {
+    let Some(judge) = OpenSsl::new() else { return };
+    let npc = &*NPC;
+    let root = judge.file("root.pem", npc.root.to_pem());
+    let ca = judge.file("ca.pem", npc.ca.to_pem());
+    let leaf = judge.file("leaf.pem", npc.citizen("citizen", &ec(Curve::P256, "holder"), false).to_pem());
+    let issuer = npc.issuer();
+    let write = |name: &str, tbs: crl::TbsCrl| {
+        let der = crl::issue(&tbs, &*npc.ca_key).expect("signed");
+        judge.file(name, pem::encode("X509 CRL", &der))
+    };
+    let entry = || [revoked("other", Reason::Superseded), revoked("citizen", Reason::CertificateHold)];
+    write("empty.pem", crl::complete(&issuer, life(1), []).expect("writable"));
+    let full = write("full.pem", crl::complete(&issuer, life(2), entry()).expect("writable"));
+    write("part.pem", crl::partition(&issuer, life(3), PARTITION, entry()).expect("writable"));
+    let other =
+        crl::partition(&issuer, life(4), "http://crl.npc.test/crl/npc-1-38.crl", []).expect("writable");
+    write("other.pem", other);
+
+    let text = judge.accepts(&["crl", "-in", &full, "-noout", "-text", "-CAfile", &ca]);
+    assert!(
+        text.contains("verify OK") && text.contains("Certificate Hold") && text.contains("X509v3 CRL Number")
+    );
+    let verify = |list: &str| {
+        let crl = format!("{}/{list}", judge.path().display());
+        [
+            "verify",
+            "-attime",
+            EPOCH,
+            "-crl_check",
+            "-CAfile",
+            &root,
+            "-untrusted",
+            &ca,
+            "-CRLfile",
+            &crl,
+            &leaf,
+        ]
+        .map(str::to_owned)
+    };
+    let run = |list: &str| {
+        let arguments = verify(list);
+        judge.run(&arguments.each_ref().map(String::as_str))
+    };
+    assert!(run("empty.pem").0, "{}", run("empty.pem").1);
+    for list in ["full.pem", "part.pem"] {
+        let (ok, text) = run(list);
+        assert!(!ok && text.contains("certificate revoked"), "{text}");
+    }
+    let (ok, text) = run("other.pem");
+    assert!(!ok && text.contains("different CRL scope"), "{text}");
+}
+
+#[test]
+fn openssl_verifies_the_list_of_the_country_signing_ca() {
+    let Some(judge) = OpenSsl::new() else { return };
+    let d = &*DOCUMENTS;
+    let csca = judge.file("csca.pem", d.csca.to_pem());
+    let ds = judge.file("ds.pem", d.ds.to_pem());
+    judge.accepts(&["verify", "-x509_strict", "-attime", EPOCH, "-CAfile", &csca, &ds]);
+    let issuer = Issuer::new(&d.csca, &d.csca_key).expect("issuer");
+    for (name, entries) in [("none", vec![]), ("one", vec![revoked("ds", Reason::KeyCompromise)])] {
+        let der = crl::issue(&crl::csca(&issuer, life(1), &entries).expect("writable"), &d.csca_key);
+        let file = judge.file(name, pem::encode("X509 CRL", &der.expect("signed")));
+        assert!(judge.accepts(&["crl", "-in", &file, "-noout", "-CAfile", &csca]).contains("verify OK"));
+        let check = ["verify", "-attime", EPOCH, "-crl_check", "-CAfile", &csca, "-CRLfile", &file, &ds];
+        if entries.is_empty() {
+            judge.accepts(&check);
+        } else {
+            judge.refuses(&check, "certificate revoked");
+        }
+    }
+}
+
+#[test]
+fn openssl_asks_and_reads_ocsp() {
+    let Some(judge) = OpenSsl::new() else { return };
+    for npc in [&*NPC, &*NPC_EC] {
+        let chain = judge.file("chain.pem", npc.ca.to_pem() + &npc.root.to_pem());
+        let ca = judge.file("ca.pem", npc.ca.to_pem());
+        let hashes = IssuerHashes::new(&npc.ca).expect("issuer");
+        for (name, status, wanted) in [
+            ("good", Status::Good, ": good"),
+            ("revoked", Status::Revoked { at: now(), reason: Reason::KeyCompromise }, ": revoked"),
+            ("unknown", Status::Unknown, ": unknown"),
+        ] {
+            // OpenSSL makes the request; our responder answers it; OpenSSL verifies the answer.
+            let number = serial(name);
+            let hex = format!("0x{number}");
+            for digest in ["-sha1", "-sha256"] {
+                let out = judge.path().join("request.der").display().to_string();
+                judge.accepts(&["ocsp", digest, "-issuer", &ca, "-serial", &hex, "-reqout", &out]);
+                let request = std::fs::read(&out).expect("written");
+                let parsed = ocsp::Request::parse(&request).expect("a request of OpenSSL");
+                let hash = if digest == "-sha1" { Hash::Sha1 } else { Hash::Sha256 };
+                assert_eq!(parsed.certificates[0], CertId::new(&hashes, hash, &number).expect("id"));
+                assert!(parsed.nonce.is_some());
+                let response = ocsp::respond(
+                    &crate::ocsp::responder(npc),
+                    &request,
+                    crate::ocsp::answer(),
+                    now(),
+                    &npc.ocsp_key,
+                    |s| (*s == number).then_some(status),
+                );
+                let file = judge.file("response.der", response.expect("signed"));
+                let text = judge.accepts(&[
+                    "ocsp",
+                    digest,
+                    "-issuer",
+                    &ca,
+                    "-serial",
+                    &hex,
+                    "-respin",
+                    &file,
+                    "-CAfile",
+                    &chain,
+                    "-attime",
+                    EPOCH,
+                    "-no_nonce",
+                    "-resp_text",
+                    "-validity_period",
+                    "3153600000",
+                ]);
+                assert!(text.contains("Response verify OK") && text.contains(wanted), "{text}");
+            }
+        }
+        let refused = judge.file("refused.der", ocsp::error_response(ocsp::ErrorStatus::Unauthorized));
+        let (_, text) = judge.run(&["ocsp", "-respin", &refused]);
+        assert!(text.contains("unauthorized (6)"), "{text}");
+    }
+}
+
+// proves: DOCPKI-03
+#[test]
+fn openssl_verifies_signed_data_of_every_key_type() {
+    let Some(judge) = OpenSsl::new() else { return };
+    for curve in Curve::ALL {
+        let d = Documents::new(Curve::P521, curve);
+        let csca = judge.file("csca.pem", d.csca.to_pem());
+        for identity in [SignerIdentity::IssuerAndSerial, SignerIdentity::SubjectKeyIdentifier] {
+            let mut spec = Spec::new(oid::LDS_SECURITY_OBJECT, b"the hashes", &d.ds, d.ds_key.algorithm());
+            spec.identity = identity;
+            spec.signing_time = Some(now());
+            let file = judge.file("sod.der", cms::sign(&spec, &d.ds_key).expect("signed"));
+            let out = judge.path().join("content").display().to_string();
+            judge.accepts(&[
+                "cms", "-verify", "-inform", "DER", "-in", &file, "-CAfile", &csca, "-purpose", "any",
+                "-attime", EPOCH, "-binary", "-out", &out,
+            ]);
+            assert_eq!(std::fs::read(&out).expect("written"), b"the hashes");
+        }
+    }
+}
+
+#[test]
+fn openssl_verifies_a_holders_detached_signature_and_we_verify_openssls() {
+    let Some(judge) = OpenSsl::new() else { return };
+    let npc = &*NPC;
+    let anchors = judge.file("root.pem", npc.root.to_pem());
+    let key = rsa(2048);
+    let c = npc.citizen("citizen", &key, false);
+    let mut spec = Spec::new(oid::CMS_DATA, b"contract", &c, key.algorithm());
+    spec.detached = true;
+    let more = [&npc.ca];
+    spec.more_certificates = &more;
+    let content = judge.file("contract", b"contract");
+    let file = judge.file("signature.der", cms::sign(&spec, &key).expect("signed"));
+    judge.accepts(&[
+        "cms", "-verify", "-inform", "DER", "-in", &file, "-content", &content, "-binary", "-CAfile",
+        &anchors, "-purpose", "any", "-attime", EPOCH,
+    ]);
+    let forged = judge.file("forged", b"Contract");
+    judge.refuses(
+        &[
+            "cms", "-verify", "-inform", "DER", "-in", &file, "-content", &forged, "-binary", "-CAfile",
+            &anchors, "-purpose", "any", "-attime", EPOCH,
+        ],
+        "verification failure",
+    );
+    // The other way round, with keys OpenSSL makes itself.
+    for (name, algorithm) in [("rsa", "rsa:2048"), ("ec", "ec")] {
+        let mut request =
+            vec!["req", "-x509", "-newkey", algorithm, "-nodes", "-keyout", "own.key", "-out", "own.pem"];
+        request.extend(["-subj", "/C=TW/CN=OpenSSL", "-days", "30"]);
+        if name == "ec" {
+            request.extend(["-pkeyopt", "ec_paramgen_curve:P-256"]);
+        }
+        judge.accepts(&request);
+        for extra in [&[][..], &["-keyid"]] {
+            let mut sign = vec!["cms", "-sign", "-binary", "-nodetach", "-outform", "DER", "-md", "sha256"];
+            sign.extend(["-in", "contract", "-signer", "own.pem", "-inkey", "own.key", "-out", "own.der"]);
+            sign.extend(extra);
+            judge.accepts(&sign);
+            let der = std::fs::read(judge.path().join("own.der")).expect("written");
+            let signed = cms::SignedData::parse(&der).expect("a message of OpenSSL");
+            assert_eq!(signed.content(), Some(&b"contract"[..]));
+            signed.verify().expect("a signature of OpenSSL");
+        }
+    }
+}
+
+#[test]
+fn openssl_verifies_requests_and_we_verify_openssls() {
+    let Some(judge) = OpenSsl::new() else { return };
+    let subject = Name::builder().country("TW").common_name("AB1000123").build().expect("name");
+    let (rsa, ecs) = (rsa(2048), Curve::ALL.map(|c| ec(c, "request")));
+    for key in ecs.iter().map(|k| k as &dyn Signer).chain([&rsa as &dyn Signer]) {
+        let der = csr::build(&subject, key.spki(), key.algorithm(), |m| key.sign(m)).expect("signed");
+        let file = judge.file("request.der", der);
+        judge.accepts(&["req", "-inform", "DER", "-in", &file, "-noout", "-verify"]);
+    }
+    judge.accepts(&[
+        "req",
+        "-new",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        "k",
+        "-subj",
+        "/C=TW/CN=x",
+        "-addext",
+        "keyUsage=digitalSignature",
+        "-outform",
+        "DER",
+        "-out",
+        "r",
+    ]);
+    let der = std::fs::read(judge.path().join("r")).expect("written");
+    csr::Csr::parse(&der).expect("a request of OpenSSL").verify().expect("possession");
+}
