@@ -1,0 +1,88 @@
+//! The drawing as SVG.
+
+use std::fmt::Write;
+
+use base64ct::{Base64, Encoding};
+
+use crate::drawing::{Drawing, HEIGHT_MM, Item, Path, Segment, WIDTH_MM};
+
+/// Writes one side.
+pub(crate) fn write(drawing: &Drawing, portrait: Option<&[u8]>) -> String {
+    let mut out = format!(
+        r#"<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH_MM}mm" height="{HEIGHT_MM}mm" viewBox="0 0 {WIDTH_MM} {HEIGHT_MM}">"#
+    );
+    for (index, item) in drawing.items.iter().enumerate() {
+        out.push('\n');
+        // Writing to a String cannot fail.
+        let _ = match item {
+            Item::Fill { path, colour, opacity, crisp } => {
+                let crisp = if *crisp { r#" shape-rendering="crispEdges""# } else { "" };
+                let _ = write!(
+                    out,
+                    r#"<path fill="{}"{}{crisp} d=""#,
+                    colour.hex(),
+                    number_attribute("fill-opacity", *opacity)
+                );
+                steps(&mut out, path);
+                write!(out, r#""/>"#)
+            }
+            Item::Stroke { path, colour, opacity, width } => {
+                let opacity = number_attribute("stroke-opacity", *opacity);
+                let _ = write!(
+                    out,
+                    r#"<path fill="none" stroke="{}"{opacity} stroke-width="{width}" d=""#,
+                    colour.hex()
+                );
+                steps(&mut out, path);
+                write!(out, r#""/>"#)
+            }
+            Item::Gradient { rect, from, to } => write!(
+                out,
+                r#"<linearGradient id="g{index}" x1="0" y1="0" x2="1" y2="1"><stop offset="0" stop-color="{}"/><stop offset="1" stop-color="{}"/></linearGradient><rect fill="url(#g{index})" x="{}" y="{}" width="{}" height="{}"/>"#,
+                from.hex(),
+                to.hex(),
+                rect.x,
+                rect.y,
+                rect.w,
+                rect.h
+            ),
+            Item::Portrait { rect, .. } => write!(
+                out,
+                r#"<image x="{}" y="{}" width="{}" height="{}" preserveAspectRatio="xMidYMid slice" href="data:image/jpeg;base64,{}"/>"#,
+                rect.x,
+                rect.y,
+                rect.w,
+                rect.h,
+                Base64::encode_string(portrait.unwrap_or_default())
+            ),
+        };
+    }
+    out.push_str("\n</svg>\n");
+    out
+}
+
+fn number_attribute(name: &str, value: f32) -> String {
+    if value < 1.0 { format!(r#" {name}="{value}""#) } else { String::new() }
+}
+
+fn steps(out: &mut String, path: &Path) {
+    let mut put = |letter: char, numbers: &[f32]| {
+        out.push(letter);
+        for (index, number) in numbers.iter().enumerate() {
+            if index > 0 {
+                out.push(' ');
+            }
+            // A thousandth of a millimetre is finer than any printer.
+            let _ = write!(out, "{}", (number * 1000.0).round() / 1000.0);
+        }
+    };
+    for segment in &path.0 {
+        match *segment {
+            Segment::Move(x, y) => put('M', &[x, y]),
+            Segment::Line(x, y) => put('L', &[x, y]),
+            Segment::Quad(a, b, x, y) => put('Q', &[a, b, x, y]),
+            Segment::Cubic(a, b, c, d, x, y) => put('C', &[a, b, c, d, x, y]),
+            Segment::Close => put('Z', &[]),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What the faces show and refuse.
+
+use crate::{PORTRAIT, data, fonts};
+use cardface::{Error, Face, FontSet, Side};
+
+#[test]
+fn both_sides_are_written_in_every_format() {
+    let Some(fonts) = fonts() else { return };
+    let face = Face::new(&data(|_| {}), fonts).expect("lays out");
+    for side in [Side::Front, Side::Back] {
+        let svg = face.render_svg(side);
+        assert!(svg.starts_with("<svg ") && svg.contains("width=\"85.6mm\" height=\"53.98mm\""));
+        // Outlines only: the file looks the same on a machine without the fonts.
+        assert!(!svg.contains("<text") && !svg.contains("font-"));
+        for (dpi, width, height) in [(300, 1011, 638), (600, 2022, 1275)] {
+            let png = face.render_png(side, dpi).expect("renders");
+            let picture = image::load_from_memory_with_format(&png, image::ImageFormat::Png).expect("a PNG");
+            assert_eq!((picture.width(), picture.height()), (width, height));
+            let at = png.windows(4).position(|w| w == b"pHYs").expect("a resolution");
+            let per_metre = u32::from_be_bytes(png[at + 4..at + 8].try_into().expect("four bytes"));
+            assert_eq!(per_metre, (f64::from(dpi) / 0.0254).round() as u32);
+        }
+    }
+    let pdf = face.render_pdf().expect("writes");
+    assert!(pdf.starts_with(b"%PDF-") && pdf.windows(5).any(|w| w == b"pdfai"));
+    assert_eq!(face.render_png(Side::Front, 71), Err(Error::Resolution));
+    assert_eq!(face.render_png(Side::Front, 1201), Err(Error::Resolution));
+}
+
+// proves: CARD-24
+#[test]
+fn the_printed_portrait_is_the_file_of_the_chip() {
+    let Some(fonts) = fonts() else { return };
+    let face = Face::new(&data(|_| {}), fonts).expect("lays out");
+    let pdf = face.render_pdf().expect("writes");
+    assert!(pdf.windows(PORTRAIT.len()).any(|w| w == PORTRAIT));
+    assert!(face.render_svg(Side::Front).contains("data:image/jpeg;base64,"));
+    assert!(!face.render_svg(Side::Back).contains("<image"));
+}
+
+// proves: CARDFACE-23
+#[test]
+fn an_exempted_portrait_leaves_a_frame_that_says_so() {
+    let Some(fonts) = fonts() else { return };
+    let face = Face::new(&data(|zone| zone.portrait = None), fonts).expect("lays out");
+    assert!(!face.render_svg(Side::Front).contains("<image"));
+    assert!(face.render_pdf().is_ok() && face.render_png(Side::Front, 300).is_ok());
+}
+
+#[test]
+fn a_broken_portrait_is_found_before_anything_is_printed() {
+    let Some(fonts) = fonts() else { return };
+    for broken in [&b""[..], b"GIF89a", &PORTRAIT[..PORTRAIT.len() / 2], &PORTRAIT[..20]] {
+        let data = data(|zone| zone.portrait = Some(broken.to_vec()));
+        assert_eq!(Face::new(&data, fonts).err(), Some(Error::Portrait), "{} bytes", broken.len());
+    }
+}
+
+// proves: CARD-55, CARDFACE-13
+#[test]
+fn names_with_characters_of_planes_2_3_and_15_are_printed() {
+    let Some(fonts) = fonts() else { return };
+    let mut record = data(|_| {});
+    record.specimen = false;
+    let plain = Face::new(&record, fonts).expect("lays out").render_svg(Side::Front);
+    for (rare, package) in [
+        ("陳\u{2000B}玲", "fonts-cns11643-kai"),
+        ("陳\u{2F817}玲", "fonts-cns11643-kai"),
+        ("陳\u{F0000}玲", "fonts-cns11643-kai"),
+        ("陳\u{FFF95}玲", "fonts-cns11643-kai"),
+        ("陳\u{31C2D}玲", "fonts-babelstone-han"),
+    ] {
+        let mut record = data(|zone| zone.chinese_name = rare.into());
+        record.specimen = false;
+        match Face::new(&record, fonts) {
+            Ok(face) => assert_ne!(face.render_svg(Side::Front), plain),
+            Err(error) => {
+                assert_eq!(error, Error::NoGlyph { field: "the Chinese name" });
+                assert!(
+                    !installed(package),
+                    "{package} is installed and lacks U+{:X}",
+                    u32::from(rare.chars().nth(1).unwrap_or_default())
+                );
+                println!("skipped: {package} is not installed");
+            }
+        }
+    }
+}
+
+fn installed(package: &str) -> bool {
+    let directory = if package == "fonts-babelstone-han" { "babelstone" } else { "cns11643" };
+    std::path::Path::new("/usr/share/fonts/truetype").join(directory).exists()
+}
+
+#[test]
+fn a_name_without_glyph_is_refused_and_never_printed_with_a_hole() {
+    let Some(fonts) = fonts() else { return };
+    let mut unknown = data(|zone| zone.chinese_name = "陳\u{10FFFD}".into());
+    // A specimen shows a frame with the code point instead.
+    assert!(Face::new(&unknown, fonts).is_ok());
+    unknown.specimen = false;
+    assert_eq!(Face::new(&unknown, fonts).err(), Some(Error::NoGlyph { field: "the Chinese name" }));
+}
+
+#[test]
+fn missing_fonts_are_named_with_their_package() {
+    let empty = tempfile::tempdir().expect("a directory");
+    let error = FontSet::load(&[empty.path()]).expect_err("no fonts");
+    assert!(error.to_string().contains("apt install fonts-"), "{error}");
+}
+
+#[test]
+fn samples_are_marked_and_others_are_not() {
+    let Some(fonts) = fonts() else { return };
+    let mut record = data(|_| {});
+    let marked = Face::new(&record, fonts).expect("lays out").render_svg(Side::Front);
+    record.specimen = false;
+    let unmarked = Face::new(&record, fonts).expect("lays out").render_svg(Side::Front);
+    assert!(marked.contains("#b02a30") && !unmarked.contains("#b02a30"));
+}
+
+/// Both sides of a record.
+fn sides(change: impl Fn(&mut lds::PublicZone)) -> Option<[String; 2]> {
+    let face = Face::new(&data(change), fonts()?).expect("lays out");
+    Some([Side::Front, Side::Back].map(|side| face.render_svg(side)))
+}
+
+// proves: CARDFACE-26
+#[test]
+fn every_field_changes_the_sides_it_stands_on_and_no_other() {
+    let Some(plain) = sides(|_| {}) else { return };
+    let day = lds::Date::new(2001, 1, 2).expect("valid");
+    type Change<'a> = &'a dyn Fn(&mut lds::PublicZone);
+    let changes: [(Change, bool, bool); 13] = [
+        (&|z| z.chinese_name = "陳筱鈴".into(), true, false),
+        (&|z| z.romanised_name = Some("Tân Siáu-lîng".into()), true, false),
+        (&|z| z.foreign_name = Some("CHEN, ELAINE".into()), true, false),
+        (&|z| z.id_number = "A123456789".into(), true, true),
+        (&|z| z.birth = day, true, true),
+        (&|z| z.portrait = None, true, false),
+        (&|z| z.marital_status = lds::dg13::Term::new("married", "有", "Married"), false, true),
+        (&|z| z.issue = day, false, true),
+        (&|z| z.renewal = None, false, true),
+        (&|z| z.card_serial = "TWA000124".into(), false, true),
+        (&|z| z.mrz_name = "CHEN, XIAOLING".into(), false, true),
+        // Only the chip has these (CARDFACE-01).
+        (&|z| z.address.rest = "徐州路5號".into(), false, false),
+        (&|z| z.military_service.zh = "免役".into(), false, false),
+    ];
+    for (index, (change, front, back)) in changes.into_iter().enumerate() {
+        let changed = sides(change).expect("lays out");
+        assert_eq!([changed[0] != plain[0], changed[1] != plain[1]], [front, back], "change {index}");
+    }
+}
+
+// The goal is 200 ms for both sides on an idle machine; the limit here leaves room for a busy one and still finds a renderer
+// that reads fonts whole or lays out twice.
+#[test]
+#[allow(clippy::disallowed_methods)] // this test measures time
+fn both_sides_are_rendered_in_a_fraction_of_a_second() {
+    let Some(fonts) = fonts() else { return };
+    let record = data(|_| {});
+    let mut best = std::time::Duration::MAX;
+    for _ in 0..5 {
+        let start = std::time::Instant::now();
+        let face = Face::new(&record, fonts).expect("lays out");
+        let laid_out = start.elapsed();
+        face.render_png(Side::Front, 300).expect("renders");
+        face.render_png(Side::Back, 300).expect("renders");
+        let all = start.elapsed();
+        face.render_pdf().expect("writes");
+        println!("laid out {laid_out:?}, both sides {all:?}, with PDF {:?}", start.elapsed());
+        best = best.min(all);
+    }
+    assert!(best < std::time::Duration::from_secs(1), "{best:?}");
+}

@@ -1,0 +1,10 @@
+//! The handlers of the commands, by what they are about. Each is a method of [`crate::Chip`]; what the life cycle, the class
+//! byte and secure messaging have to say has been said before.
+
+mod certificate;
+mod pace;
+mod pins;
+mod read;
+mod select;
+
+pub(crate) use pins::{PIN1, PIN2, Pin, delay};

@@ -1,0 +1,170 @@
+//! The chip's part around PACE: MSE:Set AT, GENERAL AUTHENTICATE, the passwords and their counters; and active
+//! authentication (ICAO 9303-11 §4.4 and §6.1, TR-03110-3 §B.1 and §B.11).
+
+use apdu::{Command, Response, StatusWord};
+use curve::SecretBytes;
+use eac::pace::chip::{Next, Pace};
+use eac::pace::{Parameters, SetAuthenticationTemplate};
+use eac::{Password, PasswordReference, active_authentication};
+
+use crate::access::Interface;
+use crate::chip::Chip;
+use crate::commands::{PIN1, delay};
+use crate::error::{Fault, Reply};
+use crate::files::{Directory, by_fid};
+use crate::keys::ACTIVE_AUTHENTICATION;
+use crate::nvm::key;
+use crate::session::{Channel, PaceRun};
+
+/// P1-P2 of MSE: set authentication template for mutual authentication.
+const SET_AT_PACE: [u8; 2] = [0xC1, 0xA4];
+
+impl Chip {
+    pub(crate) fn manage_security_environment(&mut self, command: &Command) -> Reply {
+        self.session.pace = PaceRun::None;
+        match [command.p1, command.p2] {
+            SET_AT_PACE => {}
+            // Terminal and Chip Authentication.
+            [0x81, 0xB6 | 0xA4] | [0x41, 0xA4 | 0xA6 | 0xB6] => {
+                return Err(StatusWord::FUNCTION_NOT_SUPPORTED.into());
+            }
+            _ => return Err(StatusWord::INCORRECT_P1_P2.into()),
+        }
+        let template = SetAuthenticationTemplate::parse(&command.data).map_err(|_| StatusWord::WRONG_DATA)?;
+        let offers = self.profile.map_or(&[][..], |p| p.pace.as_slice());
+        let parameters = template.select(offers).map_err(|_| StatusWord::WRONG_DATA)?;
+        let password = template.password_reference().ok_or(StatusWord::REFERENCED_DATA_NOT_FOUND)?;
+        let sw = match password {
+            PasswordReference::Can | PasswordReference::Mrz => StatusWord::OK,
+            // CARD-31: what PIN1 opens is absent on the contactless side, and so is PIN1: a passer-by neither learns its
+            // state, which tells cards apart, nor uses up its tries.
+            PasswordReference::Pin if self.session.interface == Interface::Contactless => {
+                return Err(StatusWord::REFERENCED_DATA_NOT_FOUND.into());
+            }
+            // OPEN-64, TR-03110-3 §B.11.1: what the PIN's counter says; 6283 while it is not set.
+            PasswordReference::Pin if self.nvm.load(PIN1.value).is_none() => {
+                return Ok(StatusWord::DEACTIVATED.into());
+            }
+            PasswordReference::Pin => match self.tries(PIN1) {
+                tries if tries == self.max_tries() => StatusWord::OK,
+                tries => StatusWord::tries_left(tries),
+            },
+            // The user code never reaches the card.
+            PasswordReference::Puk => return Err(StatusWord::REFERENCED_DATA_NOT_FOUND.into()),
+        };
+        self.session.pace = PaceRun::Announced(parameters, password);
+        Ok(sw.into())
+    }
+
+    pub(crate) fn general_authenticate(&mut self, command: &Command) -> Reply {
+        if (command.p1, command.p2) != (0, 0) {
+            return Err(StatusWord::INCORRECT_P1_P2.into());
+        }
+        // An error anywhere leaves no run behind.
+        let (run, password) = match std::mem::take(&mut self.session.pace) {
+            PaceRun::None => return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into()),
+            PaceRun::Announced(parameters, password) => {
+                (Pace::start(parameters, self.password_key(parameters, password)?), password)
+            }
+            PaceRun::Running(run, password) => (*run, password),
+        };
+        let left = if run.is_last_step() { Some(self.count_attempt(password)?) } else { None };
+        match run.step(&command.data, &mut *self.rng) {
+            Ok((data, Next::Continue(run))) => {
+                self.session.pace = PaceRun::Running(Box::new(run), password);
+                Ok(Response::ok(data))
+            }
+            Ok((data, Next::Done(session))) => {
+                self.forgive(password)?;
+                let before = self.session.status();
+                self.session.pin2 = false;
+                self.session.next_channel = Some(Channel {
+                    sm: session.sm,
+                    access_number: before.access_number
+                        || matches!(password, PasswordReference::Can | PasswordReference::Mrz),
+                    pin1: password == PasswordReference::Pin,
+                });
+                Ok(Response::ok(data))
+            }
+            Err(eac::Error::WrongPassword { .. }) => Err(match left {
+                Some(Some(tries)) => StatusWord::tries_left(tries),
+                _ => StatusWord::AUTHENTICATION_FAILED,
+            }
+            .into()),
+            Err(error) => Err(error.status_word().into()),
+        }
+    }
+
+    pub(crate) fn internal_authenticate(&mut self, command: &Command) -> Reply {
+        if (command.p1, command.p2) != (0, 0) {
+            return Err(StatusWord::INCORRECT_P1_P2.into());
+        }
+        let public = Directory::of(self.session.selected) == Some(Directory::Public);
+        let dg15 = by_fid(Directory::Public, 0x010F)
+            .filter(|_| public)
+            .ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
+        // The key proves the chip that holds the public zone: whoever may read the one may ask the other.
+        self.may_read(dg15)?;
+        // ICAO 9303-11 §6.1.2: RND.IFD has eight bytes.
+        if command.data.len() != active_authentication::CHALLENGE_LEN {
+            return Err(StatusWord::WRONG_DATA.into());
+        }
+        let private = self.private_key(ACTIVE_AUTHENTICATION)?;
+        let secret = private.ec().ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
+        let hash = secret.curve().hash();
+        Ok(Response::ok(active_authentication::sign(secret, hash, &command.data)))
+    }
+
+    /// K_π, if the password may be tried at all.
+    fn password_key(
+        &mut self,
+        parameters: Parameters,
+        reference: PasswordReference,
+    ) -> Result<SecretBytes, Fault> {
+        let stored = match reference {
+            PasswordReference::Can => key::CAN,
+            PasswordReference::Mrz => key::MRZ,
+            PasswordReference::Pin => {
+                match self.tries(PIN1) {
+                    0 => return Err(StatusWord::AUTHENTICATION_BLOCKED.into()),
+                    // Card decision 3: the last try only after PACE with the CAN, in its channel.
+                    1 if !self.session.status().access_number => {
+                        return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into());
+                    }
+                    _ => key::PIN1,
+                }
+            }
+            PasswordReference::Puk => return Err(StatusWord::REFERENCED_DATA_NOT_FOUND.into()),
+        };
+        if reference != PasswordReference::Pin {
+            self.session.busy = delay(self.nvm.byte(key::ACCESS_FAILURES, 0));
+        }
+        let secret = self.nvm.secret(stored).ok_or(StatusWord::REFERENCED_DATA_NOT_FOUND)?;
+        let password = match reference {
+            PasswordReference::Can => Password::Can(secret),
+            PasswordReference::Mrz => Password::Mrz(secret),
+            _ => Password::Pin(secret),
+        };
+        password.key(parameters.cipher).map_err(|_| StatusWord::REFERENCED_DATA_NOT_FOUND.into())
+    }
+
+    /// Counts an attempt before its outcome is known. For PIN1: how many tries are left.
+    fn count_attempt(&mut self, password: PasswordReference) -> Result<Option<u8>, Fault> {
+        if password == PasswordReference::Pin {
+            return self.count_try(PIN1).map(Some);
+        }
+        let failures = self.nvm.byte(key::ACCESS_FAILURES, 0);
+        self.nvm.commit_byte(key::ACCESS_FAILURES, failures.saturating_add(1))?;
+        Ok(None)
+    }
+
+    /// The password was right: its counter starts anew.
+    fn forgive(&mut self, password: PasswordReference) -> Result<(), Fault> {
+        if password == PasswordReference::Pin {
+            self.nvm.commit_byte(PIN1.tries, self.max_tries())?;
+        } else {
+            self.nvm.commit_byte(key::ACCESS_FAILURES, 0)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,279 @@
+//! Initialisation and personalisation by the card centre.
+//!
+//! *Initialisation* makes six key pairs and four certification requests and writes them, with serial number, profile and
+//! state, in one transaction. *Personalisation* first puts each object into the memory, where no reader sees it while the
+//! chip is not operational, and then becomes operational in one transaction. So after a loss of power at any moment the
+//! chip is either washed or initialised, initialised or personalised, never between.
+
+use apdu::{Command, Response, StatusWord};
+use curve::Hash;
+use eac::security_infos;
+use tlv::Reader;
+
+use crate::chip::Chip;
+use crate::error::Reply;
+use crate::factory;
+use crate::files::{Content, FILES};
+use crate::keys::{ACTIVE_AUTHENTICATION, ALL, CERTIFIED, CHIP_AUTHENTICATION, PrivateKey};
+use crate::life_cycle::LifeCycle;
+use crate::nvm::key;
+use crate::pkcs15;
+use crate::profile::Profile;
+
+/// The largest object STORE DATA takes. The portrait is the largest there is.
+const MAX_OBJECT: usize = 65_535;
+
+/// Objects that must be there before the card can be given to anybody.
+const REQUIRED: [u16; 11] = [
+    key::CAN,
+    key::MRZ,
+    key::HOUSEHOLD,
+    key::CARD_ACCESS,
+    key::CARD_SECURITY,
+    key::KEY_SET_NEXT,
+    COM,
+    SOD,
+    DG1,
+    DG14,
+    DG15,
+];
+
+const DG1: u16 = 0x0101;
+const DG14: u16 = 0x010E;
+const DG15: u16 = 0x010F;
+const SOD: u16 = 0x011D;
+const COM: u16 = 0x011E;
+
+/// The object that is arriving in blocks.
+pub(crate) struct Staging {
+    data: Vec<u8>,
+    next_block: u8,
+}
+
+impl Chip {
+    /// INITIALISE: key pairs, certification requests, serial number and profile.
+    // PRODUCTION-26, CARD-07: the private keys are made here and stay here.
+    pub(crate) fn initialise(&mut self, command: &Command) -> Reply {
+        self.session.issuer.centre()?;
+        let serial = text(&command.data, 0xC0).filter(|s| is_serial(s)).ok_or(StatusWord::WRONG_DATA)?;
+        let name = text(&command.data, 0xC1).ok_or(StatusWord::WRONG_DATA)?;
+        let profile = Profile::by_name(name).ok_or(StatusWord::REFERENCED_DATA_NOT_FOUND)?;
+        if self.state == LifeCycle::Initialised {
+            let same = self.nvm.load(key::SERIAL) == Some(serial.as_bytes()) && self.profile == Some(profile);
+            return if same {
+                Ok(Response::ok([]))
+            } else {
+                Err(StatusWord::CONDITIONS_NOT_SATISFIED.into())
+            };
+        }
+        let mut changes = vec![
+            (key::LIFE_CYCLE, Some(vec![LifeCycle::Initialised.number()])),
+            (key::SERIAL, Some(serial.as_bytes().to_vec())),
+            (key::PROFILE, Some(name.as_bytes().to_vec())),
+        ];
+        for slot in ALL {
+            let private =
+                PrivateKey::generate(slot, profile, &mut *self.rng).map_err(|_| StatusWord::UNKNOWN)?;
+            changes.push((key::PRIVATE_KEY + u16::from(slot), Some(private.to_record().expose().to_vec())));
+            if CERTIFIED.contains(&slot) {
+                let request = private.request(serial).map_err(|_| StatusWord::UNKNOWN)?;
+                changes.push((key::REQUEST + u16::from(slot), Some(request)));
+            }
+        }
+        let written = self.nvm.commit(&changes);
+        for (_, value) in &mut changes {
+            zeroize::Zeroize::zeroize(value);
+        }
+        written?;
+        self.state = LifeCycle::Initialised;
+        self.profile = Some(profile);
+        self.forget_keys();
+        Ok(Response::ok([]))
+    }
+
+    /// BEGIN PERSONALISATION: names the card and drops what an attempt before has left.
+    pub(crate) fn begin_personalisation(&mut self, command: &Command) -> Reply {
+        self.session.issuer.centre()?.staging = None;
+        let serial = text(&command.data, 0xC0).ok_or(StatusWord::WRONG_DATA)?;
+        // PRODUCTION-33: a package belongs to one card.
+        if self.nvm.load(key::SERIAL) != Some(serial.as_bytes()) {
+            return Err(StatusWord::WRONG_DATA.into());
+        }
+        let left: Vec<_> = self.staged().map(|k| (k, None)).chain([(key::KEY_SET_NEXT, None)]).collect();
+        self.nvm.commit(&left)?;
+        Ok(Response::ok([]))
+    }
+
+    /// STORE DATA: the next block of an object. The object is written when its last block has come.
+    pub(crate) fn store_data(&mut self, command: &Command) -> Reply {
+        let operational = self.state == LifeCycle::Operational;
+        let open =
+            if operational { self.session.issuer.pin_management()? } else { self.session.issuer.centre()? };
+        let last = match command.p1 {
+            0x00 => false,
+            0x80 => true,
+            _ => return Err(StatusWord::INCORRECT_P1_P2.into()),
+        };
+        // Any error leaves no half object behind.
+        let mut staging = open.staging.take().unwrap_or(Staging { data: Vec::new(), next_block: 0 });
+        if command.p2 != staging.next_block {
+            return Err(StatusWord::INCORRECT_P1_P2.into());
+        }
+        if staging.data.len() + command.data.len() > MAX_OBJECT {
+            return Err(StatusWord::NOT_ENOUGH_MEMORY.into());
+        }
+        staging.data.extend_from_slice(&command.data);
+        staging.next_block = staging.next_block.wrapping_add(1);
+        if !last {
+            open.staging = Some(staging);
+            return Ok(Response::ok([]));
+        }
+        let (&[hi, lo], content) = staging.data.split_first_chunk::<2>().ok_or(StatusWord::WRONG_DATA)?;
+        let object = u16::from_be_bytes([hi, lo]);
+        if !is_storable(object) || content.is_empty() {
+            return Err(StatusWord::REFERENCED_DATA_NOT_FOUND.into());
+        }
+        if operational {
+            // OPEN-18: a slot takes another certificate, for the same key, on a card that has certificates.
+            let slot = certificate_slot(object).ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
+            if !self.nvm.certificate_zone_is_open() {
+                return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into());
+            }
+            let content = content.to_vec();
+            self.certificate_fits(slot, &content)?;
+            self.nvm.commit(&[(object, Some(content))])?;
+        } else {
+            self.nvm.commit(&[(object, Some(content.to_vec()))])?;
+        }
+        Ok(Response::ok([]))
+    }
+
+    /// COMMIT: checks that all is there and belongs together, and hands the chip to its holder.
+    pub(crate) fn commit_personalisation(&mut self, command: &Command) -> Reply {
+        let open = self.session.issuer.centre()?;
+        if open.staging.is_some() {
+            return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into());
+        }
+        if !curve::constant_time_eq(&command.data, &self.manifest()) {
+            return Err(StatusWord::WRONG_DATA.into());
+        }
+        self.check_personalisation()?;
+        let spki = self.private_key(ACTIVE_AUTHENTICATION)?.spki();
+        let device =
+            pkcs15::device_certificate(&pkcs15::token_name(&spki), &*self.private_key(CHIP_AUTHENTICATION)?)
+                .ok_or(StatusWord::UNKNOWN)?;
+        let factory = self.nvm.load(key::FACTORY).map(factory::sealed);
+        let keys = self.nvm.load(key::KEY_SET_NEXT).map(<[u8]>::to_vec);
+        let mut changes = vec![
+            (key::LIFE_CYCLE, Some(vec![LifeCycle::Operational.number()])),
+            // PRODUCTION-35, CARD-52: the identifier is sealed by erasing it.
+            (key::FACTORY, factory),
+            // The centre's keys give way to the ministry's.
+            (key::KEY_SET, keys),
+            (key::KEY_SET_NEXT, None),
+            (key::KEY_SET_FAILURES, None),
+            // OPEN-11: no PIN of any kind leaves production.
+            (key::PIN1, None),
+            (key::PIN1_TRIES, None),
+            (key::PIN2, None),
+            (key::PIN2_TRIES, None),
+        ];
+        changes.extend(CERTIFIED.map(|slot| (key::REQUEST + u16::from(slot), None)));
+        if self.nvm.certificate_zone_is_open() {
+            changes.push((key::DEVICE_CERTIFICATE, Some(device)));
+        } else {
+            // CARD-40: a closed zone has no keys either.
+            changes.extend(CERTIFIED.map(|slot| (key::PRIVATE_KEY + u16::from(slot), None)));
+        }
+        self.nvm.commit(&changes)?;
+        self.nvm.forget_erased();
+        self.state = LifeCycle::Operational;
+        self.forget_keys();
+        self.session.issuer.open()?.last = true;
+        Ok(Response::ok([]))
+    }
+
+    /// What COMMIT demands beside the manifest.
+    fn check_personalisation(&mut self) -> Result<(), StatusWord> {
+        let wrong = |holds: bool| if holds { Ok(()) } else { Err(StatusWord::WRONG_DATA) };
+        wrong(REQUIRED.iter().all(|object| self.nvm.load(*object).is_some()))?;
+        // CARD-25: the access number is the last six digits of the serial number.
+        let serial = self.nvm.load(key::SERIAL).unwrap_or_default();
+        wrong(serial.len() == 9 && self.nvm.load(key::CAN) == serial.get(3..))?;
+        // DOCPKI-07: the key that active authentication proves is the one the document signer vouches for.
+        let own = self.private_key(ACTIVE_AUTHENTICATION)?.spki();
+        wrong(self.nvm.load(DG15).and_then(|f| tlv::expect(f, 0x6F).ok()).is_some_and(|f| f.value == own))?;
+        let infos = security_infos::parse_file(self.nvm.load(key::CARD_ACCESS).unwrap_or_default())
+            .map_err(|_| StatusWord::WRONG_DATA)?;
+        let announced: Vec<_> = infos.iter().filter_map(eac::pace::Parameters::from_info).collect();
+        let offered = self.profile.map_or(&[][..], |p| p.pace.as_slice());
+        wrong(!announced.is_empty() && announced.iter().all(|p| offered.contains(p)))?;
+        let certificates: Vec<u8> = (1..=6).filter(|slot| self.has_certificate(*slot)).collect();
+        if !certificates.is_empty() {
+            let (authorities, holders): (Vec<u8>, Vec<u8>) = certificates.iter().partition(|slot| **slot > 4);
+            wrong(authorities == [5, 6] && !holders.is_empty())?;
+            for slot in holders {
+                let der =
+                    self.nvm.load(key::CERTIFICATE + u16::from(slot)).map(<[u8]>::to_vec).unwrap_or_default();
+                self.certificate_fits(slot, &der)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a certificate is one, and holds the key of its slot.
+    fn certificate_fits(&mut self, slot: u8, der: &[u8]) -> Result<(), StatusWord> {
+        let certificate = x509::Certificate::parse(der).map_err(|_| StatusWord::WRONG_DATA)?;
+        if slot <= 4 && certificate.spki() != self.private_key(slot)?.spki() {
+            return Err(StatusWord::WRONG_DATA);
+        }
+        Ok(())
+    }
+
+    /// The hash over all stored objects, in the order of their identifiers.
+    fn manifest(&self) -> Vec<u8> {
+        let mut hasher = Hash::Sha256.hasher();
+        for object in self.staged() {
+            let content = self.nvm.load(object).unwrap_or_default();
+            hasher.update(&object.to_be_bytes());
+            hasher.update(&(content.len() as u32).to_be_bytes());
+            hasher.update(content);
+        }
+        hasher.finish()
+    }
+
+    /// The objects of the personalisation that are in the memory.
+    fn staged(&self) -> impl Iterator<Item = u16> + '_ {
+        self.nvm.keys().into_iter().filter(|k| is_storable(*k))
+    }
+}
+
+/// Whether the card centre may store an object under this identifier: the stored files of the household, public and
+/// certificate zones and of the MF, CAN and MRZ.
+// CARD-16, CARD-17: there is nowhere to put anything else.
+fn is_storable(object: u16) -> bool {
+    matches!(object, key::CAN | key::MRZ)
+        || FILES.iter().any(|f| {
+            f.content == Content::Stored(object)
+                && f.directory != crate::files::Directory::Eid
+                && object != key::DEVICE_CERTIFICATE
+        })
+}
+
+/// The slot of a certificate object.
+fn certificate_slot(object: u16) -> Option<u8> {
+    (1..=6).find(|slot| key::CERTIFICATE + u16::from(*slot) == object)
+}
+
+fn text(data: &[u8], tag: u32) -> Option<&str> {
+    let object = Reader::new(data).map_while(Result::ok).find(|t| t.tag == tag)?;
+    std::str::from_utf8(object.value).ok()
+}
+
+/// Three letters or digits and six digits (OPEN-45).
+fn is_serial(serial: &str) -> bool {
+    let bytes = serial.as_bytes();
+    bytes.len() == 9
+        && bytes[..3].iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+        && bytes[3..].iter().all(u8::is_ascii_digit)
+}

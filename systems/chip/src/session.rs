@@ -1,0 +1,105 @@
+//! What the chip remembers between two commands and forgets with the power.
+
+use std::time::Duration;
+
+use apdu::Chain;
+use eac::pace::{Parameters, chip::Pace};
+use eac::{PasswordReference, sm};
+
+use crate::access::{Interface, SecurityStatus};
+use crate::application::Application;
+use crate::files::File;
+use crate::issuer::IssuerSession;
+
+/// The largest command that chaining may build.
+const MAX_CHAIN: usize = 65_535;
+
+/// One session, from power on to power off.
+pub(crate) struct Session {
+    pub(crate) interface: Interface,
+    pub(crate) selected: Application,
+    pub(crate) file: Option<&'static File>,
+    pub(crate) chain: Chain,
+    pub(crate) channel: Option<Channel>,
+    /// The channel that begins after the response to the present command.
+    pub(crate) next_channel: Option<Channel>,
+    pub(crate) pace: PaceRun,
+    pub(crate) issuer: IssuerSession,
+    /// The present command came through the channel.
+    pub(crate) in_channel: bool,
+    /// The most response data the present command may give.
+    pub(crate) room: usize,
+    pub(crate) pin2: bool,
+    /// How long the chip takes over the present command, beyond computing.
+    pub(crate) busy: Duration,
+}
+
+/// An open secure channel and what it has proved.
+pub(crate) struct Channel {
+    pub(crate) sm: sm::Chip,
+    pub(crate) access_number: bool,
+    pub(crate) pin1: bool,
+}
+
+/// Where PACE stands.
+#[derive(Default)]
+pub(crate) enum PaceRun {
+    /// Nothing was announced.
+    #[default]
+    None,
+    /// MSE:Set AT has named protocol and password.
+    Announced(Parameters, PasswordReference),
+    /// GENERAL AUTHENTICATE is under way.
+    Running(Box<Pace>, PasswordReference),
+}
+
+impl Session {
+    pub(crate) fn new(interface: Interface, selected: Application) -> Self {
+        Self {
+            interface,
+            selected,
+            file: None,
+            chain: Chain::new(MAX_CHAIN),
+            channel: None,
+            next_channel: None,
+            pace: PaceRun::None,
+            issuer: IssuerSession::Closed,
+            in_channel: false,
+            room: 0,
+            pin2: false,
+            busy: Duration::ZERO,
+        }
+    }
+
+    /// What the reader of the present command has shown.
+    pub(crate) fn status(&self) -> SecurityStatus {
+        let channel = self.channel.as_ref().filter(|_| self.in_channel);
+        SecurityStatus {
+            channel: channel.is_some(),
+            access_number: channel.is_some_and(|c| c.access_number),
+            pin1: channel.is_some_and(|c| c.pin1),
+            field_right: false,
+            pin2: self.pin2,
+        }
+    }
+
+    /// Ends the channel and everything that was won in it. The MF becomes current.
+    // ICAO 9303-11 §9.8.3: an error, or a plain command, ends the session.
+    pub(crate) fn end_channel(&mut self) {
+        self.channel = None;
+        self.next_channel = None;
+        self.pace = PaceRun::None;
+        self.pin2 = false;
+        self.file = None;
+        self.selected = Application::Master;
+        self.chain.reset();
+    }
+
+    /// Makes an application current. What was won in another one is forgotten.
+    pub(crate) fn select(&mut self, application: Application) {
+        self.selected = application;
+        self.file = None;
+        self.pin2 = false;
+        self.issuer = IssuerSession::Closed;
+    }
+}

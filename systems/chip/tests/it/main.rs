@@ -1,0 +1,19 @@
+//! Tests of the virtual card through its commands, as a reader or the card centre sends them.
+#![allow(
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test that cannot go on has failed; one binary, no API"
+)]
+
+mod access;
+mod attacks;
+mod certificate_zone;
+mod documents;
+mod pace;
+mod pins;
+mod power;
+mod production;
+mod robustness;
+mod scenarios;
+mod secrets;
+mod support;

@@ -1,0 +1,340 @@
+//! Cards in every state, made once and copied, and a small reader.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, OnceLock};
+
+use apdu::{CardChannel, Command, Response};
+use chip::{Chip, FactoryData, Flash, InProcessChannel, Interface, RamMemory, factory};
+use curve::{Curve, Random, SecretKey, SeedRandom};
+use eac::pace::{self, Parameters};
+use eac::{
+    Cipher, Password,
+    security_infos::{self, SecurityInfo},
+    sm,
+};
+use scp::KeySet;
+use terminal::perso::{
+    self, InitialisationRequest, InitialisedCard, PersonalisationFiles, PinReference, Session,
+};
+use x509::{Name, SignatureAlgorithm};
+
+pub const SERIAL: &str = "AB1234567";
+pub const CAN: &str = "234567";
+pub const MRZ: &str = "AB1234567485010183101019";
+pub const PIN1: &[u8] = b"135790";
+pub const PIN2: &[u8] = b"24681357";
+pub const CHIP_ID: [u8; 8] = [0x63, 0x20, 0xC0, 0xFF, 0xEE, 0x01, 0x00, 0x07];
+
+pub const SC_HSM: &[u8] = &[0xE8, 0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F, 0x02, 0x01];
+pub const PKCS15: &[u8] = &[0xA0, 0x00, 0x00, 0x00, 0x63, 0x50, 0x4B, 0x43, 0x53, 0x2D, 0x31, 0x35];
+pub const HOUSEHOLD: &[u8] = &[0xF0, 0x4E, 0x45, 0x49, 0x44, 0x48, 0x01];
+pub const PUBLIC: &[u8] = &[0xF0, 0x4E, 0x45, 0x49, 0x44, 0x50, 0x01];
+pub const EMRTD: &[u8] = &[0xA0, 0x00, 0x00, 0x02, 0x47, 0x10, 0x01];
+pub const EID: &[u8] = &[0xE8, 0x07, 0x04, 0x00, 0x7F, 0x00, 0x07, 0x03, 0x02];
+pub const ISSUER: &[u8] = &[0xA0, 0x00, 0x00, 0x01, 0x51, 0x00, 0x00, 0x00];
+
+pub const P521: Parameters = Parameters { curve: Curve::P521, cipher: Cipher::Aes256 };
+pub const BRAINPOOL: Parameters = Parameters { curve: Curve::BrainpoolP256r1, cipher: Cipher::Aes128 };
+
+pub fn rng(seed: &str) -> SeedRandom {
+    SeedRandom::new(seed.as_bytes())
+}
+
+pub fn boxed_rng(seed: &str) -> Box<dyn Random + Send> {
+    Box::new(rng(seed))
+}
+
+fn keys(seed: &str, len: usize) -> KeySet {
+    KeySet::random(len, &mut rng(seed)).unwrap()
+}
+
+pub fn transport_keys() -> KeySet {
+    keys("transport", 16)
+}
+
+pub fn centre_keys() -> KeySet {
+    keys("centre", 32)
+}
+
+pub fn management_keys() -> KeySet {
+    keys("management", 32)
+}
+
+/// A stage of production; each holds what the one before holds.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Stage {
+    Delivered,
+    Washed,
+    Initialised(&'static str),
+    /// Profile, and whether the certificate zone is open.
+    Personalised(&'static str, bool),
+    /// Personalised with an open certificate zone, both PINs set.
+    InUse(&'static str),
+}
+
+impl Stage {
+    pub fn chip(self) -> Chip {
+        open(&self.flash())
+    }
+
+    /// Cells of their own with a card in this state.
+    pub fn flash(self) -> Flash {
+        static IMAGES: OnceLock<Mutex<HashMap<Stage, Vec<u8>>>> = OnceLock::new();
+        let images = IMAGES.get_or_init(Mutex::default);
+        if let Some(image) = images.lock().unwrap().get(&self) {
+            return Flash::from_image(image.clone());
+        }
+        let flash = self.make();
+        images.lock().unwrap().insert(self, flash.image());
+        Flash::from_image(flash.image())
+    }
+
+    fn make(self) -> Flash {
+        match self {
+            Self::Delivered => {
+                let memory = RamMemory::new();
+                let flash = memory.flash();
+                let data = FactoryData::new(CHIP_ID, transport_keys());
+                factory::manufacture(Box::new(memory), &data, boxed_rng("factory")).unwrap();
+                flash
+            }
+            Self::Washed => {
+                let flash = Self::Delivered.flash();
+                let mut session = session(&flash, perso::TRANSPORT_KEY_VERSION, &transport_keys());
+                session.put_keys(perso::CENTRE_KEY_VERSION, &centre_keys()).unwrap();
+                flash
+            }
+            Self::Initialised(profile) => {
+                let flash = Self::Washed.flash();
+                centre(&flash).initialise(&request(profile)).unwrap();
+                flash
+            }
+            Self::Personalised(profile, open) => {
+                let flash = Self::Initialised(profile).flash();
+                let mut centre = centre(&flash);
+                let card = centre.initialised_card().unwrap();
+                centre.personalise(&files(&card, open)).unwrap();
+                flash
+            }
+            Self::InUse(profile) => {
+                let flash = Self::Personalised(profile, true).flash();
+                let mut management = management(&flash);
+                management.set_pin(PinReference::Pin1, &PIN1.into()).unwrap();
+                management.set_pin(PinReference::Pin2, &PIN2.into()).unwrap();
+                flash
+            }
+        }
+    }
+}
+
+pub fn open(flash: &Flash) -> Chip {
+    Chip::open(Box::new(RamMemory::open(flash.clone()).unwrap()), boxed_rng("chip")).unwrap()
+}
+
+pub type Contact = InProcessChannel<Chip>;
+
+pub fn contact(chip: Chip) -> Contact {
+    InProcessChannel::new(chip, Interface::Contact).without_waiting()
+}
+
+pub fn session(flash: &Flash, version: u8, keys: &KeySet) -> Session<Contact> {
+    Session::open(contact(open(flash)), version, keys, &mut rng("host")).unwrap()
+}
+
+pub fn centre(flash: &Flash) -> Session<Contact> {
+    session(flash, perso::CENTRE_KEY_VERSION, &centre_keys())
+}
+
+pub fn management(flash: &Flash) -> Session<Contact> {
+    session(flash, perso::PIN_MANAGEMENT_KEY_VERSION, &management_keys())
+}
+
+pub fn request(profile: &str) -> InitialisationRequest {
+    InitialisationRequest { serial: SERIAL.into(), profile: profile.into() }
+}
+
+/// A package for an initialised card. The contents of data groups are recognisable, not meaningful.
+pub fn files(card: &InitialisedCard, with_certificates: bool) -> PersonalisationFiles {
+    let group = |tag: u32, len: usize| tlv::encode(tag, &vec![tag as u8; len]);
+    PersonalisationFiles {
+        serial: SERIAL.into(),
+        can: CAN.into(),
+        mrz_information: MRZ.into(),
+        household: group(0x30, 900),
+        public: vec![
+            (0x011E, group(0x60, 30)),
+            (0x0101, group(0x61, 93)),
+            (0x0102, group(0x75, 15_000)),
+            (0x010B, group(0x6B, 120)),
+            (0x010C, group(0x6C, 60)),
+            (0x010D, group(0x6D, 200)),
+            (0x010E, group(0x6E, 300)),
+            (0x010F, tlv::encode(0x6F, &card.aa_spki)),
+            (0x011D, group(0x77, 2_000)),
+        ],
+        card_access: card_access(),
+        card_security: group(0x30, 1_500),
+        certificates: if with_certificates { certificates(card) } else { Vec::new() },
+        pin_management_keys: management_keys(),
+    }
+}
+
+pub fn card_access() -> Vec<u8> {
+    let infos = [P521.info(), BRAINPOOL.info(), SecurityInfo::terminal_authentication()];
+    security_infos::encode_set_in_order(&infos)
+}
+
+pub fn certificates(card: &InitialisedCard) -> Vec<(u8, Vec<u8>)> {
+    let ca = SecretKey::generate(Curve::P256, &mut rng("certificate authority"));
+    let own = curve::spki_from_point(&ca.public_key());
+    let mut out: Vec<(u8, Vec<u8>)> = card
+        .csrs
+        .iter()
+        .map(|(slot, der)| {
+            let request = x509::csr::Csr::parse(der).unwrap();
+            request.verify().unwrap();
+            (*slot, certificate(&ca, "holder", request.spki(), *slot))
+        })
+        .collect();
+    out.push((5, certificate(&ca, "root", &own, 5)));
+    out.push((6, certificate(&ca, "intermediate", &own, 6)));
+    out
+}
+
+/// A certificate of the plainest kind.
+pub fn certificate(ca: &SecretKey, subject: &str, spki: &[u8], serial: u8) -> Vec<u8> {
+    let name = |n: &str| Name::builder().common_name(n).build().unwrap().der().to_vec();
+    let algorithm = SignatureAlgorithm::EcdsaSha256;
+    let time = |text: &str| tlv::encode(0x17, text.as_bytes());
+    let tbs = tlv::sequence(&[
+        &tlv::encode(0xA0, &[0x02, 0x01, 0x02]),
+        &tlv::integer_unsigned(&[serial]),
+        &algorithm.identifier(),
+        &name("root"),
+        &tlv::sequence(&[&time("260101000000Z"), &time("360101000000Z")]),
+        &name(subject),
+        spki,
+    ]);
+    let signature = ca.sign_digest(&curve::Hash::Sha256.digest(&tbs)).to_der();
+    x509::certificate::assemble(&tbs, algorithm, &signature)
+}
+
+/// A reader: a channel to one interface of a chip, with or without secure messaging.
+pub struct Reader {
+    pub channel: Contact,
+    pub sm: Option<sm::Terminal>,
+    rng: SeedRandom,
+}
+
+impl Reader {
+    pub fn new(chip: Chip, interface: Interface) -> Self {
+        let channel = InProcessChannel::new(chip, interface).without_waiting();
+        Self { channel, sm: None, rng: rng("reader") }
+    }
+
+    pub fn contact(stage: Stage) -> Self {
+        Self::new(stage.chip(), Interface::Contact)
+    }
+
+    pub fn contactless(stage: Stage) -> Self {
+        Self::new(stage.chip(), Interface::Contactless)
+    }
+
+    /// Sends a command, through the channel if there is one.
+    pub fn send(&mut self, command: &Command) -> Response {
+        match self.sm.as_mut() {
+            None => self.channel.exchange(command).unwrap(),
+            Some(sm) => {
+                let wrapped = sm.wrap(command).unwrap();
+                let response = self.channel.exchange(&wrapped).unwrap();
+                sm.unwrap(&response).unwrap_or_else(|_| Response::from(response.sw))
+            }
+        }
+    }
+
+    /// Sends a command without secure messaging even if there is a channel.
+    pub fn send_plain(&mut self, command: &Command) -> Response {
+        self.channel.exchange(command).unwrap()
+    }
+
+    /// The status word of a command.
+    pub fn sw(&mut self, command: &Command) -> u16 {
+        self.send(command).sw.0
+    }
+
+    pub fn select(&mut self, aid: &[u8]) -> u16 {
+        self.sw(&Command::new(0x00, 0xA4, 0x04, 0x0C).with_data(aid))
+    }
+
+    pub fn select_mf(&mut self) -> u16 {
+        self.sw(&Command::new(0x00, 0xA4, 0x00, 0x0C).with_data([0x3F, 0x00]))
+    }
+
+    pub fn select_file(&mut self, fid: u16) -> u16 {
+        self.sw(&Command::new(0x00, 0xA4, 0x02, 0x0C).with_data(fid.to_be_bytes()))
+    }
+
+    pub fn read_sfi(&mut self, sfi: u8) -> Response {
+        self.send(&Command::new(0x00, 0xB0, 0x80 | sfi, 0).with_le(65_536))
+    }
+
+    pub fn verify(&mut self, pin: &[u8]) -> u16 {
+        self.sw(&Command::new(0x00, 0x20, 0x00, 0x81).with_data(pin))
+    }
+
+    pub fn pin2_status(&mut self) -> u16 {
+        self.sw(&Command::new(0x00, 0x20, 0x00, 0x81))
+    }
+
+    /// Opens a channel with a password, inside the present one if there is one.
+    pub fn pace(&mut self, password: &Password) -> Result<(), u16> {
+        self.pace_with(P521, password)
+    }
+
+    pub fn pace_with(&mut self, parameters: Parameters, password: &Password) -> Result<(), u16> {
+        let status = |error: eac::Error| match error {
+            eac::Error::Refused { sw, .. } => sw.0,
+            eac::Error::WrongPassword { tries_left } => tries_left.map_or(0x6300, |n| 0x63C0 | u16::from(n)),
+            other => panic!("{other}"),
+        };
+        let mut random = self.rng.clone();
+        let start = pace::terminal::Start::new(parameters, password).unwrap();
+        let response = self.send(&start.mse_set_at());
+        let (command, next) = start.step(&response).map_err(status)?;
+        let response = self.send(&command);
+        let (command, next) = next.step(&response, &mut random).map_err(status)?;
+        let response = self.send(&command);
+        let (command, next) = next.step(&response, &mut random).map_err(status)?;
+        let response = self.send(&command);
+        let (command, next) = next.step(&response).map_err(status)?;
+        let response = self.send(&command);
+        self.rng = random;
+        self.sm = Some(next.step(&response).map_err(status)?.sm);
+        Ok(())
+    }
+
+    pub fn reset(&mut self) {
+        self.channel.reset().unwrap();
+        self.sm = None;
+    }
+}
+
+pub fn can() -> Password {
+    Password::can(CAN)
+}
+
+pub fn wrong_can() -> Password {
+    Password::can("000000")
+}
+
+pub fn mrz() -> Password {
+    Password::mrz_information(MRZ)
+}
+
+pub fn pin1() -> Password {
+    Password::pin(PIN1)
+}
+
+pub fn wrong_pin1() -> Password {
+    Password::pin(b"000000")
+}

@@ -1,0 +1,132 @@
+//! Names, periods and keys of the document PKI.
+
+use curve::Curve;
+use jiff::Timestamp;
+use x509::certificate::profiles::Authority;
+use x509::{Name, Validity};
+
+use crate::{DocSignerError, Result};
+
+/// What can be chosen. The default is a test country.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The country in names: two upper-case letters.
+    pub country: String,
+    /// The country as in the MRZ: three upper-case letters.
+    pub icao_country: String,
+    /// The organisation in names.
+    pub organization: String,
+    /// The unit in names.
+    pub organizational_unit: String,
+    /// The common name of the CSCA, the same for every generation (ICAO Doc 9303-12 §7.1.1).
+    pub csca_common_name: String,
+    /// The common name of a document signer; its number is appended.
+    pub signer_common_name: String,
+    /// Where to write to, in the alternative names.
+    pub contact: String,
+    /// Where the CSCA's revocation list is.
+    pub crl_uri: String,
+    /// The curve of the CSCA.
+    pub csca_curve: Curve,
+    /// The curve of the document signers.
+    pub signer_curve: Curve,
+    /// How many document signers sign at the same time.
+    pub parallel_signers: u16,
+    /// For how many days the CSCA signs.
+    pub csca_signs_days: u32,
+    /// For how many days a document signer signs.
+    pub signer_signs_days: u32,
+    /// For how many days a card is valid at most.
+    pub card_days: u32,
+    /// How far ahead the next revocation list is promised.
+    pub crl_days: u32,
+    /// The document codes of the MRZ the signers sign for.
+    pub document_types: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            country: "TW".into(),
+            icao_country: "TWN".into(),
+            organization: "測試用 New eID".into(),
+            organizational_unit: "(測試用) 國民身分證文件簽章".into(),
+            csca_common_name: "(測試用) Country Signing CA".into(),
+            signer_common_name: "(測試用) Document Signer".into(),
+            contact: "csca@neweid.test".into(),
+            crl_uri: "http://pkd.neweid.test/crl/csca.crl".into(),
+            csca_curve: Curve::P521,
+            signer_curve: Curve::P521,
+            parallel_signers: 2,
+            // ICAO Doc 9303-12 §5.3: CSCA keys sign for three to five years, DS keys for up to three months.
+            csca_signs_days: 5 * 365,
+            signer_signs_days: 90,
+            card_days: 10 * 366,
+            // ICAO Doc 9303-12 §5.4: a list at least every 90 days.
+            crl_days: 90,
+            document_types: vec!["ID".into()],
+        }
+    }
+}
+
+/// Room between the last signature and the end of a certificate, for cards that are posted later.
+const MARGIN_DAYS: u32 = 31;
+
+impl Config {
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.parallel_signers == 0 || self.signer_signs_days == 0 || self.crl_days < 3 {
+            return Err(DocSignerError::Refused("configuration: signers, their days and the list's days"));
+        }
+        if self.signer_signs_days > self.csca_signs_days {
+            return Err(DocSignerError::Refused("configuration: a signer outlives its CSCA"));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn authority(&self) -> Authority {
+        Authority {
+            icao_country: self.icao_country.clone(),
+            contact: self.contact.clone(),
+            crl_uri: self.crl_uri.clone(),
+        }
+    }
+
+    pub(crate) fn csca_name(&self) -> Result<Name> {
+        self.name(&self.csca_common_name)
+    }
+
+    pub(crate) fn signer_name(&self, number: u32) -> Result<Name> {
+        self.name(&format!("{} {number:04}", self.signer_common_name))
+    }
+
+    /// When the CSCA signs, and when what it signed can be verified.
+    pub(crate) fn csca_periods(&self, now: Timestamp) -> Result<(Validity, Validity)> {
+        let valid = self.csca_signs_days + self.signer_signs_days + self.card_days + 2 * MARGIN_DAYS;
+        Ok((period(now, self.csca_signs_days)?, period(now, valid)?))
+    }
+
+    /// When a document signer signs, and when what it signed can be verified.
+    pub(crate) fn signer_periods(&self, now: Timestamp) -> Result<(Validity, Validity)> {
+        let valid = self.signer_signs_days + self.card_days + MARGIN_DAYS;
+        Ok((period(now, self.signer_signs_days)?, period(now, valid)?))
+    }
+
+    fn name(&self, common_name: &str) -> Result<Name> {
+        Ok(Name::builder()
+            .country(&self.country)
+            .organization(&self.organization)
+            .organizational_unit(&self.organizational_unit)
+            .common_name(common_name)
+            .build()?)
+    }
+}
+
+/// `days` after `t`.
+pub(crate) fn later(t: Timestamp, days: u32) -> Result<Timestamp> {
+    Timestamp::from_second(t.as_second() + i64::from(days) * 86_400)
+        .map_err(|_| DocSignerError::Refused("configuration: a period ends out of range"))
+}
+
+fn period(from: Timestamp, days: u32) -> Result<Validity> {
+    Ok(Validity::new(from, later(from, days)?)?)
+}

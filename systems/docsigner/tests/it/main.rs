@@ -1,0 +1,6 @@
+//! The document signer on both engines.
+
+mod faults;
+mod renewal;
+mod signing;
+mod support;

@@ -1,0 +1,154 @@
+//! Where private keys live, and the only way to use them: a [`KeyStore`] makes a key under a label and hands out a signer
+//! for it; the key itself never leaves.
+//!
+//! Two stores: [`SoftwareKeyStore`], files encrypted under a wrapping key that lies elsewhere, for laptops and tests; and
+//! [`Pkcs11KeyStore`], any hardware module with a PKCS #11 library (OASIS PKCS #11 v2.40), for production.
+//!
+//! Every key has a [`Purpose`] from the moment it is made, kept with the key under the same protection. Whoever asks for
+//! a signer names the purpose the signature is for, and a key made for another purpose is refused: an OCSP responder's
+//! key cannot sign certificates, a CA's key cannot sign messages (NPC-06).
+//!
+//! Calls block (disk, token): asynchronous code runs them where blocking is allowed. Left out: backup of hardware keys
+//! and ceremonies with several persons, which the module's own tools do.
+
+mod error;
+mod pkcs11;
+mod secret_file;
+mod software;
+
+use std::sync::Arc;
+
+use curve::Curve;
+use serde::{Deserialize, Serialize};
+use x509::Signer;
+
+pub use error::KeyError;
+pub use pkcs11::Pkcs11KeyStore;
+pub use secret_file::{create_secret_file, read_secret_file, write_atomically};
+pub use software::{SoftwareKeyStore, WrappingKey};
+
+/// What a call of this crate returns.
+pub type Result<T, E = KeyError> = std::result::Result<T, E>;
+
+/// A place where private keys are made, kept and used.
+pub trait KeyStore: Send + Sync {
+    /// Makes a key pair under `label`. If one of the same kind and purpose is there already, it is left as it is: a
+    /// ceremony or first run that was interrupted can be repeated. Another kind or purpose under the label is an error.
+    fn generate(&self, label: &str, kind: KeyKind, purpose: Purpose) -> Result<KeyInfo>;
+
+    /// The signer of the key under `label`, which must have been made for `purpose`.
+    fn signer(&self, label: &str, purpose: Purpose) -> Result<Arc<dyn Signer>>;
+
+    /// All keys, by label.
+    fn list(&self) -> Result<Vec<KeyInfo>>;
+
+    /// Destroys the key under `label` for good.
+    fn destroy(&self, label: &str) -> Result<()>;
+}
+
+/// Algorithm and size of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyKind {
+    /// RSA with a modulus of this many bits: 2048, 3072 or 4096.
+    Rsa(u16),
+    /// A named curve.
+    Ec(Curve),
+}
+
+impl KeyKind {
+    /// `rsa-4096`, `P-521`, ...
+    pub fn name(self) -> String {
+        match self {
+            Self::Rsa(bits) => format!("rsa-{bits}"),
+            Self::Ec(curve) => curve.name().to_owned(),
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        if let Some(bits) = name.strip_prefix("rsa-") {
+            return Some(Self::Rsa(bits.parse().ok()?));
+        }
+        Curve::ALL.into_iter().find(|curve| curve.name() == name).map(Self::Ec)
+    }
+}
+
+/// What a key may sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Purpose {
+    /// Certificates and revocation lists.
+    CertificateAuthority,
+    /// OCSP responses.
+    OcspResponder,
+    /// Security objects of cards and other signed documents.
+    DocumentSigner,
+    /// Time stamps.
+    TimeStamp,
+    /// Messages between systems.
+    Message,
+}
+
+impl Purpose {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::CertificateAuthority,
+        Self::OcspResponder,
+        Self::DocumentSigner,
+        Self::TimeStamp,
+        Self::Message,
+    ];
+
+    /// The text form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CertificateAuthority => "certificate-authority",
+            Self::OcspResponder => "ocsp-responder",
+            Self::DocumentSigner => "document-signer",
+            Self::TimeStamp => "time-stamp",
+            Self::Message => "message",
+        }
+    }
+
+    fn from_str(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|purpose| purpose.as_str() == text)
+    }
+}
+
+/// What may be known about a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyInfo {
+    /// Its name in the store.
+    pub label: String,
+    /// Algorithm and size.
+    pub kind: KeyKind,
+    /// What it may sign.
+    pub purpose: Purpose,
+    /// The DER SubjectPublicKeyInfo.
+    pub spki: Vec<u8>,
+}
+
+impl KeyInfo {
+    /// This key, if it is what the caller of [`KeyStore::generate`] wanted.
+    fn same(self, kind: KeyKind, purpose: Purpose) -> Result<Self> {
+        if self.kind == kind { self.allowed(purpose) } else { Err(KeyError::Otherwise { label: self.label }) }
+    }
+
+    fn allowed(self, purpose: Purpose) -> Result<Self> {
+        if self.purpose == purpose {
+            return Ok(self);
+        }
+        Err(KeyError::Purpose { label: self.label, made_for: self.purpose, asked_for: purpose })
+    }
+}
+
+/// Labels become file names and token attributes: lower case letters, digits and hyphens, at most 64.
+fn check_label(label: &str) -> Result<()> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if (1..=64).contains(&label.len()) && label.bytes().all(plain) && !label.starts_with('-') {
+        Ok(())
+    } else {
+        Err(KeyError::Label)
+    }
+}

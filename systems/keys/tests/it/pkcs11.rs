@@ -1,0 +1,111 @@
+//! Keys in SoftHSM.
+//!
+//! SoftHSM reads its configuration from the environment when its library starts, once in a process. So the outer test makes
+//! a token in a temporary directory and runs the inner test in a process of its own with that environment.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use curve::{Curve, SecretBytes};
+use keys::{KeyKind, KeyStore, Pkcs11KeyStore, Purpose};
+
+const PIN: &str = "482913";
+
+fn module() -> PathBuf {
+    let places = [
+        "/usr/lib/softhsm/libsofthsm2.so",
+        "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+        "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
+    ];
+    let found = places.into_iter().map(PathBuf::from).find(|path| path.exists());
+    found.expect("SoftHSM is missing: apt-get install -y --no-install-recommends softhsm2")
+}
+
+fn init_token(configuration: &Path, label: &str) {
+    let done = Command::new("softhsm2-util")
+        .args(["--init-token", "--free", "--label", label, "--pin", PIN, "--so-pin", "87654321"])
+        .env("SOFTHSM2_CONF", configuration)
+        .output()
+        .expect("SoftHSM is missing: apt-get install -y --no-install-recommends softhsm2");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+// proves: NPC-06, SECURITY-33
+#[test]
+fn a_token_is_a_key_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let configuration = directory.path().join("softhsm2.conf");
+    let tokens = directory.path().join("tokens");
+    std::fs::create_dir(&tokens).unwrap();
+    std::fs::write(
+        &configuration,
+        format!("directories.tokendir = {}\nlog.level = ERROR\n", tokens.display()),
+    )
+    .unwrap();
+    init_token(&configuration, "neweid-test");
+    init_token(&configuration, "neweid-other");
+    let done = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "pkcs11::in_a_process_of_its_own", "--ignored", "--nocapture"])
+        .env("SOFTHSM2_CONF", &configuration)
+        .env("NEWEID_TEST_TOKENS", &tokens)
+        .output()
+        .unwrap();
+    let output =
+        format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success() && output.contains("1 passed"), "{output}");
+}
+
+#[test]
+#[ignore = "run by a_token_is_a_key_store with a token in its environment"]
+#[allow(clippy::disallowed_methods, reason = "the outer test hands the directory over")]
+fn in_a_process_of_its_own() {
+    let tokens = PathBuf::from(std::env::var_os("NEWEID_TEST_TOKENS").unwrap());
+    let open =
+        |label: &str, pin: &str| Pkcs11KeyStore::open(&module(), label, &SecretBytes::new(pin.as_bytes()));
+    assert_eq!(open("nowhere", PIN).err().unwrap().code(), "KEYS-TOKEN-GONE");
+    assert_eq!(open("neweid-test", "000000").err().unwrap().code(), "KEYS-TOKEN-PIN");
+    let nothing = Pkcs11KeyStore::open(Path::new("/nonexistent.so"), "neweid-test", &SecretBytes::new(b"1"));
+    assert_eq!(nothing.err().unwrap().code(), "KEYS-MODULE");
+
+    let store = open("neweid-test", PIN).unwrap();
+    let kinds = [
+        KeyKind::Rsa(2048),
+        KeyKind::Rsa(4096),
+        KeyKind::Ec(Curve::P256),
+        KeyKind::Ec(Curve::P384),
+        KeyKind::Ec(Curve::P521),
+    ];
+    crate::behaves(&store, &kinds);
+    // Another token of the same module has keys of its own.
+    assert!(open("neweid-other", PIN).unwrap().list().unwrap().is_empty());
+
+    many_threads_share_the_token(&store);
+
+    // Opened a second time, as after a restart.
+    let again = open("neweid-test", PIN).unwrap();
+    assert_eq!(again.list().unwrap(), store.list().unwrap());
+    let signer = again.signer("key-4", Purpose::CertificateAuthority).unwrap();
+    x509::verify(signer.spki(), signer.algorithm(), b"x", &signer.sign(b"x").unwrap()).unwrap();
+
+    // The token is taken away under a signer that was in use.
+    std::fs::remove_dir_all(&tokens).unwrap();
+    std::fs::create_dir(&tokens).unwrap();
+    let error = signer.sign(b"x").unwrap_err().to_string();
+    assert!(error.contains("the token neweid-test is not there"), "{error}");
+    assert!(!error.contains(PIN));
+}
+
+fn many_threads_share_the_token(store: &Pkcs11KeyStore) {
+    let signer = store.signer("key-2", Purpose::CertificateAuthority).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..8u8 {
+            let signer = &signer;
+            scope.spawn(move || {
+                for n in 0..25u8 {
+                    let signature = signer.sign(&[thread, n]).unwrap();
+                    x509::verify(signer.spki(), signer.algorithm(), &[thread, n], &signature).unwrap();
+                }
+            });
+        }
+    });
+}

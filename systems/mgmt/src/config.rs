@@ -1,0 +1,61 @@
+//! What the ministry decides and may change: policy as data.
+
+use jiff::SignedDuration;
+use model::{CardProfile, KeySlot};
+
+/// Policy of the management system.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Which key slots get a certificate at issue. OPEN-14: the RSA pairs; all four when the switch is set.
+    pub all_slots: bool,
+    /// Least age for the natural-person certificate (OPEN-16).
+    pub certificate_age: i16,
+    /// The issuing authority as the chip names it.
+    pub issuing_authority: String,
+    /// Cost of the user code's hash.
+    pub user_code_cost: UserCodeCost,
+    /// Wrong user codes in a row that lock it.
+    pub user_code_attempts: u32,
+    /// How long it stays locked.
+    pub user_code_lock: SignedDuration,
+    /// Cases worked on at the same time.
+    pub parallel: usize,
+    /// How long a step may take before another worker takes it up.
+    pub lease: SignedDuration,
+}
+
+/// Parameters of Argon2id.
+#[derive(Debug, Clone, Copy)]
+pub struct UserCodeCost {
+    /// Memory in KiB.
+    pub memory: u32,
+    /// Passes.
+    pub passes: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            all_slots: false,
+            certificate_age: 18,
+            issuing_authority: "內政部（測試用）".into(),
+            // RFC 9106 §4 and OWASP: 19 MiB, two passes, one lane.
+            user_code_cost: UserCodeCost { memory: 19 * 1024, passes: 2 },
+            user_code_attempts: 5,
+            user_code_lock: SignedDuration::from_mins(15),
+            parallel: 4,
+            lease: SignedDuration::from_secs(60),
+        }
+    }
+}
+
+impl Config {
+    /// The slots that get a certificate at issue on a card of this profile. Sample cards show all four.
+    pub(crate) fn slots(&self, profile: CardProfile) -> &'static [KeySlot] {
+        if self.all_slots || profile == CardProfile::Interop {
+            KeySlot::ALL
+        } else {
+            &[KeySlot::SigningRsa, KeySlot::EncryptionRsa]
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Review by a clerk, withdrawal, and the batches that go to the card centre.
+
+use jiff::Timestamp;
+use model::{ApplicationState, CaseNo, RocDate, validity};
+use serde_json::json;
+use store::{Tx, params};
+
+use crate::application::{certificate_allowed, entitled};
+use crate::books::{Case, Stage, allowed, case, case_now, log, parse, save_case, stamp};
+use crate::service::{CANCELS, CASES, Mgmt, bookmark, set_bookmark};
+use crate::submit::put_data;
+use crate::vault::{APPLICANT, PHOTO, RowKey, StoredApplicant};
+use crate::{MgmtError, Refusal};
+
+/// Column of `case_data`: the person as registered when the case was batched.
+pub(crate) const PERSON: &str = "person";
+
+/// What a clerk decides (MGMT-37).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// The case may go to production.
+    Approve,
+    /// The applicant has to correct something, a photo for instance.
+    Return {
+        /// What.
+        correction: String,
+    },
+    /// No card is made.
+    Reject {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Mgmt {
+    /// Registers the result of a review. An approved photo goes to the register's history of photos first, since cards
+    /// are made from the photo on file.
+    pub async fn review(
+        &self,
+        no: CaseNo,
+        decision: Decision,
+        clerk: &str,
+        now: Timestamp,
+    ) -> Result<(), MgmtError> {
+        let read = case_now(&self.db, no).await?;
+        if !matches!(read.application.state(), ApplicationState::Submitted | ApplicationState::UnderReview) {
+            return Err(Refusal::WrongState.into());
+        }
+        if decision == Decision::Approve {
+            let key = RowKey::of_case(&self.keys, no, read.wrapped_key()?)?;
+            let applicant: StoredApplicant = key.open(APPLICANT, &self.data(no, APPLICANT).await?)?;
+            let photo = key.open_bytes(PHOTO, &self.data(no, PHOTO).await?)?;
+            let filed_for = format!("{no}/{}", read.submitted.as_microsecond());
+            self.register.file_portrait(&applicant.id, &filed_for, photo.expose(), now).await?;
+        }
+        store::transaction!(self.db, |tx| {
+            let mut case = case(tx, no).await?;
+            if case.application.state() == ApplicationState::Submitted {
+                let before = case.application.clone();
+                let (application, event) = allowed(case.application.take_up(stamp(now, clerk)))?;
+                case.application = application;
+                save_case(tx, &case, &before, &event).await?;
+            }
+            let before = case.application.clone();
+            let by = stamp(now, clerk);
+            let (application, event) = allowed(match &decision {
+                Decision::Approve => case.application.approve(by),
+                Decision::Return { correction } => case.application.return_for_correction(correction, by),
+                Decision::Reject { reason } => case.application.reject(reason, by.because(reason)),
+            })?;
+            case.application = application;
+            if matches!(decision, Decision::Reject { .. }) {
+                destroy_data(tx, &mut case).await?;
+            }
+            save_case(tx, &case, &before, &event).await
+        })
+    }
+
+    /// Gives a case up before its card is made. Once the card centre has begun it is refused until the card is reported.
+    pub async fn withdraw(
+        &self,
+        no: CaseNo,
+        reason: &str,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<(), MgmtError> {
+        store::transaction!(self.db, |tx| {
+            let mut case = case(tx, no).await?;
+            let before = case.application.clone();
+            if !matches!(
+                before.state(),
+                ApplicationState::Draft
+                    | ApplicationState::Submitted
+                    | ApplicationState::UnderReview
+                    | ApplicationState::Approved
+                    | ApplicationState::Batched
+            ) {
+                return Err(MgmtError::from(Refusal::WrongState));
+            }
+            let order = case.order();
+            let (application, event) =
+                allowed(case.application.withdraw(reason, stamp(now, actor).because(reason)))?;
+            case.application = application;
+            case.stage = Stage::Idle;
+            destroy_data(tx, &mut case).await?;
+            save_case(tx, &case, &before, &event).await?;
+            if before.state() == ApplicationState::Batched {
+                self.queue(tx, CANCELS, &order.to_string(), now).await?;
+            }
+            Ok(())
+        })?;
+        self.work_cancels(now).await.map(drop)
+    }
+
+    /// Sends up to `capacity` approved cases to production, oldest first (MGMT-38), with the register's data of this
+    /// moment (MGMT-39). Fixes the date of issue, which certificates and card share (CARDFACE-07). Returns the cases sent.
+    pub async fn batch(&self, capacity: u32, clerk: &str, now: Timestamp) -> Result<Vec<CaseNo>, MgmtError> {
+        let rows = self
+            .db
+            .all(
+                "SELECT case_no FROM application WHERE state = 'approved' ORDER BY submitted_at, case_no LIMIT $1",
+                params![capacity],
+            )
+            .await?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let number = store::transaction!(self.db, |tx| {
+            let number = bookmark(tx, "batch").await? + 1;
+            set_bookmark(tx, "batch", number).await?;
+            Ok::<_, MgmtError>(number)
+        })?;
+        let name = format!("B{number:06}");
+        let mut sent = Vec::new();
+        let mut orders = Vec::new();
+        for row in rows {
+            let no: CaseNo = parse(&row, "case_no")?;
+            if let Some(case) = self.batch_one(no, &name, clerk, now).await? {
+                orders.push(production::Order {
+                    order: case.order(),
+                    profile: case.profile,
+                    office: case.office,
+                });
+                sent.push(no);
+            }
+        }
+        // Announced together, so that the centre initialises all of them at once. Should this fail, each case places its
+        // own order in its next step.
+        if let Err(error) = self.centre.place(&orders, now).await {
+            tracing::warn!(code = error.code(), "orders could not be announced");
+        }
+        Ok(sent)
+    }
+
+    /// Batches one case, or rejects it if the person is no longer entitled.
+    async fn batch_one(
+        &self,
+        no: CaseNo,
+        batch: &str,
+        clerk: &str,
+        now: Timestamp,
+    ) -> Result<Option<Case>, MgmtError> {
+        let read = case_now(&self.db, no).await?;
+        if read.application.state() != ApplicationState::Approved {
+            return Ok(None);
+        }
+        let key = RowKey::of_case(&self.keys, no, read.wrapped_key()?)?;
+        let applicant: StoredApplicant = key.open(APPLICANT, &self.data(no, APPLICANT).await?)?;
+        let person = self.register.person(&applicant.id).await?;
+        let portrait = self.register.portrait(&applicant.id).await?;
+        let application_day = RocDate::in_taipei(read.submitted);
+        store::transaction!(self.db, |tx| {
+            let mut case = case(tx, no).await?;
+            if case.application.state() != ApplicationState::Approved {
+                // Another program batched it since it was read.
+                return Ok(None);
+            }
+            let before = case.application.clone();
+            let by = stamp(now, clerk);
+            let person = match entitled(person.as_ref()) {
+                Ok(person) => person,
+                Err(refusal) => {
+                    let (application, event) =
+                        allowed(case.application.reject(refusal.code(), by.because(refusal.code())))?;
+                    case.application = application;
+                    destroy_data(tx, &mut case).await?;
+                    save_case(tx, &case, &before, &event).await?;
+                    return Ok(None);
+                }
+            };
+            let mut random = self.random();
+            put_data(tx, no, PERSON, &key.seal_bytes(PERSON, &person.to_stored()?, &mut random)?).await?;
+            if let Some(portrait) = &portrait {
+                put_data(tx, no, PHOTO, &key.seal_bytes(PHOTO, portrait, &mut random)?).await?;
+            }
+            let allowed_now = certificate_allowed(person, application_day, self.config.certificate_age);
+            if let (true, Err(refusal)) = (case.certificate, allowed_now) {
+                case.certificate = false;
+                log(tx, &by, "certificate-dropped", no.as_str(), json!({ "because": refusal.code() }))
+                    .await?;
+            }
+            let issue = RocDate::in_taipei(now);
+            case.issue = Some(issue);
+            case.renewal = validity::renewal_date(person.birth, application_day, issue);
+            let (application, event) = allowed(case.application.batch(batch, by))?;
+            case.application = application;
+            case.stage = Stage::Pair;
+            save_case(tx, &case, &before, &event).await?;
+            self.queue(tx, CASES, no.as_str(), now).await?;
+            Ok(Some(case))
+        })
+    }
+
+    /// Puts a case on hold, or lets it go on. While it is held nothing of the person is sent to the certificate system
+    /// or the card centre.
+    pub async fn hold_case(
+        &self,
+        no: CaseNo,
+        held: bool,
+        reason: &str,
+        clerk: &str,
+        now: Timestamp,
+    ) -> Result<(), MgmtError> {
+        store::transaction!(self.db, |tx| {
+            let case = case(tx, no).await?;
+            if case.held == held || !case.application.state().is_open() {
+                return Err(MgmtError::from(Refusal::WrongState));
+            }
+            tx.execute_one("UPDATE application SET held = $2 WHERE case_no = $1", params![no.as_str(), held])
+                .await?;
+            let action = if held { "case-hold" } else { "case-release" };
+            log(tx, &stamp(now, clerk), action, no.as_str(), json!({ "reason": reason })).await?;
+            if !held && !matches!(case.stage, Stage::Idle | Stage::Report) {
+                self.queue(tx, CASES, no.as_str(), now).await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// One sealed value of a case.
+    pub(crate) async fn data(&self, no: CaseNo, what: &str) -> Result<Vec<u8>, MgmtError> {
+        let row = self
+            .db
+            .optional(
+                "SELECT sealed FROM case_data WHERE case_no = $1 AND what = $2",
+                params![no.as_str(), what],
+            )
+            .await?;
+        Ok(row.ok_or(MgmtError::Data("case data is missing"))?.read("sealed")?)
+    }
+}
+
+/// Destroys the personal data of a case: the rows, and the key without which no copy of them opens (MGMT-42).
+pub(crate) async fn destroy_data(tx: &mut Tx, case: &mut Case) -> Result<(), MgmtError> {
+    tx.execute("DELETE FROM case_data WHERE case_no = $1", params![case.no.as_str()]).await?;
+    case.wrapped_key = None;
+    Ok(())
+}

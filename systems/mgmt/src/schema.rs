@@ -1,0 +1,114 @@
+//! The tables of management. Persons are linked by keyed hash; names, numbers and contacts stand only in sealed columns.
+//!
+//! `open_person` repeats `person` while a case is open and is null afterwards; being unique, it is the database that
+//! refuses a second open case (MGMT-02), also between two programs. `holder_card` does the same for the card in a
+//! person's hands (MGMT-73).
+
+use store::Migration;
+
+/// Audit, job queue, then management's own tables.
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    audit::MIGRATION,
+    store::jobs::MIGRATION,
+    Migration::new(
+        1,
+        "cases, cards, certificates, notices",
+        "CREATE TABLE case_counter (roc_year BIGINT PRIMARY KEY, last BIGINT NOT NULL);
+        CREATE TABLE application (
+            case_no TEXT PRIMARY KEY,
+            person BYTEA NOT NULL,
+            open_person BYTEA UNIQUE,
+            kind TEXT NOT NULL,
+            channel TEXT NOT NULL,
+            profile TEXT NOT NULL,
+            office TEXT NOT NULL,
+            certificate BOOLEAN NOT NULL,
+            state TEXT NOT NULL,
+            content TEXT NOT NULL,
+            stage TEXT NOT NULL,
+            serial TEXT,
+            issue_date TEXT,
+            renewal_date TEXT,
+            box_no TEXT,
+            wrapped_key BYTEA,
+            submitted_at BIGINT NOT NULL,
+            changed_at BIGINT NOT NULL
+        );
+        CREATE INDEX application_state ON application (state, submitted_at);
+        CREATE INDEX application_person ON application (person);
+        CREATE INDEX application_box ON application (box_no);
+        CREATE TABLE case_data (
+            case_no TEXT NOT NULL REFERENCES application (case_no),
+            what TEXT NOT NULL,
+            sealed BYTEA NOT NULL,
+            PRIMARY KEY (case_no, what)
+        );
+        CREATE TABLE case_event (
+            case_no TEXT NOT NULL,
+            step BIGINT NOT NULL,
+            content TEXT NOT NULL,
+            PRIMARY KEY (case_no, step)
+        );
+        CREATE TABLE card (
+            serial TEXT PRIMARY KEY,
+            case_no TEXT NOT NULL,
+            attempt BIGINT NOT NULL,
+            person BYTEA NOT NULL,
+            holder_card BYTEA UNIQUE,
+            profile TEXT NOT NULL,
+            state TEXT NOT NULL,
+            content TEXT NOT NULL,
+            issue_date TEXT NOT NULL,
+            renewal_date TEXT,
+            certificate BOOLEAN NOT NULL,
+            face BYTEA NOT NULL,
+            wrapped_key BYTEA NOT NULL,
+            holder BYTEA NOT NULL,
+            held_by_holder BOOLEAN NOT NULL,
+            revoked TEXT,
+            told TEXT NOT NULL,
+            user_code TEXT,
+            user_code_state TEXT NOT NULL,
+            failures BIGINT NOT NULL,
+            locked_until BIGINT,
+            pins_set_at BIGINT,
+            changed_at BIGINT NOT NULL,
+            UNIQUE (case_no, attempt)
+        );
+        CREATE INDEX card_person ON card (person);
+        CREATE TABLE card_event (
+            serial TEXT NOT NULL,
+            step BIGINT NOT NULL,
+            content TEXT NOT NULL,
+            PRIMARY KEY (serial, step)
+        );
+        CREATE TABLE card_certificate (
+            serial TEXT NOT NULL REFERENCES card (serial),
+            slot TEXT NOT NULL,
+            request_id BYTEA NOT NULL UNIQUE,
+            certificate BYTEA,
+            PRIMARY KEY (serial, slot)
+        );
+        CREATE TABLE notice (
+            id BYTEA PRIMARY KEY,
+            case_no TEXT NOT NULL,
+            serial TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            way TEXT NOT NULL,
+            at BIGINT NOT NULL
+        );
+        CREATE TABLE bookmark (name TEXT PRIMARY KEY, position BIGINT NOT NULL);
+        CREATE TABLE sample (
+            persona TEXT PRIMARY KEY,
+            case_no TEXT NOT NULL,
+            user_code TEXT,
+            pin1 TEXT,
+            pin2 TEXT
+        );",
+    ),
+    Migration::new(
+        2,
+        "cases on hold",
+        "ALTER TABLE application ADD COLUMN held BOOLEAN NOT NULL DEFAULT FALSE;",
+    ),
+];

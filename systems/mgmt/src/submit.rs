@@ -1,0 +1,202 @@
+//! Taking an application in: every check before anything is stored, then the case with its photo in one transaction.
+
+use jiff::Timestamp;
+use model::{Application, ApplicationKind, CardState, CaseNo, RevocationReason, RocDate, VoidReason};
+use store::{Tx, params};
+
+use crate::application::{certificate_allowed, entitled, names_complete};
+use crate::books::{CardEntry, allowed, cards_of, log, stamp, step_card, to_json};
+use crate::photo;
+use crate::service::Mgmt;
+use crate::vault::{APPLICANT, PHOTO, RowKey, StoredApplicant};
+use crate::{MgmtError, NewApplication, Refusal};
+
+impl Mgmt {
+    /// Takes an application in and gives it its case number (MGMT-17). `actor` is the account of the clerk, or of the
+    /// online service.
+    pub async fn submit(
+        &self,
+        application: NewApplication,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<CaseNo, MgmtError> {
+        let NewApplication {
+            id,
+            kind,
+            channel,
+            photo,
+            wants_certificate,
+            foreign_name,
+            office,
+            contact,
+            profile,
+        } = application;
+        registry::office(office).ok_or(Refusal::OfficeUnknown)?;
+        contact.check()?;
+        let today = RocDate::in_taipei(now);
+        let person = self.register.person(&id).await?;
+        let person = entitled(person.as_ref())?;
+        if wants_certificate {
+            certificate_allowed(person, today, self.config.certificate_age)?;
+        }
+        names_complete(person, foreign_name)?;
+        let photo = accept_photo(photo).await?;
+
+        let link = self.keys.person(&id);
+        let applicant = StoredApplicant { id, contact, foreign_name };
+        let submitted = store::transaction!(self.db, |tx| {
+            let open =
+                tx.optional("SELECT case_no FROM application WHERE open_person = $1", params![link]).await?;
+            if open.is_some() {
+                return Err(Refusal::CaseOpen.into());
+            }
+            let old = cards_of(tx, &link).await?;
+            check_kind(kind, &old)?;
+            let no = next_case_no(tx, today).await?;
+            let mut random = self.random();
+            let (key, wrapped_key) = RowKey::new_case(&self.keys, no, &mut random)?;
+            let (state, event) = allowed(Application::draft().submit(stamp(now, actor)))?;
+            tx.execute_one(
+                "INSERT INTO application (case_no, person, open_person, kind, channel, profile, office, certificate, \
+                 state, content, stage, wrapped_key, submitted_at, changed_at) \
+                 VALUES ($1, $2, $2, $3, $4, $5, $6, $7, $8, $9, 'idle', $10, $11, $11)",
+                params![
+                    no.as_str(),
+                    link,
+                    kind.as_str(),
+                    channel.as_str(),
+                    profile.as_str(),
+                    office.as_str(),
+                    wants_certificate,
+                    state.state().as_str(),
+                    to_json(&state)?,
+                    wrapped_key,
+                    now,
+                ],
+            )
+            .await?;
+            tx.execute_one(
+                "INSERT INTO case_event (case_no, step, content) VALUES ($1, 1, $2)",
+                params![no.as_str(), to_json(&event)?],
+            )
+            .await?;
+            put_data(tx, no, APPLICANT, &key.seal(APPLICANT, &applicant, &mut random)?).await?;
+            put_data(tx, no, PHOTO, &key.seal_bytes(PHOTO, &photo, &mut random)?).await?;
+            log(
+                tx,
+                &event.stamp,
+                "application-submitted",
+                no.as_str(),
+                serde_json::json!({
+                    "kind": kind, "channel": channel, "certificate": wants_certificate, "office": office,
+                }),
+            )
+            .await?;
+            if kind == ApplicationKind::Replacement {
+                // LOSS-09, OPEN-19: from now on the lost card is void and its certificates are revoked.
+                for card in old {
+                    self.void(
+                        tx,
+                        card,
+                        VoidReason::Replaced,
+                        RevocationReason::CessationOfOperation,
+                        now,
+                        actor,
+                    )
+                    .await?;
+                }
+            }
+            Ok(no)
+        });
+        match submitted {
+            // Another program was quicker between the look and the write; the database refused the second case.
+            Err(MgmtError::Store(store::StoreError::Unique { constraint }))
+                if constraint.contains("open_person") =>
+            {
+                Err(Refusal::CaseOpen.into())
+            }
+            other => other,
+        }
+    }
+
+    /// Takes a better photo for a case that was returned for correction (CARDFACE-22).
+    pub async fn correct_photo(
+        &self,
+        no: CaseNo,
+        photo: Vec<u8>,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<(), MgmtError> {
+        let photo = accept_photo(photo).await?;
+        store::transaction!(self.db, |tx| {
+            let mut case = crate::books::case(tx, no).await?;
+            let before = case.application.clone();
+            let (application, event) = allowed(case.application.submit(stamp(now, actor)))?;
+            case.application = application;
+            let key = RowKey::of_case(&self.keys, no, case.wrapped_key.as_deref().unwrap_or_default())?;
+            put_data(tx, no, PHOTO, &key.seal_bytes(PHOTO, &photo, &mut self.random())?).await?;
+            crate::books::save_case(tx, &case, &before, &event).await
+        })
+    }
+
+    /// Voids a card and queues what follows: its certificates are revoked.
+    pub(crate) async fn void(
+        &self,
+        tx: &mut Tx,
+        entry: CardEntry,
+        reason: VoidReason,
+        revocation: RevocationReason,
+        now: Timestamp,
+        actor: &str,
+    ) -> Result<CardEntry, MgmtError> {
+        let entry =
+            step_card(tx, entry, |card| card.void(reason, stamp(now, actor).because(reason.as_str())))
+                .await?;
+        self.revoke_in(tx, entry, revocation, now).await
+    }
+}
+
+/// Decodes and scales off the request's thread: a picture of 5 MB keeps a core busy for a while.
+async fn accept_photo(file: Vec<u8>) -> Result<Vec<u8>, MgmtError> {
+    tokio::task::spawn_blocking(move || photo::accept(&file))
+        .await
+        .map_err(|_| MgmtError::Data("photo worker"))?
+        .map_err(MgmtError::from)
+}
+
+/// MGMT-02, MGMT-28: the kind of application has to fit the card the person has.
+fn check_kind(kind: ApplicationKind, cards: &[CardEntry]) -> Result<(), Refusal> {
+    let lost = cards.iter().any(|card| card.state() == CardState::Suspended);
+    match kind {
+        ApplicationKind::First if !cards.is_empty() => Err(Refusal::CardExists),
+        ApplicationKind::First => Ok(()),
+        _ if cards.is_empty() => Err(Refusal::NoCard),
+        ApplicationKind::Replacement if !lost => Err(Refusal::LossNotReported),
+        ApplicationKind::Renewal if lost => Err(Refusal::CardLost),
+        ApplicationKind::Replacement | ApplicationKind::Renewal => Ok(()),
+    }
+}
+
+async fn next_case_no(tx: &mut Tx, today: RocDate) -> Result<CaseNo, MgmtError> {
+    let year = today.roc_year();
+    let row = tx
+        .one(
+            "INSERT INTO case_counter (roc_year, last) VALUES ($1, 1) \
+             ON CONFLICT (roc_year) DO UPDATE SET last = case_counter.last + 1 RETURNING last",
+            params![i64::from(year)],
+        )
+        .await?;
+    let year = u16::try_from(year).map_err(|_| MgmtError::Data("year"))?;
+    CaseNo::new(year, row.read("last")?).map_err(|_| MgmtError::Data("case number"))
+}
+
+/// Writes one sealed value of a case, in place of an older one.
+pub(crate) async fn put_data(tx: &mut Tx, no: CaseNo, what: &str, sealed: &[u8]) -> Result<(), MgmtError> {
+    tx.execute_one(
+        "INSERT INTO case_data (case_no, what, sealed) VALUES ($1, $2, $3) \
+         ON CONFLICT (case_no, what) DO UPDATE SET sealed = EXCLUDED.sealed",
+        params![no.as_str(), what, sealed],
+    )
+    .await?;
+    Ok(())
+}

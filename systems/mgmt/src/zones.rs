@@ -1,0 +1,121 @@
+//! From a registered person and a paired card to what the chip gets: Public Zone, Household Zone, security infos.
+
+use curve::{Curve, Hash};
+use eac::Cipher;
+use eac::pace::Parameters;
+use eac::security_infos::{SecurityInfo, encode_set, encode_set_in_order};
+use lds::dg13::Term;
+use lds::household::HouseholdData;
+use lds::public_zone::Address;
+use lds::{Date, LdsSecurityObject, PublicZone};
+use model::{CardSerial, RocDate};
+use registry::Person;
+use tlv::oid;
+
+use crate::{Config, MgmtError};
+
+/// The PACE parameters of a card, preferred first: what EF.CardAccess announces.
+const PACE: [Parameters; 2] = [
+    Parameters { curve: Curve::P521, cipher: Cipher::Aes256 },
+    Parameters { curve: Curve::BrainpoolP256r1, cipher: Cipher::Aes128 },
+];
+
+/// The hash of the security object.
+pub(crate) const HASH: Hash = Hash::Sha512;
+
+/// What a card needs beside the person.
+pub(crate) struct CardData<'a> {
+    pub(crate) serial: CardSerial,
+    pub(crate) issue: RocDate,
+    pub(crate) renewal: Option<RocDate>,
+    pub(crate) foreign_name: bool,
+    pub(crate) active_authentication: &'a [u8],
+}
+
+/// The Public Zone with its ten fields (CARD-23), without a portrait yet.
+pub(crate) fn public_zone(
+    person: &Person,
+    card: &CardData<'_>,
+    config: &Config,
+) -> Result<PublicZone, MgmtError> {
+    let place = person.address.place().ok_or(MgmtError::Data("address"))?;
+    Ok(PublicZone {
+        chinese_name: person.name.chinese().to_owned(),
+        cns: person.name.codes().iter().map(|code| code.map(|code| code.to_bytes())).collect(),
+        romanised_name: person.name.romanised().map(str::to_owned),
+        // CARDFACE-04: the foreign name stands there at the applicant's choice only.
+        foreign_name: person.name.foreign().filter(|_| card.foreign_name).map(str::to_owned),
+        mrz_name: latin_name(person, card.foreign_name)?.to_owned(),
+        id_number: person.id.as_str().to_owned(),
+        birth: date(person.birth)?,
+        address: Address {
+            county: place.county.name.to_owned(),
+            district: place.district.name.to_owned(),
+            village: place.village.name.to_owned(),
+            village_code: place.village.code.to_string(),
+            neighbourhood: person.address.neighbourhood(),
+            rest: person.address.rest().to_owned(),
+        },
+        marital_status: Term::new(person.marital.as_str(), person.marital.zh(), person.marital.en()),
+        military_service: Term::new(person.military.as_str(), person.military.zh(), person.military.en()),
+        card_serial: card.serial.to_string(),
+        renewal: card.renewal.map(date).transpose()?,
+        issue: date(card.issue)?,
+        portrait: None,
+        issuing_authority: config.issuing_authority.clone(),
+        security_infos: encode_set(&[
+            SecurityInfo::active_authentication(oid::ECDSA_PLAIN_SHA512),
+            PACE[0].info(),
+            PACE[1].info(),
+        ]),
+        active_authentication_key: card.active_authentication.to_vec(),
+    })
+}
+
+/// The name of the machine readable zone and of certificates in Latin letters.
+fn latin_name(person: &Person, foreign_name: bool) -> Result<&str, MgmtError> {
+    let foreign = person.name.foreign().filter(|_| foreign_name);
+    foreign.or(person.name.romanised()).or(person.name.foreign()).ok_or(MgmtError::Data("Latin name"))
+}
+
+/// The Household Zone: the neighbourhood and nothing of the person (OPEN-03).
+pub(crate) fn household(person: &Person) -> Result<HouseholdData, MgmtError> {
+    let place = person.address.place().ok_or(MgmtError::Data("address"))?;
+    Ok(HouseholdData {
+        county: place.county.name.to_owned(),
+        district: place.district.name.to_owned(),
+        village: place.village.name.to_owned(),
+        village_code: place.village.code.to_string(),
+        neighbourhood: person.address.neighbourhood(),
+    })
+}
+
+/// EF.CardAccess: the order is the preference.
+pub(crate) fn card_access() -> Vec<u8> {
+    encode_set_in_order(&PACE.map(Parameters::info))
+}
+
+/// The SecurityInfos that EF.CardSecurity signs: those of EF.CardAccess and the chip's authentication key.
+pub(crate) fn card_security_infos(chip_authentication: &[u8]) -> Result<Vec<u8>, MgmtError> {
+    let key = curve::point_from_spki(chip_authentication)
+        .map_err(|_| MgmtError::Zones("the chip authentication key is no P-521 key".into()))?;
+    Ok(encode_set(&[
+        PACE[0].info(),
+        PACE[1].info(),
+        SecurityInfo::chip_authentication(Cipher::Aes256, None),
+        SecurityInfo::chip_authentication_domain(key.curve(), None),
+        SecurityInfo::chip_authentication_public_key(&key, None),
+    ]))
+}
+
+/// The security object over the files.
+pub(crate) fn security_object(files: &lds::public_zone::Files) -> LdsSecurityObject {
+    PublicZone::security_object(HASH, files)
+}
+
+fn date(date: RocDate) -> Result<Date, MgmtError> {
+    let date = date.date();
+    let part = |n: i8| u8::try_from(n).map_err(|_| MgmtError::Data("date"));
+    let year = u16::try_from(date.year()).map_err(|_| MgmtError::Data("date"))?;
+    Date::new(year, part(date.month())?, part(date.day())?).map_err(|_| MgmtError::Data("date"))
+}

@@ -1,0 +1,164 @@
+//! From an application to a card in use.
+
+use mgmt::Refusal;
+use model::{ApplicationState, CardState, Pin1, Pin2, UserCode};
+use npc::CertificateAuthority;
+use production::Interface;
+use store::params;
+use terminal::Verdict;
+use terminal::npc_card::{NpcCard, Pin2Status};
+
+use crate::world::{CLERK, World, application, directory, start};
+
+fn parsed<T: std::str::FromStr>(text: &str) -> T {
+    text.parse().ok().expect("valid")
+}
+
+// proves: MGMT-37, MGMT-42, MGMT-59, MGMT-60, MGMT-72, CARD-50, CARD-51, CARDFACE-07, NPC-37, NPC-38, OPEN-14, PRODUCTION-36
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_becomes_a_card_in_use() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let world = World::open(&url, &dir, start()).await;
+        world.restock(2).await;
+        let person = world.person(1).await;
+        let mgmt = &world.mgmt;
+        let no = mgmt.submit(application(&person), CLERK, world.now).await.expect("submits");
+        // MGMT-37: only reviewed cases go forward.
+        assert!(mgmt.batch(10, CLERK, world.now).await.expect("batches").is_empty());
+        world.produce(no).await.expect("is produced");
+        let case = mgmt.case(no).await.expect("a case");
+        assert_eq!(case.state, ApplicationState::Ready);
+        let serial = case.serial.expect("a card");
+
+        // Nothing personal is left with management's case or with the card centre.
+        let left = world.dbs[4].one("SELECT count(*) FROM case_data", params![]).await.expect("counts");
+        assert_eq!(left.read::<i64>(0).expect("a number"), 0);
+        let sql = "SELECT count(*) FROM application WHERE wrapped_key IS NOT NULL";
+        let left = world.dbs[4].one(sql, params![]).await.expect("counts");
+        assert_eq!(left.read::<i64>(0).expect("a number"), 0);
+        let sql = "SELECT count(*) FROM card_order WHERE wrapped_dek IS NOT NULL OR package IS NOT NULL OR proof IS NOT NULL";
+        let left = world.dbs[3].one(sql, params![]).await.expect("counts");
+        assert_eq!(left.read::<i64>(0).expect("a number"), 0);
+
+        // The card as a stranger reads it, over both interfaces.
+        for interface in [Interface::Contact, Interface::Contactless] {
+            let report = world.read(serial, interface);
+            assert_eq!(report.verdict, Verdict::Verified, "{:?}", report.refusal());
+            let zone = report.public_zone().expect("decodes");
+            assert_eq!(zone.id_number, person.id.as_str());
+            assert_eq!(zone.chinese_name, person.name.chinese());
+            assert_eq!(zone.td1().expect("an MRZ").lines(), mgmt.card(serial).await.expect("a card").mrz);
+            assert!(zone.portrait.as_ref().is_some_and(|jpeg| jpeg.len() < 15 * 1024));
+        }
+        let certificates = world.npc.certificates_of(serial, world.now).await.expect("answers");
+        assert_eq!(certificates.len(), 2, "the RSA slots; the others are reserved (OPEN-14)");
+
+        // The date of issue of card and certificates is one (CARDFACE-07).
+        let issue = mgmt.card(serial).await.expect("a card").issue;
+        for certificate in &certificates {
+            assert_eq!(certificate.state.as_str(), "good", "active when written");
+            assert_eq!(model::RocDate::in_taipei(certificate.validity.not_before), issue);
+        }
+        let can = eac::Password::can(serial.can().as_str());
+        let reader = world.centre.reader(serial, Interface::Contact).expect("there");
+        let mut card = NpcCard::open(reader, &can, &mut curve::SystemRandom).expect("opens");
+        assert_eq!(card.pin2_status().expect("answers"), Pin2Status::NotSet);
+        drop(card);
+
+        // Hand-over, then the user code, then the PINs.
+        let confirmation = mgmt.hand_over(no, CLERK, world.now).await.expect("is handed over");
+        let default = confirmation.default_user_code;
+        let (code, pin1, pin2): (UserCode, Pin1, Pin2) = (parsed("abc123"), parsed("246810"), parsed("13579135"));
+        let card = world.centre.reader(serial, Interface::Contact).expect("there");
+        let refused = mgmt.set_pins(serial, &default, &pin1, Some(&pin2), card, world.now).await.map(drop);
+        assert_eq!(refused.expect_err("the default code sets no PIN").refusal(), Some(Refusal::UserCodeDefault));
+        let refused = mgmt.change_user_code(serial, &default, &default, world.now).await;
+        assert_eq!(refused.expect_err("the same").refusal(), Some(Refusal::UserCodeUnchanged));
+        mgmt.change_user_code(serial, &default, &code, world.now).await.expect("changes");
+        let card = world.centre.reader(serial, Interface::Contact).expect("there");
+        let refused = mgmt.set_pins(serial, &code, &pin1, None, card, world.now).await.map(drop);
+        assert_eq!(refused.expect_err("PIN2 belongs to it").refusal(), Some(Refusal::Pin2Missing));
+        let card = world.centre.reader(serial, Interface::Contact).expect("there");
+        let card = mgmt.set_pins(serial, &code, &pin1, Some(&pin2), card, world.now).await.expect("sets");
+
+        // The holder signs with PIN2, and the certificate is the one of the CA.
+        let mut card = NpcCard::open(card, &can, &mut curve::SystemRandom).expect("opens");
+        card.verify_pin2(&curve::SecretBytes::from(b"13579135".to_vec())).expect("the right PIN2");
+        card.sign_rsa(curve::Hash::Sha256, b"agreed").expect("signs");
+        let on_card: Vec<Vec<u8>> =
+            card.certificates().expect("reads").into_iter().map(|(_, der)| der).collect();
+        assert!(certificates.iter().all(|c| on_card.contains(&c.der)));
+        assert_eq!(on_card.len(), 4, "two of the holder, root, intermediate");
+
+        // Forgotten and blocked: the user code sets another one, a wrong one does not.
+        let wrong = curve::SecretBytes::from(b"00000000".to_vec());
+        for _ in 0..3 {
+            card.verify_pin2(&wrong).expect_err("wrong");
+        }
+        assert_eq!(card.pin2_status().expect("answers"), Pin2Status::Blocked);
+        drop(card);
+        let reader = world.centre.reader(serial, Interface::Contact).expect("there");
+        let refused = mgmt.set_pins(serial, &default, &pin1, Some(&pin2), reader, world.now).await.map(drop);
+        assert_eq!(refused.expect_err("no longer the code").refusal(), Some(Refusal::UserCodeWrong));
+        let reader = world.centre.reader(serial, Interface::Contact).expect("there");
+        let another: Pin2 = parsed("97531975");
+        let card = mgmt.set_pins(serial, &code, &pin1, Some(&another), reader, world.now).await.expect("sets");
+        let mut card = NpcCard::open(card, &can, &mut curve::SystemRandom).expect("opens");
+        card.verify_pin2(&curve::SecretBytes::from(b"97531975".to_vec())).expect("the new PIN2");
+        drop(card);
+
+        let summary = mgmt.card(serial).await.expect("a card");
+        assert_eq!((summary.state, summary.user_code_set), (CardState::Active, true));
+        assert!(summary.pins_set.is_some() && summary.sample.is_none());
+        assert!(world.centre.stocktake().await.expect("counts").agrees());
+        mgmt.verify_audit().await.expect("the chain is whole");
+        world.centre.verify_audit().await.expect("the chain is whole");
+        let history: Vec<CardState> =
+            mgmt.card_history(serial).await.expect("events").iter().map(|e| e.to.state()).collect();
+        use CardState::*;
+        assert_eq!(history, [Paired, Personalised, Finished, Shipped, Received, AwaitingCollection, Active]);
+        world.close().await;
+    })
+    .await;
+}
+
+// proves: CARD-40, NPC-35
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_without_certificate_has_its_zone_closed() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let world = World::open(&url, &dir, start()).await;
+        world.restock(1).await;
+        let person = world.person(1).await;
+        let mut wish = application(&person);
+        wish.wants_certificate = false;
+        let no = world.mgmt.submit(wish, CLERK, world.now).await.expect("submits");
+        world.produce(no).await.expect("is produced");
+        let confirmation = world.mgmt.hand_over(no, CLERK, world.now).await.expect("is handed over");
+        let serial = confirmation.serial;
+        assert!(world.npc.certificates_of(serial, world.now).await.expect("answers").is_empty());
+        let channel = world.centre.reader(serial, Interface::Contact).expect("there");
+        let can = eac::Password::can(serial.can().as_str());
+        assert!(NpcCard::open(channel, &can, &mut curve::SystemRandom).is_err());
+        let code: UserCode = parsed("abc123");
+        world
+            .mgmt
+            .change_user_code(serial, &confirmation.default_user_code, &code, world.now)
+            .await
+            .expect("changes");
+        let card = world.centre.reader(serial, Interface::Contact).expect("there");
+        let refused = world
+            .mgmt
+            .set_pins(serial, &code, &parsed("246810"), Some(&parsed("13579135")), card, world.now)
+            .await;
+        let refused = refused.map(drop).expect_err("no PIN2").refusal();
+        assert_eq!(refused, Some(Refusal::CertificateZoneClosed));
+        let card = world.centre.reader(serial, Interface::Contact).expect("there");
+        drop(
+            world.mgmt.set_pins(serial, &code, &parsed("246810"), None, card, world.now).await.expect("sets"),
+        );
+        world.close().await;
+    })
+    .await;
+}

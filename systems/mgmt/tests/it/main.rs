@@ -1,0 +1,9 @@
+//! Management with its real neighbours: register, certificate system, document signer, card centre and virtual cards.
+
+mod crash;
+mod journey;
+mod life;
+mod refusals;
+mod remake;
+mod sample;
+mod world;

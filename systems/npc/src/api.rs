@@ -1,0 +1,135 @@
+//! What other systems ask of the CA.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use model::validity::{self, Validity};
+use model::{CardSerial, CertificateState, KeySlot, RevocationReason, RocDate, SuspensionCause};
+use uuid::Uuid;
+use x509::Serial;
+
+use crate::{NpcError, Result};
+
+/// The CA as the management system sees it.
+#[async_trait]
+pub trait CertificateAuthority: Send + Sync {
+    /// The holder number of a person: 16 digits, always the same for the same `person`, a keyed hash that only the caller
+    /// can compute. Stands in all certificates of the person instead of the identification number.
+    async fn holder_number(&self, person: &[u8; 32], now: Timestamp) -> Result<String>;
+
+    /// Issues the certificate of one slot of a card. The same request gives the same certificate, however often it is sent;
+    /// so does the same content under another request number.
+    async fn issue(&self, request: &IssueRequest, now: Timestamp) -> Result<IssuedCertificate>;
+
+    /// Suspends (停用) all certificates of a card for one cause. Causes add up; the same cause twice changes nothing, nor does
+    /// suspending what is revoked.
+    async fn suspend(
+        &self,
+        card: CardSerial,
+        cause: SuspensionCause,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Receipt>;
+
+    /// Ends one cause of suspension (復用). Certificates with another cause stay suspended (LOSS-10). Refused if all
+    /// certificates of the card are revoked.
+    async fn resume(
+        &self,
+        card: CardSerial,
+        cause: SuspensionCause,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Receipt>;
+
+    /// Revokes (廢止) all certificates of a card, for good. The first reason stays.
+    async fn revoke(
+        &self,
+        card: CardSerial,
+        reason: RevocationReason,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Receipt>;
+
+    /// All certificates issued for a card, by slot.
+    async fn certificates_of(&self, card: CardSerial, now: Timestamp) -> Result<Vec<IssuedCertificate>>;
+
+    /// The state of one certificate; `None` if it was never issued.
+    async fn status(&self, serial: &Serial, now: Timestamp) -> Result<Option<CertificateState>>;
+}
+
+/// A request for one certificate. Has no `Debug`: it names a person.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IssueRequest {
+    /// The caller's number of this request; sending it again is harmless.
+    pub request_id: Uuid,
+    /// The card.
+    pub card: CardSerial,
+    /// Which of its keys.
+    pub slot: KeySlot,
+    /// The PKCS #10 request that the card's key has signed, DER.
+    pub csr: Vec<u8>,
+    /// The holder's name, Chinese or English (NPC-15).
+    pub subject_name: String,
+    /// The last four characters of the identification number (NPC-15).
+    pub id_tail: String,
+    /// The holder number, from [`CertificateAuthority::holder_number`].
+    pub holder_no: String,
+    /// The date of issue of the card.
+    pub issue_date: RocDate,
+    /// Its date of renewal, if it has one.
+    pub renewal_date: Option<RocDate>,
+    /// The first certificate or its reissue.
+    pub period: Period,
+}
+
+/// Which of the two periods of a card a certificate is for (NPC-22 to NPC-26).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Period {
+    /// From the day of issue, five years.
+    First,
+    /// The one reissue, made on this day.
+    Reissue {
+        /// The day, in Taipei.
+        day: RocDate,
+    },
+}
+
+impl IssueRequest {
+    /// The period the certificate will have.
+    pub fn validity(&self) -> Result<Validity> {
+        let validity = match self.period {
+            Period::First => validity::first_certificate(self.issue_date, self.renewal_date),
+            Period::Reissue { day } => {
+                validity::reissued_certificate(self.issue_date, self.renewal_date, day)
+            }
+        };
+        validity.ok_or(NpcError::NoPeriod)
+    }
+}
+
+/// A certificate of a card.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IssuedCertificate {
+    /// Its serial number.
+    pub serial: Serial,
+    /// The card.
+    pub card: CardSerial,
+    /// Which of its keys.
+    pub slot: KeySlot,
+    /// The holder number.
+    pub holder_no: String,
+    /// The certificate.
+    pub der: Vec<u8>,
+    /// From when to when.
+    pub validity: Validity,
+    /// Its state.
+    pub state: CertificateState,
+}
+
+/// The answer to a change of state (NPC-54).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The receipt number: `NPC-` and the number of the audit entry.
+    pub number: String,
+    /// The certificates whose state changed; none if it was so already.
+    pub changed: Vec<Serial>,
+}

@@ -1,0 +1,153 @@
+//! What the CA is called, where relying parties find it, and how long things last.
+
+use const_oid::ObjectIdentifier;
+use jiff::SignedDuration;
+use keys::KeyKind;
+use serde::{Deserialize, Serialize};
+use store::{Db, params, transaction};
+use tlv::oid;
+use x509::Name;
+
+use crate::{NpcError, Result};
+
+/// The configuration of the CA. The default is a test country.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NpcConfig {
+    /// Where relying parties find status and issuer. Stands in every certificate.
+    pub urls: Urls,
+    /// The name of the root.
+    pub root_name: Name,
+    /// The name of the issuing CA.
+    pub ca_name: Name,
+    /// The name of the OCSP responder.
+    pub ocsp_name: Name,
+    /// Into how many lists the revoked certificates are divided: a power of two up to 1024.
+    pub partitions: u16,
+    /// The certificate policy.
+    pub policy: ObjectIdentifier,
+    /// The key of the root.
+    pub root_key: KeyKind,
+    /// The key of the issuing CA.
+    pub ca_key: KeyKind,
+    /// How long before the first run root and issuing CA begin: certificates begin on the day their card was issued, which
+    /// must not lie before.
+    pub backdate: SignedDuration,
+    /// How long a list is valid. A new one is made at every change, and when half of this time is over.
+    pub crl_lifetime: SignedDuration,
+    /// How long an OCSP answer is valid. A signed answer is used again for half of this time while the state stays.
+    pub ocsp_lifetime: SignedDuration,
+    /// How long the OCSP responder's certificate is valid. A new one is made when a third of this time is left.
+    pub responder_lifetime: SignedDuration,
+}
+
+/// The addresses that stand in certificates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Urls {
+    /// The OCSP responder: `http://HOST/ocsp`.
+    pub ocsp: String,
+    /// Where the lists are, without a slash at the end: `http://HOST/crl`.
+    pub crl: String,
+    /// Where the CA's certificates are, without a slash at the end: `http://HOST/certs`.
+    pub certs: String,
+}
+
+impl Urls {
+    /// The addresses of [`crate::router`] at `base`, such as `http://127.0.0.1:8082`.
+    pub fn at(base: &str) -> Self {
+        let base = base.trim_end_matches('/');
+        Self { ocsp: format!("{base}/ocsp"), crl: format!("{base}/crl"), certs: format!("{base}/certs") }
+    }
+
+    pub(crate) fn partition_crl(&self, partition: u16) -> String {
+        format!("{}/npc-{partition}.crl", self.crl)
+    }
+
+    pub(crate) fn complete_crl(&self) -> String {
+        format!("{}/npc.crl", self.crl)
+    }
+
+    pub(crate) fn root_crl(&self) -> String {
+        format!("{}/npc-root.crl", self.crl)
+    }
+
+    pub(crate) fn root_certificate(&self) -> String {
+        format!("{}/npc-root.cer", self.certs)
+    }
+
+    pub(crate) fn issued_to_this_ca(&self) -> String {
+        format!("{}/issued-to-this-ca.p7b", self.certs)
+    }
+}
+
+impl NpcConfig {
+    /// A test country at these addresses.
+    pub fn test(urls: Urls) -> Self {
+        let name =
+            |unit: &str| Name::test_authority(unit).expect("the names of the test country are well formed");
+        let responder = Name::builder()
+            .country("TW")
+            .organization("測試用 New eID")
+            .organizational_unit("(測試用) 自然人憑證管理中心")
+            .common_name("OCSP");
+        Self {
+            urls,
+            root_name: name("憑證總管理中心"),
+            ca_name: name("自然人憑證管理中心"),
+            ocsp_name: responder.build().expect("the names of the test country are well formed"),
+            partitions: 16,
+            policy: oid::GPKI_POLICY_TEST,
+            root_key: KeyKind::Rsa(4096),
+            ca_key: KeyKind::Rsa(4096),
+            // A test country has a past: cards issued years ago.
+            backdate: SignedDuration::from_hours(6 * 8766),
+            crl_lifetime: SignedDuration::from_hours(24),
+            ocsp_lifetime: SignedDuration::from_hours(1),
+            responder_lifetime: SignedDuration::from_hours(30 * 24),
+        }
+    }
+
+    /// Keeps at the first run, and takes back at every later one, what stands in certificates and may never change.
+    pub(crate) async fn fixed_at_first_run(mut self, db: &Db) -> Result<Self> {
+        if !self.partitions.is_power_of_two() || self.partitions > 1024 {
+            return Err(NpcError::Request("the number of partitions is a power of two up to 1024"));
+        }
+        let wanted =
+            Fixed { urls: self.urls.clone(), partitions: self.partitions, policy: self.policy.to_string() };
+        let text = serde_json::to_string(&wanted).map_err(|_| NpcError::Inconsistent("setting"))?;
+        let scopes = crate::crl::Scope::all(self.partitions);
+        let kept: String = transaction!(db, |tx| {
+            let found = tx.optional("SELECT value FROM setting WHERE name = 'fixed'", params![]).await?;
+            if let Some(row) = found {
+                return Ok::<_, NpcError>(row.read(0)?);
+            }
+            tx.execute_one("INSERT INTO setting (name, value) VALUES ('fixed', $1)", params![&text]).await?;
+            for scope in &scopes {
+                let sql = "INSERT INTO crl_scope (scope, change) VALUES ($1, 0)";
+                tx.execute_one(sql, params![scope.key()]).await?;
+            }
+            Ok(text.clone())
+        })?;
+        let kept: Fixed = serde_json::from_str(&kept).map_err(|_| NpcError::Inconsistent("setting"))?;
+        if kept != wanted {
+            tracing::warn!("addresses, partitions and policy of the first run stay in force");
+        }
+        self.urls = kept.urls;
+        self.partitions = kept.partitions;
+        self.policy = kept.policy.parse().map_err(|_| NpcError::Inconsistent("policy"))?;
+        Ok(self)
+    }
+}
+
+impl Default for NpcConfig {
+    fn default() -> Self {
+        Self::test(Urls::at("http://npc.neweid.test"))
+    }
+}
+
+/// The persisted form.
+#[derive(PartialEq, Serialize, Deserialize)]
+struct Fixed {
+    urls: Urls,
+    partitions: u16,
+    policy: String,
+}

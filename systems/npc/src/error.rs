@@ -1,0 +1,148 @@
+//! What can go wrong in the CA, sorted by whose fault it is, each with a stable code.
+
+use crate::Weakness;
+
+/// The one error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NpcError {
+    // --- the caller
+    /// A field of a request is not what it must be.
+    #[error("certificate request refused: {0}")]
+    Request(&'static str),
+    /// The certification request (PKCS #10) is malformed, or whoever made it does not hold the key.
+    #[error("certification request refused: {0}")]
+    Csr(x509::Error),
+    /// The key is of another kind than its slot on the card.
+    #[error("the key does not fit slot {slot}: {found} where {expected} is required")]
+    KeyType {
+        /// The slot, 1 to 4.
+        slot: u8,
+        /// What belongs there.
+        expected: &'static str,
+        /// What was sent.
+        found: String,
+    },
+    /// The key is known to be weak.
+    #[error("金鑰強度不足 / the key is weak: {0}")]
+    WeakKey(Weakness),
+    /// The same key was certified before.
+    #[error("金鑰重複 / this key was certified before")]
+    DuplicateKey,
+    /// The slot of the card has a certificate.
+    #[error("此卡片此金鑰已有憑證 / slot {slot} of card {card} has a certificate")]
+    SlotTaken {
+        /// The card's serial.
+        card: String,
+        /// The slot, 1 to 4.
+        slot: u8,
+    },
+    /// A request with this number was made before with other content.
+    #[error("request number {0} was used before with other content")]
+    Conflict(uuid::Uuid),
+    /// Nothing is left of the period the certificate would have.
+    #[error("卡片效期已無剩餘憑證效期 / the card leaves no period for this certificate")]
+    NoPeriod,
+    /// The first certificate is missing or was revoked, so there is nothing to reissue (NPC-23).
+    #[error("無可重新簽發之憑證 / there is no valid first certificate to reissue")]
+    NothingToReissue,
+    /// The card has no certificate.
+    #[error("此卡片無憑證 / card {0} has no certificate")]
+    NoCertificate(String),
+    /// The certificate was revoked, which is final.
+    #[error("憑證已廢止，不可恢復 / the certificates of card {0} are revoked, which is final")]
+    Revoked(String),
+
+    // --- the environment
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
+    /// The audit log.
+    #[error(transparent)]
+    Audit(#[from] audit::AuditError),
+    /// The key store.
+    #[error(transparent)]
+    Keys(#[from] keys::KeyError),
+
+    // --- us
+    /// A certificate, list or answer could not be made.
+    #[error(transparent)]
+    X509(#[from] x509::Error),
+    /// A row of the database is not what this program writes.
+    #[error("row not understood: {0}")]
+    Inconsistent(&'static str),
+    /// A task died.
+    #[error("a signing task died")]
+    Died,
+}
+
+impl NpcError {
+    /// The stable code of this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Request(_) => "NPC-REQUEST",
+            Self::Csr(_) => "NPC-CSR",
+            Self::KeyType { .. } => "NPC-KEY-TYPE",
+            Self::WeakKey(_) => "NPC-WEAK-KEY",
+            Self::DuplicateKey => "NPC-DUPLICATE-KEY",
+            Self::SlotTaken { .. } => "NPC-SLOT-TAKEN",
+            Self::Conflict(_) => "NPC-CONFLICT",
+            Self::NoPeriod => "NPC-NO-PERIOD",
+            Self::NothingToReissue => "NPC-NOTHING-TO-REISSUE",
+            Self::NoCertificate(_) => "NPC-NO-CERTIFICATE",
+            Self::Revoked(_) => "NPC-REVOKED",
+            Self::Store(error) => error.code(),
+            Self::Audit(error) => error.code(),
+            Self::Keys(error) => error.code(),
+            Self::X509(_) => "NPC-X509",
+            Self::Inconsistent(_) => "NPC-INCONSISTENT",
+            Self::Died => "NPC-DIED",
+        }
+    }
+
+    /// Whether the request itself is at fault, so that sending it again cannot help.
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Request(_)
+                | Self::Csr(_)
+                | Self::KeyType { .. }
+                | Self::WeakKey(_)
+                | Self::DuplicateKey
+                | Self::SlotTaken { .. }
+                | Self::Conflict(_)
+                | Self::NoPeriod
+                | Self::NothingToReissue
+                | Self::NoCertificate(_)
+                | Self::Revoked(_)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// Every code has its line in the golden list, and the list has no other.
+    #[test]
+    fn the_golden_list_has_every_code() {
+        let quoted =
+            |line: &str| line.split('"').nth(1).filter(|text| text.starts_with("NPC-")).map(str::to_owned);
+        let mut codes: Vec<_> = include_str!("error.rs")
+            .lines()
+            .filter(|line| line.contains("=> \""))
+            .filter_map(quoted)
+            .collect();
+        let list = include_str!("../../../docs/errors-npc.md");
+        let listed = |line: &str| {
+            line.strip_prefix("| ")?
+                .split(' ')
+                .next()
+                .filter(|code| code.starts_with("NPC-"))
+                .map(str::to_owned)
+        };
+        let mut lines: Vec<_> = list.lines().filter_map(listed).collect();
+        codes.sort();
+        lines.sort();
+        assert!(!codes.is_empty());
+        assert_eq!(codes, lines);
+    }
+}

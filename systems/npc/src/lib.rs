@@ -1,0 +1,139 @@
+//! The natural-person certification authority (自然人憑證): root, issuing CA, the citizens' certificates, revocation lists
+//! and OCSP.
+//!
+//! Everything another system asks of the CA goes through the trait [`CertificateAuthority`], which [`Npc`] implements on
+//! a database and a key store. Relying parties use [`router`], the HTTP side. The order in which things are stored and
+//! signed is written down in `docs/issuance-cycle-npc.md`: nothing is signed before it is stored, so a CA killed at any
+//! point signs the same bytes again and a card's slot never has two certificates.
+//!
+//! The CA knows no person: a certificate has a name, the last four characters of the identification number and a holder
+//! number; who the holder is stays in the management system, which gives a keyed hash of the person.
+//!
+//! What this crate leaves out: who may ask for what (the management system's counters and approvals), eligibility of the
+//! applicant, delta lists, publication of certificates, mass revocation by cohort.
+
+mod api;
+mod authority;
+mod config;
+mod crl;
+mod error;
+mod http;
+mod issue;
+mod ocsp;
+mod request;
+mod row;
+mod schema;
+mod status;
+mod weak_key;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use curve::Random;
+use jiff::Timestamp;
+use keys::KeyStore;
+use store::Db;
+use x509::Certificate;
+
+pub use api::{CertificateAuthority, IssueRequest, IssuedCertificate, Period, Receipt};
+pub use authority::CaCertificates;
+pub use config::{NpcConfig, Urls};
+pub use crl::{PublishedCrl, Scope};
+pub use error::NpcError;
+pub use http::{Clock, router};
+pub use weak_key::Weakness;
+
+use authority::Authority;
+
+/// What a call of this crate returns.
+pub type Result<T, E = NpcError> = std::result::Result<T, E>;
+
+/// The certification authority.
+pub struct Npc {
+    db: Db,
+    keys: Arc<dyn KeyStore>,
+    config: NpcConfig,
+    random: Mutex<Box<dyn Random + Send>>,
+    authority: RwLock<Arc<Authority>>,
+    crls: crl::Cache,
+    ocsp: ocsp::Cache,
+    moduli: Mutex<weak_key::SeenModuli>,
+}
+
+impl Npc {
+    /// Opens the CA on its database. The first time it makes root, issuing CA and OCSP responder; after an interruption it
+    /// goes on where it was, and signs what had been stored but not signed.
+    ///
+    /// Partitions, addresses and policy stand in every certificate: what the first run was given holds for ever, and a
+    /// later `config` that says otherwise is overruled with a warning.
+    pub async fn open(
+        db: Db,
+        keys: Arc<dyn KeyStore>,
+        config: NpcConfig,
+        random: Box<dyn Random + Send>,
+        now: Timestamp,
+    ) -> Result<Self> {
+        db.migrate(&[audit::MIGRATION, schema::INIT]).await?;
+        let config = config.fixed_at_first_run(&db).await?;
+        let random = Mutex::new(random);
+        let authority = Authority::open(&db, &keys, &config, &random, now).await?;
+        let npc = Self {
+            db,
+            keys,
+            config,
+            random,
+            authority: RwLock::new(Arc::new(authority)),
+            crls: crl::Cache::default(),
+            ocsp: ocsp::Cache::default(),
+            moduli: Mutex::default(),
+        };
+        npc.remember_moduli().await?;
+        npc.sign_what_is_stored(now).await?;
+        Ok(npc)
+    }
+
+    /// What has to be done from time to time: renews the OCSP responder, and issues every list that is out of date or will
+    /// be soon. Call it every minute or so; several processes may.
+    pub async fn maintain(&self, now: Timestamp) -> Result<()> {
+        self.renew_responder(now).await?;
+        for scope in self.scopes() {
+            self.crl(scope, now).await?;
+        }
+        Ok(())
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> &NpcConfig {
+        &self.config
+    }
+
+    /// The certificates of the CA itself.
+    pub fn ca_certificates(&self) -> CaCertificates {
+        self.authority().certificates()
+    }
+
+    /// The issuing CA's certificate.
+    pub fn ca_certificate(&self) -> Certificate {
+        self.authority().certificates().ca
+    }
+
+    /// Checks the audit chain; `kept` is a head noted down earlier.
+    pub async fn verify_audit(&self, kept: Option<&audit::Head>) -> Result<audit::Head> {
+        Ok(audit::verify(&self.db, kept).await?)
+    }
+
+    /// The database, for status pages and tests.
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    fn authority(&self) -> Arc<Authority> {
+        self.authority.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn random(&self) -> MutexGuard<'_, Box<dyn Random + Send>> {
+        self.random.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The name of this system in events and audit entries.
+const SYSTEM: &str = "npc";

@@ -1,0 +1,95 @@
+//! Checking a request before anything is stored: proof of possession, kind and strength of the key, period.
+
+use aws_lc_rs::digest::{Context, SHA256, digest};
+use model::KeySlot;
+use model::validity::Validity;
+use x509::csr::Csr;
+use x509::{PublicKey, SignatureAlgorithm};
+
+use crate::weak_key;
+use crate::{IssueRequest, NpcError, Period, Result};
+
+/// A request that may be stored.
+pub(crate) struct Checked {
+    pub(crate) spki: Vec<u8>,
+    pub(crate) spki_hash: [u8; 32],
+    /// The modulus of an RSA key.
+    pub(crate) modulus: Option<Vec<u8>>,
+    pub(crate) validity: Validity,
+    /// Over everything but the request number.
+    pub(crate) hash: [u8; 32],
+}
+
+pub(crate) fn check(request: &IssueRequest) -> Result<Checked> {
+    let validity = request.validity()?;
+    // NPC-28: the RSA keys serve the first five years, the elliptic-curve keys the next.
+    if request.slot.is_rsa() && matches!(request.period, Period::Reissue { .. }) {
+        return Err(NpcError::Request("a reissue is for the elliptic-curve keys"));
+    }
+    let csr = Csr::parse(&request.csr).map_err(NpcError::Csr)?;
+    // Proof of possession before anything is believed about the key.
+    csr.verify().map_err(NpcError::Csr)?;
+    let modulus = check_key(request.slot, &csr)?;
+    Ok(Checked {
+        spki: csr.spki().to_vec(),
+        spki_hash: sha256(csr.spki()),
+        modulus,
+        validity,
+        hash: hash(request),
+    })
+}
+
+fn check_key(slot: KeySlot, csr: &Csr) -> Result<Option<Vec<u8>>> {
+    let key = PublicKey::from_spki(csr.spki()).map_err(NpcError::Csr)?;
+    let expected = if slot.is_rsa() { "RSA-2048" } else { "P-521" };
+    match key {
+        PublicKey::Rsa(key) if slot.is_rsa() && key.bits() == 2048 => {
+            weak_key::inspect(&key).map_err(NpcError::WeakKey)?;
+            Ok(Some(key.modulus().to_vec()))
+        }
+        PublicKey::Ec(point) if !slot.is_rsa() && point.curve() == curve::Curve::P521 => {
+            // NPC-59: P-521 goes with SHA-512.
+            if csr.algorithm() != SignatureAlgorithm::EcdsaSha512 {
+                return Err(NpcError::Request("a P-521 request is signed with SHA-512"));
+            }
+            Ok(None)
+        }
+        key => Err(NpcError::KeyType { slot: slot.id(), expected, found: key.name() }),
+    }
+}
+
+/// What makes two requests the same: everything but their number.
+fn hash(request: &IssueRequest) -> [u8; 32] {
+    let renewal = request.renewal_date.map(|date| date.iso()).unwrap_or_default();
+    let period = match request.period {
+        Period::First => "first".to_owned(),
+        Period::Reissue { day } => format!("reissue {}", day.iso()),
+    };
+    let mut hash = Context::new(&SHA256);
+    let issue = request.issue_date.iso();
+    let slot = [request.slot.id()];
+    let fields: [&[u8]; 9] = [
+        request.card.as_str().as_bytes(),
+        &slot,
+        &request.csr,
+        request.subject_name.as_bytes(),
+        request.id_tail.as_bytes(),
+        request.holder_no.as_bytes(),
+        issue.as_bytes(),
+        renewal.as_bytes(),
+        period.as_bytes(),
+    ];
+    for field in fields {
+        hash.update(&(field.len() as u64).to_be_bytes());
+        hash.update(field);
+    }
+    let mut out = [0; 32];
+    out.copy_from_slice(hash.finish().as_ref());
+    out
+}
+
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    out
+}

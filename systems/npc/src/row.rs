@@ -1,0 +1,105 @@
+//! A certificate as it stands in its table.
+
+use model::validity::Validity;
+use model::{CardSerial, CertificateState, KeySlot};
+use store::Row;
+use x509::Serial;
+use x509::certificate::Kind;
+use x509::crl::Reason;
+
+use crate::{IssuedCertificate, NpcError, Result};
+
+pub(crate) struct CertificateRow {
+    pub(crate) serial: Serial,
+    pub(crate) request_hash: [u8; 32],
+    pub(crate) card: CardSerial,
+    pub(crate) slot: KeySlot,
+    pub(crate) holder: String,
+    pub(crate) kind: Kind,
+    pub(crate) validity: Validity,
+    pub(crate) partition: u16,
+    pub(crate) tbs: Vec<u8>,
+    pub(crate) der: Option<Vec<u8>>,
+    pub(crate) state: CertificateState,
+}
+
+/// Selects everything [`CertificateRow`] reads; a condition follows.
+macro_rules! select_certificate {
+    ($condition:literal) => {
+        concat!(
+            "SELECT serial, request_hash, card, slot, holder, profile, not_before, not_after, partition_no, tbs, der, state \
+             FROM certificate WHERE ",
+            $condition
+        )
+    };
+}
+pub(crate) use select_certificate;
+
+impl CertificateRow {
+    pub(crate) fn read(row: &Row) -> Result<Self> {
+        let card: String = row.read("card")?;
+        let profile: String = row.read("profile")?;
+        Ok(Self {
+            serial: serial(row)?,
+            request_hash: row.read("request_hash")?,
+            card: card.parse().map_err(|_| NpcError::Inconsistent("card"))?,
+            slot: KeySlot::from_id(row.read("slot")?).ok_or(NpcError::Inconsistent("slot"))?,
+            holder: row.read("holder")?,
+            kind: Kind::from_name(&profile).ok_or(NpcError::Inconsistent("profile"))?,
+            validity: Validity { not_before: row.read("not_before")?, not_after: row.read("not_after")? },
+            partition: row.read("partition_no")?,
+            tbs: row.read("tbs")?,
+            der: row.read("der")?,
+            state: parse_state(&row.read::<String>("state")?)?,
+        })
+    }
+
+    /// The certificate, if it was signed.
+    pub(crate) fn issued(self) -> Option<IssuedCertificate> {
+        Some(IssuedCertificate {
+            serial: self.serial,
+            card: self.card,
+            slot: self.slot,
+            holder_no: self.holder,
+            der: self.der?,
+            validity: self.validity,
+            state: self.state,
+        })
+    }
+}
+
+pub(crate) fn serial(row: &Row) -> Result<Serial> {
+    let octets: Vec<u8> = row.read("serial")?;
+    Serial::from_octets(&octets).map_err(|_| NpcError::Inconsistent("serial"))
+}
+
+pub(crate) fn parse_state(text: &str) -> Result<CertificateState> {
+    serde_json::from_str(text).map_err(|_| NpcError::Inconsistent("state"))
+}
+
+/// A state in its columns: text, and what lists and OCSP need of it.
+pub(crate) struct StateColumns {
+    pub(crate) state: String,
+    pub(crate) status: i64,
+    pub(crate) at: jiff::Timestamp,
+    pub(crate) reason: i64,
+}
+
+impl StateColumns {
+    pub(crate) fn of(state: &CertificateState) -> Result<Self> {
+        let (status, at, reason) = match state {
+            CertificateState::Suspended { .. } => {
+                (SUSPENDED, state.suspended_since(), Reason::CertificateHold.code())
+            }
+            CertificateState::Revoked { reason, at } => (REVOKED, Some(*at), reason.code()),
+            CertificateState::Good | CertificateState::Expired => (GOOD, None, 0),
+        };
+        let text = serde_json::to_string(state).map_err(|_| NpcError::Inconsistent("state"))?;
+        let at = at.unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        Ok(Self { state: text, status, at, reason: i64::from(reason) })
+    }
+}
+
+pub(crate) const GOOD: i64 = 0;
+pub(crate) const SUSPENDED: i64 = 1;
+pub(crate) const REVOKED: i64 = 2;

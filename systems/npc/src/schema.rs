@@ -1,0 +1,68 @@
+//! The tables of the CA. Times are microseconds; a certificate whose `der` is null is stored but not signed yet.
+
+use store::Migration;
+
+pub(crate) const INIT: Migration = Migration::new(
+    1,
+    "init",
+    "CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+
+    -- root, issuing CA, responders: the CA's own certificates
+    CREATE TABLE authority (
+        label TEXT PRIMARY KEY,
+        profile TEXT NOT NULL,
+        not_after BIGINT NOT NULL,
+        tbs BYTEA NOT NULL,
+        der BYTEA
+    );
+
+    CREATE TABLE holder (person BYTEA PRIMARY KEY, number TEXT NOT NULL UNIQUE);
+
+    CREATE TABLE certificate (
+        serial BYTEA PRIMARY KEY,
+        request_id BYTEA NOT NULL UNIQUE,
+        request_hash BYTEA NOT NULL,
+        card TEXT NOT NULL,
+        slot BIGINT NOT NULL,
+        holder TEXT NOT NULL REFERENCES holder (number),
+        profile TEXT NOT NULL,
+        not_before BIGINT NOT NULL,
+        not_after BIGINT NOT NULL,
+        partition_no BIGINT NOT NULL,
+        spki_hash BYTEA NOT NULL UNIQUE,
+        tbs BYTEA NOT NULL,
+        der BYTEA,
+        state TEXT NOT NULL,
+        -- what lists and OCSP need of the state: 0 good, 1 suspended, 2 revoked; since when; CRLReason
+        status BIGINT NOT NULL,
+        status_at BIGINT NOT NULL,
+        reason BIGINT NOT NULL,
+        UNIQUE (card, slot)
+    );
+    CREATE INDEX certificate_listed ON certificate (status, partition_no, serial);
+    CREATE INDEX certificate_holder ON certificate (holder);
+
+    -- append-only: the state of a certificate is what its events make of it
+    CREATE TABLE event (
+        id BYTEA PRIMARY KEY,
+        serial BYTEA NOT NULL REFERENCES certificate (serial),
+        at BIGINT NOT NULL,
+        actor TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        state TEXT NOT NULL
+    );
+    CREATE INDEX event_serial ON event (serial, id);
+
+    -- every change of a state raises the counters of the lists it belongs to
+    CREATE TABLE crl_scope (scope BIGINT PRIMARY KEY, change BIGINT NOT NULL);
+    CREATE TABLE crl (
+        scope BIGINT NOT NULL,
+        number BIGINT NOT NULL,
+        change BIGINT NOT NULL,
+        this_update BIGINT NOT NULL,
+        next_update BIGINT NOT NULL,
+        tbs BYTEA,
+        der BYTEA,
+        PRIMARY KEY (scope, number)
+    );",
+);

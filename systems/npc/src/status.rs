@@ -1,0 +1,215 @@
+//! Suspending, resuming, revoking; holder numbers; and the trait other systems use.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use model::lifecycle::Stamp;
+use model::{CardSerial, CertificateState, RevocationReason, SuspensionCause};
+use serde_json::{Value, json};
+use store::{Tx, new_id, params, transaction};
+use x509::Serial;
+
+use crate::authority::hex;
+use crate::crl::Scope;
+use crate::row::{CertificateRow, StateColumns, select_certificate};
+use crate::{CertificateAuthority, IssueRequest, IssuedCertificate, Npc, NpcError, Receipt, Result, SYSTEM};
+
+#[async_trait]
+impl CertificateAuthority for Npc {
+    async fn holder_number(&self, person: &[u8; 32], now: Timestamp) -> Result<String> {
+        let candidate = self.candidate_number();
+        transaction!(self.db, |tx| {
+            let known = tx.optional("SELECT number FROM holder WHERE person = $1", params![person]).await?;
+            if let Some(row) = known {
+                return Ok(row.read(0)?);
+            }
+            let sql = "INSERT INTO holder (person, number) VALUES ($1, $2)";
+            tx.execute_one(sql, params![person, &candidate]).await?;
+            self.audit(tx, "holder-number", "holder", SYSTEM, json!({}), now).await?;
+            Ok(candidate.clone())
+        })
+    }
+
+    async fn issue(&self, request: &IssueRequest, now: Timestamp) -> Result<IssuedCertificate> {
+        self.issue_certificate(request, now).await
+    }
+
+    async fn suspend(
+        &self,
+        card: CardSerial,
+        cause: SuspensionCause,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Receipt> {
+        let change = Change {
+            action: "certificate-suspend",
+            kind: "suspend",
+            detail: json!({ "cause": cause.as_str() }),
+        };
+        self.change(card, actor, now, change, |state, stamp| match state {
+            CertificateState::Suspended { causes } if causes.contains_key(&cause) => Ok(None),
+            CertificateState::Good | CertificateState::Suspended { .. } => {
+                Ok(state.suspend(cause, stamp).ok())
+            }
+            _ => Ok(None),
+        })
+        .await
+    }
+
+    async fn resume(
+        &self,
+        card: CardSerial,
+        cause: SuspensionCause,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Receipt> {
+        let change = Change {
+            action: "certificate-resume",
+            kind: "resume",
+            detail: json!({ "cause": cause.as_str() }),
+        };
+        self.change(card, actor, now, change, |state, stamp| match state {
+            CertificateState::Revoked { .. } => Err(Final),
+            CertificateState::Suspended { .. } => Ok(state.resume(cause, stamp).ok()),
+            _ => Ok(None),
+        })
+        .await
+    }
+
+    async fn revoke(
+        &self,
+        card: CardSerial,
+        reason: RevocationReason,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Receipt> {
+        let change = Change {
+            action: "certificate-revoke",
+            kind: "revoke",
+            detail: json!({ "reason": reason.as_str() }),
+        };
+        self.change(card, actor, now, change, |state, stamp| Ok(state.revoke(reason, stamp).ok())).await
+    }
+
+    async fn certificates_of(&self, card: CardSerial, now: Timestamp) -> Result<Vec<IssuedCertificate>> {
+        let sql = select_certificate!("card = $1 AND der IS NOT NULL ORDER BY slot");
+        let rows = self.db.all(sql, params![card.as_str()]).await?;
+        let mut found = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let mut row = CertificateRow::read(row)?;
+            row.state = at_time(row.state, row.validity.not_after, now);
+            found.extend(row.issued());
+        }
+        Ok(found)
+    }
+
+    async fn status(&self, serial: &Serial, now: Timestamp) -> Result<Option<CertificateState>> {
+        let sql = select_certificate!("serial = $1 AND der IS NOT NULL");
+        let Some(row) = self.db.optional(sql, params![serial.octets()]).await? else { return Ok(None) };
+        let row = CertificateRow::read(&row)?;
+        Ok(Some(at_time(row.state, row.validity.not_after, now)))
+    }
+}
+
+/// How a change is written down.
+struct Change {
+    action: &'static str,
+    kind: &'static str,
+    detail: Value,
+}
+
+/// The state allows no change any more, which the caller must hear.
+struct Final;
+
+type Step = Result<Option<(CertificateState, model::certificate::CertificateEvent)>, Final>;
+
+impl Npc {
+    /// Applies `step` to every certificate of a card in one transaction, with events, counters of the lists and one audit
+    /// entry. `Ok(None)` leaves a certificate as it is.
+    async fn change(
+        &self,
+        card: CardSerial,
+        actor: &str,
+        now: Timestamp,
+        change: Change,
+        step: impl Fn(CertificateState, Stamp) -> Step + Send + Sync,
+    ) -> Result<Receipt> {
+        transaction!(self.db, |tx| {
+            let sql = select_certificate!("card = $1 ORDER BY slot");
+            let rows = tx.all(sql, params![card.as_str()]).await?;
+            if rows.is_empty() {
+                return Err(NpcError::NoCertificate(card.as_str().to_owned()));
+            }
+            let (mut changed, mut refused) = (Vec::new(), 0);
+            for row in &rows {
+                let row = CertificateRow::read(row)?;
+                let state = at_time(row.state, row.validity.not_after, now);
+                match step(state, Stamp::new(now, actor, SYSTEM)) {
+                    Ok(None) => {}
+                    Err(Final) => refused += 1,
+                    Ok(Some((state, _event))) => {
+                        self.write_state(tx, &row.serial, row.partition, &state, change.kind, actor, now)
+                            .await?;
+                        changed.push(row.serial);
+                    }
+                }
+            }
+            if refused == rows.len() {
+                return Err(NpcError::Revoked(card.as_str().to_owned()));
+            }
+            let mut detail = change.detail.clone();
+            detail["changed"] = changed.iter().map(|serial| hex(serial.octets())).collect();
+            let head = self.audit(tx, change.action, card.as_str(), actor, detail, now).await?;
+            Ok(Receipt { number: format!("NPC-{:010}", head.seq), changed })
+        })
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the columns of one row")]
+    async fn write_state(
+        &self,
+        tx: &mut Tx,
+        serial: &Serial,
+        partition: u16,
+        state: &CertificateState,
+        kind: &str,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        let columns = StateColumns::of(state)?;
+        tx.execute_one(
+            "UPDATE certificate SET state = $2, status = $3, status_at = $4, reason = $5 WHERE serial = $1",
+            params![serial.octets(), &columns.state, columns.status, columns.at, columns.reason],
+        )
+        .await?;
+        let id = new_id(now, self.random().as_mut());
+        tx.execute_one(
+            "INSERT INTO event (id, serial, at, actor, kind, state) VALUES ($1, $2, $3, $4, $5, $6)",
+            params![id, serial.octets(), now, actor, kind, &columns.state],
+        )
+        .await?;
+        let sql = "UPDATE crl_scope SET change = change + 1 WHERE scope = $1 OR scope = $2";
+        let scopes = params![Scope::Complete.key(), Scope::Partition(partition).key()];
+        match tx.execute(sql, scopes).await? {
+            2 => Ok(()),
+            _ => Err(NpcError::Inconsistent("crl_scope")),
+        }
+    }
+
+    /// 16 random digits; the table refuses one that is taken, which the next attempt mends.
+    fn candidate_number(&self) -> String {
+        let mut bytes = [0; 16];
+        self.random().fill(&mut bytes);
+        format!("{:016}", u128::from_be_bytes(bytes) % 10_000_000_000_000_000)
+    }
+}
+
+/// The state as it is at `now`: what is not revoked ends with its last second.
+fn at_time(state: CertificateState, not_after: Timestamp, now: Timestamp) -> CertificateState {
+    match state {
+        CertificateState::Good | CertificateState::Suspended { .. }
+            if now.as_second() > not_after.as_second() =>
+        {
+            CertificateState::Expired
+        }
+        state => state,
+    }
+}

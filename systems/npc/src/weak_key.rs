@@ -1,0 +1,336 @@
+//! Keys known to be weak (NPC-58): the ROCA fingerprint, small factors, small exponents, and factors shared with another key.
+//!
+//! ROCA (CVE-2017-15361): the broken library took its primes as k·M + (65537^a mod M), where M is the product of the
+//! first primes. The modulus is then a power of 65537 modulo each of these primes, which a sound modulus is with a
+//! probability of about 2^-50 for the 38 odd primes up to 167.
+//!
+//! Shared factors are looked for among the newest [`REMEMBERED`] moduli this process knows; the whole population is the
+//! business of a periodic batch computation. Duplicates are found by the database, over everything.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use curve::rsa::RsaPublicKey;
+
+/// How a key is weak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Weakness {
+    /// The public exponent is smaller than 65537.
+    Exponent,
+    /// The modulus has a small factor.
+    SmallFactor,
+    /// The modulus has the form of the ROCA library.
+    Roca,
+    /// The modulus has a factor in common with another key.
+    SharedFactor,
+}
+
+impl fmt::Display for Weakness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Exponent => "the public exponent is smaller than 65537",
+            Self::SmallFactor => "the modulus has a small factor",
+            Self::Roca => "the modulus has the ROCA fingerprint",
+            Self::SharedFactor => "the modulus shares a factor with another key",
+        })
+    }
+}
+
+/// What is wrong with this key alone.
+pub(crate) fn inspect(key: &RsaPublicKey) -> Result<(), Weakness> {
+    let exponent = key.exponent().iter().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
+    if exponent < 65_537 {
+        return Err(Weakness::Exponent);
+    }
+    if primes(SMALL_FACTORS).any(|prime| remainder(key.modulus(), prime) == 0) {
+        return Err(Weakness::SmallFactor);
+    }
+    if primes(167).skip(1).all(|prime| is_power_of_65537(remainder(key.modulus(), prime), prime)) {
+        return Err(Weakness::Roca);
+    }
+    Ok(())
+}
+
+/// The newest moduli, to find a factor that two keys share.
+#[derive(Default)]
+pub(crate) struct SeenModuli(VecDeque<Number>);
+
+impl SeenModuli {
+    /// Whether `modulus`, of 2,048 bits, shares a factor with a remembered modulus other than itself.
+    pub(crate) fn inspect(&self, modulus: &[u8]) -> Result<(), Weakness> {
+        let Some(n) = number(modulus) else { return Ok(()) };
+        let inverse = inverse_of_low_limb(n[0]);
+        // The product of all others modulo n, up to a power of 2 that is coprime to the odd n.
+        let mut product = None;
+        for other in self.0.iter().filter(|other| **other != n) {
+            let mut reduced = *other;
+            while !less(&reduced, &n) {
+                subtract(&mut reduced, &n);
+            }
+            product = Some(match product {
+                None => reduced,
+                Some(product) => montgomery(&product, &reduced, &n, inverse),
+            });
+        }
+        match product {
+            Some(product) if !is_one(&common_divisor(product, n)) => Err(Weakness::SharedFactor),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn remember(&mut self, modulus: &[u8]) {
+        let Some(n) = number(modulus) else { return };
+        if self.0.contains(&n) {
+            return;
+        }
+        if self.0.len() == REMEMBERED {
+            self.0.pop_front();
+        }
+        self.0.push_back(n);
+    }
+}
+
+/// How many moduli are remembered.
+pub(crate) const REMEMBERED: usize = 1024;
+
+const SMALL_FACTORS: u32 = 2_000;
+
+fn primes(up_to: u32) -> impl Iterator<Item = u32> {
+    (2..=up_to).filter(|n| (2..).take_while(|d| d * d <= *n).all(|d| n % d != 0))
+}
+
+fn remainder(number: &[u8], by: u32) -> u32 {
+    number.iter().fold(0, |rest, byte| (rest << 8 | u32::from(*byte)) % by)
+}
+
+fn is_power_of_65537(value: u32, modulo: u32) -> bool {
+    let base = 65_537 % modulo;
+    let mut power = 1;
+    for _ in 0..modulo {
+        if power == value {
+            return true;
+        }
+        power = power * base % modulo;
+    }
+    false
+}
+
+// Numbers of 2,048 bits, the least limb first. The moduli are public, so nothing here needs constant time.
+const LIMBS: usize = 32;
+type Number = [u64; LIMBS];
+
+fn number(modulus: &[u8]) -> Option<Number> {
+    let bytes: &[u8; LIMBS * 8] = modulus.try_into().ok()?;
+    let mut limbs = [0; LIMBS];
+    for (limb, chunk) in limbs.iter_mut().zip(bytes.rchunks_exact(8)) {
+        *limb = chunk.iter().fold(0, |n, byte| n << 8 | u64::from(*byte));
+    }
+    (limbs[0] & 1 == 1).then_some(limbs)
+}
+
+fn less(a: &Number, b: &Number) -> bool {
+    a.iter().rev().lt(b.iter().rev())
+}
+
+fn is_one(a: &Number) -> bool {
+    a[0] == 1 && a[1..].iter().all(|limb| *limb == 0)
+}
+
+fn is_zero(a: &Number) -> bool {
+    a.iter().all(|limb| *limb == 0)
+}
+
+fn subtract(a: &mut Number, b: &Number) {
+    let mut borrow = false;
+    for (a, b) in a.iter_mut().zip(b) {
+        let (difference, first) = a.overflowing_sub(*b);
+        let (difference, second) = difference.overflowing_sub(u64::from(borrow));
+        (*a, borrow) = (difference, first || second);
+    }
+}
+
+fn halve(a: &mut Number) {
+    for i in 0..LIMBS {
+        let above = a.get(i + 1).copied().unwrap_or(0);
+        a[i] = a[i] >> 1 | above << 63;
+    }
+}
+
+/// The binary algorithm; `b` is odd.
+fn common_divisor(mut a: Number, mut b: Number) -> Number {
+    while !is_zero(&a) {
+        while a[0] & 1 == 0 {
+            halve(&mut a);
+        }
+        if less(&a, &b) {
+            std::mem::swap(&mut a, &mut b);
+        }
+        subtract(&mut a, &b);
+    }
+    b
+}
+
+/// -n^-1 modulo 2^64 of the lowest limb of n, by Newton's iteration.
+fn inverse_of_low_limb(n: u64) -> u64 {
+    let inverse = (0..6).fold(1u64, |x, _| x.wrapping_mul(2u64.wrapping_sub(n.wrapping_mul(x))));
+    inverse.wrapping_neg()
+}
+
+/// a·b·2^-2048 modulo the odd n; a and b are smaller than n.
+fn montgomery(a: &Number, b: &Number, n: &Number, inverse: u64) -> Number {
+    let mut sum = [0u64; LIMBS + 2];
+    for &digit in a {
+        add_multiple(&mut sum, b, digit);
+        let quotient = sum[0].wrapping_mul(inverse);
+        add_multiple(&mut sum, n, quotient);
+        // The lowest limb is zero now.
+        sum.copy_within(1.., 0);
+        sum[LIMBS + 1] = 0;
+    }
+    let mut result = [0; LIMBS];
+    result.copy_from_slice(&sum[..LIMBS]);
+    if sum[LIMBS] != 0 || !less(&result, n) {
+        subtract(&mut result, n);
+    }
+    result
+}
+
+fn add_multiple(sum: &mut [u64; LIMBS + 2], number: &Number, times: u64) {
+    let mut carry = 0u128;
+    for (sum, limb) in sum.iter_mut().zip(number) {
+        carry += u128::from(*sum) + u128::from(*limb) * u128::from(times);
+        *sum = carry as u64;
+        carry >>= 64;
+    }
+    for sum in &mut sum[LIMBS..] {
+        carry += u128::from(*sum);
+        *sum = carry as u64;
+        carry >>= 64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use curve::rsa::RsaPrivateKey;
+    use curve::{Random, SeedRandom};
+
+    /// An odd modulus of 2,048 bits that is `value` modulo `modulo`, which must be below 2^240.
+    fn congruent(value: impl Fn(u32) -> u32) -> Vec<u8> {
+        // Chinese remainders, one prime after the other: add the product so far until the remainder fits.
+        let mut number = vec![0u8; 256];
+        SeedRandom::new(b"congruent").fill(&mut number[..200]);
+        number[0] |= 0x80;
+        let mut step = vec![0u8; 256];
+        step[255] = 2;
+        number[255] |= 1;
+        for prime in primes(167).skip(1) {
+            while remainder(&number, prime) != value(prime) {
+                add(&mut number, &step);
+            }
+            let before = step.clone();
+            for _ in 1..prime {
+                add(&mut step, &before);
+            }
+        }
+        number
+    }
+
+    fn add(a: &mut [u8], b: &[u8]) {
+        let mut carry = 0u16;
+        for (a, b) in a.iter_mut().zip(b).rev() {
+            carry += u16::from(*a) + u16::from(*b);
+            *a = carry as u8;
+            carry >>= 8;
+        }
+    }
+
+    fn key(modulus: &[u8]) -> RsaPublicKey {
+        RsaPublicKey::from_numbers(modulus, &[1, 0, 1]).expect("well formed")
+    }
+
+    #[test]
+    fn the_roca_form_is_found_and_its_neighbours_are_not() {
+        // 65537^5 modulo each prime, as a ROCA modulus could be.
+        let power =
+            |exponent: u32| move |prime: u32| (0..exponent).fold(1, |p, _| p * (65_537 % prime) % prime);
+        assert_eq!(inspect_form(&congruent(power(5))), Err(Weakness::Roca));
+        assert_eq!(inspect_form(&congruent(power(0))), Err(Weakness::Roca));
+        // One prime differs: 2 is no power of 65537 modulo 11, whose powers are 1 and 10.
+        let nearly = congruent(|prime| if prime == 11 { 2 } else { power(5)(prime) });
+        assert_eq!(inspect_form(&nearly), Ok(()));
+    }
+
+    /// A constructed number may have factors between 167 and the limit of the trial division, which is not the point here.
+    fn inspect_form(modulus: &[u8]) -> Result<(), Weakness> {
+        match inspect(&key(modulus)) {
+            Err(Weakness::SmallFactor) => {
+                let roca = primes(167).skip(1).all(|p| is_power_of_65537(remainder(modulus, p), p));
+                if roca { Err(Weakness::Roca) } else { Ok(()) }
+            }
+            found => found,
+        }
+    }
+
+    #[test]
+    fn sound_keys_are_sound() {
+        for _ in 0..5 {
+            let key = RsaPrivateKey::generate(2048).expect("generated").public();
+            assert_eq!(inspect(&key), Ok(()));
+        }
+    }
+
+    #[test]
+    fn small_factors_and_exponents_are_found() {
+        for prime in [3, 5, 167, 1999] {
+            let mut modulus = vec![0u8; 256];
+            SeedRandom::new(b"small").fill(&mut modulus);
+            modulus[0] |= 0x80;
+            modulus[255] |= 1;
+            let two = [[0u8; 255].as_slice(), &[2]].concat();
+            while remainder(&modulus, prime) != 0 {
+                add(&mut modulus, &two);
+            }
+            assert_eq!(inspect(&key(&modulus)), Err(Weakness::SmallFactor));
+        }
+        let sound = RsaPrivateKey::generate(2048).expect("generated").public();
+        let three = RsaPublicKey::from_numbers(sound.modulus(), &[3]).expect("well formed");
+        assert_eq!(inspect(&three), Err(Weakness::Exponent));
+    }
+
+    /// Two moduli p·q and p·r, and a third that shares nothing, made with Python from random primes.
+    #[test]
+    fn a_shared_factor_is_found_among_others() {
+        let read = |line: &str| hex::decode(line.trim()).expect("hexadecimal");
+        let lines: Vec<_> =
+            include_str!("../tests/vectors/shared-factor/moduli.txt").lines().map(read).collect();
+        let [first, second, alone] = lines.as_slice() else { panic!("three moduli") };
+        let mut seen = SeenModuli::default();
+        for _ in 0..20 {
+            seen.remember(RsaPrivateKey::generate(2048).expect("generated").public().modulus());
+        }
+        seen.remember(first);
+        for _ in 0..20 {
+            seen.remember(RsaPrivateKey::generate(2048).expect("generated").public().modulus());
+        }
+        assert_eq!(seen.inspect(second), Err(Weakness::SharedFactor));
+        assert_eq!(seen.inspect(alone), Ok(()));
+        // The same request once more is no shared factor.
+        assert_eq!(seen.inspect(first), Ok(()));
+        seen.remember(second);
+        assert_eq!(seen.inspect(first), Err(Weakness::SharedFactor));
+    }
+
+    #[test]
+    fn the_oldest_modulus_is_forgotten() {
+        let mut seen = SeenModuli::default();
+        for n in 0..=REMEMBERED as u64 {
+            let mut modulus = [0xFFu8; 256];
+            modulus[240..248].copy_from_slice(&n.to_be_bytes());
+            seen.remember(&modulus);
+            seen.remember(&modulus);
+        }
+        assert_eq!(seen.0.len(), REMEMBERED);
+    }
+}

@@ -1,0 +1,174 @@
+//! The HTTP side: paths, media types, caching, limits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use curve::Hash;
+use jiff::Timestamp;
+use model::{KeySlot, RevocationReason};
+use npc::CertificateAuthority;
+use store::{Db, testkit::each_engine};
+use x509::Certificate;
+use x509::crl::Crl;
+use x509::ocsp::{BasicResponse, CertId, CertificateStatus, IssuerHashes, build_request};
+
+use crate::support::*;
+
+fn clock() -> (Arc<AtomicI64>, npc::Clock) {
+    let second = Arc::new(AtomicI64::new(now().as_second()));
+    let read = second.clone();
+    (second, Arc::new(move || Timestamp::from_second(read.load(Ordering::Relaxed)).unwrap()))
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let n = chunk.iter().fold(0u32, |n, b| n << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
+        for i in 0..4 {
+            let digit = DIGITS[(n >> (18 - 6 * i) & 63) as usize];
+            text.push(if i <= chunk.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text
+}
+
+#[tokio::test]
+async fn lists_are_served_fresh_and_cached_by_tag() {
+    each_engine("npc", async |db| {
+        let (second, clock) = clock();
+        let (npc, address) = served(&db, clock).await;
+        let issued = issued(&npc, 1, KeySlot::SigningRsa, 0).await;
+        // The addresses in the certificate are those that answer.
+        let certificate = Certificate::parse(&issued.der).unwrap();
+        for uri in certificate.crl_distribution_points() {
+            let path = uri.strip_prefix(&format!("http://{address}")).unwrap();
+            let reply = fetch(address, path).await;
+            assert_eq!(reply.status, 200);
+            assert_eq!(reply.header("content-type"), Some("application/pkix-crl"));
+            Crl::parse(&reply.body).unwrap().verify_signature(npc.ca_certificate().spki()).unwrap();
+        }
+        let first = fetch(address, "/crl/npc.crl").await;
+        let etag = first.header("etag").unwrap().to_owned();
+        assert_eq!(first.header("cache-control"), Some("public, no-transform, must-revalidate, max-age=60"));
+        assert!(first.header("last-modified").unwrap().ends_with(" GMT"));
+        let ask = async || {
+            let head = format!("GET /crl/npc.crl HTTP/1.1\r\nIf-None-Match: {etag}");
+            http(address, &head, &[]).await
+        };
+        let same = ask().await;
+        assert_eq!((same.status, same.body.len()), (304, 0));
+        second.fetch_add(1, Ordering::Relaxed);
+        npc.revoke(card(1), RevocationReason::Superseded, "clerk", now()).await.unwrap();
+        let changed = ask().await;
+        assert_eq!(changed.status, 200);
+        assert!(Crl::parse(&changed.body).unwrap().find(issued.serial.octets()).is_some());
+        let head = http(address, "HEAD /crl/npc.crl HTTP/1.1", &[]).await;
+        assert_eq!((head.status, head.body.len()), (200, 0));
+        let root = fetch(address, "/crl/npc-root.crl").await;
+        Crl::parse(&root.body).unwrap().verify_signature(npc.ca_certificates().root.spki()).unwrap();
+        for nowhere in [
+            "npc-16.crl",
+            "npc-01.crl",
+            "npc-+1.crl",
+            "npc-.crl",
+            "npc-x.crl",
+            "other.crl",
+            "npc",
+            ".crl",
+            "..%2Fnpc.crl",
+        ] {
+            assert_eq!(fetch(address, &format!("/crl/{nowhere}")).await.status, 404, "{nowhere}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn ocsp_answers_post_and_get() {
+    each_engine("npc", async |db| {
+        let (_, clock) = clock();
+        let (npc, address) = served(&db, clock).await;
+        let serial = issued(&npc, 1, KeySlot::SigningRsa, 0).await.serial;
+        let issuer = IssuerHashes::new(&npc.ca_certificate()).unwrap();
+        let post = async |request: &[u8], content_type: &str| {
+            http(address, &format!("POST /ocsp HTTP/1.1\r\nContent-Type: {content_type}"), request).await
+        };
+        let good = |body: &[u8]| {
+            let response = BasicResponse::parse(body).unwrap();
+            response.verify(&npc.ca_certificate(), now()).unwrap();
+            assert_eq!(response.answers[0].status, CertificateStatus::Good);
+        };
+        for hash in [Hash::Sha1, Hash::Sha256] {
+            let request = build_request(&[CertId::new(&issuer, hash, &serial).unwrap()], None);
+            let reply = post(&request, "application/ocsp-request").await;
+            assert_eq!(
+                (reply.status, reply.header("content-type")),
+                (200, Some("application/ocsp-response"))
+            );
+            good(&reply.body);
+            let text = base64(&request);
+            let escaped = text.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+            for form in [text.clone(), escaped, text.trim_end_matches('=').to_owned()] {
+                let get = fetch(address, &format!("/ocsp/{form}")).await;
+                assert_eq!(get.status, 200, "{form}");
+                assert_eq!(get.body, reply.body, "the kept answer");
+                assert!(get.header("cache-control").unwrap().contains("max-age=60"));
+                assert!(get.header("etag").is_some());
+            }
+        }
+        // With a nonce the answer is for its asker alone.
+        let request = build_request(&[CertId::new(&issuer, Hash::Sha256, &serial).unwrap()], Some(b"nonce"));
+        let reply = post(&request, "application/ocsp-request").await;
+        good(&reply.body);
+        assert_eq!(reply.header("cache-control"), Some("no-store"));
+
+        assert_eq!(post(&request, "text/plain").await.status, 415);
+        assert_eq!(post(&vec![0x30; 17 * 1024], "application/ocsp-request").await.status, 413);
+        assert_eq!(post(b"nonsense", "application/ocsp-request").await.body, [0x30, 3, 0x0A, 1, 1]);
+        assert_eq!(fetch(address, "/ocsp/@@@").await.body, [0x30, 3, 0x0A, 1, 1]);
+        assert_eq!(fetch(address, "/ocsp/%").await.body, [0x30, 3, 0x0A, 1, 1]);
+        assert_eq!(fetch(address, "/elsewhere").await.status, 404);
+        assert_eq!(fetch(address, "/ocsp").await.status, 405);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_certificates_of_the_ca_are_served() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = Db::open(&format!("sqlite:{}/", directory.path().display()), "npc").await.unwrap();
+    let (_, clock) = clock();
+    let (npc, address) = served(&db, clock).await;
+    let made = npc.ca_certificates();
+    for (path, certificate) in [("/certs/npc-root.cer", &made.root), ("/certs/npc-ca.cer", &made.ca)] {
+        let reply = fetch(address, path).await;
+        assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/pkix-cert")));
+        assert_eq!(reply.body, certificate.der());
+    }
+    let bundle = fetch(address, "/certs/issued-to-this-ca.p7b").await;
+    assert_eq!(bundle.header("content-type"), Some("application/pkcs7-mime"));
+    assert!(bundle.body.windows(made.ca.der().len()).any(|window| window == made.ca.der()));
+    assert_eq!(fetch(address, "/certs/npc-ocsp.cer").await.status, 404);
+}
+
+/// The database goes away under the service: askers are told to come back, and it recovers.
+#[tokio::test]
+async fn a_failing_database_is_said_so() {
+    each_engine("npc", async |db| {
+        let (_, clock) = clock();
+        let (npc, address) = served(&db, clock).await;
+        let serial = issued(&npc, 1, KeySlot::SigningRsa, 0).await.serial;
+        let issuer = IssuerHashes::new(&npc.ca_certificate()).unwrap();
+        let request = build_request(&[CertId::new(&issuer, Hash::Sha256, &serial).unwrap()], None);
+        let path = format!("/ocsp/{}", base64(&request));
+        db.fail_after(1, store::When::BeforeCommit);
+        npc.revoke(card(1), RevocationReason::Unspecified, "clerk", now()).await.unwrap_err();
+        assert_eq!(fetch(address, &path).await.body, [0x30, 3, 0x0A, 1, 3]);
+        assert_eq!(fetch(address, "/crl/npc.crl").await.status, 503);
+        db.revive();
+        assert_eq!(fetch(address, "/crl/npc.crl").await.status, 200);
+        BasicResponse::parse(&fetch(address, &path).await.body).unwrap();
+    })
+    .await;
+}

@@ -1,0 +1,169 @@
+//! Revocation lists.
+
+use jiff::{SignedDuration, Timestamp};
+use model::{KeySlot, RevocationReason, SuspensionCause};
+use npc::{CertificateAuthority, Npc, Scope};
+use store::testkit::{each_engine, each_engine_url};
+use store::{Db, When, params};
+use x509::crl::{Crl, Reason};
+
+use crate::support::*;
+
+async fn list(npc: &Npc, scope: Scope, at: Timestamp) -> Crl {
+    let list = npc.crl(scope, at).await.unwrap();
+    let crl = Crl::parse(&list.der).unwrap();
+    crl.verify_signature(npc.ca_certificate().spki()).unwrap();
+    assert_eq!(crl.number(), Some(list.number));
+    assert!(crl.this_update() <= at && at < crl.next_update().unwrap());
+    crl
+}
+
+fn entries(crl: &Crl) -> Vec<(Vec<u8>, Reason)> {
+    crl.entries().map(|entry| entry.unwrap()).map(|entry| (entry.serial.to_vec(), entry.reason)).collect()
+}
+
+#[tokio::test]
+async fn each_change_is_in_the_next_list_and_only_in_its_partition() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let certificate = issued(&npc, 1, KeySlot::SigningRsa, 0).await;
+        let serial = certificate.serial.octets().to_vec();
+        let mine = Scope::Partition(u16::from(*serial.last().unwrap()) & 15);
+        assert!(entries(&list(&npc, Scope::Complete, now()).await).is_empty());
+        assert!(entries(&list(&npc, mine, now()).await).is_empty());
+
+        npc.suspend(card(1), SuspensionCause::Holder, "holder", now()).await.unwrap();
+        for scope in npc.scopes().into_iter().filter(|scope| *scope != Scope::Root) {
+            let crl = list(&npc, scope, now()).await;
+            let expected = if scope == mine || scope == Scope::Complete {
+                vec![(serial.clone(), Reason::CertificateHold)]
+            } else {
+                vec![]
+            };
+            assert_eq!(entries(&crl), expected, "{scope:?}");
+            // The partition names itself as the certificates do; the complete list names nothing, so that every reader
+            // takes it.
+            match scope {
+                Scope::Partition(n) => {
+                    let uris = &crl.issuing_distribution_point().unwrap().uris;
+                    assert_eq!(*uris, [format!("http://npc.neweid.test/crl/npc-{n}.crl")]);
+                }
+                _ => assert!(crl.issuing_distribution_point().is_none()),
+            }
+        }
+        npc.resume(card(1), SuspensionCause::Holder, "holder", now()).await.unwrap();
+        assert!(entries(&list(&npc, mine, now()).await).is_empty());
+        npc.revoke(card(1), RevocationReason::KeyCompromise, "clerk", now()).await.unwrap();
+        assert_eq!(entries(&list(&npc, mine, now()).await), [(serial.clone(), Reason::KeyCompromise)]);
+        assert_eq!(entries(&list(&npc, Scope::Complete, now()).await), [(serial, Reason::KeyCompromise)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn numbers_ascend_over_changes_heartbeats_and_restarts() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        issued(&npc, 1, KeySlot::SigningRsa, 0).await;
+        let number = async |npc: &Npc, hours: i64| {
+            let crl = list(npc, Scope::Complete, now() + SignedDuration::from_hours(hours)).await;
+            assert!(crl.authority_key_identifier().is_some());
+            crl.number().unwrap()
+        };
+        assert_eq!(number(&npc, 0).await, 1);
+        assert_eq!(number(&npc, 11).await, 1, "nothing changed, half of the time is not over");
+        assert_eq!(number(&npc, 12).await, 2, "half of the time is over");
+        npc.suspend(card(1), SuspensionCause::Loss, "hotline", now()).await.unwrap();
+        assert_eq!(number(&npc, 12).await, 3);
+        let npc = open(&db).await;
+        assert_eq!(number(&npc, 12).await, 3, "the signed bytes were kept");
+        npc.resume(card(1), SuspensionCause::Loss, "hotline", now()).await.unwrap();
+        assert_eq!(number(&npc, 12).await, 4);
+        assert_eq!(number(&npc, 24 * 40).await, 5);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_list_killed_at_any_commit_is_made_anew_under_a_higher_number() {
+    each_engine_url(async |url| {
+        for (n, when) in
+            [(1, When::BeforeCommit), (1, When::AfterCommit), (2, When::BeforeCommit), (2, When::AfterCommit)]
+        {
+            let schema = format!("npc_{n}_{}", u8::from(when == When::AfterCommit));
+            let db = Db::open(&url, &schema).await.unwrap();
+            let npc = open(&db).await;
+            issued(&npc, 1, KeySlot::SigningRsa, 0).await;
+            let before = npc.crl(Scope::Complete, now()).await.unwrap();
+            npc.revoke(card(1), RevocationReason::Unspecified, "clerk", now()).await.unwrap();
+            db.fail_after(n, when);
+            assert_eq!(npc.crl(Scope::Complete, now()).await.unwrap_err().code(), "STORE-INJECTED");
+            assert!(db.revive());
+            let npc = open(&Db::open(&url, &schema).await.unwrap()).await;
+            let crl = list(&npc, Scope::Complete, now()).await;
+            assert_eq!(entries(&crl).len(), 1);
+            assert!(crl.number().unwrap() > before.number);
+            let kept = db.one("SELECT count(*) FROM crl WHERE scope = -1", params![]).await.unwrap();
+            assert_eq!(kept.read::<i64>(0).unwrap(), 1, "nothing half made is left");
+            db.close().await;
+            npc.db().close().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_change_by_another_process_is_in_the_list_at_once() {
+    each_engine_url(async |url| {
+        let here = open(&Db::open(&url, "npc").await.unwrap()).await;
+        let there = open(&Db::open(&url, "npc").await.unwrap()).await;
+        issued(&here, 1, KeySlot::SigningRsa, 0).await;
+        assert!(entries(&list(&here, Scope::Complete, now()).await).is_empty());
+        there.revoke(card(1), RevocationReason::Unspecified, "clerk", now()).await.unwrap();
+        assert_eq!(entries(&list(&here, Scope::Complete, now()).await).len(), 1);
+        // And a list that the other has made is taken, not made again.
+        let theirs = there.crl(Scope::Partition(3), now()).await.unwrap();
+        assert_eq!(here.crl(Scope::Partition(3), now()).await.unwrap().der, theirs.der);
+        here.db().close().await;
+        there.db().close().await;
+    })
+    .await;
+}
+
+/// RFC 5280 §3.3: an entry stays on one list beyond the certificate's end.
+#[tokio::test]
+async fn an_entry_leaves_after_one_list_beyond_its_end() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        issued(&npc, 1, KeySlot::SigningRsa, 0).await;
+        npc.revoke(card(1), RevocationReason::Unspecified, "clerk", now()).await.unwrap();
+        let count =
+            async |at: &str| entries(&list(&npc, Scope::Complete, crate::support::at(at)).await).len();
+        assert_eq!(count("2031-07-31T00:00:00Z").await, 1);
+        assert_eq!(count("2031-08-02T00:00:00Z").await, 1, "the first list after the end");
+        assert_eq!(count("2031-08-03T00:00:00Z").await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn maintenance_keeps_every_list_young() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let later = now() + SignedDuration::from_hours(100);
+        npc.maintain(now()).await.unwrap();
+        npc.maintain(later).await.unwrap();
+        let rows = db
+            .all("SELECT scope, number, next_update, der FROM crl ORDER BY scope", params![])
+            .await
+            .unwrap();
+        assert_eq!(rows.len(), 18);
+        for row in &rows {
+            assert!(row.read::<Timestamp>("next_update").unwrap() > later);
+            let root = row.read::<i64>("scope").unwrap() == -2;
+            assert_eq!(row.read::<i64>("number").unwrap(), if root { 1 } else { 2 });
+            Crl::parse(&row.read::<Vec<u8>>("der").unwrap()).unwrap();
+        }
+    })
+    .await;
+}

@@ -1,0 +1,14 @@
+//! The CA on both engines, with OpenSSL as judge.
+
+#![allow(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
+
+mod crash;
+mod hierarchy;
+mod http;
+mod issue;
+mod lifecycle;
+mod lists;
+mod ocsp;
+mod openssl;
+mod refusals;
+mod support;

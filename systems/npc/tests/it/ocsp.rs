@@ -1,0 +1,168 @@
+//! OCSP answers.
+
+use curve::Hash;
+use jiff::{SignedDuration, Timestamp};
+use model::{KeySlot, RevocationReason, SuspensionCause};
+use npc::{CertificateAuthority, Npc};
+use store::testkit::{each_engine, each_engine_url};
+use store::{Db, params};
+use x509::crl::Reason;
+use x509::ocsp::{BasicResponse, CertId, CertificateStatus, IssuerHashes, build_request};
+use x509::{Certificate, Serial};
+
+use crate::support::*;
+
+fn cert_id(npc: &Npc, hash: Hash, serial: &Serial) -> CertId {
+    CertId::new(&IssuerHashes::new(&npc.ca_certificate()).unwrap(), hash, serial).unwrap()
+}
+
+async fn ask(npc: &Npc, serial: &Serial, at: Timestamp) -> BasicResponse {
+    let response = npc.ocsp(&build_request(&[cert_id(npc, Hash::Sha256, serial)], None), at).await;
+    let response = BasicResponse::parse(&response).unwrap();
+    response.verify(&npc.ca_certificate(), at).unwrap();
+    response
+}
+
+async fn status(npc: &Npc, serial: &Serial) -> CertificateStatus {
+    ask(npc, serial, now()).await.answers[0].status
+}
+
+#[tokio::test]
+async fn good_suspended_revoked_and_never_issued() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let serial = issued(&npc, 1, KeySlot::SigningRsa, 0).await.serial;
+        assert_eq!(status(&npc, &serial).await, CertificateStatus::Good);
+        let second = Timestamp::from_second(now().as_second()).unwrap();
+        npc.suspend(card(1), SuspensionCause::Loss, "hotline", now()).await.unwrap();
+        let held = CertificateStatus::Revoked { at: second, reason: Some(Reason::CertificateHold) };
+        assert_eq!(status(&npc, &serial).await, held);
+        npc.resume(card(1), SuspensionCause::Loss, "clerk", now()).await.unwrap();
+        assert_eq!(status(&npc, &serial).await, CertificateStatus::Good);
+        npc.revoke(card(1), RevocationReason::PrivilegeWithdrawn, "clerk", now()).await.unwrap();
+        let gone = CertificateStatus::Revoked { at: second, reason: Some(Reason::PrivilegeWithdrawn) };
+        assert_eq!(status(&npc, &serial).await, gone);
+        assert_eq!(status(&npc, &Serial::from_u128(77).unwrap()).await, CertificateStatus::Unknown);
+    })
+    .await;
+}
+
+/// A number that is stored but was never signed has never been given out.
+#[tokio::test]
+async fn what_was_not_signed_yet_is_unknown() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let request = request(&npc, 1, KeySlot::SigningRsa, 0).await;
+        db.fail_after(1, store::When::AfterCommit);
+        npc.issue(&request, now()).await.err().unwrap();
+        db.revive();
+        let row = db.one("SELECT serial FROM certificate WHERE der IS NULL", params![]).await.unwrap();
+        let serial = Serial::from_octets(&row.read::<Vec<u8>>(0).unwrap()).unwrap();
+        assert_eq!(status(&npc, &serial).await, CertificateStatus::Unknown);
+        npc.issue(&request, now()).await.unwrap();
+        assert_eq!(status(&npc, &serial).await, CertificateStatus::Good);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn both_hashes_several_certificates_and_nonces_are_answered() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let good = issued(&npc, 1, KeySlot::SigningRsa, 0).await.serial;
+        let bad = issued(&npc, 2, KeySlot::SigningRsa, 1).await.serial;
+        npc.revoke(card(2), RevocationReason::Unspecified, "clerk", now()).await.unwrap();
+        let ids = [
+            cert_id(&npc, Hash::Sha1, &good),
+            cert_id(&npc, Hash::Sha256, &bad),
+            cert_id(&npc, Hash::Sha1, &bad),
+        ];
+        for nonce in [None, Some(&[7u8; 32][..]), Some(&[9u8; 128][..])] {
+            let response = BasicResponse::parse(&npc.ocsp(&build_request(&ids, nonce), now()).await).unwrap();
+            response.verify(&npc.ca_certificate(), now()).unwrap();
+            assert_eq!(response.nonce.as_deref(), nonce);
+            assert_eq!(
+                response.answers.iter().map(|a| a.id.der()).collect::<Vec<_>>(),
+                ids.iter().map(CertId::der).collect::<Vec<_>>()
+            );
+            assert_eq!(response.answers[0].status, CertificateStatus::Good);
+            assert!(matches!(response.answers[1].status, CertificateStatus::Revoked { .. }));
+            assert_eq!(response.answers[1].status, response.answers[2].status);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn strangers_and_nonsense_get_errors() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let serial = issued(&npc, 1, KeySlot::SigningRsa, 0).await.serial;
+        // The root is an issuer too, but not the one this responder answers for.
+        let root = IssuerHashes::new(&npc.ca_certificates().root).unwrap();
+        let foreign = CertId::new(&root, Hash::Sha256, &serial).unwrap();
+        let unauthorized = [0x30, 3, 0x0A, 1, 6];
+        let malformed = [0x30, 3, 0x0A, 1, 1];
+        assert_eq!(npc.ocsp(&build_request(std::slice::from_ref(&foreign), None), now()).await, unauthorized);
+        let mixed = build_request(&[cert_id(&npc, Hash::Sha1, &serial), foreign], None);
+        assert_eq!(npc.ocsp(&mixed, now()).await, unauthorized);
+        for nonsense in [&[][..], &[0x30], &[0x30, 0], &[0xFF; 100], &mixed[..mixed.len() - 1]] {
+            assert_eq!(npc.ocsp(nonsense, now()).await, malformed);
+        }
+        let too_long = build_request(&[cert_id(&npc, Hash::Sha1, &serial)], Some(&[1; 129]));
+        assert_eq!(npc.ocsp(&too_long, now()).await, malformed);
+        db.fail_after(1, store::When::BeforeCommit);
+        let _ = npc.suspend(card(1), SuspensionCause::Loss, "x", now()).await;
+        let asked = build_request(&[cert_id(&npc, Hash::Sha1, &serial)], None);
+        assert_eq!(npc.ocsp(&asked, now()).await, [0x30, 3, 0x0A, 1, 3], "the database is gone: try later");
+        db.revive();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_is_used_again_while_it_is_young_and_true() {
+    each_engine_url(async |url| {
+        let here = open(&Db::open(&url, "npc").await.unwrap()).await;
+        let there = open(&Db::open(&url, "npc").await.unwrap()).await;
+        let serial = issued(&here, 1, KeySlot::SigningRsa, 0).await.serial;
+        let request = build_request(&[cert_id(&here, Hash::Sha256, &serial)], None);
+        let minutes = |n| now() + SignedDuration::from_mins(n);
+        let first = here.ocsp(&request, minutes(0)).await;
+        assert_eq!(here.ocsp(&request, minutes(29)).await, first);
+        let renewed = here.ocsp(&request, minutes(30)).await;
+        assert_ne!(renewed, first);
+        // Another process changes the state: the kept answer is no longer given.
+        there.revoke(card(1), RevocationReason::Unspecified, "clerk", minutes(30)).await.unwrap();
+        let answer = ask(&here, &serial, minutes(31)).await;
+        assert!(matches!(answer.answers[0].status, CertificateStatus::Revoked { .. }));
+        assert_eq!(answer.answers[0].this_update, Timestamp::from_second(minutes(31).as_second()).unwrap());
+        assert_eq!(
+            answer.answers[0].next_update.unwrap().duration_since(answer.answers[0].this_update),
+            SignedDuration::from_hours(1)
+        );
+        here.db().close().await;
+        there.db().close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn certificates_of_another_ca_with_the_same_name_are_not_ours() {
+    each_engine_url(async |url| {
+        let npc = open(&Db::open(&url, "npc").await.unwrap()).await;
+        let serial = issued(&npc, 1, KeySlot::SigningRsa, 0).await.serial;
+        let directory = tempfile::tempdir().unwrap();
+        let db = Db::open(&url, "other").await.unwrap();
+        let random = Box::new(curve::SystemRandom);
+        let other =
+            Npc::open(db.clone(), key_store(directory.path()), config(), random, now()).await.unwrap();
+        let theirs: Certificate = other.ca_certificate();
+        assert_eq!(theirs.subject(), npc.ca_certificate().subject());
+        let id = CertId::new(&IssuerHashes::new(&theirs).unwrap(), Hash::Sha256, &serial).unwrap();
+        assert_eq!(npc.ocsp(&build_request(&[id], None), now()).await, [0x30, 3, 0x0A, 1, 6]);
+        db.close().await;
+        npc.db().close().await;
+    })
+    .await;
+}

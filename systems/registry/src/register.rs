@@ -1,0 +1,196 @@
+//! What the other systems see of the register.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use model::{Address, NationalIdNo, PersonName, RocDate};
+
+use crate::RegistryError;
+use crate::person::{Person, Status};
+
+/// The household register as another system uses it.
+#[async_trait]
+pub trait Register: Send + Sync {
+    /// The person with this number as registered at this moment, or `None`.
+    async fn person(&self, id: &NationalIdNo) -> Result<Option<Person>, RegistryError>;
+
+    /// Files the photo of an accepted application in the history of digital photos (MGMT-36, MGMT-41), from which cards
+    /// are made. Filed once per `filed_for`, the number of the application.
+    async fn file_portrait(
+        &self,
+        id: &NationalIdNo,
+        filed_for: &str,
+        jpeg: &[u8],
+        now: Timestamp,
+    ) -> Result<(), RegistryError>;
+
+    /// The newest photo on file.
+    async fn portrait(&self, id: &NationalIdNo) -> Result<Option<Vec<u8>>, RegistryError>;
+
+    /// The changes with a sequence number above `sequence`, in order, at most `limit`.
+    async fn events_after(&self, sequence: u64, limit: u32) -> Result<Vec<RegisterEvent>, RegistryError>;
+}
+
+/// A change that was recorded. It says what kind of thing changed; the new data is asked for with [`Register::person`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct RegisterEvent {
+    /// Ascending without gaps.
+    pub sequence: u64,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// Whose entry changed.
+    pub person: NationalIdNo,
+    /// What changed.
+    pub kind: EventKind,
+}
+
+impl std::fmt::Debug for RegisterEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RegisterEvent({}, {})", self.sequence, self.kind)
+    }
+}
+
+/// Kinds of register events other systems react to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// Death or declaration of death.
+    Death,
+    /// Registration moved abroad.
+    MovedAbroad,
+    /// Registered again in the country.
+    Returned,
+    /// Reported missing.
+    Missing,
+    /// Withdrawn from the missing list.
+    Found,
+    /// Guardianship ordered.
+    Guardianship,
+    /// Guardianship ended.
+    GuardianshipEnded,
+    /// Moved within the country.
+    Moved,
+    /// Name changed.
+    NameChanged,
+    /// Marriage.
+    Married,
+    /// Marriage ended.
+    MarriageEnded,
+}
+
+impl EventKind {
+    const ALL: &[Self] = &[
+        Self::Death,
+        Self::MovedAbroad,
+        Self::Returned,
+        Self::Missing,
+        Self::Found,
+        Self::Guardianship,
+        Self::GuardianshipEnded,
+        Self::Moved,
+        Self::NameChanged,
+        Self::Married,
+        Self::MarriageEnded,
+    ];
+
+    /// The stable text form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Death => "death",
+            Self::MovedAbroad => "moved_abroad",
+            Self::Returned => "returned",
+            Self::Missing => "missing",
+            Self::Found => "found",
+            Self::Guardianship => "guardianship",
+            Self::GuardianshipEnded => "guardianship_ended",
+            Self::Moved => "moved",
+            Self::NameChanged => "name_changed",
+            Self::Married => "married",
+            Self::MarriageEnded => "marriage_ended",
+        }
+    }
+
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == text)
+    }
+}
+
+impl std::fmt::Display for EventKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A change to record, with its data.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// Death or declaration of death.
+    Death(RocDate),
+    /// Registration moved abroad.
+    MovedAbroad(RocDate),
+    /// Registered again at this address.
+    Returned(Address),
+    /// Reported missing.
+    Missing(RocDate),
+    /// Withdrawn from the missing list.
+    Found,
+    /// Guardianship ordered or ended.
+    Guardianship(bool),
+    /// Moved within the country.
+    Moved(Address),
+    /// Name changed.
+    Name(PersonName),
+    /// Marriage with the person of this name.
+    Married(PersonName),
+    /// Marriage ended.
+    MarriageEnded,
+}
+
+impl Change {
+    /// The kind of event it leads to.
+    pub const fn kind(&self) -> EventKind {
+        match self {
+            Self::Death(_) => EventKind::Death,
+            Self::MovedAbroad(_) => EventKind::MovedAbroad,
+            Self::Returned(_) => EventKind::Returned,
+            Self::Missing(_) => EventKind::Missing,
+            Self::Found => EventKind::Found,
+            Self::Guardianship(true) => EventKind::Guardianship,
+            Self::Guardianship(false) => EventKind::GuardianshipEnded,
+            Self::Moved(_) => EventKind::Moved,
+            Self::Name(_) => EventKind::NameChanged,
+            Self::Married(_) => EventKind::Married,
+            Self::MarriageEnded => EventKind::MarriageEnded,
+        }
+    }
+
+    pub(crate) fn apply(&self, person: &mut Person) {
+        match self {
+            Self::Death(day) => person.status = Status::Deceased(*day),
+            Self::MovedAbroad(day) => person.status = Status::Abroad(*day),
+            Self::Returned(address) => {
+                person.status = Status::Living;
+                person.address = address.clone();
+            }
+            Self::Missing(day) => person.status = Status::Missing(*day),
+            Self::Found => person.status = Status::Living,
+            Self::Guardianship(ordered) => person.guardianship = *ordered,
+            Self::Moved(address) => person.address = address.clone(),
+            Self::Name(name) => person.name = name.clone(),
+            Self::Married(spouse) => {
+                person.marital = model::MaritalStatus::Married;
+                person.spouse = Some(spouse.clone());
+            }
+            Self::MarriageEnded => {
+                person.marital = model::MaritalStatus::Single;
+                person.spouse = None;
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Change({})", self.kind())
+    }
+}

@@ -1,0 +1,183 @@
+//! Work to be done later: a queue with leases, attempts, back-off and a place for what cannot be done.
+//!
+//! A job is enqueued in the transaction of the change that causes it, so neither exists without the other. A worker
+//! claims jobs for a lease; if it dies, the lease runs out and another worker claims them, so every job is done *at
+//! least* once and its work must be idempotent. A job is completed in the transaction that records its effect. Each claim
+//! raises `attempt`, and only the holder of the newest claim may complete or fail the job.
+//!
+//! A system that queues puts [`MIGRATION`] among its own migrations. Left out: waking workers at once (they poll; a hint
+//! may shorten the wait) and priorities (use several queues).
+
+use jiff::{SignedDuration, Timestamp};
+use sqlx::SqlSafeStr;
+use uuid::Uuid;
+
+use crate::{Db, Engine, Migration, Result, Row, StoreError, Tx, new_id, params};
+
+/// The queue's table: number 0, before a system's own migrations, which begin at 1. Since [`Db::migrate`] applies whatever
+/// is missing, a system may also begin to queue later.
+pub const MIGRATION: Migration = Migration::new(
+    0,
+    "jobs",
+    "CREATE TABLE job (
+        id BYTEA PRIMARY KEY,
+        queue TEXT NOT NULL,
+        dedupe TEXT,
+        payload BYTEA NOT NULL,
+        due BIGINT NOT NULL,
+        attempt BIGINT NOT NULL,
+        most_attempts BIGINT NOT NULL,
+        dead BOOLEAN NOT NULL,
+        problem TEXT
+    );
+    CREATE INDEX job_due ON job (queue, dead, due);
+    CREATE UNIQUE INDEX job_dedupe ON job (queue, dedupe);",
+);
+
+/// What to enqueue.
+#[derive(Debug, Clone, Copy)]
+pub struct NewJob<'a> {
+    /// Which workers it is for.
+    pub queue: &'a str,
+    /// While a job with the same key waits in the queue, a second one is not added.
+    pub dedupe: Option<&'a str>,
+    /// What the worker needs to know: keys of rows, not personal data.
+    pub payload: &'a [u8],
+    /// Not before this time.
+    pub due: Timestamp,
+    /// After so many failed attempts the job is dead and waits for a person.
+    pub most_attempts: u32,
+}
+
+/// A claimed or dead job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// Its key.
+    pub id: Uuid,
+    /// Which workers it is for.
+    pub queue: String,
+    /// What the worker needs to know.
+    pub payload: Vec<u8>,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// After so many failed attempts the job is dead.
+    pub most_attempts: u32,
+    /// What went wrong last.
+    pub problem: Option<String>,
+}
+
+/// Adds a job in the caller's transaction. Returns its key, or `None` if one with the same `dedupe` key waits already.
+pub async fn enqueue(
+    tx: &mut Tx,
+    job: NewJob<'_>,
+    now: Timestamp,
+    random: &mut (dyn curve::Random + Send),
+) -> Result<Option<Uuid>> {
+    let id = new_id(now, random);
+    let added = tx
+        .execute(
+            "INSERT INTO job (id, queue, dedupe, payload, due, attempt, most_attempts, dead) \
+             VALUES ($1, $2, $3, $4, $5, 0, $6, FALSE) ON CONFLICT DO NOTHING",
+            params![id, job.queue, job.dedupe, job.payload, job.due, job.most_attempts],
+        )
+        .await?;
+    Ok((added == 1).then_some(id))
+}
+
+/// Claims up to `most` due jobs of `queue` until `now + lease`. Two workers never hold the same job.
+pub async fn claim(
+    db: &Db,
+    queue: &str,
+    most: u32,
+    lease: SignedDuration,
+    now: Timestamp,
+) -> Result<Vec<Job>> {
+    let until = later(now, lease);
+    let sql = match db.engine() {
+        Engine::Postgres => CLAIM_POSTGRES,
+        Engine::Sqlite => CLAIM_SQLITE,
+    };
+    // Nearly every poll finds nothing: look before taking the writer's place.
+    let due = "SELECT id FROM job WHERE queue = $1 AND dead = FALSE AND due <= $2 LIMIT 1";
+    if db.optional(due, params![queue, now]).await?.is_none() {
+        return Ok(Vec::new());
+    }
+    let rows =
+        crate::transaction!(db, |tx| tx.all(sql.into_sql_str(), params![queue, now, most, until]).await)?;
+    rows.iter().map(job).collect()
+}
+
+/// Ends every claim and every wait after a failure, attempts counted anew. For a process that knows that no other works
+/// on this database, as after a restart: what a killed predecessor had claimed need not wait for its lease to run out.
+pub async fn take_over(db: &Db, now: Timestamp) -> Result<u64> {
+    let sql = "UPDATE job SET due = $1, attempt = 0 WHERE dead = FALSE AND attempt > 0 AND due > $1";
+    db.execute(sql, params![now]).await
+}
+
+/// Prolongs the claim on a job that takes longer than its lease.
+pub async fn prolong(db: &Db, job: &Job, lease: SignedDuration, now: Timestamp) -> Result<()> {
+    let until = later(now, lease);
+    crate::transaction!(db, |tx| {
+        let sql = "UPDATE job SET due = $3 WHERE id = $1 AND attempt = $2 AND dead = FALSE";
+        tx.execute_one(sql, params![job.id, job.attempt, until]).await
+    })
+}
+
+/// Removes a finished job in the transaction that records its effect. Fails with [`StoreError::Affected`] if the lease ran
+/// out and another worker claimed the job since.
+pub async fn complete(tx: &mut Tx, job: &Job) -> Result<()> {
+    tx.execute_one("DELETE FROM job WHERE id = $1 AND attempt = $2", params![job.id, job.attempt]).await
+}
+
+/// Gives a job back after a failure: due again after `backoff` for its attempt, or dead after the last one. Returns whether
+/// it is dead now. `problem` is kept and shown; it must hold no personal data.
+pub async fn fail(db: &Db, job: &Job, problem: &str, now: Timestamp) -> Result<bool> {
+    let dead = job.attempt >= job.most_attempts;
+    let due = later(now, backoff(job.attempt));
+    crate::transaction!(db, |tx| {
+        let sql = "UPDATE job SET due = $3, dead = $4, problem = $5 WHERE id = $1 AND attempt = $2";
+        tx.execute_one(sql, params![job.id, job.attempt, due, dead, problem]).await
+    })?;
+    Ok(dead)
+}
+
+/// The jobs of `queue` that wait for a person, oldest first.
+pub async fn dead(db: &Db, queue: &str) -> Result<Vec<Job>> {
+    let sql = "SELECT id, queue, payload, attempt, most_attempts, problem FROM job \
+        WHERE queue = $1 AND dead = TRUE ORDER BY id";
+    db.all(sql, params![queue]).await?.iter().map(job).collect()
+}
+
+/// Puts a dead job back into its queue with its attempts counted anew.
+pub async fn revive(tx: &mut Tx, id: Uuid, now: Timestamp) -> Result<()> {
+    let sql = "UPDATE job SET dead = FALSE, attempt = 0, due = $2 WHERE id = $1 AND dead = TRUE";
+    tx.execute_one(sql, params![id, now]).await
+}
+
+/// The time to wait after the failure of `attempt`: a second, doubled each time, at most an hour.
+pub fn backoff(attempt: u32) -> SignedDuration {
+    SignedDuration::from_secs(1 << attempt.saturating_sub(1).min(12)).min(SignedDuration::from_hours(1))
+}
+
+fn later(now: Timestamp, by: SignedDuration) -> Timestamp {
+    now.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+fn job(row: &Row) -> Result<Job, StoreError> {
+    Ok(Job {
+        id: row.read("id")?,
+        queue: row.read("queue")?,
+        payload: row.read("payload")?,
+        attempt: row.read("attempt")?,
+        most_attempts: row.read("most_attempts")?,
+        problem: row.read("problem")?,
+    })
+}
+
+// While a job is claimed, `due` is the end of its lease.
+const CLAIM_POSTGRES: &str = "UPDATE job SET due = $4, attempt = attempt + 1 WHERE id IN \
+    (SELECT id FROM job WHERE queue = $1 AND dead = FALSE AND due <= $2 ORDER BY due LIMIT $3 FOR UPDATE SKIP LOCKED) \
+    RETURNING id, queue, payload, attempt, most_attempts, problem";
+const CLAIM_SQLITE: &str = "UPDATE job SET due = $4, attempt = attempt + 1 WHERE id IN \
+    (SELECT id FROM job WHERE queue = $1 AND dead = FALSE AND due <= $2 ORDER BY due LIMIT $3) \
+    RETURNING id, queue, payload, attempt, most_attempts, problem";

@@ -1,0 +1,323 @@
+//! Transactions: serializable on both engines, retried when the engine asks for it.
+
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{AssertSqlSafe, Postgres, SqlSafeStr, Sqlite, Transaction};
+
+use crate::db::{Db, Inner, Pools};
+use crate::error::{Failure, Retry};
+use crate::row::{Inner as RowInner, Row};
+use crate::{Engine, Result, StoreError, Value, When};
+
+/// A transaction under way. Dropped without [`Tx::commit`] it is rolled back.
+pub struct Tx {
+    connection: Connection,
+    inner: Arc<Inner>,
+    retry: Retry,
+    poisoned: bool,
+}
+
+enum Connection {
+    Pg(Transaction<'static, Postgres>),
+    /// SQLite ends a transaction by itself when the disk is full, which sqlx's own transaction does not expect: its
+    /// connection would be unusable from then on. So begin and end are plain statements here, and the pool rolls back
+    /// whatever a connection that comes home left open.
+    Lite(PoolConnection<Sqlite>),
+}
+
+impl Tx {
+    pub(crate) async fn begin(db: &Db) -> Result<Self, Failure> {
+        db.inner.faults.alive()?;
+        let connection = match &db.inner.pools {
+            Pools::Pg(pool) => Connection::Pg(pool.begin_with("BEGIN ISOLATION LEVEL SERIALIZABLE").await?),
+            Pools::Lite { writer, .. } => {
+                let mut connection = writer.acquire().await?;
+                sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+                Connection::Lite(connection)
+            }
+        };
+        Ok(Self { connection, inner: db.inner.clone(), retry: Retry::No, poisoned: false })
+    }
+
+    /// The engine behind this transaction.
+    pub fn engine(&self) -> Engine {
+        match self.connection {
+            Connection::Pg(_) => Engine::Postgres,
+            Connection::Lite(_) => Engine::Sqlite,
+        }
+    }
+
+    /// All rows of a query; also of an `INSERT`, `UPDATE` or `DELETE` with `RETURNING`.
+    pub async fn all(&mut self, sql: impl SqlSafeStr, values: &[Value<'_>]) -> Result<Vec<Row>> {
+        self.usable()?;
+        let sql = sql.into_sql_str();
+        let rows = match &mut self.connection {
+            Connection::Pg(tx) => {
+                let query = values.iter().fold(sqlx::query(sql), |query, value| value.bind_pg(query));
+                let rows = query.fetch_all(&mut **tx).await;
+                rows.map(|rows| rows.into_iter().map(|row| Row(RowInner::Pg(row))).collect())
+            }
+            Connection::Lite(tx) => {
+                let query = values.iter().fold(sqlx::query(sql), |query, value| value.bind_lite(query));
+                let rows = query.fetch_all(&mut **tx).await;
+                rows.map(|rows| rows.into_iter().map(|row| Row(RowInner::Lite(row))).collect())
+            }
+        };
+        self.note(rows)
+    }
+
+    /// The first row of a query, or `None`.
+    pub async fn optional(&mut self, sql: impl SqlSafeStr, values: &[Value<'_>]) -> Result<Option<Row>> {
+        Ok(self.all(sql, values).await?.into_iter().next())
+    }
+
+    /// The first row of a query that must have one.
+    pub async fn one(&mut self, sql: impl SqlSafeStr, values: &[Value<'_>]) -> Result<Row> {
+        self.optional(sql, values).await?.ok_or(StoreError::Missing)
+    }
+
+    /// Runs a statement and returns the number of rows it changed.
+    pub async fn execute(&mut self, sql: impl SqlSafeStr, values: &[Value<'_>]) -> Result<u64> {
+        self.usable()?;
+        let sql = sql.into_sql_str();
+        let done = match &mut self.connection {
+            Connection::Pg(tx) => {
+                let query = values.iter().fold(sqlx::query(sql), |query, value| value.bind_pg(query));
+                query.execute(&mut **tx).await.map(|done| done.rows_affected())
+            }
+            Connection::Lite(tx) => {
+                let query = values.iter().fold(sqlx::query(sql), |query, value| value.bind_lite(query));
+                query.execute(&mut **tx).await.map(|done| done.rows_affected())
+            }
+        };
+        self.note(done)
+    }
+
+    /// Runs a statement that must change exactly one row; otherwise the transaction is lost with [`StoreError::Affected`].
+    pub async fn execute_one(&mut self, sql: impl SqlSafeStr, values: &[Value<'_>]) -> Result<()> {
+        match self.execute(sql, values).await? {
+            1 => Ok(()),
+            found => {
+                self.poisoned = true;
+                Err(StoreError::Affected { expected: 1, found })
+            }
+        }
+    }
+
+    /// Inserts many rows with few statements: `insert_many("INSERT INTO t (a, b)", 2, rows)`, each row of `columns` values.
+    pub async fn insert_many<'v>(
+        &mut self,
+        insert: &'static str,
+        columns: usize,
+        rows: impl IntoIterator<Item = Vec<Value<'v>>>,
+    ) -> Result<u64> {
+        // `$N` placeholders are quadratic on SQLite; PostgreSQL takes at most 65,535 of them in a statement.
+        let (rows_at_once, numbered) = match self.engine() {
+            Engine::Postgres => (2_000.min(65_535 / columns.max(1)), true),
+            Engine::Sqlite => (500.min(32_766 / columns.max(1)), false),
+        };
+        let mut changed = 0;
+        let mut pending: Vec<Value<'v>> = Vec::new();
+        let mut rows = rows.into_iter().peekable();
+        while let Some(row) = rows.next() {
+            if row.len() != columns {
+                return Err(StoreError::Affected { expected: columns as u64, found: row.len() as u64 });
+            }
+            pending.extend(row);
+            let count = pending.len() / columns;
+            if count == rows_at_once || rows.peek().is_none() {
+                let sql = format!("{insert} VALUES {}", placeholders(count, columns, numbered));
+                changed += self.execute(AssertSqlSafe(sql), &pending).await?;
+                pending.clear();
+            }
+        }
+        Ok(changed)
+    }
+
+    pub(crate) async fn run_script(&mut self, sql: Cow<'static, str>) -> Result<()> {
+        self.usable()?;
+        let done = match &mut self.connection {
+            Connection::Pg(tx) => sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **tx).await.map(|_| ()),
+            Connection::Lite(tx) => sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **tx).await.map(|_| ()),
+        };
+        self.note(done)
+    }
+
+    /// Makes the changes durable.
+    pub async fn commit(self) -> Result<()> {
+        self.try_commit().await.map_err(|failure| failure.error)
+    }
+
+    async fn try_commit(self) -> Result<(), Failure> {
+        self.inner.faults.alive()?;
+        if self.poisoned {
+            return Err(Failure { error: StoreError::Poisoned, retry: self.retry });
+        }
+        let planned = self.inner.faults.at_commit();
+        if planned == Some(When::BeforeCommit) {
+            return Err(StoreError::Injected.into());
+        }
+        match self.connection {
+            Connection::Pg(tx) => tx.commit().await?,
+            Connection::Lite(mut tx) => {
+                sqlx::raw_sql("COMMIT").execute(&mut *tx).await?;
+            }
+        }
+        if planned == Some(When::AfterCommit) { Err(StoreError::Injected.into()) } else { Ok(()) }
+    }
+
+    /// Undoes everything.
+    pub async fn rollback(self) -> Result<()> {
+        match self.connection {
+            Connection::Pg(tx) => Ok(tx.rollback().await?),
+            Connection::Lite(mut tx) => {
+                roll_back(&mut tx).await;
+                Ok(())
+            }
+        }
+    }
+
+    fn usable(&self) -> Result<()> {
+        self.inner.faults.alive()?;
+        // PostgreSQL refuses every statement after a failed one; SQLite would go on. Both refuse here.
+        if self.poisoned { Err(StoreError::Poisoned) } else { Ok(()) }
+    }
+
+    fn note<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T> {
+        result.map_err(|error| {
+            let failure = Failure::from(error);
+            self.poisoned = true;
+            self.retry = self.retry.max(failure.retry);
+            failure.error
+        })
+    }
+}
+
+/// Ends whatever transaction is open on a SQLite connection; that none is open is no error.
+pub(crate) async fn roll_back(connection: &mut SqliteConnection) {
+    let _ = sqlx::raw_sql("ROLLBACK").execute(connection).await;
+}
+
+fn placeholders(rows: usize, columns: usize, numbered: bool) -> String {
+    use std::fmt::Write;
+    let mut text = String::with_capacity(rows * columns * 4);
+    for row in 0..rows {
+        text.push_str(if row == 0 { "(" } else { ",(" });
+        for column in 0..columns {
+            if column > 0 {
+                text.push(',');
+            }
+            if numbered {
+                let _ = write!(text, "${}", row * columns + column + 1);
+            } else {
+                text.push('?');
+            }
+        }
+        text.push(')');
+    }
+    text
+}
+
+/// The retry loop behind [`crate::transaction!`].
+pub struct Attempts<'a> {
+    db: &'a Db,
+    lost: u32,
+    doubted: bool,
+    turn: Option<tokio::sync::MutexGuard<'a, ()>>,
+}
+
+impl<'a> Attempts<'a> {
+    /// Starts counting.
+    pub fn new(db: &'a Db) -> Self {
+        Self { db, lost: 0, doubted: false, turn: None }
+    }
+
+    /// Begins the next attempt.
+    pub async fn begin(&mut self) -> Result<Tx> {
+        loop {
+            match Tx::begin(self.db).await {
+                Ok(tx) => return Ok(tx),
+                // The engine itself has waited for its busy timeout before it said so.
+                Err(failure) if failure.retry == Retry::Yes && self.lost < MOST_BEGINS => self.wait().await,
+                Err(failure) => return Err(failure.error),
+            }
+        }
+    }
+
+    /// Ends an attempt: commits, gives the error back, or asks for another attempt.
+    pub async fn finish<T, E: From<StoreError>>(
+        &mut self,
+        tx: Tx,
+        result: Result<T, E>,
+    ) -> ControlFlow<Result<T, E>> {
+        let (retry, error) = match result {
+            Ok(value) => match tx.try_commit().await {
+                Ok(()) => return ControlFlow::Break(Ok(value)),
+                Err(failure) => (failure.retry, failure.error.into()),
+            },
+            Err(error) => {
+                let retry = tx.retry;
+                // A failed rollback leaves nothing behind either: the connection is closed.
+                let _ = tx.rollback().await;
+                (retry, error)
+            }
+        };
+        match retry {
+            Retry::No => return ControlFlow::Break(Err(error)),
+            Retry::Once if self.doubted => return ControlFlow::Break(Err(error)),
+            Retry::Once => self.doubted = true,
+            Retry::Yes if self.lost >= MOST_ATTEMPTS => {
+                return ControlFlow::Break(Err(StoreError::Busy(self.lost).into()));
+            }
+            Retry::Yes => {}
+        }
+        self.wait().await;
+        ControlFlow::Continue(())
+    }
+
+    async fn wait(&mut self) {
+        self.lost += 1;
+        if self.turn.is_none() {
+            // Losers of this process take turns, so each of them races only with fresh attempts and other processes.
+            self.turn = Some(self.db.inner.losers.lock().await);
+        } else {
+            tokio::time::sleep(Duration::from_millis(u64::from(self.lost.min(20)).pow(2) / 2)).await;
+        }
+    }
+}
+
+/// Runs a block as one transaction on a [`Db`]: `transaction!(db, |tx| { ...; Ok(value) })`.
+///
+/// The block evaluates to a `Result` whose error is made of [`StoreError`]; `Ok` commits, `Err` rolls back. When the
+/// engine reports a conflict with another transaction the block runs again, so it must not consume what it captures nor
+/// do anything that cannot be done twice. Inside, use only the transaction: the database's own `execute` would wait for
+/// the one writer of SQLite, which the block itself holds.
+#[macro_export]
+macro_rules! transaction {
+    ($db:expr, |$tx:ident| $body:expr) => {{
+        let __db: &$crate::Db = &$db;
+        let mut __attempts = $crate::Attempts::new(__db);
+        loop {
+            let mut __tx = match __attempts.begin().await {
+                Ok(__tx) => __tx,
+                Err(__error) => break Err(::core::convert::From::from(__error)),
+            };
+            let __result = async {
+                let $tx: &mut $crate::Tx = &mut __tx;
+                $body
+            }
+            .await;
+            if let ::core::ops::ControlFlow::Break(__result) = __attempts.finish(__tx, __result).await {
+                break __result;
+            }
+        }
+    }};
+}
+
+const MOST_ATTEMPTS: u32 = 40;
+const MOST_BEGINS: u32 = 3;

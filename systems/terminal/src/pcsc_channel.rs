@@ -1,0 +1,138 @@
+//! Cards in PC/SC readers (the PC/SC Workgroup's interface, as pcsc-lite and WinSCard offer it).
+//!
+//! Any reader that speaks PC/SC works, contact or contactless. The card is shared with other programs, as readers with a pad
+//! and desktop middleware need it; a program that resets it under us ends our session with an error.
+
+use std::ffi::{CStr, CString};
+
+use apdu::{CardChannel, ChannelError};
+use pcsc::{Card, Context, Disposition, Protocols, Scope, ShareMode};
+
+/// A response with 65,536 data bytes and its status word.
+const BUFFER: usize = 65_538;
+
+/// A card in a reader.
+pub struct PcscChannel {
+    card: Option<Card>,
+    buffer: Vec<u8>,
+    /// Kept for as long as the card is: the connection lives in it.
+    _context: Context,
+}
+
+impl PcscChannel {
+    /// The names of the readers that are there now.
+    pub fn readers() -> Result<Vec<String>, ChannelError> {
+        let context = Context::establish(Scope::User).map_err(reader_error)?;
+        match context.list_readers_owned() {
+            Ok(names) => Ok(names.iter().map(|name| name.to_string_lossy().into_owned()).collect()),
+            Err(pcsc::Error::NoReadersAvailable) => Ok(Vec::new()),
+            Err(error) => Err(reader_error(error)),
+        }
+    }
+
+    /// Connects to the card in the reader whose name is `name`, or begins with it, or holds it, whichever fits first.
+    pub fn connect(name: &str) -> Result<Self, ChannelError> {
+        let context = Context::establish(Scope::User).map_err(reader_error)?;
+        let reader = find_reader(&context, name)?;
+        let card = context.connect(&reader, ShareMode::Shared, Protocols::ANY).map_err(connect_error)?;
+        Ok(Self { card: Some(card), buffer: vec![0; BUFFER], _context: context })
+    }
+
+    fn card(&mut self) -> Result<(&mut Card, &mut [u8]), ChannelError> {
+        match &mut self.card {
+            Some(card) => Ok((card, &mut self.buffer)),
+            None => Err(ChannelError::CardGone),
+        }
+    }
+}
+
+impl CardChannel for PcscChannel {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, ChannelError> {
+        let (card, buffer) = self.card()?;
+        card.transmit(command, buffer).map_err(connect_error).and_then(answer)
+    }
+
+    fn reset(&mut self) -> Result<Vec<u8>, ChannelError> {
+        let (card, _) = self.card()?;
+        card.reconnect(ShareMode::Shared, Protocols::ANY, Disposition::ResetCard).map_err(connect_error)?;
+        let status = card.status2_owned().map_err(connect_error)?;
+        Ok(status.atr().to_vec())
+    }
+}
+
+impl Drop for PcscChannel {
+    /// Leaves the card without our session: the next program must not find a verified PIN or an open channel.
+    fn drop(&mut self) {
+        if let Some(card) = self.card.take() {
+            let _ = card.disconnect(Disposition::ResetCard);
+        }
+    }
+}
+
+// A reader whose card leaves in the middle of a command may report success and no bytes; vpcd does.
+fn answer(bytes: &[u8]) -> Result<Vec<u8>, ChannelError> {
+    if bytes.is_empty() { Err(ChannelError::CardGone) } else { Ok(bytes.to_vec()) }
+}
+
+fn find_reader(context: &Context, name: &str) -> Result<CString, ChannelError> {
+    let readers = match context.list_readers_owned() {
+        Ok(readers) => readers,
+        Err(pcsc::Error::NoReadersAvailable) => Vec::new(),
+        Err(error) => return Err(reader_error(error)),
+    };
+    let fits = |test: &dyn Fn(&str) -> bool| readers.iter().find(|reader| test(&text(reader))).cloned();
+    fits(&|reader| reader == name)
+        .or_else(|| fits(&|reader| reader.starts_with(name)))
+        .or_else(|| fits(&|reader| reader.contains(name)))
+        .ok_or_else(|| ChannelError::Reader(format!("no reader called {name}")))
+}
+
+fn text(name: &CStr) -> String {
+    name.to_string_lossy().into_owned()
+}
+
+fn reader_error(error: pcsc::Error) -> ChannelError {
+    ChannelError::Reader(error.to_string())
+}
+
+fn connect_error(error: pcsc::Error) -> ChannelError {
+    match error {
+        pcsc::Error::NoSmartcard
+        | pcsc::Error::RemovedCard
+        | pcsc::Error::UnpoweredCard
+        | pcsc::Error::UnresponsiveCard => ChannelError::CardGone,
+        // Another program reset the card under us: our session on it is gone, the card is not.
+        pcsc::Error::ResetCard => ChannelError::Reader("the card was reset by another program".into()),
+        other => reader_error(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_is_not_there_is_an_error_with_a_reason() {
+        // With a running service: no such reader. Without: no service.
+        match PcscChannel::connect("a reader that nobody has") {
+            Err(ChannelError::Reader(reason)) => assert!(!reason.is_empty()),
+            other => panic!("{:?}", other.err()),
+        }
+    }
+
+    #[test]
+    fn no_answer_at_all_is_a_card_that_left() {
+        assert_eq!(answer(&[]), Err(ChannelError::CardGone));
+        assert_eq!(answer(&[0x90, 0x00]), Ok(vec![0x90, 0x00]));
+    }
+
+    #[test]
+    fn a_card_that_left_is_told_apart_from_a_reader_that_failed() {
+        for error in [pcsc::Error::NoSmartcard, pcsc::Error::RemovedCard, pcsc::Error::UnpoweredCard] {
+            assert_eq!(connect_error(error), ChannelError::CardGone);
+        }
+        for error in [pcsc::Error::ResetCard, pcsc::Error::ReaderUnavailable, pcsc::Error::NoService] {
+            assert!(matches!(connect_error(error), ChannelError::Reader(_)));
+        }
+    }
+}

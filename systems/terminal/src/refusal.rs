@@ -1,0 +1,259 @@
+//! What a check can say when it does not pass: a stable code, whose fault it is, the cause and what to do, in Traditional
+//! Chinese first and in English. The golden list is docs/errors-terminal.md. No text holds personal data.
+
+use serde::Serialize;
+use serde::ser::{SerializeStruct, Serializer};
+
+/// Who can mend it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// The person who holds the card.
+    Holder,
+    /// The person or program that reads it.
+    Reader,
+    /// The card, or whoever made or changed it.
+    Card,
+    /// The issuing authority.
+    Issuer,
+    /// Reader device, driver, cable.
+    Environment,
+}
+
+impl Fault {
+    /// The word in both languages.
+    pub const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Holder => ("持卡人", "holder"),
+            Self::Reader => ("讀卡端", "reader"),
+            Self::Card => ("卡片", "card"),
+            Self::Issuer => ("發卡機關", "issuer"),
+            Self::Environment => ("環境", "environment"),
+        }
+    }
+}
+
+/// One line for each kind, so that code, fault, words and golden list cannot drift apart.
+macro_rules! refusals {
+    ($($(#[$doc:meta])* $name:ident $code:literal $fault:ident
+        [$zh:literal, $en:literal] [$zh_do:literal, $en_do:literal])+) => {
+        /// Why a check did not pass.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Refusal {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl Refusal {
+            /// Every kind, in the order of the golden list.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The stable code.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)+ }
+            }
+
+            /// Who can mend it.
+            pub const fn fault(self) -> Fault {
+                match self { $(Self::$name => Fault::$fault,)+ }
+            }
+
+            /// The cause, Traditional Chinese and English.
+            pub const fn cause(self) -> (&'static str, &'static str) {
+                match self { $(Self::$name => ($zh, $en),)+ }
+            }
+
+            /// What to do, Traditional Chinese and English.
+            pub const fn remedy(self) -> (&'static str, &'static str) {
+                match self { $(Self::$name => ($zh_do, $en_do),)+ }
+            }
+        }
+    };
+}
+
+refusals! {
+    // --- the way to the card
+    /// No answer from the card.
+    CardGone "TERMINAL-E-CARD-GONE" Environment
+        ["卡片未回應或已被移除。", "The card does not answer or was taken out."]
+        ["請將卡片放好後重新讀取，讀取完成前請勿移動。", "Put the card in place and read again; do not move it until reading has ended."]
+    /// The reader failed.
+    ReaderFailed "TERMINAL-E-READER" Environment
+        ["讀卡機發生錯誤。", "The card reader failed."]
+        ["請重新連接讀卡機後再試。", "Connect the reader again and retry."]
+    /// An answer that no card should give.
+    CardAnswer "TERMINAL-E-CARD-ANSWER" Card
+        ["卡片的回應不符合標準。", "The card gave an answer that no standard allows."]
+        ["請再試一次；仍失敗時請換用其他讀卡機，或洽發卡機關。", "Try again; if it fails again, try another reader or ask the issuer."]
+    // --- the secure channel
+    /// No EF.CardAccess.
+    NoCardAccess "TERMINAL-E-NO-CARD-ACCESS" Card
+        ["卡片沒有 EF.CardAccess，不支援 PACE。", "The card has no EF.CardAccess: it does not offer PACE."]
+        ["請確認放入的是 New eID 或支援 PACE 的旅行證件。", "Check that it is a New eID or a travel document with PACE."]
+    /// No parameters we know.
+    PaceUnsupported "TERMINAL-E-PACE-UNSUPPORTED" Reader
+        ["卡片提供的 PACE 參數均不受支援。", "None of the PACE parameters the card offers is supported."]
+        ["請更新讀卡程式。", "Update the reading program."]
+    /// The CAN or MRZ is wrong.
+    WrongPassword "TERMINAL-E-WRONG-PASSWORD" Holder
+        ["讀取碼（CAN）或 MRZ 不正確。", "The card access number or the MRZ is wrong."]
+        ["請核對卡面所印的讀取碼（證件序號末 6 碼）後重新輸入。", "Compare with the number printed on the card (the last six digits of its serial number) and type it again."]
+    /// The password is suspended or blocked.
+    PasswordBlocked "TERMINAL-E-PASSWORD-BLOCKED" Holder
+        ["此密碼目前無法使用（未設定、暫停或鎖定）。", "This password cannot be used now (not set, suspended or blocked)."]
+        ["請改用讀取碼，或依規定辦理解鎖。", "Use the card access number, or have the password unblocked."]
+    /// PACE failed otherwise.
+    PaceFailed "TERMINAL-E-PACE" Card
+        ["無法與卡片建立安全通道。", "The secure channel to the card could not be opened."]
+        ["請再試一次；仍失敗時請洽發卡機關。", "Try again; if it fails again, ask the issuer."]
+    /// The channel broke.
+    ChannelBroken "TERMINAL-E-CHANNEL-BROKEN" Card
+        ["安全通道中斷：卡片的回應未通過完整性檢查。", "The secure channel broke: an answer failed its integrity check."]
+        ["請再試一次；若仍發生，通訊可能遭到竄改。", "Try again; if it happens again, somebody may be interfering."]
+    /// EF.CardAccess is not what the issuer signed.
+    CardAccessAltered "TERMINAL-E-CARD-ACCESS" Card
+        ["EF.CardAccess 與經簽章的內容不符，安全通道參數可能遭降級。", "EF.CardAccess is not what the issuer signed: somebody may have weakened the secure channel."]
+        ["請勿採信，並通報發卡機關。", "Do not rely on the card, and report it to the issuer."]
+    // --- files
+    /// No public zone.
+    NoPublicZone "TERMINAL-E-NO-PUBLIC-ZONE" Card
+        ["卡片沒有公開區，也沒有旅行證件應用程式。", "The card has neither a public zone nor a travel document application."]
+        ["請確認放入的卡片。", "Check which card it is."]
+    /// A file that must be there cannot be read.
+    FileUnreadable "TERMINAL-E-FILE" Card
+        ["應有的檔案無法讀取。", "A file that must be there cannot be read."]
+        ["請再試一次；仍失敗時請洽發卡機關。", "Try again; if it fails again, ask the issuer."]
+    /// A data group the security object lists is absent.
+    GroupMissing "TERMINAL-E-GROUP-MISSING" Card
+        ["安全物件所列的資料群組無法讀取。", "A data group that the security object lists cannot be read."]
+        ["資料不完整，請勿採信；請洽發卡機關。", "The data are incomplete: do not rely on them; ask the issuer."]
+    /// A data group does not decode.
+    GroupMalformed "TERMINAL-E-GROUP-MALFORMED" Card
+        ["資料群組的格式不正確。", "A data group is malformed."]
+        ["請勿採信其內容；請洽發卡機關。", "Do not rely on its content; ask the issuer."]
+    // --- passive authentication
+    /// No EF.SOD.
+    NoSecurityObject "TERMINAL-E-NO-SOD" Card
+        ["卡片沒有安全物件（EF.SOD），資料未經簽章。", "The card has no security object (EF.SOD): its data are not signed."]
+        ["請勿採信。", "Do not rely on the data."]
+    /// EF.SOD does not decode.
+    SecurityObjectMalformed "TERMINAL-E-SOD-MALFORMED" Card
+        ["安全物件（EF.SOD）的格式不正確。", "The security object (EF.SOD) is malformed."]
+        ["請勿採信。", "Do not rely on the data."]
+    /// The signature is wrong.
+    SignatureInvalid "TERMINAL-E-SIGNATURE" Card
+        ["數位簽章不正確，資料已遭竄改或並非發卡機關所簽。", "The signature is wrong: the data were changed, or the issuer did not sign them."]
+        ["請勿採信，並通報發卡機關。", "Do not rely on the data, and report the card to the issuer."]
+    /// A signature algorithm we do not have.
+    SignatureUnsupported "TERMINAL-W-SIGNATURE-UNSUPPORTED" Reader
+        ["簽章演算法不受支援，無法查驗。", "The signature algorithm is not supported: the signature cannot be checked."]
+        ["請更新讀卡程式。", "Update the reading program."]
+    /// No trusted CSCA for this signer.
+    SignerUntrusted "TERMINAL-E-SIGNER-UNTRUSTED" Reader
+        ["簽章憑證並非由信任的國家簽發機關（CSCA）簽發。", "The signer's certificate was not issued by a country signing CA that is trusted here."]
+        ["請由可信的管道取得發證國的 CSCA 憑證；若已取得，請勿採信此卡。", "Get the issuing country's CSCA certificate from a source you trust; if you have it, do not rely on this card."]
+    /// DS or CSCA outside of its validity.
+    SignerExpired "TERMINAL-E-SIGNER-VALIDITY" Card
+        ["簽章憑證或其 CSCA 憑證不在有效期間內。", "The certificate of the signer or of its CSCA is not valid at this time."]
+        ["請核對電腦的日期；日期正確時請勿採信。", "Check the date of this computer; if it is right, do not rely on the data."]
+    /// DS revoked.
+    SignerRevoked "TERMINAL-E-SIGNER-REVOKED" Issuer
+        ["簽章憑證已被廢止。", "The signer's certificate is revoked."]
+        ["請勿採信，並洽發卡機關。", "Do not rely on the data; ask the issuer."]
+    /// DS not fit for this purpose.
+    SignerProfile "TERMINAL-E-SIGNER-PROFILE" Issuer
+        ["簽章憑證的用途不是文件簽章。", "The signer's certificate is not made for signing documents."]
+        ["請勿採信，並洽發卡機關。", "Do not rely on the data; ask the issuer."]
+    /// No CRL at hand.
+    RevocationUnknown "TERMINAL-W-REVOCATION-UNKNOWN" Reader
+        ["沒有 CSCA 的有效廢止清冊，無法查驗簽章憑證是否已廢止。", "There is no current revocation list of the CSCA: revocation of the signer is not known."]
+        ["請取得 CSCA 的最新廢止清冊後重新讀取。", "Get the latest revocation list of the CSCA and read again."]
+    /// A data group has another hash.
+    GroupAltered "TERMINAL-E-GROUP-ALTERED" Card
+        ["資料群組與簽章時不同，已遭竄改。", "A data group is not what was signed: it was changed."]
+        ["請勿採信，並通報發卡機關。", "Do not rely on the data, and report the card to the issuer."]
+    /// A data group is not in the security object.
+    GroupUnsigned "TERMINAL-E-GROUP-UNSIGNED" Card
+        ["卡片含有未經簽章的資料群組。", "The card holds a data group that nobody signed."]
+        ["請勿採信，並通報發卡機關。", "Do not rely on the data, and report the card to the issuer."]
+    /// The MRZ contradicts itself.
+    MrzInvalid "TERMINAL-E-MRZ" Card
+        ["機讀區（MRZ）檢查碼不正確。", "A check digit of the machine readable zone is wrong."]
+        ["請勿採信，並通報發卡機關。", "Do not rely on the data, and report the card to the issuer."]
+    /// The card is past its date of expiry.
+    DocumentExpired "TERMINAL-E-DOCUMENT-EXPIRED" Holder
+        ["卡片已逾有效期限。", "The card is past its date of expiry."]
+        ["請持卡人換領新證。", "The holder should have the card renewed."]
+    // --- active authentication
+    /// No DG15.
+    NoActiveAuthentication "TERMINAL-W-AA-NOT-OFFERED" Card
+        ["卡片不支援主動驗證，無法確認晶片並非複製品。", "The card does not offer active authentication: whether the chip is a copy is not known."]
+        ["請以其他方式查驗卡片真偽。", "Examine the card by other means."]
+    /// An algorithm we do not have.
+    ActiveAuthenticationUnsupported "TERMINAL-W-AA-UNSUPPORTED" Reader
+        ["卡片的主動驗證演算法不受支援。", "The algorithm of the card's active authentication is not supported."]
+        ["請更新讀卡程式，或以其他方式查驗。", "Update the reading program, or examine the card by other means."]
+    /// The AA key is not vouched for.
+    ActiveAuthenticationUnsigned "TERMINAL-E-AA-KEY-UNSIGNED" Card
+        ["主動驗證金鑰未經有效簽章，無法證明晶片為真。", "Nobody trusted vouches for the active authentication key: it proves nothing."]
+        ["請先排除簽章檢查的問題。", "Mend what the signature checks say first."]
+    /// The chip did not sign, or wrongly.
+    ActiveAuthenticationFailed "TERMINAL-E-AA" Card
+        ["晶片未通過主動驗證，可能是複製品。", "The chip failed active authentication: it may be a copy."]
+        ["請勿採信，並通報發卡機關。", "Do not rely on the card, and report it to the issuer."]
+    // --- household zone
+    /// The household file does not decode.
+    HouseholdMalformed "TERMINAL-E-HOUSEHOLD-MALFORMED" Card
+        ["戶籍地區資料的格式不正確。", "The household zone is malformed."]
+        ["請勿採信其內容；請洽發卡機關。", "Do not rely on its content; ask the issuer."]
+    /// The household file is another neighbourhood's.
+    HouseholdElsewhere "TERMINAL-E-HOUSEHOLD-ELSEWHERE" Card
+        ["戶籍地區與公開區的戶籍地址不符，可能來自另一張卡片。", "The household zone names another neighbourhood than the registered address: it may come from another card."]
+        ["請勿採信戶籍地區資料，並通報發卡機關。", "Do not rely on the household zone, and report the card to the issuer."]
+    // --- status
+    /// Suspended by the holder or the issuer.
+    CardSuspended "TERMINAL-E-CARD-SUSPENDED" Holder
+        ["卡片已停用。", "The card is suspended."]
+        ["請持卡人辦理復用後再使用。", "The holder must have it resumed before use."]
+    /// Void for good.
+    CardVoid "TERMINAL-E-CARD-VOID" Holder
+        ["卡片已作廢。", "The card is void."]
+        ["請勿接受此卡。", "Do not accept this card."]
+    /// Nobody was asked about the card.
+    StatusUnknown "TERMINAL-W-STATUS-UNKNOWN" Reader
+        ["尚未向發卡機關查詢卡片狀態（有效、停用或作廢）。", "The issuer was not asked whether the card is valid, suspended or void."]
+        ["請連線查詢卡片狀態；簽章與晶片查驗結果不代表卡片仍然有效。", "Ask for the card's status online: a good signature and a genuine chip do not say that the card is still valid."]
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (zh_hant, en) = self.cause();
+        write!(f, "{}: {zh_hant} {en}", self.code())
+    }
+}
+
+/// A sentence in both languages, as it stands in a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Text {
+    /// Traditional Chinese.
+    pub zh_hant: &'static str,
+    /// English.
+    pub en: &'static str,
+}
+
+impl From<(&'static str, &'static str)> for Text {
+    fn from((zh_hant, en): (&'static str, &'static str)) -> Self {
+        Self { zh_hant, en }
+    }
+}
+
+impl Serialize for Refusal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_struct("Refusal", 4)?;
+        out.serialize_field("code", self.code())?;
+        out.serialize_field("fault", &self.fault())?;
+        out.serialize_field("cause", &Text::from(self.cause()))?;
+        out.serialize_field("remedy", &Text::from(self.remedy()))?;
+        out.end()
+    }
+}

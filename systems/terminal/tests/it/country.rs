@@ -1,0 +1,194 @@
+//! A small country that signs documents: CSCA, document signer, security objects, revocation lists.
+
+use std::sync::LazyLock;
+
+use curve::{Curve, Hash, SecretKey, SeedRandom, spki_from_point};
+use eac::Cipher;
+use eac::pace::Parameters;
+use eac::security_infos::{SecurityInfo, encode_set};
+use jiff::{Timestamp, ToSpan};
+use lds::household::HouseholdData;
+use lds::public_zone::{Address, Files};
+use lds::{DataGroup, Date, LdsSecurityObject, PublicZone, dg13::Term, sod};
+use terminal::TrustStore;
+use tlv::oid;
+use x509::certificate::{issue, profiles};
+use x509::cms::{self, Spec};
+use x509::crl::{self, Crl, Lifetime, Reason, Revoked};
+use x509::{Certificate, EcSigner, Name, Serial, Signer, Validity};
+
+pub(crate) fn now() -> Timestamp {
+    "2026-11-20T04:00:00Z".parse().expect("a time")
+}
+
+fn years(n: i64) -> Validity {
+    Validity::new(now() - 24.hours(), now() + (n * 365 * 24).hours()).expect("in order")
+}
+
+fn ec(seed: &str) -> EcSigner {
+    EcSigner::new(SecretKey::generate(Curve::P521, &mut SeedRandom::new(seed.as_bytes())))
+}
+
+fn serial(seed: &str) -> Serial {
+    Serial::random(&mut SeedRandom::new(seed.as_bytes()))
+}
+
+fn name(country: &str, common_name: &str) -> Name {
+    Name::builder()
+        .country(country)
+        .organization("測試用 SPECIMEN")
+        .common_name(common_name)
+        .build()
+        .expect("a name")
+}
+
+pub(crate) struct Country {
+    pub(crate) csca_key: EcSigner,
+    pub(crate) csca: Certificate,
+    pub(crate) signer_key: EcSigner,
+    pub(crate) signer: Certificate,
+}
+
+pub(crate) static COUNTRY: LazyLock<Country> = LazyLock::new(|| Country::new("real", years(12)));
+
+impl Country {
+    pub(crate) fn new(seed: &str, signer_validity: Validity) -> Self {
+        let csca_key = ec(&format!("{seed} csca"));
+        let authority = profiles::Authority {
+            icao_country: "TWN".into(),
+            contact: "csca@neweid.test".into(),
+            crl_uri: "http://pkd.neweid.test/csca.crl".into(),
+        };
+        let tbs = profiles::csca_root(&profiles::CscaRoot {
+            serial: serial(seed),
+            subject: &name("TW", "CSCA"),
+            validity: Validity::new(now() - (400 * 24).hours(), now() + (20 * 365 * 24).hours())
+                .expect("in order"),
+            private_key_usage: years(5),
+            spki: csca_key.spki(),
+            algorithm: csca_key.algorithm(),
+            authority: &authority,
+        });
+        let csca = issue(&tbs.expect("profile"), &csca_key).expect("CSCA");
+        let signer_key = ec(&format!("{seed} signer"));
+        let tbs = profiles::document_signer(&profiles::DocumentSigner {
+            serial: serial(&format!("{seed} signer")),
+            issuer: &profiles::Issuer::new(&csca, &csca_key).expect("issuer"),
+            subject: &name("TW", "Document Signer"),
+            validity: signer_validity,
+            private_key_usage: signer_validity,
+            spki: signer_key.spki(),
+            document_types: &["ID"],
+            authority: &authority,
+        });
+        let signer = issue(&tbs.expect("profile"), &csca_key).expect("signer");
+        Self { csca_key, csca, signer_key, signer }
+    }
+
+    /// Expired yesterday.
+    pub(crate) fn with_expired_signer() -> Self {
+        let validity = Validity::new(now() - (300 * 24).hours(), now() - 24.hours()).expect("in order");
+        Self::new("expired", validity)
+    }
+
+    pub(crate) fn sign(&self, content_type: const_oid::ObjectIdentifier, content: &[u8]) -> Vec<u8> {
+        let spec = Spec::new(content_type, content, &self.signer, self.signer_key.algorithm());
+        cms::sign(&spec, &self.signer_key).expect("signed")
+    }
+
+    pub(crate) fn security_object(&self, files: &Files) -> Vec<u8> {
+        let hashes = files.iter().map(|(group, file)| (*group, file.as_slice()));
+        let object = LdsSecurityObject::over(Hash::Sha512, hashes).encode();
+        sod::wrap(&self.sign(oid::LDS_SECURITY_OBJECT, &object))
+    }
+
+    /// The CSCA's list; with `revoked` its signer is on it.
+    pub(crate) fn crl(&self, revoked: bool) -> Crl {
+        let issuer = profiles::Issuer::new(&self.csca, &self.csca_key).expect("issuer");
+        let life =
+            Lifetime { number: 7, this_update: now() - 1.hours(), next_update: now() + (90 * 24).hours() };
+        let entry = Revoked {
+            serial: self.signer.serial().expect("a serial"),
+            at: now() - 2.hours(),
+            reason: Reason::KeyCompromise,
+        };
+        let entries = if revoked { vec![entry] } else { Vec::new() };
+        let tbs = crl::csca(&issuer, life, &entries).expect("profile");
+        Crl::parse(&crl::issue(&tbs, &self.csca_key).expect("signed")).expect("a list")
+    }
+
+    pub(crate) fn trust(&self) -> TrustStore {
+        let mut trust = TrustStore::new();
+        assert!(trust.add_certificate(self.csca.clone()));
+        trust.add_crl(self.crl(false));
+        trust
+    }
+}
+
+pub(crate) const BOTH: [Parameters; 2] = [
+    Parameters { curve: Curve::P521, cipher: Cipher::Aes256 },
+    Parameters { curve: Curve::BrainpoolP256r1, cipher: Cipher::Aes128 },
+];
+
+pub(crate) fn chip_key(seed: &str) -> SecretKey {
+    SecretKey::generate(Curve::P521, &mut SeedRandom::new(seed.as_bytes()))
+}
+
+/// A picture with the head of a JPEG and `len` more bytes.
+pub(crate) fn jpeg(len: usize) -> Vec<u8> {
+    let mut out =
+        vec![0xFF, 0xD8, 0xFF, 0xE0, 0, 4, 0, 0, 0xFF, 0xC0, 0, 11, 8, 2, 19, 1, 157, 1, 1, 0x11, 0];
+    out.extend((0..len).map(|i| (i * 7 + i / 251) as u8));
+    out
+}
+
+pub(crate) fn public_zone(portrait: usize) -> PublicZone {
+    PublicZone {
+        chinese_name: "陳\u{2000B}玲".into(),
+        cns: vec![Some([1, 0x61, 0x45]), Some([3, 0x21, 0x44]), None],
+        romanised_name: Some("Tân A-bí".into()),
+        foreign_name: None,
+        mrz_name: "CHEN, HSIAO-LING".into(),
+        id_number: "A223456781".into(),
+        birth: Date::new(1990, 8, 5).expect("a date"),
+        address: Address {
+            county: "臺北市".into(),
+            district: "中正區".into(),
+            village: "黎明里".into(),
+            village_code: "63000050013".into(),
+            neighbourhood: 3,
+            rest: "徐州路5號".into(),
+        },
+        marital_status: Term::new("married", "有", "Married"),
+        military_service: Term::new("none", "無", "None"),
+        card_serial: "TWA000123".into(),
+        renewal: Some(Date::new(2036, 11, 20).expect("a date")),
+        issue: Date::new(2026, 11, 20).expect("a date"),
+        portrait: Some(jpeg(portrait)),
+        issuing_authority: "測試用內政部 SPECIMEN".into(),
+        security_infos: encode_set(&[
+            SecurityInfo::active_authentication(oid::ECDSA_PLAIN_SHA512),
+            BOTH[0].info(),
+            BOTH[1].info(),
+        ]),
+        active_authentication_key: spki_from_point(&chip_key("chip").public_key()),
+    }
+}
+
+pub(crate) fn household() -> HouseholdData {
+    HouseholdData {
+        county: "臺北市".into(),
+        district: "中正區".into(),
+        village: "黎明里".into(),
+        village_code: "63000050013".into(),
+        neighbourhood: 3,
+    }
+}
+
+/// Files of the public zone with their security object.
+pub(crate) fn signed_files(country: &Country, zone: &PublicZone) -> Files {
+    let mut files = zone.data_groups().expect("encodes");
+    let sod = country.security_object(&files);
+    files.insert(DataGroup::Sod, sod);
+    files
+}

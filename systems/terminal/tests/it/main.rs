@@ -1,0 +1,10 @@
+//! Reading cards: a document of another issuer with all its whims, our own virtual card, forged and broken ones.
+
+mod country;
+mod emrtd;
+mod garbage;
+mod golden;
+mod ours;
+mod reading;
+mod transport;
+mod trust;

@@ -1,0 +1,392 @@
+//! Our own card, made as the card centre makes it, read and used through the terminal.
+
+use std::sync::OnceLock;
+
+use apdu::{CardChannel, Command, StatusWord};
+use chip::{Chip, FactoryData, Flash, InProcessChannel, Interface, RamMemory, factory};
+use curve::{Curve, Hash, Random, SecretBytes, SecretKey, SeedRandom, rsa};
+use eac::pace::Parameters;
+use eac::security_infos::{SecurityInfo, encode_set_in_order};
+use eac::{Cipher, Password};
+use lds::DataGroup;
+use scp::KeySet;
+use terminal::npc_card::{self, CertificateId, NpcCard, NpcError, Pin2Status};
+use terminal::perso::{
+    self, InitialisationRequest, InitialisedCard, PersonalisationFiles, PinReference, Session,
+};
+use terminal::{
+    Card, CheckKind, FileRef, Lengths, Outcome, ReadOptions, ReadReport, Refusal, Verdict, commands,
+    read_card,
+};
+use tlv::oid;
+use x509::certificate::profiles::{self, Citizen, Issuer, StatusLocations};
+use x509::certificate::{Certificate, issue};
+use x509::{EcSigner, Name, Serial, Signer, Validity};
+
+use crate::country::{self, COUNTRY, now};
+
+const SERIAL: &str = "TWA000123";
+const PIN2: &[u8] = b"13572468";
+const OTHER_PIN2: &[u8] = b"864213579";
+
+fn rng(seed: &str) -> SeedRandom {
+    SeedRandom::new(seed.as_bytes())
+}
+
+fn boxed_rng(seed: &str) -> Box<dyn Random + Send> {
+    Box::new(rng(seed))
+}
+
+fn keys(fill: u8) -> KeySet {
+    KeySet::new(&[fill; 32], &[fill + 1; 32], &[fill + 2; 32]).expect("AES keys")
+}
+
+fn can() -> Password {
+    Password::can("000123")
+}
+
+type Channel = InProcessChannel<Chip>;
+
+fn open(flash: &Flash, interface: Interface) -> Channel {
+    let memory = RamMemory::open(flash.clone()).expect("a memory");
+    let chip = Chip::open(Box::new(memory), boxed_rng("chip")).expect("a chip");
+    InProcessChannel::new(chip, interface).without_waiting()
+}
+
+/// A finished card with PIN2 set; made once for each profile.
+fn card(profile: &'static str) -> Flash {
+    static NATIONAL: OnceLock<Vec<u8>> = OnceLock::new();
+    static INTEROP: OnceLock<Vec<u8>> = OnceLock::new();
+    let image = if profile == "national" { &NATIONAL } else { &INTEROP };
+    Flash::from_image(image.get_or_init(|| make(profile)).clone())
+}
+
+fn make(profile: &str) -> Vec<u8> {
+    let memory = RamMemory::new();
+    let flash = memory.flash();
+    let factory_data = FactoryData::new([0x63, 0x20, 0, 0, 0, 1, 0, 7], keys(0x10));
+    factory::manufacture(Box::new(memory), &factory_data, boxed_rng("factory")).expect("a chip");
+    let session = |version, keys: &KeySet| {
+        Session::open(open(&flash, Interface::Contact), version, keys, &mut rng("host")).expect("a session")
+    };
+    session(perso::TRANSPORT_KEY_VERSION, &keys(0x10))
+        .put_keys(perso::CENTRE_KEY_VERSION, &keys(0x20))
+        .expect("washed");
+    let mut centre = session(perso::CENTRE_KEY_VERSION, &keys(0x20));
+    let request = InitialisationRequest { serial: SERIAL.into(), profile: profile.into() };
+    let initialised = centre.initialise(&request).expect("initialised");
+    centre.personalise(&files(&initialised)).expect("personalised");
+    let mut management = session(perso::PIN_MANAGEMENT_KEY_VERSION, &keys(0x30));
+    management.set_pin(PinReference::Pin2, &SecretBytes::new(PIN2)).expect("PIN2 set");
+    flash.image()
+}
+
+fn files(card: &InitialisedCard) -> PersonalisationFiles {
+    let mut zone = country::public_zone(18_000);
+    zone.active_authentication_key = card.aa_spki.clone();
+    let mut files = zone.data_groups().expect("encodes");
+    let sod = COUNTRY.security_object(&files);
+    files.insert(DataGroup::Sod, sod);
+    let infos = [
+        Parameters { curve: Curve::P521, cipher: Cipher::Aes256 }.info(),
+        Parameters { curve: Curve::BrainpoolP256r1, cipher: Cipher::Aes128 }.info(),
+        SecurityInfo::terminal_authentication(),
+    ];
+    let card_access = encode_set_in_order(&infos);
+    PersonalisationFiles {
+        serial: SERIAL.into(),
+        can: "000123".into(),
+        mrz_information: zone.td1().expect("a zone").information(),
+        household: COUNTRY.sign(oid::HOUSEHOLD_DATA, &country::household().encode().expect("encodes")),
+        public: files.into_iter().map(|(group, file)| (group.fid(), file)).collect(),
+        card_security: COUNTRY.sign(oid::CARD_SECURITY_OBJECT, &card_access),
+        card_access,
+        certificates: certificates(card),
+        pin_management_keys: keys(0x30),
+    }
+}
+
+fn certificates(card: &InitialisedCard) -> Vec<(u8, Vec<u8>)> {
+    let signer = |seed: &str| EcSigner::new(SecretKey::generate(Curve::P384, &mut rng(seed)));
+    let serial = |seed: &str| Serial::random(&mut rng(seed));
+    let until = |time: &str| Validity::new(now(), time.parse().expect("a time")).expect("in order");
+    let (root_key, ca_key) = (signer("npc root"), signer("npc ca"));
+    let root = profiles::npc_root(&profiles::NpcRoot {
+        serial: serial("root"),
+        subject: &Name::test_authority("政府根憑證管理中心").expect("a name"),
+        validity: until("2056-06-30T15:59:59Z"),
+        spki: root_key.spki(),
+        algorithm: root_key.algorithm(),
+    });
+    let root = issue(&root.expect("profile"), &root_key).expect("root");
+    let ca = profiles::npc_intermediate(&profiles::NpcIntermediate {
+        serial: serial("ca"),
+        issuer: &Issuer::new(&root, &root_key).expect("issuer"),
+        subject: &Name::test_authority("內政部憑證管理中心").expect("a name"),
+        validity: until("2046-06-30T15:59:59Z"),
+        spki: ca_key.spki(),
+        policy: oid::GPKI_POLICY_TEST,
+        crl_uri: "http://crl.npc.test/crl/root.crl",
+        ca_issuers_uri: "http://npc.test/certs/npc-root.cer",
+    });
+    let ca = issue(&ca.expect("profile"), &root_key).expect("intermediate");
+    let issuer = Issuer::new(&ca, &ca_key).expect("issuer");
+    let mut out = Vec::new();
+    for (slot, csr) in &card.csrs {
+        let csr = x509::csr::Csr::parse(csr).expect("a request");
+        csr.verify().expect("the card holds the key");
+        let citizen = Citizen {
+            serial: serial(&format!("citizen {slot}")),
+            issuer: &issuer,
+            name: "陳\u{2000B}玲",
+            holder_number: "0000000112345678",
+            id_tail: "6781",
+            card_number: SERIAL,
+            validity: until("2031-11-20T15:59:59Z"),
+            spki: csr.spki(),
+            policy: oid::GPKI_POLICY_TEST,
+            locations: StatusLocations {
+                partition_crl: "http://crl.npc.test/crl/npc-1-37.crl",
+                complete_crl: "http://crl.npc.test/crl/npc-complete.crl",
+                ca_issuers: "http://npc.test/certs/npc-ca.cer",
+                ocsp: "http://ocsp.npc.test/ocsp",
+            },
+        };
+        let tbs = if slot % 2 == 1 {
+            profiles::npc_citizen_signing(&citizen)
+        } else {
+            profiles::npc_citizen_encryption(&citizen)
+        };
+        out.push((*slot, issue(&tbs.expect("profile"), &ca_key).expect("citizen").der().to_vec()));
+    }
+    out.push((5, root.der().to_vec()));
+    out.push((6, ca.der().to_vec()));
+    out
+}
+
+fn read(channel: &mut impl CardChannel, password: &Password) -> ReadReport {
+    let options = ReadOptions::default();
+    read_card(channel, password, &COUNTRY.trust(), &options, now(), &mut rng("terminal"))
+}
+
+#[track_caller]
+fn assert_verified(report: &ReadReport) {
+    let open: Vec<_> = report.checks.iter().filter(|c| c.outcome != Outcome::Passed).collect();
+    assert_eq!((report.verdict, open.len()), (Verdict::Verified, 1), "{open:?}");
+}
+
+// proves: CARD-02, CARD-25, CARD-26, CARD-27, OPEN-63
+#[test]
+fn both_interfaces_both_passwords_both_profiles() {
+    for profile in ["national", "interop"] {
+        for interface in [Interface::Contact, Interface::Contactless] {
+            for password in [can(), Password::mrz(SERIAL, "900805", "361120")] {
+                let report = read(&mut open(&card(profile), interface), &password);
+                assert_verified(&report);
+                assert_eq!(report.application, Some("public_zone"));
+                assert_eq!(report.channel.as_ref().map(|c| c.curve), Some(Curve::P521.name()));
+                let zone = report.public_zone().expect("decodes");
+                assert_eq!(zone.card_serial, SERIAL);
+                assert_eq!(zone.portrait, Some(country::jpeg(18_000)));
+                assert!(report.file("ef_dir.bin").is_some() && report.file("household.bin").is_some());
+                assert_eq!(report.household.as_ref().map(|h| h.village.as_str()), Some("黎明里"));
+            }
+        }
+    }
+}
+
+// proves: CARD-25
+#[test]
+fn a_wrong_can_gives_nothing_of_the_public_zone() {
+    for interface in [Interface::Contact, Interface::Contactless] {
+        let report = read(&mut open(&card("national"), interface), &Password::can("000124"));
+        let refused = report.check(CheckKind::SecureChannel).and_then(|check| check.refusal);
+        assert_eq!((report.verdict, refused), (Verdict::Refused, Some(Refusal::WrongPassword)));
+        assert!(report.holder.is_none() && report.data_groups.is_empty());
+        // Contact: the household zone is free. Contactless: not even that.
+        assert_eq!(report.file("household.bin").is_some(), interface == Interface::Contact);
+    }
+}
+
+// proves: OPEN-02
+#[test]
+fn the_household_zone_is_free_on_contact_and_in_the_channel_on_contactless() {
+    let household = FileRef::new(0x0101, 0x01);
+    let mut contact = Card::new(open(&card("national"), Interface::Contact));
+    contact.select_application(commands::AID_HOUSEHOLD).expect("selected");
+    assert!(contact.read_object(household).is_ok());
+    let mut contactless = Card::new(open(&card("national"), Interface::Contactless));
+    let refused = contactless
+        .select_application(commands::AID_HOUSEHOLD)
+        .and_then(|()| contactless.read_object(household).map(drop))
+        .expect_err("refused");
+    assert_eq!(refused.status_word(), Some(StatusWord::SECURITY_STATUS_NOT_SATISFIED));
+    let report = read(&mut contactless.into_channel(), &can());
+    assert_eq!(report.statements.household_signature_valid, Outcome::Passed);
+}
+
+// proves: CARD-43
+#[test]
+fn nothing_of_the_public_zone_travels_in_the_clear() {
+    struct Wiretap {
+        inner: Channel,
+        heard: Vec<Vec<u8>>,
+    }
+    impl CardChannel for Wiretap {
+        fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, apdu::ChannelError> {
+            let answer = self.inner.transmit(command)?;
+            self.heard.extend([command.to_vec(), answer.clone()]);
+            Ok(answer)
+        }
+        fn reset(&mut self) -> Result<Vec<u8>, apdu::ChannelError> {
+            self.inner.reset()
+        }
+    }
+    let mut tap = Wiretap { inner: open(&card("national"), Interface::Contactless), heard: Vec::new() };
+    let report = read(&mut tap, &can());
+    assert_verified(&report);
+    let portrait = country::jpeg(18_000);
+    let secrets: [&[u8]; 6] = [
+        "陳".as_bytes(),
+        b"CHEN",
+        b"A223456781",
+        SERIAL.as_bytes(),
+        "徐州路".as_bytes(),
+        &portrait[2000..2016],
+    ];
+    for message in &tap.heard {
+        for secret in secrets {
+            assert!(!message.windows(secret.len()).any(|window| window == secret));
+        }
+    }
+    // After PACE every single message is protected.
+    let first =
+        tap.heard.iter().position(|m| m.len() > 4 && m[..2] == [0x0C, 0xA4]).expect("a protected SELECT");
+    assert!(tap.heard[first..].iter().step_by(2).all(|command| eac::sm::is_protected(command[0])));
+    assert!(tap.heard.len() - first > 20);
+    // And the same reading looks different each time.
+    let mut again = Wiretap { inner: open(&card("national"), Interface::Contactless), heard: Vec::new() };
+    let options = ReadOptions::default();
+    read_card(&mut again, &can(), &COUNTRY.trust(), &options, now(), &mut rng("another terminal"));
+    assert!(
+        again.heard[first..]
+            .iter()
+            .all(|message| !tap.heard[first..].contains(message) || message.len() <= 4)
+    );
+}
+
+#[test]
+fn short_length_reads_the_same_card() {
+    let options = ReadOptions { lengths: Some(Lengths::Short), ..ReadOptions::default() };
+    let mut channel = open(&card("national"), Interface::Contactless);
+    let report = read_card(&mut channel, &can(), &COUNTRY.trust(), &options, now(), &mut rng("terminal"));
+    assert_verified(&report);
+    assert_eq!(report.file("portrait.jpg"), Some(&country::jpeg(18_000)[..]));
+}
+
+fn secret(pin: &[u8]) -> SecretBytes {
+    SecretBytes::new(pin)
+}
+
+fn national() -> NpcCard<Channel> {
+    NpcCard::open(open(&card("national"), Interface::Contact), &can(), &mut rng("holder")).expect("the zone")
+}
+
+#[test]
+fn the_holder_signs_and_deciphers_in_the_secure_channel() {
+    let mut zone = national();
+    assert_eq!(zone.pin2_status(), Ok(Pin2Status::Required { tries_left: 3 }));
+    let certificates = zone.certificates().expect("certificates");
+    assert_eq!(certificates.iter().map(|(id, _)| *id).collect::<Vec<_>>(), CertificateId::ALL);
+    let parsed: Vec<_> =
+        certificates.iter().map(|(_, der)| Certificate::parse(der).expect("a certificate")).collect();
+    assert!(zone.objects().expect("objects").contains(&0xCE03));
+    // No signature without PIN2.
+    assert_eq!(zone.sign_rsa(Hash::Sha256, b"text").err(), Some(NpcError::PinRequired));
+    zone.verify_pin2(&secret(PIN2)).expect("PIN2");
+    assert_eq!(zone.pin2_status(), Ok(Pin2Status::Verified));
+
+    for hash in [Hash::Sha256, Hash::Sha384, Hash::Sha512] {
+        let signature = zone.sign_rsa(hash, b"text").expect("a signature");
+        let key = rsa::RsaPublicKey::from_spki(parsed[0].spki()).expect("RSA");
+        assert_eq!(key.verify_pkcs1(hash, &hash.digest(b"text"), &signature), Ok(()));
+        let signature = zone.sign_ec(hash, b"text").expect("a signature");
+        let key = curve::point_from_spki(parsed[2].spki()).expect("EC");
+        assert_eq!(curve::verify_digest(&key, &hash.digest(b"text"), &signature), Ok(()));
+    }
+    let key = rsa::RsaPublicKey::from_spki(parsed[1].spki()).expect("RSA");
+    for message in [&b""[..], b"a key of sixteen", &[7; 200]] {
+        let cryptogram = key.encrypt_pkcs1(message).expect("enciphered");
+        assert_eq!(zone.decipher_rsa(&cryptogram).expect("deciphered").expose(), message);
+    }
+    let own = SecretKey::generate(Curve::P521, &mut rng("sender"));
+    let card_key = curve::point_from_spki(parsed[3].spki()).expect("EC");
+    let shared = zone.agree_ec(&own.public_key()).expect("agreed");
+    assert_eq!(shared.expose(), own.agree(&card_key).expect("agreed").expose());
+    assert_eq!(zone.decipher_rsa(&[0xFF; 256]).err(), Some(NpcError::Input));
+}
+
+#[test]
+fn every_use_of_the_zone_in_short_length() {
+    let mut card = Card::new(open(&card("national"), Interface::Contact));
+    card.set_lengths(Lengths::Short);
+    card.open_channel(country::BOTH[0], &can(), &mut rng("holder")).expect("a channel");
+    let mut zone = NpcCard::select(card).expect("the zone");
+    zone.verify_pin2(&secret(PIN2)).expect("PIN2");
+    assert_eq!(zone.certificates().expect("certificates").len(), 6);
+    assert_eq!(zone.sign_ec(Hash::Sha512, b"text").map(|s| s.curve()), Ok(Curve::P521));
+}
+
+#[test]
+fn pin2_is_changed_counted_and_blocked() {
+    let mut zone = national();
+    let wrong = secret(b"99999999");
+    // A PIN that cannot be one costs no try.
+    for form in [&b""[..], b"1234567", b"1234567890123", b"1234567a"] {
+        assert_eq!(zone.verify_pin2(&secret(form)), Err(NpcError::PinForm));
+        assert_eq!(zone.change_pin2(&secret(PIN2), &secret(form)), Err(NpcError::PinForm));
+    }
+    assert_eq!(zone.verify_pin2(&wrong), Err(NpcError::WrongPin { tries_left: 2 }));
+    zone.change_pin2(&secret(PIN2), &secret(OTHER_PIN2)).expect("changed");
+    zone.verify_pin2(&secret(OTHER_PIN2)).expect("the new PIN2");
+    // A wrong old PIN costs a try whatever its length: the card does not tell for nothing how long the right one is.
+    let changed = zone.change_pin2(&secret(b"13572468"), &secret(PIN2));
+    assert_eq!(changed, Err(NpcError::WrongPin { tries_left: 2 }));
+    let changed = zone.change_pin2(&secret(b"135724680"), &secret(PIN2));
+    assert_eq!(changed, Err(NpcError::WrongPin { tries_left: 1 }));
+    assert_eq!(zone.verify_pin2(&wrong), Err(NpcError::PinBlocked));
+    assert_eq!(zone.verify_pin2(&secret(OTHER_PIN2)), Err(NpcError::PinBlocked));
+    assert_eq!(zone.pin2_status(), Ok(Pin2Status::Blocked));
+    // The other zones do not care (OPEN-64).
+    assert_verified(&read(&mut zone.into_card().into_channel(), &can()));
+}
+
+#[test]
+fn the_national_profile_has_no_certificate_zone_in_the_clear_or_without_contact() {
+    let mut zone = NpcCard::open_in_clear(open(&card("national"), Interface::Contact)).expect("selected");
+    let closed = Err(NpcError::ZoneClosed(StatusWord::SECURITY_STATUS_NOT_SATISFIED));
+    assert_eq!(zone.verify_pin2(&secret(PIN2)), closed);
+    assert!(zone.certificate(CertificateId::SigningEc).is_err());
+    let contactless =
+        NpcCard::open(open(&card("national"), Interface::Contactless), &can(), &mut rng("holder"));
+    assert_eq!(contactless.err(), Some(NpcError::ZoneClosed(StatusWord::FILE_NOT_FOUND)));
+    // The interop profile takes them in the clear, as the SmartCard-HSM driver of OpenSC sends them.
+    let mut zone = NpcCard::open_in_clear(open(&card("interop"), Interface::Contact)).expect("selected");
+    zone.verify_pin2(&secret(PIN2)).expect("PIN2");
+    assert!(zone.sign_ec(Hash::Sha256, b"text").is_ok());
+}
+
+#[test]
+fn debug_of_commands_and_errors_hides_pins() {
+    let pin = secret(PIN2);
+    let shown = format!(
+        "{:?} {:?} {:?}",
+        npc_card::verify_pin2(pin.expose()),
+        npc_card::change_pin2(pin.expose(), OTHER_PIN2),
+        national().verify_pin2(&secret(b"99999999"))
+    );
+    for digits in ["13572468", "864213579", "99999999"] {
+        assert!(!shown.contains(digits));
+    }
+    let _: Command = npc_card::pin2_status();
+}
