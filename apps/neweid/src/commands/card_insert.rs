@@ -1,0 +1,188 @@
+//! `neweid card insert`: holds a virtual card against a virtual reader until interrupted.
+//!
+//! The card file is locked for as long as the card is in the reader, as a real card can be in one place only. When the
+//! reader goes away (pcscd restarted) the card waits for it and goes back in.
+
+use crate::cards;
+use crate::cli::Interface;
+use crate::directory::Directory;
+use crate::failure::{Failure, Fault};
+use crate::signals::Interruption;
+use crate::vpcd::{CONTACT_PORT, CONTACTLESS_PORT, Request, Slot};
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// How long a reader may take to feel a card. pcscd looks about every 400 ms.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Runs the command.
+pub async fn run(
+    serial: &str,
+    dir: &Path,
+    interface: Interface,
+    vpcd: Option<&str>,
+) -> Result<ExitCode, Failure> {
+    let directory = Directory::open(dir)?;
+    let mut chip = cards::open(&directory, cards::parse_serial(serial)?)?;
+    let address = address(interface, vpcd)?;
+    let side = match interface {
+        Interface::Contact => chip::Interface::Contact,
+        Interface::Contactless => chip::Interface::Contactless,
+    };
+    let mut interruption = Interruption::listen()?;
+    let slot = Slot::connect(address).map_err(|error| unreachable(address, &error))?;
+    if !slot.is_felt(PATIENCE).map_err(|error| unreachable(address, &error))? {
+        say!("讀卡機 {address} 沒有回應，可能已有另一張卡片；等候中。");
+        say!("The reader at {address} is silent, perhaps because another card is in it; waiting.");
+    }
+    say!(
+        "已插入 Inserted {serial} ({interface:?}) at {address}. 按 Ctrl-C 取出 Press Ctrl-C to take it out."
+    );
+    let worker = tokio::task::spawn_blocking(move || hold(&mut chip, side, slot, address));
+    tokio::select! {
+        result = worker => result.map_err(Failure::ours)?,
+        () = interruption.wait() => {
+            // The card is taken out: the connection ends with the process, as power does with a card pulled out of its
+            // reader. What it was writing is whole or absent.
+            say!("已取出 Taken out {serial}.");
+            std::process::exit(0);
+        }
+    }
+}
+
+fn hold(
+    chip: &mut chip::Chip,
+    side: chip::Interface,
+    mut slot: Slot,
+    address: SocketAddr,
+) -> Result<ExitCode, Failure> {
+    // The same at every power on.
+    let atr = chip.power_on(side);
+    chip.power_off();
+    loop {
+        match serve(chip, side, &atr, &mut slot) {
+            Err(error) if is_reader_gone(&error) => {
+                chip.power_off();
+                tracing::info!(%address, "reader went away, waiting for it");
+                slot = loop {
+                    std::thread::sleep(Duration::from_millis(500));
+                    if let Ok(slot) = Slot::connect(address) {
+                        break slot;
+                    }
+                };
+            }
+            Err(error) => return Err(error.into()),
+            Ok(()) => {}
+        }
+    }
+}
+
+// One message of the reader: control codes have no answer but the ATR's.
+fn serve(chip: &mut chip::Chip, side: chip::Interface, atr: &[u8], slot: &mut Slot) -> io::Result<()> {
+    match slot.receive()? {
+        Request::PowerOff => chip.power_off(),
+        Request::PowerOn | Request::Reset => {
+            chip.power_on(side);
+        }
+        // vpcd asks several times a second whether the card is still there, also between two commands of a session:
+        // the answer must leave the session alone.
+        Request::Atr => slot.send(atr)?,
+        Request::Apdu(command) => {
+            let outcome = chip.process_timed(side, &command);
+            if outcome.response.is_empty() {
+                return Err(io::Error::other("the chip has lost its memory"));
+            }
+            // CARD-56: a card slows down after wrong access numbers.
+            std::thread::sleep(outcome.busy);
+            slot.send(&outcome.response)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_reader_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe)
+}
+
+fn address(interface: Interface, vpcd: Option<&str>) -> Result<SocketAddr, Failure> {
+    let default = match interface {
+        Interface::Contact => CONTACT_PORT,
+        Interface::Contactless => CONTACTLESS_PORT,
+    };
+    let text = vpcd.map_or_else(|| format!("127.0.0.1:{default}"), str::to_owned);
+    text.to_socket_addrs().ok().and_then(|mut all| all.next()).ok_or_else(|| {
+        Failure::new(
+            "NEWEID-E-VPCD-ADDRESS",
+            Fault::Caller,
+            format!("「{text}」不是 HOST:PORT。"),
+            format!("`{text}` is not HOST:PORT."),
+            "例 Example: --vpcd 127.0.0.1:35963",
+        )
+        .exit(2)
+    })
+}
+
+fn unreachable(address: SocketAddr, error: &io::Error) -> Failure {
+    Failure::new(
+        "NEWEID-E-VPCD-UNREACHABLE",
+        Fault::Environment,
+        format!("無法連接虛擬讀卡機 {address}：{error}"),
+        format!("The virtual reader at {address} cannot be reached: {error}"),
+        "安裝 vsmartcard-vpcd 並啟動 pcscd Install vsmartcard-vpcd and start pcscd; `neweid doctor` says how.",
+    )
+    .exit(4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    // The reader asks for the ATR whenever it wants to know whether the card is still there.
+    #[test]
+    fn asking_for_the_atr_leaves_the_session_alone() {
+        let keys = scp_keys();
+        let data = chip::FactoryData::new([1; 8], keys);
+        let random = || Box::new(curve::SeedRandom::new(b"card insert"));
+        let mut chip =
+            chip::factory::manufacture(Box::new(chip::RamMemory::new()), &data, random()).expect("a chip");
+        let atr = chip.power_on(chip::Interface::Contact);
+
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let mut slot = Slot::connect(listener.local_addr().expect("bound")).expect("listening");
+        let (mut reader, _) = listener.accept().expect("connected");
+        let mut ask = |message: &[u8], answers: bool| {
+            let length = u16::try_from(message.len()).expect("short").to_be_bytes();
+            reader.write_all(&[&length, message].concat()).expect("connected");
+            serve(&mut chip, chip::Interface::Contact, &atr, &mut slot).expect("connected");
+            if !answers {
+                return Vec::new();
+            }
+            let mut length = [0; 2];
+            reader.read_exact(&mut length).expect("an answer");
+            let mut answer = vec![0; usize::from(u16::from_be_bytes(length))];
+            reader.read_exact(&mut answer).expect("an answer");
+            answer
+        };
+        const GET_DATA: &[u8] = &[0x80, 0xCA, 0x9F, 0x7F, 0x00];
+        const GONE: &[u8] = &[0x69, 0x85];
+        ask(&[1], false);
+        // After power on the issuer security domain is selected, and answers; another selection is session state.
+        assert_ne!(ask(GET_DATA, true), GONE);
+        assert_eq!(ask(&[0x00, 0xA4, 0x00, 0x0C, 0x02, 0x3F, 0x00], true), [0x90, 0x00]);
+        assert_eq!(ask(GET_DATA, true), GONE);
+        assert_eq!(ask(&[4], true), atr);
+        assert_eq!(ask(GET_DATA, true), GONE);
+        ask(&[2], false);
+        assert_ne!(ask(GET_DATA, true), GONE);
+    }
+
+    fn scp_keys() -> scp::KeySet {
+        scp::KeySet::new(&[1; 16], &[2; 16], &[3; 16]).expect("AES keys")
+    }
+}

@@ -1,0 +1,30 @@
+//! One file per command.
+
+mod card_face;
+mod card_insert;
+mod card_list;
+mod demo;
+pub mod doctor;
+mod pki_export;
+mod read;
+mod up;
+
+use crate::cli::{Arguments, Card, Command, Pki};
+use crate::failure::Failure;
+use std::process::ExitCode;
+
+/// Runs the command that was asked for.
+pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    match arguments.command {
+        Command::Up(up) => up::run(up).await,
+        Command::Demo(demo) => demo::run(demo).await,
+        Command::Card(Card::List { dir, json }) => card_list::run(&dir, json).await,
+        Command::Card(Card::Insert { serial, dir, interface, vpcd }) => {
+            card_insert::run(&serial, &dir, interface, vpcd.as_deref()).await
+        }
+        Command::Card(Card::Face { serial, dir, out }) => card_face::run(&serial, &dir, &out).await,
+        Command::Read(read) => read::run(read).await,
+        Command::Pki(Pki::Export { dir, out }) => pki_export::run(&dir, &out).await,
+        Command::Doctor(doctor) => doctor::run(&doctor),
+    }
+}

@@ -1,0 +1,75 @@
+//! `neweid pki export`: the certificates and revocation lists a relying party needs, under telling names.
+
+use crate::clock;
+use crate::country::Country;
+use crate::directory::write_atomically;
+use crate::failure::Failure;
+use docsigner::DocumentSigning;
+use model::{CardSerial, CardState, KeySlot};
+use npc::Scope;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Runs the command.
+pub async fn run(dir: &Path, out: &Path) -> Result<ExitCode, Failure> {
+    let country = Country::open(dir).await?;
+    for name in export(&country, out).await? {
+        say!("{}", out.join(name).display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes everything to `out` and returns the names of the files.
+pub async fn export(country: &Country, out: &Path) -> Result<Vec<String>, Failure> {
+    std::fs::create_dir_all(out)?;
+    let mut files = authorities(country).await?;
+    for card in super::card_list::all(country).await? {
+        if card.state == CardState::Active && card.sample.is_some() {
+            files.extend(citizen(country, card.serial).await?);
+        }
+    }
+    for (name, content) in &files {
+        write_atomically(&out.join(name), content)?;
+    }
+    Ok(files.into_iter().map(|(name, _)| name).collect())
+}
+
+async fn authorities(country: &Country) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    let now = clock::now();
+    let certificates = country.npc.ca_certificates();
+    let csca = country.docsigner.csca_certificate().await.map_err(Failure::from_system)?;
+    let mut files = vec![
+        ("csca.pem".to_owned(), csca.to_pem().into_bytes()),
+        ("npc-root.pem".to_owned(), certificates.root.to_pem().into_bytes()),
+        ("npc-ca.pem".to_owned(), certificates.ca.to_pem().into_bytes()),
+        ("ocsp.pem".to_owned(), certificates.ocsp.to_pem().into_bytes()),
+        ("csca.crl".to_owned(), country.docsigner.csca_crl(now).await.map_err(Failure::from_system)?),
+    ];
+    for signer in country.docsigner.ds_certificates().await.map_err(Failure::from_system)? {
+        files.push((format!("ds-{}.pem", signer.number), signer.certificate.to_pem().into_bytes()));
+    }
+    let mut lists = vec![("npc.crl".to_owned(), Scope::Complete), ("npc-root.crl".to_owned(), Scope::Root)];
+    lists.extend((0..country.npc.config().partitions).map(|n| (format!("npc-{n}.crl"), Scope::Partition(n))));
+    for (name, scope) in lists {
+        let list = country.npc.crl(scope, now).await.map_err(Failure::from_system)?;
+        files.push((name, list.der.to_vec()));
+    }
+    Ok(files)
+}
+
+/// The certificates of one card: `sample-citizen-SERIAL-sign.pem` and so on.
+pub async fn citizen(country: &Country, serial: CardSerial) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    let certificates = country.mgmt.certificates(serial).await.map_err(Failure::from_system)?;
+    let mut files = Vec::with_capacity(certificates.len());
+    for (slot, der) in certificates {
+        let use_ = match slot {
+            KeySlot::SigningRsa => "sign",
+            KeySlot::EncryptionRsa => "encrypt",
+            KeySlot::SigningEc => "sign-ec",
+            KeySlot::EncryptionEc => "encrypt-ec",
+        };
+        let pem = x509::pem::encode("CERTIFICATE", &der);
+        files.push((format!("sample-citizen-{serial}-{use_}.pem"), pem.into_bytes()));
+    }
+    Ok(files)
+}

@@ -1,0 +1,174 @@
+//! `neweid read`: reads household and public zone of any card through PC/SC, verifies what can be verified, and writes
+//! the card's files, the photo and a report.
+//!
+//! Exit codes: 0 verified; 2 wrong arguments; 3 nothing failed but signature or chip could not be checked (the document has
+//! no active authentication, or uses an algorithm not known here); 4 no reader or no card; 10 to 16 refused, by the first
+//! check that failed: see [`refused`]. Without `--trust` nobody is trusted, so the signer is refused.
+
+use crate::cli::Read;
+use crate::clock;
+use crate::directory::write_atomically;
+use crate::failure::{Failure, Fault};
+use apdu::ChannelError;
+use eac::Password;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+use terminal::{
+    CheckKind, Outcome, PcscChannel, ReadOptions, ReadReport, Refusal, TrustStore, Verdict, read_card,
+};
+
+/// Exit code: nothing failed, but not everything could be checked.
+const UNPROVEN: u8 = 3;
+/// Exit code: there was no reader or no card.
+const NO_CARD: u8 = 4;
+
+/// Runs the command.
+pub async fn run(arguments: Read) -> Result<ExitCode, Failure> {
+    tokio::task::spawn_blocking(move || read(&arguments)).await.map_err(Failure::ours)?
+}
+
+fn read(arguments: &Read) -> Result<ExitCode, Failure> {
+    let password = password(arguments)?;
+    let trust = match &arguments.trust {
+        Some(dir) => trust_store(dir)?,
+        None => TrustStore::default(),
+    };
+    let channel =
+        PcscChannel::connect(&arguments.reader).map_err(|error| no_card(&arguments.reader, &error))?;
+    let started = Instant::now();
+    let clock = || started.elapsed();
+    let options = ReadOptions { clock: Some(&clock), ..ReadOptions::default() };
+    let report = read_card(channel, &password, &trust, &options, clock::now(), &mut curve::SystemRandom);
+
+    std::fs::create_dir_all(&arguments.out)?;
+    for (name, bytes) in report.files() {
+        write_atomically(&arguments.out.join(name), bytes)?;
+    }
+    let json = report.to_json();
+    write_atomically(&arguments.out.join("report.json"), json.as_bytes())?;
+    if arguments.json {
+        say!("{json}");
+    } else {
+        print(&report, &arguments.out);
+    }
+    Ok(match report.verdict {
+        Verdict::Verified => ExitCode::SUCCESS,
+        Verdict::Unproven => ExitCode::from(UNPROVEN),
+        Verdict::Refused => ExitCode::from(refused(&report)),
+    })
+}
+
+fn password(arguments: &Read) -> Result<Password, Failure> {
+    if let Some(crate::cli::Hidden(can)) = &arguments.can {
+        if can.len() == 6 && can.bytes().all(|b| b.is_ascii_digit()) {
+            return Ok(Password::can(can));
+        }
+        return Err(Failure::new(
+            "NEWEID-E-CAN-FORMAT",
+            Fault::Caller,
+            "讀取碼是 6 位數字（卡片序號末 6 碼）。",
+            "The card access number is six digits: the last six of the card serial number.",
+            "例 Example: --can 123456",
+        )
+        .exit(2));
+    }
+    let path = arguments.mrz.as_deref().unwrap_or(Path::new(""));
+    let text = std::fs::read_to_string(path).map_err(|error| mrz_file(path, &error))?;
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let mrz = lds::mrz::Td1::parse(&lines.join("\n")).map_err(|error| {
+        Failure::new(
+            "NEWEID-E-MRZ-FORMAT",
+            Fault::Caller,
+            format!("機讀碼不正確：{error}"),
+            format!("The machine readable zone is wrong: {error}"),
+            "檔案應有三行，每行 30 字 The file holds three lines of 30 characters.",
+        )
+        .exit(2)
+    })?;
+    Ok(Password::mrz_information(&mrz.information()))
+}
+
+fn mrz_file(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(
+        "NEWEID-E-MRZ-FILE",
+        Fault::Caller,
+        format!("無法讀取機讀碼檔案 {}：{error}", path.display()),
+        format!("The file {} with the machine readable zone cannot be read: {error}", path.display()),
+        "檔案是三行文字，每行 30 字 A text file of three lines of 30 characters.",
+    )
+    .exit(2)
+}
+
+fn trust_store(dir: &Path) -> Result<TrustStore, Failure> {
+    TrustStore::from_dir(dir).map_err(|error| {
+        Failure::new(
+            "NEWEID-E-TRUST",
+            Fault::Caller,
+            format!("無法載入信任憑證 {}：{error}", dir.display()),
+            format!("The trust anchors in {} cannot be loaded: {error}", dir.display()),
+            "neweid pki export --out DIR",
+        )
+        .exit(2)
+    })
+}
+
+// The exit code of the first check that failed. A card that left or a reader that broke says nothing about what was just
+// being checked.
+fn refused(report: &ReadReport) -> u8 {
+    let failed = report.checks.iter().find(|check| check.outcome == Outcome::Failed);
+    let lost = [Some(Refusal::CardGone), Some(Refusal::ReaderFailed)];
+    match failed.filter(|check| !lost.contains(&check.refusal)).map(|check| check.check) {
+        None | Some(CheckKind::Card | CheckKind::Files) => 10,
+        Some(CheckKind::SecureChannel) => 11,
+        Some(CheckKind::SecurityObject | CheckKind::Signer | CheckKind::SignerRevocation) => 12,
+        Some(CheckKind::DataGroups | CheckKind::Contents) => 13,
+        Some(CheckKind::Chip) => 14,
+        Some(CheckKind::Household) => 15,
+        Some(CheckKind::Expiry | CheckKind::CardStatus) => 16,
+    }
+}
+
+fn no_card(reader: &str, error: &ChannelError) -> Failure {
+    let readers = PcscChannel::readers().unwrap_or_default();
+    let list = if readers.is_empty() { "(無 none)".to_owned() } else { readers.join(", ") };
+    Failure::new(
+        "NEWEID-E-NO-CARD",
+        Fault::Environment,
+        format!("讀卡機「{reader}」沒有卡片：{error}。可用的讀卡機：{list}"),
+        format!("No card in reader `{reader}`: {error}. Readers: {list}"),
+        "插入卡片並確認 pcscd 已啟動 Insert a card and see that pcscd runs; `neweid doctor` helps.",
+    )
+    .exit(NO_CARD)
+}
+
+fn print(report: &ReadReport, out: &Path) {
+    let verdict = match report.verdict {
+        Verdict::Verified => "驗證通過 VERIFIED",
+        Verdict::Refused => "不採信 REFUSED",
+        Verdict::Unproven => "無法完全驗證 NOT PROVEN",
+    };
+    say!("{verdict}\n");
+    for check in &report.checks {
+        let mark = match check.outcome {
+            Outcome::Passed => "通過 pass",
+            Outcome::Failed => "失敗 FAIL",
+            Outcome::Unknown => "未做 -   ",
+        };
+        say!("  {mark}  {} {}  {}", check.title.zh_hant, check.title.en, check.detail);
+        if let Some(refusal) = check.refusal {
+            say!("             {refusal}");
+            say!("             → {} {}", refusal.remedy().0, refusal.remedy().1);
+        }
+    }
+    if let Some(fields) = report.holder.as_ref().and_then(|holder| holder.public_zone.as_ref()) {
+        say!("\n  姓名 Name          {}", fields.chinese_name);
+        say!("  出生日期 Birth     {} ({})", fields.birth.roc, fields.birth.iso);
+        say!("  卡片序號 Serial    {}", fields.card_serial);
+        say!("  戶籍地址 Address   {}", fields.registered_address);
+    }
+    for timing in &report.timings {
+        say!("  {:<24}{:>8.1} ms", timing.phase, timing.micros as f64 / 1000.0);
+    }
+    say!("\n  {}", out.display());
+}

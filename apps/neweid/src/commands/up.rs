@@ -1,0 +1,226 @@
+//! `neweid up`: every system of the country in one process.
+//!
+//! Order: ports first (the first run writes them into certificates), then the directory's lock, then the country, then
+//! the listeners; `endpoints.json` is written when every one of them has answered, and removed at the end.
+
+use crate::cli::Up;
+use crate::country::Country;
+use crate::directory::{Choices, Directory, Hsm, write_atomically};
+use crate::failure::{Failure, Fault};
+use crate::signals::{Interruption, interrupted};
+use crate::{clock, web};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// How often work that has become due is looked for.
+const PULSE: Duration = Duration::from_millis(500);
+
+/// Runs the command until it is interrupted.
+pub async fn run(arguments: Up) -> Result<ExitCode, Failure> {
+    let started = std::time::Instant::now();
+    let hsm = match (arguments.pkcs11_module, arguments.pkcs11_token, arguments.pkcs11_pin_file) {
+        (Some(module), Some(token), Some(pin_file)) => Some(Hsm { module, token, pin_file }),
+        _ => None,
+    };
+    if let Some(url) = arguments.database.as_deref().filter(|url| !url.starts_with("postgres://")) {
+        return Err(Failure::new(
+            "NEWEID-E-DATABASE-URL",
+            Fault::Caller,
+            "--database 須為 postgres:// 開頭的位址；SQLite 請省略。",
+            format!("--database takes an address that begins with postgres://, not `{}`.", scheme(url)),
+            "例 Example: --database postgres://neweid@localhost/neweid",
+        )
+        .exit(2));
+    }
+    let choices = Choices {
+        listen: arguments.listen,
+        port_base: arguments.port_base,
+        database: arguments.database,
+        hsm,
+    };
+    let directory = Directory::open_or_create(&arguments.dir, choices)?;
+    let mut interruption = Interruption::listen()?;
+    let serving = tokio::select! {
+        serving = Serving::start(&directory) => serving?,
+        () = interruption.wait() => return Err(interrupted()),
+    };
+    print_welcome(&directory, &serving, started.elapsed()).await;
+    interruption.wait().await;
+    say!("\n停止中 Stopping ...");
+    serving.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+// What stands before the first colon: the rest may hold a password.
+fn scheme(url: &str) -> &str {
+    url.split(':').next().unwrap_or_default()
+}
+
+/// A country whose services answer.
+pub struct Serving {
+    /// The country.
+    pub country: Arc<Country>,
+    /// Name of each service and its URL, as written to `endpoints.json`.
+    pub endpoints: BTreeMap<&'static str, String>,
+    /// Whether this start created the country.
+    pub first_run: bool,
+    directory: Directory,
+    stop: watch::Sender<bool>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+    _lock: crate::directory::UpLock,
+}
+
+impl Serving {
+    /// Starts every service of the country, creating the country on the first run.
+    pub async fn start(directory: &Directory) -> Result<Self, Failure> {
+        let lock = directory.lock_for_serving()?;
+        let endpoints_file = directory.endpoints();
+        // Whoever finds the file may rely on it, so a file left by a killed process goes first.
+        if endpoints_file.exists() {
+            std::fs::remove_file(&endpoints_file)?;
+        }
+        let listen = directory.settings.listen;
+        let web_listener = bind(SocketAddr::new(listen, directory.settings.port_base)).await?;
+        let status_listener = bind(SocketAddr::new(listen, directory.settings.port_base + 1)).await?;
+        directory.settle()?;
+        let (country, first_run) = Country::open_or_create(directory).await?;
+        let country = Arc::new(country);
+
+        let web_url = format!("http://{}", reachable(web_listener.local_addr()?));
+        let status_url = format!("http://{}", reachable(status_listener.local_addr()?));
+        let endpoints = BTreeMap::from([
+            ("web", format!("{web_url}/")),
+            ("health", format!("{web_url}/healthz")),
+            ("ocsp", format!("{status_url}/ocsp")),
+            ("crl", format!("{status_url}/crl/npc.crl")),
+            ("csca_crl", format!("{web_url}/pkd/csca.crl")),
+            ("csca", format!("{web_url}/pkd/csca.cer")),
+            ("ca_issuers", format!("{status_url}/certs/npc-ca.cer")),
+        ]);
+        let (stop, stopped) = watch::channel(false);
+        let site = web::router(Arc::clone(&country), endpoints.clone());
+        let status = web::hardened(npc::router(Arc::clone(&country.npc), country.clock()));
+        let tasks = vec![
+            serve(web_listener, site, stopped.clone()),
+            serve(status_listener, status, stopped.clone()),
+            work_thread(Arc::clone(&country), stopped),
+        ];
+        for url in endpoints.values().filter(|url| !url.ends_with("/ocsp")) {
+            answers(url).await?;
+        }
+        write_atomically(&endpoints_file, &serde_json::to_vec_pretty(&endpoints).map_err(Failure::ours)?)?;
+        Ok(Self { country, endpoints, first_run, directory: directory.clone(), stop, tasks, _lock: lock })
+    }
+
+    /// Ends every service: requests under way are answered, the step under way is finished.
+    pub async fn stop(self) {
+        let _ = std::fs::remove_file(self.directory.endpoints());
+        let _ = self.stop.send(true);
+        for task in self.tasks {
+            let _ = tokio::time::timeout(Duration::from_secs(5), task).await;
+        }
+    }
+}
+
+// An address one can connect to: a listener on every address is reached on the loopback one.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port()),
+        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), address.port()),
+        _ => address,
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => Failure::new(
+            "NEWEID-E-PORT-IN-USE",
+            Fault::Environment,
+            format!("連接埠 {} 已被其他程式使用。", address.port()),
+            format!("Port {} is taken by another program.", address.port()),
+            "停止該程式，或用 --port-base 另選連接埠 Stop that program or choose other ports with --port-base.",
+        ),
+        std::io::ErrorKind::AddrNotAvailable => Failure::new(
+            "NEWEID-E-ADDRESS",
+            Fault::Caller,
+            format!("本機沒有位址 {}。", address.ip()),
+            format!("This machine has no address {}.", address.ip()),
+            "例 Example: --listen 127.0.0.1",
+        ),
+        _ => error.into(),
+    })
+}
+
+fn serve(
+    listener: TcpListener,
+    router: axum::Router,
+    mut stopped: watch::Receiver<bool>,
+) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        let shutdown = async move {
+            let _ = stopped.wait_for(|stop| *stop).await;
+        };
+        let listener = crate::listener::Bounded::new(listener);
+        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(shutdown).await {
+            tracing::error!(%error, "a listener ended");
+        }
+    })
+}
+
+// The work has a thread of its own, so that making keys and personalising cards never delays an HTTP answer.
+fn work_thread(country: Arc<Country>, stopped: watch::Receiver<bool>) -> tokio::task::JoinHandle<()> {
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::spawn_blocking(move || runtime.block_on(work(country, stopped)))
+}
+
+// The pulse of the country: whatever is due is done, and a failure is tried again at the next beat.
+async fn work(country: Arc<Country>, mut stopped: watch::Receiver<bool>) {
+    loop {
+        match country.work_due(clock::now()).await {
+            Ok(true) if !*stopped.borrow() => continue,
+            Ok(_) => {}
+            Err(failure) => tracing::warn!(code = failure.code, "{}", failure.message),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PULSE) => {}
+            _ = stopped.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+// A service counts as started when it has answered an HTTP request.
+async fn answers(url: &str) -> Result<(), Failure> {
+    let url = url.to_owned();
+    tokio::task::spawn_blocking(move || crate::http::fetch(&url).map(drop)).await.map_err(Failure::ours)?
+}
+
+async fn print_welcome(directory: &Directory, serving: &Serving, took: Duration) {
+    let dir = shell_word(&directory.root);
+    let made = if serving.first_run { "已建立並啟動 Created and started" } else { "已啟動 Started" };
+    say!("數位身分識別證系統 New eID：{made} ({:.1} s)\n", took.as_secs_f64());
+    for (name, url) in &serving.endpoints {
+        say!("  {name:<10}  {url}");
+    }
+    say!("\n接下來 Next:");
+    say!("  neweid demo --dir {dir}");
+    say!("  neweid card list --dir {dir}");
+    match serving.country.first_active_card().await {
+        Some(serial) => say!("  neweid card insert {serial} --dir {dir} --interface contactless"),
+        None => say!("  neweid pki export --dir {dir} --out pki"),
+    }
+    say!("\n按 Ctrl-C 停止 Press Ctrl-C to stop.");
+}
+
+// A path as one types it.
+fn shell_word(path: &std::path::Path) -> String {
+    let text = path.display().to_string();
+    if text.chars().all(|c| c.is_alphanumeric() || "/._-+,:@".contains(c)) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}

@@ -1,0 +1,370 @@
+//! A country opened: every system on its own database with its own keys, wired to its neighbours by their traits.
+
+use crate::clock;
+use crate::directory::{Directory, write_atomically};
+use crate::failure::{Failure, Fault};
+use curve::{Random, SecretBytes, SystemRandom};
+use docsigner::{DocSigner, DocumentSigning};
+use jiff::Timestamp;
+use keys::{KeyStore, Pkcs11KeyStore, SoftwareKeyStore, WrappingKey};
+use mgmt::{CaChain, Mgmt, MgmtKeys, Neighbours};
+use npc::{Npc, NpcConfig, Urls};
+use production::{Centre, CentreConfig, LotOrder, Manufacturer};
+use registry::SimulatedRegister;
+use sealed::{MasterKey, SharedRandom};
+use std::path::Path;
+use std::sync::Arc;
+use store::{Db, Migration, params};
+use terminal::TrustStore;
+
+/// Invented persons in a new register, beside the sample persons.
+const POPULATION: u32 = 1_000;
+/// Seed of the population: every test country has the same people.
+const POPULATION_SEED: u64 = 2026;
+/// Blank cards the manufacturer delivers at a time.
+const LOT: u32 = 24;
+/// Stock below which the next lot is ordered.
+const LOW_STOCK: u64 = 6;
+/// How long the first run waits for steps that cannot be done at the moment.
+const CREATION_PATIENCE: jiff::SignedDuration = jiff::SignedDuration::from_secs(30);
+/// Series of the serial numbers of the test country.
+const SERIES: &str = "N5A";
+/// Chip type of the delivered cards.
+const CARD_TYPE: &str = "neweid-virtual-1";
+
+/// The systems of one country.
+pub struct Country {
+    /// Its directory.
+    pub directory: Directory,
+    /// Household register.
+    pub register: Arc<SimulatedRegister>,
+    /// Country signing CA and document signers.
+    pub docsigner: Arc<DocSigner>,
+    /// Natural-person certificates.
+    pub npc: Arc<Npc>,
+    /// Card centre.
+    pub centre: Centre,
+    /// Management system.
+    pub mgmt: Mgmt,
+    manufacturer: Manufacturer,
+    random: SharedRandom,
+    next_maintenance: tokio::sync::Mutex<Timestamp>,
+}
+
+impl Country {
+    /// Opens a country; the first time creates its keys, register, offices and sample cards. A creation that was
+    /// interrupted is continued where it was.
+    pub async fn open_or_create(directory: &Directory) -> Result<(Self, bool), Failure> {
+        let country = Self::wire(directory).await?;
+        country.take_over(clock::now()).await?;
+        let marker = directory.root.join("created");
+        if marker.exists() {
+            return Ok((country, false));
+        }
+        country.create().await?;
+        write_atomically(&marker, clock::now().to_string().as_bytes())?;
+        Ok((country, true))
+    }
+
+    /// Takes up at once what a killed predecessor had begun. Only for the process that has the directory's lock: it alone
+    /// does the country's work.
+    pub async fn take_over(&self, now: Timestamp) -> Result<(), Failure> {
+        self.centre.take_over(now).await.map_err(Failure::from_system)?;
+        self.mgmt.take_over(now).await.map_err(Failure::from_system)
+    }
+
+    /// Opens a country that has been created; for commands beside a running `neweid up` or without one.
+    pub async fn open(dir: &Path) -> Result<Self, Failure> {
+        let directory = Directory::open(dir)?;
+        directory.expect_writable()?;
+        if !directory.root.join("created").exists() {
+            return Err(Failure::new(
+                "NEWEID-E-DIR-INCOMPLETE",
+                Fault::Caller,
+                format!("{} 尚未建立完成。", dir.display()),
+                format!("The country in {} is not complete yet.", dir.display()),
+                format!("neweid up --dir {}", dir.display()),
+            ));
+        }
+        Self::wire(&directory).await
+    }
+
+    async fn wire(directory: &Directory) -> Result<Self, Failure> {
+        let now = clock::now();
+        let random = SharedRandom::new(SystemRandom);
+        // Token and database are opened before the first key is made: until then the settings may be corrected.
+        let token = token(directory)?;
+        let register_db = database(directory, "registry").await?;
+        claim_database(directory).await?;
+        let register =
+            SimulatedRegister::open(register_db, &master_key(directory, "registry")?, random.clone())
+                .await
+                .map_err(Failure::from_system)?;
+        let docsigner = DocSigner::open(
+            database(directory, "docsigner").await?,
+            key_store(directory, token.as_ref(), "docsigner")?,
+            docsigner::Config {
+                crl_uri: format!("{}/pkd/csca.crl", directory.settings.web_url),
+                ..docsigner::Config::default()
+            },
+            now,
+            &mut SystemRandom,
+        )
+        .await
+        .map_err(Failure::from_system)?;
+        let npc = Npc::open(
+            database(directory, "npc").await?,
+            key_store(directory, token.as_ref(), "npc")?,
+            NpcConfig::test(Urls::at(&directory.settings.status_url)),
+            Box::new(SystemRandom),
+            now,
+        )
+        .await
+        .map_err(Failure::from_system)?;
+        let (register, docsigner, npc) = (Arc::new(register), Arc::new(docsigner), Arc::new(npc));
+
+        let trust = trust(&docsigner).await?;
+        let centre = Centre::open(
+            database(directory, "production").await?,
+            &master_key(directory, "production")?,
+            CentreConfig::new(directory.root.join("cards"), trust, crate::cards::fonts()?),
+            random.clone(),
+        )
+        .await
+        .map_err(Failure::from_system)?;
+        let authority = npc.ca_certificates();
+        let mgmt = Mgmt::open(
+            database(directory, "mgmt").await?,
+            Neighbours {
+                register: register.clone(),
+                certificates: npc.clone(),
+                signing: docsigner.clone(),
+                centre: Arc::new(centre.clone()),
+                chain: CaChain {
+                    root: authority.root.der().to_vec(),
+                    intermediate: authority.ca.der().to_vec(),
+                },
+            },
+            MgmtKeys::new(&master_key(directory, "mgmt")?),
+            mgmt::Config::default(),
+            random.clone(),
+        )
+        .await
+        .map_err(Failure::from_system)?;
+        let manufacturer = Manufacturer::new(master_key(directory, "manufacturer")?);
+        Ok(Self {
+            directory: directory.clone(),
+            register,
+            docsigner,
+            npc,
+            centre,
+            mgmt,
+            manufacturer,
+            random,
+            next_maintenance: tokio::sync::Mutex::new(now),
+        })
+    }
+
+    /// The clock handed to services.
+    pub fn clock(&self) -> npc::Clock {
+        Arc::new(clock::now)
+    }
+
+    /// A source of randomness for one task.
+    pub fn random(&self) -> impl Random + Send + use<> {
+        self.random.clone()
+    }
+
+    /// Does everything that is due now: the card centre's line, the cases of management, lists and responder of the CA.
+    /// Returns whether something was done, so that there may be more to do.
+    pub async fn work_due(&self, now: Timestamp) -> Result<bool, Failure> {
+        self.restock(now).await?;
+        let made = self.centre.run_line(now).await.map_err(Failure::from_system)?;
+        let advanced = self.mgmt.advance(now).await.map_err(Failure::from_system)?;
+        let mut next = self.next_maintenance.lock().await;
+        if *next <= now {
+            self.npc.maintain(now).await.map_err(Failure::from_system)?;
+            self.docsigner.renew(now, &mut SystemRandom).await.map_err(Failure::from_system)?;
+            *next = now + jiff::SignedDuration::from_secs(60);
+        }
+        Ok(made + advanced > 0)
+    }
+
+    // Orders blank cards when stock runs low. A lot that was ordered and not yet received is the same lot again.
+    async fn restock(&self, now: Timestamp) -> Result<(), Failure> {
+        if self.centre.available().await.map_err(Failure::from_system)? >= LOW_STOCK {
+            return Ok(());
+        }
+        let first = self.centre.received(SERIES).await.map_err(Failure::from_system)?;
+        let order = LotOrder {
+            lot: format!("{SERIES}-{first:06}"),
+            card_type: CARD_TYPE.into(),
+            series: SERIES.into(),
+            first,
+            quantity: LOT,
+        };
+        let delivery = self
+            .manufacturer
+            .make(&order, self.centre.shelf(), now, &self.random)
+            .map_err(Failure::from_system)?;
+        self.centre.receive_lot(&delivery, LOT, "stock", now).await.map_err(Failure::from_system)?;
+        Ok(())
+    }
+
+    // The first run: register, blank cards, sample persons with their cards.
+    async fn create(&self) -> Result<(), Failure> {
+        let now = clock::now();
+        let today = clock::today(now).into();
+        self.register
+            .populate(POPULATION, POPULATION_SEED, today, now)
+            .await
+            .map_err(Failure::from_system)?;
+        self.restock(now).await?;
+        self.create_cards().await?;
+        self.npc.maintain(clock::now()).await.map_err(Failure::from_system)?;
+        Ok(())
+    }
+
+    // Steps that wait for something (a card that another program reads, a disk without room) are tried again for a while.
+    async fn create_cards(&self) -> Result<(), Failure> {
+        let patience = clock::now() + CREATION_PATIENCE;
+        loop {
+            let now = clock::now();
+            match mgmt::sample::create_country(&self.mgmt, &self.register, &self.centre, now).await {
+                Err(mgmt::MgmtError::Unfinished) if now < patience => {
+                    self.directory.expect_room()?;
+                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                }
+                other => return other.map_err(Failure::from_system),
+            }
+        }
+    }
+
+    /// A card in the hands of its holder that developers can use, for the hints of `neweid up`.
+    pub async fn first_active_card(&self) -> Option<model::CardSerial> {
+        let cards = self.mgmt.cards(None, 100).await.ok()?;
+        let active = |profile| {
+            cards.iter().find(|card| card.state == model::CardState::Active && card.profile == profile)
+        };
+        let card = active(model::CardProfile::Interop).or_else(|| active(model::CardProfile::National))?;
+        Some(card.serial)
+    }
+
+    /// The trust anchors of this country's documents.
+    pub async fn trust(&self) -> Result<TrustStore, Failure> {
+        trust(&self.docsigner).await
+    }
+}
+
+async fn trust(docsigner: &DocSigner) -> Result<TrustStore, Failure> {
+    let mut trust = TrustStore::default();
+    trust.add_certificate(docsigner.csca_certificate().await.map_err(Failure::from_system)?);
+    let crl = docsigner.csca_crl(clock::now()).await.map_err(Failure::from_system)?;
+    trust.add_crl(x509::crl::Crl::parse(&crl).map_err(Failure::ours)?);
+    Ok(trust)
+}
+
+async fn database(directory: &Directory, system: &str) -> Result<Db, Failure> {
+    if directory.settings.database.is_none() {
+        expect_file(directory, &directory.database_file(system))?;
+    }
+    Db::open(&directory.database_url(system), system).await.map_err(Failure::from_system)
+}
+
+// A database on a server outlives a directory. Opened from another directory its rows would meet other keys, so the
+// first directory leaves a mark there that only its own key can make.
+async fn claim_database(directory: &Directory) -> Result<(), Failure> {
+    let Some(url) = &directory.settings.database else { return Ok(()) };
+    let db = Db::open(url, "neweid").await.map_err(Failure::from_system)?;
+    db.migrate(&[Migration::new(
+        1,
+        "owner",
+        "CREATE TABLE owner (id BIGINT PRIMARY KEY, mark BYTEA NOT NULL)",
+    )])
+    .await
+    .map_err(Failure::from_system)?;
+    let taken =
+        db.optional("SELECT mark FROM owner WHERE id = 1", params![]).await.map_err(Failure::from_system)?;
+    if taken.is_some() && !directory.keys("registry").join(MASTER_KEY).exists() {
+        return Err(database_taken());
+    }
+    let mark = master_key(directory, "registry")?.lookup(b"owner of the database");
+    db.execute("INSERT INTO owner (id, mark) VALUES (1, $1) ON CONFLICT (id) DO NOTHING", params![mark])
+        .await
+        .map_err(Failure::from_system)?;
+    let owner =
+        db.one("SELECT mark FROM owner WHERE id = 1", params![]).await.map_err(Failure::from_system)?;
+    let owner: Vec<u8> = owner.read("mark").map_err(Failure::from_system)?;
+    db.close().await;
+    if owner == mark { Ok(()) } else { Err(database_taken()) }
+}
+
+fn database_taken() -> Failure {
+    Failure::new(
+        "NEWEID-E-DATABASE-TAKEN",
+        Fault::Caller,
+        "此資料庫屬於另一個目錄所建立的國家。",
+        "This database holds the country of another directory.",
+        "使用該目錄，或另給一個空的資料庫 Use that directory, or give an empty database.",
+    )
+}
+
+// Once the country is complete its files are never made anew: another key or an empty database beside the rest would do
+// more harm than stopping.
+fn expect_file(directory: &Directory, path: &Path) -> Result<(), Failure> {
+    if path.exists() || !directory.root.join("created").exists() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        "NEWEID-E-FILE-MISSING",
+        Fault::Environment,
+        format!("檔案 {} 不見了。", path.display()),
+        format!("The file {} is gone.", path.display()),
+        "由備份還原 Restore it from a backup; no other is made in its place.",
+    ))
+}
+
+/// File with the key that a system's rows are sealed under.
+const MASTER_KEY: &str = "master.key";
+
+// 32 random bytes in a file that only its owner can read; made at the first run.
+fn master_key(directory: &Directory, system: &str) -> Result<MasterKey, Failure> {
+    let path = directory.keys(system).join(MASTER_KEY);
+    expect_file(directory, &path)?;
+    create_private(&directory.keys(system))?;
+    let text = keys::create_secret_file(&path, 32, &mut SystemRandom).map_err(Failure::from_system)?;
+    let bytes =
+        hex::decode(text.expose()).map_err(|_| Failure::ours("master key file is not hexadecimal"))?;
+    MasterKey::from_bytes(&SecretBytes::from(bytes)).map_err(Failure::from_system)
+}
+
+// The hardware module that holds the signing keys of both CAs, where one is configured.
+fn token(directory: &Directory) -> Result<Option<Arc<dyn KeyStore>>, Failure> {
+    let Some(hsm) = &directory.settings.hsm else { return Ok(None) };
+    let pin = keys::read_secret_file(&hsm.pin_file).map_err(Failure::from_system)?;
+    let token = Pkcs11KeyStore::open(&hsm.module, &hsm.token, &pin).map_err(Failure::from_system)?;
+    Ok(Some(Arc::new(token)))
+}
+
+fn key_store(
+    directory: &Directory,
+    token: Option<&Arc<dyn KeyStore>>,
+    system: &str,
+) -> Result<Arc<dyn KeyStore>, Failure> {
+    if let Some(token) = token {
+        return Ok(Arc::clone(token));
+    }
+    let dir = directory.keys(system);
+    let wrapping_key = dir.join("wrapping.key");
+    expect_file(directory, &wrapping_key)?;
+    create_private(&dir)?;
+    let wrapping = WrappingKey::create(&wrapping_key, &mut SystemRandom).map_err(Failure::from_system)?;
+    let store = SoftwareKeyStore::open(&dir.join("keys"), wrapping, Box::new(SystemRandom))
+        .map_err(Failure::from_system)?;
+    Ok(Arc::new(store))
+}
+
+fn create_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}

@@ -1,0 +1,260 @@
+//! What a command prints when it fails: a stable code, what happened in Chinese and English, whose fault it is, and
+//! what to do. The codes are listed in docs/errors.md.
+
+use serde::Serialize;
+use std::process::ExitCode;
+
+/// Whose fault a failure is.
+#[derive(Debug, Clone, Copy, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// The person at the keyboard gave something that cannot be done.
+    Caller,
+    /// The machine: ports, disk, missing programs.
+    Environment,
+    /// The card, the reader or another peer.
+    Peer,
+    /// A defect of this program.
+    Ours,
+}
+
+/// A failed command.
+#[derive(Debug, Clone, Serialize)]
+pub struct Failure {
+    /// Stable code: `NEWEID-E-...`, or that of the system that refused.
+    pub code: String,
+    /// What happened, in Traditional Chinese.
+    pub message_zh: String,
+    /// What happened, in English.
+    pub message: String,
+    /// Whose fault it is.
+    pub fault: Fault,
+    /// What to do about it, Chinese and English.
+    pub remedy: String,
+    #[serde(skip)]
+    exit: u8,
+}
+
+impl Failure {
+    /// A failure with exit code 1.
+    pub fn new(
+        code: impl Into<String>,
+        fault: Fault,
+        message_zh: impl Into<String>,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            code: code.into(),
+            message_zh: message_zh.into(),
+            message: message.into(),
+            fault,
+            remedy: remedy.into(),
+            exit: 1,
+        }
+    }
+
+    /// The same failure with another exit code.
+    #[must_use]
+    pub const fn exit(mut self, code: u8) -> Self {
+        self.exit = code;
+        self
+    }
+
+    /// Something that cannot happen by bad input or environment.
+    pub fn ours(error: impl std::fmt::Display) -> Self {
+        Self::new(
+            "NEWEID-E-INTERNAL",
+            Fault::Ours,
+            format!("程式內部錯誤：{error}"),
+            format!("internal error: {error}"),
+            "請回報此訊息 Please report this message with the command that led to it.",
+        )
+    }
+
+    /// Prints the failure to standard error (text) or standard output (JSON) and returns the exit code.
+    pub fn report(&self, json: bool) -> ExitCode {
+        if json {
+            let document = serde_json::json!({ "error": self });
+            say!("{document:#}");
+        } else {
+            eprintln!(
+                "錯誤 Error {}\n  {}\n  {}\n  → {}",
+                self.code, self.message_zh, self.message, self.remedy
+            );
+        }
+        ExitCode::from(self.exit)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::new(
+                "NEWEID-E-DISK-FULL",
+                Fault::Environment,
+                "磁碟空間不足，未完成的動作已復原。",
+                "The disk is full. What was begun has been taken back; nothing is lost.",
+                "釋出空間後再執行一次 Free some space and run the command again.",
+            ),
+            ErrorKind::ReadOnlyFilesystem => Self::new(
+                "NEWEID-E-READ-ONLY",
+                Fault::Environment,
+                "所在的磁碟是唯讀的。",
+                "The file system is read-only.",
+                "以可寫入方式掛載，或另選目錄 Mount it for writing, or take another directory.",
+            ),
+            ErrorKind::PermissionDenied => Self::new(
+                "NEWEID-E-PERMISSION",
+                Fault::Environment,
+                format!("沒有權限：{error}"),
+                format!("Permission denied: {error}"),
+                "確認目錄的擁有者 Check who owns the directory.",
+            ),
+            _ => Self::new(
+                "NEWEID-E-IO",
+                Fault::Environment,
+                format!("讀寫失敗：{error}"),
+                format!("Input or output failed: {error}"),
+                "檢查路徑與磁碟 Check the path and the disk.",
+            ),
+        }
+    }
+}
+
+/// An error of one of the systems: it has a stable code of its own.
+pub trait SystemError: std::error::Error + 'static {
+    /// The stable code.
+    fn code(&self) -> String;
+
+    /// Fault, cause in Chinese and English, and remedy, where the system has words for them.
+    fn explained(&self) -> Option<(Fault, String, String, String)> {
+        None
+    }
+}
+
+macro_rules! system_errors {
+    ($($error:ty),*) => {
+        $(impl SystemError for $error {
+            fn code(&self) -> String {
+                <$error>::code(self).to_string()
+            }
+        })*
+    };
+}
+
+system_errors!(
+    store::StoreError,
+    registry::RegistryError,
+    docsigner::DocSignerError,
+    npc::NpcError,
+    keys::KeyError,
+    production::ProductionError,
+    audit::AuditError
+);
+
+impl SystemError for sealed::SealError {
+    fn code(&self) -> String {
+        "SEALED-E-SEAL".into()
+    }
+}
+
+impl SystemError for mgmt::MgmtError {
+    fn code(&self) -> String {
+        Self::code(self).into()
+    }
+
+    fn explained(&self) -> Option<(Fault, String, String, String)> {
+        let fault = match self.fault() {
+            mgmt::Fault::Us => Fault::Ours,
+            mgmt::Fault::Environment => Fault::Environment,
+            mgmt::Fault::Neighbour => Fault::Peer,
+            _ => Fault::Caller,
+        };
+        // A refusal is a sentence for people; what failed elsewhere carries its own words.
+        let (zh, en) = match self.refusal() {
+            Some(_) => (self.cause().zh_hant, self.cause().en),
+            None => (self.cause().zh_hant, self.to_string()),
+        };
+        Some((fault, zh, en, format!("{} {}", self.remedy().zh_hant, self.remedy().en)))
+    }
+}
+
+impl Failure {
+    /// A failure of one of the systems.
+    pub fn from_system<E: SystemError>(error: E) -> Self {
+        if is_disk_full(&error) {
+            return std::io::Error::from(std::io::ErrorKind::StorageFull).into();
+        }
+        match error.explained() {
+            Some((fault, zh, en, remedy)) => Self::new(error.code(), fault, zh, en, remedy),
+            None => Self::new(
+                error.code(),
+                Fault::Environment,
+                format!("系統無法完成動作：{error}"),
+                format!("A system could not do its part: {error}"),
+                "見 docs/errors.md；不必清除資料即可再試 See docs/errors.md; trying again is safe.",
+            ),
+        }
+    }
+}
+
+// Whether the error, or one below it, is a disk that ran out of space.
+fn is_disk_full<E: SystemError>(error: &E) -> bool {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        // An error that passes another one on has its code, but is not of its type and not above it either.
+        let code = error
+            .downcast_ref::<store::StoreError>()
+            .map(store::StoreError::code)
+            .or_else(|| error.downcast_ref().map(keys::KeyError::code))
+            .or_else(|| error.downcast_ref().map(audit::AuditError::code))
+            .or_else(|| error.downcast_ref().map(npc::NpcError::code))
+            .or_else(|| error.downcast_ref().map(docsigner::DocSignerError::code));
+        if code.is_some_and(|code| code.ends_with("-FULL")) {
+            return true;
+        }
+        if error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::StorageFull)
+        {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    // The codes that stand in a text, each once.
+    fn codes(text: &str, before: &str) -> BTreeSet<String> {
+        text.split(before)
+            .skip(1)
+            .map(|rest| rest.chars().take_while(|c| c.is_ascii_uppercase() || *c == '-').collect())
+            .filter(|code: &String| code.strip_prefix("NEWEID-E-").is_some_and(|name| !name.is_empty()))
+            .collect()
+    }
+
+    fn sources(dir: &Path, out: &mut String) {
+        for entry in std::fs::read_dir(dir).expect("sources are there") {
+            let path = entry.expect("readable").path();
+            if path.is_dir() {
+                sources(&path, out);
+            } else {
+                out.push_str(&std::fs::read_to_string(path).expect("text"));
+            }
+        }
+    }
+
+    #[test]
+    fn the_list_of_codes_is_the_program_s() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut text = String::new();
+        sources(&root.join("src"), &mut text);
+        let list = std::fs::read_to_string(root.join("../../docs/errors.md")).expect("the list");
+        assert_eq!(codes(&text, "\""), codes(&list, "| `"));
+    }
+}

@@ -1,0 +1,171 @@
+//! Accepts connections with bounds: so many at once, and none that stays silent. Without them whoever opens connections
+//! and says nothing takes every file descriptor of the process, and nobody is served any more.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{self, AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep, sleep};
+
+/// Connections at once on one listener. Two listeners and the databases stay below 1,024 file descriptors.
+const MAX_CONNECTIONS: usize = 400;
+/// How long a connection may be without a byte in either direction. Longer than the longest answer takes to be made.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A TCP listener with bounds.
+pub struct Bounded {
+    listener: TcpListener,
+    places: Arc<Semaphore>,
+    patience: Duration,
+}
+
+impl Bounded {
+    /// The usual bounds.
+    pub fn new(listener: TcpListener) -> Self {
+        Self::with(listener, MAX_CONNECTIONS, PATIENCE)
+    }
+
+    fn with(listener: TcpListener, connections: usize, patience: Duration) -> Self {
+        Self { listener, places: Arc::new(Semaphore::new(connections)), patience }
+    }
+}
+
+impl axum::serve::Listener for Bounded {
+    type Io = Connection;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        // Never closed, so there is always a place some day; until then the kernel keeps who is waiting.
+        let place = Arc::clone(&self.places).acquire_owned().await.ok();
+        let (stream, peer) = axum::serve::Listener::accept(&mut self.listener).await;
+        let silence = Box::pin(sleep(self.patience));
+        (Connection { stream, silence, patience: self.patience, _place: place }, peer)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+/// A connection that ends when it has been silent for too long.
+pub struct Connection {
+    stream: TcpStream,
+    silence: Pin<Box<Sleep>>,
+    patience: Duration,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl Connection {
+    // A sign of life: the patience begins anew.
+    fn heard(&mut self) {
+        let until = Instant::now() + self.patience;
+        self.silence.as_mut().reset(until);
+    }
+
+    fn or_silent<T>(&mut self, result: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if result.is_ready() {
+            self.heard();
+            return result;
+        }
+        ready!(self.silence.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        self.or_silent(result, cx)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.or_silent(result, cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[std::io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.or_silent(result, cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    async fn serve(connections: usize, patience: Duration) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let router = axum::Router::new().route("/", axum::routing::get(|| async { "here" }));
+        let bounded = Bounded::with(listener, connections, patience);
+        tokio::spawn(async move { axum::serve(bounded, router).await });
+        address
+    }
+
+    async fn ask(address: SocketAddr) -> io::Result<String> {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok(answer)
+    }
+
+    // Silent connections take every place; after the patience the next one is served.
+    #[tokio::test]
+    async fn silent_connections_lose_their_places() {
+        let address = serve(3, Duration::from_millis(200)).await;
+        let mut silent = Vec::new();
+        for start in [&b""[..], b"GET / HT", b"GET / HTTP/1.1\r\nHost: a\r\n"] {
+            let mut stream = TcpStream::connect(address).await.expect("listening");
+            stream.write_all(start).await.expect("sent");
+            silent.push(stream);
+        }
+        let answer = tokio::time::timeout(Duration::from_secs(10), ask(address)).await;
+        assert!(answer.expect("served after all").expect("answered").ends_with("here"));
+        for mut stream in silent {
+            let mut rest = Vec::new();
+            assert!(stream.read_to_end(&mut rest).await.is_ok(), "closed by the server");
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_speaks_in_time_is_heard_to_the_end() {
+        let address = serve(1, Duration::from_millis(400)).await;
+        let mut stream = TcpStream::connect(address).await.expect("listening");
+        for part in [&b"GET / HTTP/1.1\r\n"[..], b"Host: a\r\n", b"Connection: close\r\n", b"\r\n"] {
+            sleep(Duration::from_millis(150)).await;
+            stream.write_all(part).await.expect("sent");
+        }
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("answered");
+        assert!(answer.ends_with("here"), "{answer}");
+    }
+}

@@ -1,0 +1,51 @@
+//! `neweid`: the whole country as one program. `neweid up` starts every system in one process; the other commands are
+//! what people and scripts do with it. Only this crate (with bench/ and xtask/) knows the clock, sockets, signals and
+//! the random source of the machine.
+#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
+// In a program `pub` says what a module offers the others; nothing is reachable from outside.
+#![allow(unreachable_pub)]
+
+#[macro_use]
+mod console;
+
+mod cards;
+mod cli;
+mod clock;
+mod commands;
+mod country;
+mod directory;
+mod failure;
+mod http;
+mod listener;
+mod openssl;
+mod signals;
+mod vpcd;
+mod web;
+
+use clap::Parser;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("NEWEID_LOG")
+                .unwrap_or_else(|_| "warn,neweid=info".into()),
+        )
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failure::Failure::from(error).report(arguments.wants_json()),
+    };
+    let json = arguments.wants_json();
+    let code = match runtime.block_on(commands::run(arguments)) {
+        Ok(code) => code,
+        Err(failure) => failure.report(json),
+    };
+    // What still computes (a key pair that nobody waits for any more) is not waited for.
+    runtime.shutdown_background();
+    code
+}

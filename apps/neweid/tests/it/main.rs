@@ -1,0 +1,21 @@
+//! The program as people and scripts use it: every test runs the built binary in directories of its own, on ports of its
+//! own. Most tests work on a copy of one country that is created once per run ([`support::Country`]).
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests stand outside: they read the clock, the environment and sockets"
+)]
+// A skip says why.
+#![allow(clippy::print_stderr)]
+// Nothing is reachable from outside of a test program.
+#![allow(unreachable_pub)]
+
+mod books;
+mod cli;
+mod databases;
+mod demo;
+mod disk;
+mod faults;
+mod kill;
+mod lifecycle;
+mod listeners;
+mod support;
