@@ -1,0 +1,140 @@
+//! Figures of New eID beside limits and peers. Nothing here fails because something is slow: a slow figure is seen in the
+//! table. It fails if something is wrong: a round of a protocol that does not succeed, a card that does not verify.
+
+#![allow(clippy::disallowed_methods, reason = "measuring time is what this program is for")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a table is what this program gives")]
+
+mod cards;
+mod chain;
+mod country;
+mod curves;
+mod figure;
+mod measure;
+mod pcsc;
+mod read;
+mod rounds;
+mod start;
+
+use clap::{Parser, Subcommand};
+use figure::Figure;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What went wrong, in words.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+#[derive(Parser)]
+#[command(about = "Figures of New eID beside limits and peers")]
+struct Arguments {
+    /// Print JSON instead of a table.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Everything that can be measured on this machine (the default).
+    All {
+        /// The neweid program; without it nothing is measured that needs the whole country.
+        #[arg(long)]
+        binary: Option<PathBuf>,
+        /// Rounds of PACE and of Active Authentication.
+        #[arg(long, default_value_t = 10_000)]
+        rounds: usize,
+    },
+    /// Each elliptic-curve operation on each curve.
+    Curves,
+    /// Random rounds of PACE and of Active Authentication on P-521; every one must succeed.
+    Rounds {
+        /// How many of each.
+        #[arg(long, default_value_t = 10_000)]
+        rounds: usize,
+        /// Seed of the randomness, to repeat a run.
+        #[arg(long)]
+        seed: Option<String>,
+    },
+    /// One public-zone read in process beside the sum of its elliptic-curve operations, and one APDU.
+    Read,
+    /// The steps of production on the card alone: no database, no printed face.
+    Cards {
+        /// How many cards.
+        #[arg(long, default_value_t = 40)]
+        count: usize,
+    },
+    /// Cards per second through the whole chain, from application to office, without RSA key generation.
+    Chain {
+        /// How many cards.
+        #[arg(long, default_value_t = 40)]
+        count: u32,
+    },
+    /// First run, start of an existing directory, idle memory, and a read over pcscd where it runs.
+    Start {
+        /// The neweid program.
+        #[arg(long)]
+        binary: PathBuf,
+    },
+    /// One read of the card in a PC/SC reader.
+    Reader {
+        /// Its card access number.
+        #[arg(long)]
+        can: String,
+        /// Directory with the certificates and lists to trust.
+        #[arg(long)]
+        trust: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let what = arguments.what.unwrap_or(What::All { binary: None, rounds: 10_000 });
+    let mut figures = Vec::new();
+    let mut code = ExitCode::SUCCESS;
+    // One part that fails does not take the figures of the others with it.
+    for part in parts(what) {
+        match part() {
+            Ok(more) => figures.extend(more),
+            Err(failure) => {
+                eprintln!("bench: {failure}");
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    figure::print(&figures, arguments.json);
+    code
+}
+
+type Part = Box<dyn FnOnce() -> Result<Vec<Figure>, Failure>>;
+
+fn parts(what: What) -> Vec<Part> {
+    match what {
+        What::Curves => vec![Box::new(curves::run)],
+        What::Rounds { rounds, seed } => vec![Box::new(move || rounds::run(rounds, seed.as_deref()))],
+        What::Read => vec![Box::new(read::run)],
+        What::Cards { count } => vec![Box::new(move || cards::run(count))],
+        What::Chain { count } => vec![Box::new(move || chain::run(count))],
+        What::Start { binary } => vec![Box::new(move || start::run(&binary))],
+        What::Reader { can, trust } => vec![Box::new(move || pcsc::read_card(&can, &trust))],
+        What::All { binary, rounds } => {
+            let mut all: Vec<Part> = vec![
+                Box::new(curves::run),
+                Box::new(move || rounds::run(rounds, None)),
+                Box::new(read::run),
+                Box::new(|| cards::run(40)),
+                Box::new(|| chain::run(40)),
+            ];
+            match binary.or_else(beside_this_program) {
+                Some(binary) => all.push(Box::new(move || start::run(&binary))),
+                None => eprintln!("bench: no neweid program found (--binary), start times left out"),
+            }
+            all
+        }
+    }
+}
+
+/// The neweid program that was built into the same directory.
+fn beside_this_program() -> Option<PathBuf> {
+    let path = std::env::current_exe().ok()?.with_file_name("neweid");
+    path.exists().then_some(path)
+}

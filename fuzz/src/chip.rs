@@ -1,0 +1,204 @@
+//! Sequences of commands on the chip: plain on either side, inside a secure channel, and in every state of its life.
+//!
+//! The first byte of the input chooses the state of the chip, its side and whether a channel is opened with the access
+//! number first. The rest is cut into commands: each begins with a byte that gives its length. Whatever comes, the chip
+//! answers with a status word, shows nothing of its holder to somebody who did not open a channel, and opens again from its
+//! memory afterwards.
+
+use crate::standards::pieces;
+use ::terminal::perso::{
+    self, InitialisationRequest, InitialisedCard, PersonalisationFiles, PinReference, Session,
+};
+use apdu::{CardChannel, Command, Response};
+use chip::{Chip, FactoryData, Flash, InProcessChannel, Interface, RamMemory, factory};
+use curve::{Curve, Hash, SecretKey, SeedRandom};
+use eac::pace::{Parameters, terminal};
+use eac::{Cipher, Password, security_infos, sm};
+use scp::KeySet;
+use std::sync::OnceLock;
+use x509::{Name, SignatureAlgorithm};
+
+const SERIAL: &str = "AB1234567";
+const CAN: &str = "234567";
+const MRZ: &str = "AB1234567485010183101019";
+pub(crate) const PIN2: &[u8] = b"24681357";
+
+/// Stands in every file that only a channel may show.
+const MARK: &[u8] = b"HOLDER-ONLY";
+
+const PARAMETERS: Parameters = Parameters { curve: Curve::P521, cipher: Cipher::Aes256 };
+
+pub(crate) fn sequence(data: &[u8]) {
+    drive(data);
+}
+
+/// Gives the answers as whoever sent the commands sees them.
+fn drive(data: &[u8]) -> Vec<Response> {
+    let Some((&choice, data)) = data.split_first() else { return Vec::new() };
+    let flash = Flash::from_image(states()[usize::from(choice % STATES)].clone());
+    let interface = if choice & 0x40 == 0 { Interface::Contact } else { Interface::Contactless };
+    let mut channel = InProcessChannel::new(open(&flash), interface).without_waiting();
+    let mut session = if choice & 0x80 != 0 { pace(&mut channel) } else { None };
+    let mut answers = Vec::new();
+    for piece in pieces(data, 250) {
+        let secured = match (&mut session, Command::parse(piece)) {
+            (Some(session), Ok(command)) => session.wrap(&command).map(|c| c.to_bytes()).ok(),
+            _ => None,
+        };
+        let was_secured = secured.is_some();
+        let response = channel.transmit(secured.as_deref().unwrap_or(piece)).expect("the chip answers");
+        assert!((2..=8192).contains(&response.len()), "a response of {} bytes", response.len());
+        assert!(!contains(&response, MARK), "the holder's data went out in the clear");
+        let mut response = Response::parse(&response).expect("a status word");
+        if was_secured {
+            match session.as_mut().map(|session| session.unwrap(&response)) {
+                Some(Ok(opened)) => response = opened,
+                _ => session = None,
+            }
+        }
+        answers.push(response);
+    }
+    drop(channel);
+    // What is left in the memory is a chip.
+    open(&flash);
+    answers
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|w| w == part)
+}
+
+fn open(flash: &Flash) -> Chip {
+    let memory = RamMemory::open(flash.clone()).expect("memory");
+    Chip::open(Box::new(memory), Box::new(SeedRandom::new(b"chip"))).expect("the memory holds a chip")
+}
+
+/// Opens a channel with the access number; `None` in a state in which there is none to open.
+fn pace(channel: &mut InProcessChannel) -> Option<sm::Terminal> {
+    let mut rng = SeedRandom::new(b"reader");
+    let start = terminal::Start::new(PARAMETERS, &Password::can(CAN)).expect("a password");
+    let response = channel.exchange(&start.mse_set_at()).ok()?;
+    let (command, state) = start.step(&response).ok()?;
+    let (command, state) = state.step(&channel.exchange(&command).ok()?, &mut rng).ok()?;
+    let (command, state) = state.step(&channel.exchange(&command).ok()?, &mut rng).ok()?;
+    let (command, state) = state.step(&channel.exchange(&command).ok()?).ok()?;
+    Some(state.step(&channel.exchange(&command).ok()?).ok()?.sm)
+}
+
+/// Images of a chip that was delivered, washed, initialised, personalised, and that is in use, in both profiles.
+fn states() -> &'static [Vec<u8>] {
+    static STATES: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    STATES.get_or_init(|| {
+        let memory = RamMemory::new();
+        let flash = memory.flash();
+        let data = FactoryData::new([1, 2, 3, 4, 5, 6, 7, 8], keys(0x10));
+        factory::manufacture(Box::new(memory), &data, Box::new(SeedRandom::new(b"factory"))).expect("made");
+        let mut images = vec![flash.image()];
+        session(&flash, perso::TRANSPORT_KEY_VERSION, 0x10)
+            .put_keys(perso::CENTRE_KEY_VERSION, &keys(0x20))
+            .expect("washed");
+        images.push(flash.image());
+        for profile in ["national", "interop"] {
+            let flash = Flash::from_image(images[1].clone());
+            let request = InitialisationRequest { serial: SERIAL.into(), profile: profile.into() };
+            let card =
+                session(&flash, perso::CENTRE_KEY_VERSION, 0x20).initialise(&request).expect("initialised");
+            images.push(flash.image());
+            session(&flash, perso::CENTRE_KEY_VERSION, 0x20)
+                .personalise(&files(&card))
+                .expect("personalised");
+            images.push(flash.image());
+            let mut management = session(&flash, perso::PIN_MANAGEMENT_KEY_VERSION, 0x30);
+            management.set_pin(PinReference::Pin1, &b"135790"[..].into()).expect("PIN1");
+            management.set_pin(PinReference::Pin2, &PIN2.into()).expect("PIN2");
+            images.push(flash.image());
+        }
+        images
+    })
+}
+
+/// How many states there are to choose from.
+pub(crate) const STATES: u8 = 8;
+
+fn keys(fill: u8) -> KeySet {
+    KeySet::new(&[fill; 16], &[fill + 1; 16], &[fill + 2; 16]).expect("three keys")
+}
+
+fn session(flash: &Flash, version: u8, fill: u8) -> Session<InProcessChannel> {
+    let channel = InProcessChannel::new(open(flash), Interface::Contact).without_waiting();
+    Session::open(channel, version, &keys(fill), &mut SeedRandom::new(b"host")).expect("opens")
+}
+
+fn files(card: &InitialisedCard) -> PersonalisationFiles {
+    let group = |tag: u32, len: usize| tlv::encode(tag, &[MARK, &vec![tag as u8; len]].concat());
+    let infos = [PARAMETERS.info(), security_infos::SecurityInfo::terminal_authentication()];
+    PersonalisationFiles {
+        serial: SERIAL.into(),
+        can: CAN.into(),
+        mrz_information: MRZ.into(),
+        household: tlv::encode(0x30, &[7; 300]),
+        public: vec![
+            (0x011E, group(0x60, 30)),
+            (0x0101, group(0x61, 93)),
+            (0x0102, group(0x75, 3_000)),
+            (0x010B, group(0x6B, 120)),
+            (0x010C, group(0x6C, 60)),
+            (0x010D, group(0x6D, 200)),
+            (0x010E, group(0x6E, 300)),
+            (0x010F, tlv::encode(0x6F, &card.aa_spki)),
+            (0x011D, group(0x77, 2_000)),
+        ],
+        card_access: security_infos::encode_set_in_order(&infos),
+        card_security: tlv::encode(0x30, &[9; 500]),
+        certificates: certificates(card),
+        pin_management_keys: keys(0x30),
+    }
+}
+
+fn certificates(card: &InitialisedCard) -> Vec<(u8, Vec<u8>)> {
+    let ca = SecretKey::generate(Curve::P256, &mut SeedRandom::new(b"authority"));
+    let own = curve::spki_from_point(&ca.public_key());
+    let requests = card.csrs.iter().map(|(slot, der)| {
+        let request = x509::csr::Csr::parse(der).expect("the chip's own request");
+        (*slot, certificate(&ca, request.spki(), *slot))
+    });
+    requests.chain([(5, certificate(&ca, &own, 5)), (6, certificate(&ca, &own, 6))]).collect()
+}
+
+fn certificate(ca: &SecretKey, spki: &[u8], serial: u8) -> Vec<u8> {
+    let name = Name::builder().common_name("fuzz").build().expect("a name").der().to_vec();
+    let algorithm = SignatureAlgorithm::EcdsaSha256;
+    let time = |text: &str| tlv::encode(0x17, text.as_bytes());
+    let tbs = tlv::sequence(&[
+        &tlv::encode(0xA0, &[0x02, 0x01, 0x02]),
+        &tlv::integer_unsigned(&[serial]),
+        &algorithm.identifier(),
+        &name,
+        &tlv::sequence(&[&time("260101000000Z"), &time("360101000000Z")]),
+        &name,
+        spki,
+    ]);
+    let signature = ca.sign_digest(&Hash::Sha256.digest(&tbs)).to_der();
+    x509::certificate::assemble(&tbs, algorithm, &signature)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A target whose seeds go nowhere would find nothing.
+    #[test]
+    fn the_seeds_reach_what_they_are_meant_to_reach() {
+        assert_eq!(states().len(), usize::from(STATES));
+        let answers: Vec<_> = crate::corpus::seeds("chip").iter().flat_map(|seed| drive(seed)).collect();
+        let any = |test: &dyn Fn(&Response) -> bool| answers.iter().any(test);
+        assert!(any(&|r| contains(&r.data, MARK)), "no channel shows a data group");
+        assert!(any(&|r| r.sw.is_ok() && r.data.len() == 132), "no chip is authenticated");
+        assert!(any(&|r| r.sw.is_ok() && r.data.len() == 256), "no RSA signature");
+        assert!(any(&|r| r.data.starts_with(&[0x7C])), "no PACE is begun");
+        assert!(any(&|r| r.sw.is_ok() && r.data.len() == 29), "no SCP03 is begun");
+        for refused in [0x6982, 0x6985, 0x6A82] {
+            assert!(any(&|r| r.sw.0 == refused), "nothing answers {refused:04X}");
+        }
+    }
+}

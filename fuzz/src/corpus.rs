@@ -1,0 +1,411 @@
+//! Valid inputs for every target, made with our own encoders: what fuzzing starts from.
+//!
+//! `cargo run --bin make-corpus` writes them to `corpus/TARGET/seed-NN`. They are kept in the repository together with
+//! every input that once broke something (`corpus/TARGET/found-WHAT`).
+
+use apdu::{Command, Response};
+use curve::rsa::RsaPrivateKey;
+use curve::{Curve, Hash, SecretBytes, SecretKey, SeedRandom, spki_from_point};
+use eac::pace::{Parameters, SetAuthenticationTemplate, chip, terminal};
+use eac::{Cipher, Password, security_infos};
+use jiff::Timestamp;
+use lds::dg13::Term;
+use lds::household::HouseholdData;
+use lds::{Date, PublicZone, com, dg1};
+use scp::{Card, CardChallenge, CardData, Host, KeySet, Options, SecurityLevel};
+use tlv::oid;
+use x509::certificate::profiles::{self, Authority, Issuer};
+use x509::certificate::{Certificate, issue};
+use x509::{EcSigner, Name, Serial, Signer, Validity, cms, crl, csr, ocsp, pem};
+
+/// The seeds of one target.
+pub fn seeds(target: &str) -> Vec<Vec<u8>> {
+    match target {
+        "tlv" => vec![files().concat(), infos(), vec![0x7F, 0x49, 0x81, 0x01, 0x00], spkis().remove(0)],
+        "command" => commands().iter().map(Command::to_bytes).collect(),
+        "chaining" => vec![joined(&chained())],
+        "point" => each_curve(|key| key.public_key().to_uncompressed()),
+        "spki" => spkis(),
+        "signature" => {
+            let mut seeds = each_curve(|key| key.sign_digest(&[0; 64]).to_der());
+            seeds.extend(each_curve(|key| key.sign_digest(&[0; 64]).to_plain()));
+            seeds
+        }
+        "private_key" => private_keys(),
+        "security_infos" => vec![infos(), set_at().data],
+        "pace_chip" => vec![joined(&pace(Side::Terminal))],
+        "pace_terminal" => vec![joined(&pace(Side::Chip))],
+        "secure_messaging" => secured(),
+        "scp_card" => vec![joined(&scp_host())],
+        "scp_host" => scp_card(),
+        "mrz" => vec![zone().td1().expect("sample").lines().concat().into_bytes()],
+        "data_group" => files(),
+        "security_object" => vec![security_object()],
+        "household" => vec![household()],
+        "certificate" => vec![Country::new().csca.der().to_vec(), Country::new().signer.der().to_vec()],
+        "csr" => vec![request()],
+        "crl" => vec![Country::new().list()],
+        "ocsp_request" => vec![Country::new().ask()],
+        "ocsp_response" => vec![Country::new().answer()],
+        "cms" => vec![Country::new().sign(&security_object())],
+        "chip" => chip(),
+        "pem" => vec![pem::certificate(Country::new().csca.der()).into_bytes()],
+        _ => Vec::new(),
+    }
+}
+
+fn key(curve: Curve) -> SecretKey {
+    SecretKey::generate(curve, &mut SeedRandom::new(curve.name().as_bytes()))
+}
+
+fn each_curve(make: impl Fn(&SecretKey) -> Vec<u8>) -> Vec<Vec<u8>> {
+    let one = |(n, curve)| [vec![n], make(&key(curve))].concat();
+    (0u8..).zip(Curve::ALL).map(one).collect()
+}
+
+fn rsa() -> RsaPrivateKey {
+    RsaPrivateKey::generate(2048).expect("generates")
+}
+
+fn spkis() -> Vec<Vec<u8>> {
+    let mut all: Vec<_> = Curve::ALL.iter().map(|c| spki_from_point(&key(*c).public_key())).collect();
+    all.push(rsa().public().spki());
+    all
+}
+
+fn private_keys() -> Vec<Vec<u8>> {
+    let mut all: Vec<_> = Curve::ALL.iter().map(|c| key(*c).to_pkcs8().expose().to_vec()).collect();
+    all.push(rsa().to_pkcs8().expose().to_vec());
+    all
+}
+
+fn commands() -> Vec<Command> {
+    vec![
+        Command::new(0x00, 0xA4, 0x04, 0x0C).with_data([0xA0, 0, 0, 0x02, 0x47, 0x10, 0x01]),
+        Command::new(0x00, 0xB0, 0x9C, 0x00).with_le(256),
+        Command::new(0x00, 0x84, 0x00, 0x00).with_le(8),
+        Command::new(0x80, 0xE6, 0x00, 0x00),
+        Command::new(0x0C, 0xB0, 0x00, 0x00).with_data([7; 30]).with_le(65_536),
+        set_at(),
+    ]
+}
+
+fn set_at() -> Command {
+    let protocol = oid::PACE_ECDH_GM_AES_CBC_CMAC_256;
+    SetAuthenticationTemplate { protocol, password: 2, parameter_id: Some(18), chat: Some(vec![1; 4]) }
+        .command()
+}
+
+fn chained() -> Vec<Vec<u8>> {
+    let command = Command::new(0x00, 0x2A, 0x00, 0xBE).with_data([9; 80]).with_le(256);
+    apdu::split(&command, 30).iter().map(Command::to_bytes).collect()
+}
+
+/// A reader's ways through a card: each in every state, on both sides, without and with a channel.
+fn chip() -> Vec<Vec<u8>> {
+    let select = |aid: &[u8]| Command::new(0x00, 0xA4, 0x04, 0x0C).with_data(aid);
+    let public = [0xF0, 0x4E, 0x45, 0x49, 0x44, 0x50, 0x01];
+    let household = [0xF0, 0x4E, 0x45, 0x49, 0x44, 0x48, 0x01];
+    let certificates = [0xE8, 0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F, 0x02, 0x01];
+    let issuer = [0xA0, 0x00, 0x00, 0x01, 0x51, 0x00, 0x00, 0x00];
+    let read = |sfi: u8| Command::new(0x00, 0xB0, 0x80 | sfi, 0).with_le(256);
+    let ways = [
+        vec![select(&household), read(1), read(2), Command::new(0x00, 0xB0, 0x01, 0x00).with_le(65_536)],
+        vec![
+            select(&public),
+            read(0x1E),
+            read(1),
+            read(2),
+            Command::new(0x00, 0xB1, 0x00, 0x02).with_data([0x54, 0x01, 0x10]).with_le(256),
+            Command::new(0x00, 0x88, 0, 0).with_data([1; 8]).with_le(256),
+        ],
+        vec![
+            select(&certificates),
+            Command::new(0x80, 0x58, 0, 0).with_le(256),
+            Command::new(0x00, 0x20, 0, 0x81).with_data(crate::chip::PIN2),
+            Command::new(0x80, 0x68, 3, 0x70).with_data([5; 64]).with_le(256),
+            Command::new(0x80, 0x68, 1, 0x33).with_data([5; 20]).with_le(256),
+            Command::new(0x00, 0xB1, 0xCE, 0x01).with_data([0x54, 0x02, 0, 0]).with_le(256),
+            Command::new(0x00, 0x24, 0, 0x81).with_data([crate::chip::PIN2, b"11223344"].concat()),
+        ],
+        vec![
+            set_at(),
+            Command::new(0x10, 0x86, 0, 0).with_data([0x7C, 0]).with_le(256),
+            Command::new(0x10, 0x86, 0, 0).with_data([0x7C, 2, 0x81, 0]).with_le(256),
+        ],
+        vec![
+            select(&issuer),
+            Command::new(0x80, 0xCA, 0x9F, 0x7F).with_le(256),
+            Command::new(0x80, 0x50, 0x00, 0).with_data([7; 8]).with_le(256),
+            Command::new(0x84, 0x82, 0x33, 0).with_data([7; 16]),
+            Command::new(0x80, 0x30, 0, 0).with_data(b"\xC0\x09AB1234567\xC1\x08national".as_slice()),
+        ],
+    ];
+    let mut seeds = Vec::new();
+    for (n, way) in ways.iter().enumerate() {
+        let commands: Vec<_> = way.iter().map(Command::to_bytes).collect();
+        for state in 0..crate::chip::STATES {
+            let side = if (n + usize::from(state)) % 2 == 0 { 0x00 } else { 0x40 };
+            // Only a personalised card has an access number.
+            let channel = if matches!(state, 3 | 4 | 6 | 7) && n < 3 { 0x80 } else { 0x00 };
+            seeds.push([vec![state | side | channel], joined(&commands)].concat());
+        }
+    }
+    seeds
+}
+
+/// What `standards::pieces` takes apart.
+pub(crate) fn joined(pieces: &[Vec<u8>]) -> Vec<u8> {
+    pieces.iter().flat_map(|piece| [vec![piece.len() as u8], piece.clone()].concat()).collect()
+}
+
+fn infos() -> Vec<u8> {
+    security_infos::encode_set_in_order(&[
+        Parameters { curve: Curve::P521, cipher: Cipher::Aes256 }.info(),
+        Parameters { curve: Curve::BrainpoolP256r1, cipher: Cipher::Aes128 }.info(),
+        security_infos::SecurityInfo::chip_authentication_domain(Curve::P521, Some(1)),
+        security_infos::SecurityInfo::chip_authentication_public_key(&key(Curve::P521).public_key(), Some(1)),
+        security_infos::SecurityInfo::terminal_authentication(),
+    ])
+}
+
+enum Side {
+    Terminal,
+    Chip,
+}
+
+/// One side's messages of a run of PACE in which the two believe in different passwords.
+fn pace(side: Side) -> Vec<Vec<u8>> {
+    let parameters = Parameters { curve: Curve::P256, cipher: Cipher::Aes128 };
+    let (mut mine, mut other) = (SeedRandom::new(b"fuzz"), SeedRandom::new(b"other"));
+    let (right, wrong) = (Password::can("123456"), Password::can("654321"));
+    let (chip_password, password) = match side {
+        Side::Terminal => (&right, &wrong),
+        Side::Chip => (&wrong, &right),
+    };
+    let (chip_rng, rng) = match side {
+        Side::Terminal => (&mut mine, &mut other),
+        Side::Chip => (&mut other, &mut mine),
+    };
+    let mut chip = Some(chip::Pace::start(parameters, chip_password.key(parameters.cipher).expect("a key")));
+    let (mut sent, mut answers) = (Vec::new(), vec![Response::ok([]).to_bytes()]);
+    let mut ask = |command: Command| {
+        sent.push(command.data.clone());
+        let response = match chip.take().expect("a run").step(&command.data, chip_rng) {
+            Ok((data, chip::Next::Continue(next))) => {
+                chip = Some(next);
+                Response::ok(data)
+            }
+            Ok((data, chip::Next::Done(_))) => Response::ok(data),
+            Err(error) => Response::from(error.status_word()),
+        };
+        answers.push(response.to_bytes());
+        response
+    };
+    let start = terminal::Start::new(parameters, password).expect("a password");
+    let (command, state) = start.step(&Response::ok([])).expect("starts");
+    let (command, state) = state.step(&ask(command), rng).expect("nonce");
+    let (command, state) = state.step(&ask(command), rng).expect("mapping");
+    let (command, _) = state.step(&ask(command)).expect("key agreement");
+    ask(command);
+    match side {
+        Side::Terminal => sent,
+        Side::Chip => answers,
+    }
+}
+
+fn secured() -> Vec<Vec<u8>> {
+    let (enc, mac) = (SecretBytes::new(&[3; 16]), SecretBytes::new(&[4; 16]));
+    let mut terminal = eac::sm::Terminal::new(&enc, &mac).expect("keys");
+    let mut chip = eac::sm::Chip::new(&enc, &mac).expect("keys");
+    let command = Command::new(0, 0xD6, 0, 0).with_data([1; 20]).with_le(256);
+    let command = terminal.wrap(&command).expect("wraps");
+    chip.unwrap(&command).expect("its own channel");
+    vec![command.to_bytes(), chip.wrap(&Response::ok([5; 20])).to_bytes()]
+}
+
+const IDENTITY: CardData = CardData { diversification_data: [0; 10], key_version: 0x20 };
+
+fn scp_host() -> Vec<Vec<u8>> {
+    let keys = KeySet::new(&[4; 16], &[5; 16], &[6; 16]).expect("three keys");
+    let (initialize, host) = Host::initialize_update(0x20, &[0; 8]).expect("8 bytes");
+    let challenge = CardChallenge::PseudoRandom { sequence_counter: 0, aid: b"fuzz" };
+    let (response, _) =
+        Card::initialize_update(&initialize, &keys, IDENTITY, Options::I70, challenge).expect("answers");
+    let host = host.on_response(&response, &keys).expect("same keys");
+    let (external, _) = host.external_authenticate(SecurityLevel::Full).expect("allowed");
+    vec![initialize.to_bytes(), external.to_bytes()]
+}
+
+fn scp_card() -> Vec<Vec<u8>> {
+    let keys = KeySet::new(&[4; 16], &[5; 16], &[6; 16]).expect("three keys");
+    let answer = |len: usize| {
+        let (initialize, _) = Host::initialize_update(0x20, &vec![0; len]).expect("a challenge");
+        let challenge = CardChallenge::PseudoRandom { sequence_counter: 0, aid: b"fuzz" };
+        Card::initialize_update(&initialize, &keys, IDENTITY, Options::I70, challenge)
+            .expect("answers")
+            .0
+            .to_bytes()
+    };
+    vec![answer(8), answer(16)]
+}
+
+fn zone() -> PublicZone {
+    PublicZone {
+        chinese_name: "陳筱玲".into(),
+        cns: vec![Some([1, 0x61, 0x45]), None, Some([1, 0x23, 0x4F])],
+        romanised_name: Some("Tân Siáu-lîng".into()),
+        foreign_name: None,
+        mrz_name: "CHEN, HSIAO-LING".into(),
+        id_number: "A234567893".into(),
+        birth: Date::new(1968, 6, 5).expect("a day"),
+        address: lds::public_zone::Address {
+            county: "臺北市".into(),
+            district: "中正區".into(),
+            village: "黎明里".into(),
+            village_code: "63000050013".into(),
+            neighbourhood: 13,
+            rest: "徐州路5號".into(),
+        },
+        marital_status: Term::new("married", "有", "Married"),
+        military_service: Term::new("none", "無", "None"),
+        card_serial: "TWA000123".into(),
+        renewal: Some(Date::new(2036, 11, 20).expect("a day")),
+        issue: Date::new(2026, 11, 20).expect("a day"),
+        portrait: Some(jpeg()),
+        issuing_authority: "測試用 SPECIMEN".into(),
+        security_infos: infos(),
+        active_authentication_key: spki_from_point(&key(Curve::P521).public_key()),
+    }
+}
+
+/// A frame header with 413 x 531 pixels and nothing to show.
+fn jpeg() -> Vec<u8> {
+    let mut out =
+        vec![0xFF, 0xD8, 0xFF, 0xC0, 0x00, 0x0B, 0x08, 0x02, 0x13, 0x01, 0x9D, 0x01, 0x01, 0x11, 0x00];
+    out.extend_from_slice(&[0xFF, 0xD9]);
+    out
+}
+
+fn files() -> Vec<Vec<u8>> {
+    let zone = zone();
+    let files = zone.data_groups().expect("sample");
+    let mut all: Vec<_> = files.values().cloned().collect();
+    all.push(com::Com::new(files.keys().copied()).encode());
+    all.push(dg1::encode(&zone.td1().expect("sample")));
+    all.push(lds::sod::wrap(&Country::new().sign(&security_object())));
+    all
+}
+
+fn security_object() -> Vec<u8> {
+    let files = zone().data_groups().expect("sample");
+    PublicZone::security_object(Hash::Sha512, &files).encode()
+}
+
+fn household() -> Vec<u8> {
+    let zone = zone().address;
+    HouseholdData {
+        county: zone.county,
+        district: zone.district,
+        village: zone.village,
+        village_code: zone.village_code,
+        neighbourhood: zone.neighbourhood,
+    }
+    .encode()
+    .expect("sample")
+}
+
+fn request() -> Vec<u8> {
+    let signer = EcSigner::new(key(Curve::P256));
+    let name = Name::builder().country("TW").common_name("測試").build().expect("a name");
+    csr::build(&name, signer.spki(), signer.algorithm(), |message| signer.sign(message)).expect("signs")
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().expect("a time")
+}
+
+/// A country signing CA and its document signer, which here also answers OCSP and makes lists.
+struct Country {
+    csca_key: EcSigner,
+    csca: Certificate,
+    signer_key: EcSigner,
+    signer: Certificate,
+}
+
+impl Country {
+    fn new() -> Self {
+        let name = |cn: &str| Name::builder().country("TW").organization("測試用").common_name(cn).build();
+        let authority = Authority {
+            icao_country: "TWN".into(),
+            contact: "csca@neweid.test".into(),
+            crl_uri: "http://pkd.neweid.test/csca.crl".into(),
+        };
+        let (from, to) = (at("2026-01-01T00:00:00Z"), at("2031-01-01T00:00:00Z"));
+        let csca_key = EcSigner::new(key(Curve::P521));
+        let csca = profiles::csca_root(&profiles::CscaRoot {
+            serial: serial("csca"),
+            subject: &name("CSCA").expect("a name"),
+            validity: Validity::new(from, at("2052-01-01T00:00:00Z")).expect("in order"),
+            private_key_usage: Validity::new(from, to).expect("in order"),
+            spki: csca_key.spki(),
+            algorithm: csca_key.algorithm(),
+            authority: &authority,
+        })
+        .expect("profile");
+        let csca = issue(&csca, &csca_key).expect("signs");
+        let signer_key = EcSigner::new(key(Curve::P384));
+        let issuer = Issuer::new(&csca, &csca_key).expect("issuer");
+        let signer = profiles::ocsp_responder(&profiles::OcspResponder {
+            serial: serial("signer"),
+            issuer: &issuer,
+            subject: &name("Signer").expect("a name"),
+            validity: Validity::new(from, at("2026-12-31T00:00:00Z")).expect("in order"),
+            spki: signer_key.spki(),
+        })
+        .expect("profile");
+        let signer = issue(&signer, &csca_key).expect("signs");
+        Self { csca_key, csca, signer_key, signer }
+    }
+
+    fn sign(&self, content: &[u8]) -> Vec<u8> {
+        let algorithm = self.signer_key.algorithm();
+        let spec = cms::Spec::new(oid::LDS_SECURITY_OBJECT, content, &self.signer, algorithm);
+        cms::sign(&spec, &self.signer_key).expect("signs")
+    }
+
+    fn list(&self) -> Vec<u8> {
+        let issuer = Issuer::new(&self.csca, &self.csca_key).expect("issuer");
+        let this_update = at("2026-06-01T00:00:00Z");
+        let life = crl::Lifetime { number: 7, this_update, next_update: at("2026-06-02T00:00:00Z") };
+        let revoked = (0..3).map(|n| crl::Revoked {
+            serial: serial(&format!("revoked {n}")),
+            at: this_update,
+            reason: crl::Reason::KeyCompromise,
+        });
+        let list = crl::partition(&issuer, life, "http://crl.neweid.test/1.crl", revoked).expect("builds");
+        crl::issue(&list, &self.csca_key).expect("signs")
+    }
+
+    fn ask(&self) -> Vec<u8> {
+        let hashes = ocsp::IssuerHashes::new(&self.csca).expect("issuer");
+        let ids =
+            [Hash::Sha1, Hash::Sha256].map(|h| ocsp::CertId::new(&hashes, h, &serial("one")).expect("id"));
+        ocsp::build_request(&ids, Some(&[7; 32]))
+    }
+
+    fn answer(&self) -> Vec<u8> {
+        let algorithm = self.signer_key.algorithm();
+        let responder = ocsp::Responder::new(&self.signer, &self.csca, algorithm).expect("delegated");
+        let this_update = at("2026-06-01T00:00:00Z");
+        let answer = ocsp::Answer { this_update, next_update: at("2026-06-02T00:00:00Z") };
+        ocsp::respond(&responder, &self.ask(), answer, this_update, &self.signer_key, |_| {
+            Some(ocsp::Status::Good)
+        })
+        .expect("signs")
+    }
+}
+
+fn serial(seed: &str) -> Serial {
+    Serial::random(&mut SeedRandom::new(seed.as_bytes()))
+}

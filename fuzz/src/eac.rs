@@ -1,0 +1,64 @@
+//! Security infos, PACE of both sides, secure messaging.
+
+use crate::standards::pieces;
+use ::eac::pace::{Parameters, SetAuthenticationTemplate, chip, terminal};
+use ::eac::{Cipher, Password, security_infos as infos, sm};
+use apdu::{Command, Response, StatusWord};
+use curve::{Curve, SecretBytes, SeedRandom};
+
+/// The quickest parameters.
+const PARAMETERS: Parameters = Parameters { curve: Curve::P256, cipher: Cipher::Aes128 };
+
+pub(crate) fn security_infos(data: &[u8]) {
+    if let Ok(set) = infos::parse_set(data) {
+        let written = infos::encode_set_in_order(&set);
+        assert_eq!(infos::parse_set(&written).as_ref(), Ok(&set));
+    }
+    let _ = infos::parse_file(data);
+    if let Ok(template) = SetAuthenticationTemplate::parse(data) {
+        let again = SetAuthenticationTemplate::parse(&template.command().data);
+        assert_eq!(again.as_ref(), Ok(&template));
+    }
+}
+
+/// The pieces of the input are the data fields of a terminal that does not know the password.
+pub(crate) fn pace_chip(data: &[u8]) {
+    let mut rng = SeedRandom::new(b"fuzz");
+    let key = Password::can("123456").key(PARAMETERS.cipher).expect("a key");
+    let mut pace = chip::Pace::start(PARAMETERS, key);
+    for piece in pieces(data, 80) {
+        match pace.step(piece, &mut rng) {
+            Ok((_, chip::Next::Continue(next))) => pace = next,
+            Ok((_, chip::Next::Done(_))) => panic!("a stranger has opened a channel"),
+            Err(_) => return,
+        }
+    }
+}
+
+/// The pieces of the input are the responses of a chip that does not know the password.
+pub(crate) fn pace_terminal(data: &[u8]) {
+    let mut rng = SeedRandom::new(b"fuzz");
+    let mut responses =
+        pieces(data, 80).map(|p| Response::parse(p).unwrap_or(Response::from(StatusWord::UNKNOWN)));
+    let mut next = || responses.next().unwrap_or(Response::from(StatusWord::UNKNOWN));
+    let start = terminal::Start::new(PARAMETERS, &Password::can("123456")).expect("a password");
+    let Ok((_, state)) = start.step(&next()) else { return };
+    let Ok((_, state)) = state.step(&next(), &mut rng) else { return };
+    let Ok((_, state)) = state.step(&next(), &mut rng) else { return };
+    let Ok((_, state)) = state.step(&next()) else { return };
+    assert!(state.step(&next()).is_err(), "a stranger has opened a channel");
+}
+
+pub(crate) fn secure_messaging(data: &[u8]) {
+    let (enc, mac) = (SecretBytes::new(&[1; 16]), SecretBytes::new(&[2; 16]));
+    let mut chip = sm::Chip::new(&enc, &mac).expect("keys");
+    if let Ok(command) = Command::parse(data) {
+        assert!(chip.unwrap(&command).is_err(), "a stranger's command has passed");
+        assert!(!chip.is_open());
+    }
+    let mut terminal = sm::Terminal::new(&enc, &mac).expect("keys");
+    terminal.wrap(&Command::new(0, 0xB0, 0x81, 0).with_le(256)).expect("wraps");
+    if let Some(response) = Response::parse(data) {
+        assert!(terminal.unwrap(&response).is_err(), "a stranger's response has passed");
+    }
+}

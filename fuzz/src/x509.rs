@@ -1,0 +1,53 @@
+//! Certificates, requests, lists, OCSP, CMS.
+
+use ::x509::certificate::Certificate;
+use ::x509::cms::SignedData;
+use ::x509::csr::Csr;
+use ::x509::ocsp::{BasicResponse, Request, decode_get_path};
+
+pub(crate) fn certificate(data: &[u8]) {
+    if let Ok(certificate) = Certificate::parse(data) {
+        assert_eq!(certificate.der(), data);
+        let _ = certificate.verify_signature(certificate.spki());
+    }
+    let _ = ::x509::Name::parse(data);
+}
+
+pub(crate) fn csr(data: &[u8]) {
+    if let Ok(request) = Csr::parse(data) {
+        let _ = request.verify();
+    }
+}
+
+pub(crate) fn crl(data: &[u8]) {
+    let _ = ::x509::crl::Crl::parse(data);
+}
+
+pub(crate) fn ocsp_request(data: &[u8]) {
+    let _ = Request::parse(data);
+    if let Ok(path) = std::str::from_utf8(data) {
+        let _ = decode_get_path(path);
+    }
+}
+
+pub(crate) fn ocsp_response(data: &[u8]) {
+    let _ = BasicResponse::parse(data);
+}
+
+pub(crate) fn cms(data: &[u8]) {
+    if let Ok(signed) = SignedData::parse(data) {
+        let _ = signed.verify();
+        let _ = signed.verify_detached(b"content");
+    }
+}
+
+pub(crate) fn pem(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data)
+        && let Ok(blocks) = ::x509::pem::decode_all(text)
+    {
+        for block in blocks {
+            let again = ::x509::pem::encode(&block.label, &block.der);
+            assert_eq!(::x509::pem::decode(&block.label, &again).as_ref(), Ok(&block.der));
+        }
+    }
+}
