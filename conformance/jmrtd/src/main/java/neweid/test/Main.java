@@ -1,0 +1,81 @@
+package neweid.test;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.Security;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import javax.smartcardio.CardTerminal;
+import javax.smartcardio.TerminalFactory;
+import net.sf.scuba.smartcards.TerminalCardService;
+import org.bouncycastle.jce.provider.BouncyCastleProvider;
+import org.jmrtd.AccessKeySpec;
+import org.jmrtd.BACKey;
+import org.jmrtd.PACEKeySpec;
+
+/**
+ * Usage: {@code Main SCENE READER smoke}, {@code Main SCENE READER read|wrong-key OPTION=VALUE...}.
+ * Options: can, mrz (file with three lines), parameters (18: P-521, 13: brainpoolP256r1), csca, crl, stranger, holder, out, extended.
+ * Prints a line per check and writes {@code out/verdict.json}; the exit code says whether all passed.
+ */
+public final class Main {
+    private Main() {}
+
+    public static void main(String[] arguments) throws Exception {
+        Security.insertProviderAt(new BouncyCastleProvider(), 1);
+        Verdict verdict = new Verdict(arguments[0]);
+        Map<String, String> options = new HashMap<>();
+        for (int i = 3; i < arguments.length; i++) {
+            int equals = arguments[i].indexOf('=');
+            options.put(arguments[i].substring(0, equals), arguments[i].substring(equals + 1));
+        }
+        CardTerminal terminal = terminal(arguments[1]);
+        switch (arguments[2]) {
+            case "smoke" -> Smoke.run(verdict, terminal);
+            case "read" -> read(verdict, terminal, options);
+            case "wrong-key" -> new Passport(verdict, parameters(options)).readWithWrongKey(new TerminalCardService(terminal), key(options));
+            default -> throw new IllegalArgumentException(arguments[2]);
+        }
+        if (options.containsKey("out")) {
+            Files.writeString(Path.of(options.get("out"), "verdict.json"), verdict.toJson());
+        }
+        System.exit(verdict.hasFailed() ? 1 : 0);
+    }
+
+    private static void read(Verdict verdict, CardTerminal terminal, Map<String, String> options) throws Exception {
+        Path out = Files.createDirectories(Path.of(options.get("out")));
+        Trust trust = new Trust(Path.of(options.get("csca")), Path.of(options.get("crl")));
+        String mrz = String.join("", lines(options.get("mrz")));
+        Passport.Expected expected = new Passport.Expected(mrz, options.get("holder"));
+        new Passport(verdict, parameters(options)).read(new TerminalCardService(terminal), key(options), options.containsKey("extended"), trust,
+            Trust.certificate(Path.of(options.get("stranger"))), expected, out);
+    }
+
+    private static int parameters(Map<String, String> options) {
+        return Integer.parseInt(options.getOrDefault("parameters", "18"));
+    }
+
+    private static AccessKeySpec key(Map<String, String> options) throws Exception {
+        if (options.containsKey("can")) {
+            return PACEKeySpec.createCANKey(options.get("can"));
+        }
+        // ICAO 9303-5 §4.2: TD1 has the document number in line 1, the dates in line 2.
+        List<String> lines = lines(options.get("mrz"));
+        return PACEKeySpec.createMRZKey(new BACKey(lines.get(0).substring(5, 14), lines.get(1).substring(0, 6), lines.get(1).substring(8, 14)));
+    }
+
+    private static List<String> lines(String file) throws Exception {
+        return Files.readAllLines(Path.of(file)).stream().filter(line -> !line.isBlank()).toList();
+    }
+
+    private static CardTerminal terminal(String name) throws Exception {
+        for (CardTerminal terminal : TerminalFactory.getDefault().terminals().list()) {
+            if (terminal.getName().equals(name)) {
+                Verdict.require(terminal.waitForCardPresent(10_000), "no card in " + name);
+                return terminal;
+            }
+        }
+        throw new IllegalArgumentException("no reader named " + name);
+    }
+}

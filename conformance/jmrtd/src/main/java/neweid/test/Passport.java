@@ -1,0 +1,246 @@
+package neweid.test;
+
+import java.io.ByteArrayInputStream;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.PublicKey;
+import java.security.SecureRandom;
+import java.security.cert.X509Certificate;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import javax.imageio.ImageIO;
+import net.sf.scuba.smartcards.CardService;
+import org.jmrtd.AccessKeySpec;
+import org.jmrtd.PassportService;
+import org.jmrtd.lds.ActiveAuthenticationInfo;
+import org.jmrtd.lds.CardAccessFile;
+import org.jmrtd.lds.PACEInfo;
+import org.jmrtd.lds.SODFile;
+import org.jmrtd.lds.SecurityInfo;
+import org.jmrtd.lds.icao.COMFile;
+import org.jmrtd.lds.icao.DG11File;
+import org.jmrtd.lds.icao.DG12File;
+import org.jmrtd.lds.icao.DG14File;
+import org.jmrtd.lds.icao.DG15File;
+import org.jmrtd.lds.icao.DG1File;
+import org.jmrtd.lds.icao.DG2File;
+import org.jmrtd.lds.iso19794.FaceImageInfo;
+
+/** Reads a card as a passport program does and checks all it finds. */
+final class Passport {
+    private final Verdict verdict;
+    private final Map<Integer, byte[]> groups = new TreeMap<>();
+    private PassportService service;
+    private final int parameters;
+    private PACEInfo pace;
+    private SODFile securityObject;
+    private byte[] com;
+
+    /** {@code parameters}: which of the card's PACE domain parameters to use (BSI TR-03110-3 table 4). */
+    Passport(Verdict verdict, int parameters) {
+        this.verdict = verdict;
+        this.parameters = parameters;
+    }
+
+    /** What a reading is expected to find. */
+    record Expected(String mrz, String holder) {}
+
+    /** The whole reading; everything read is written below {@code out}. */
+    void read(CardService card, AccessKeySpec key, boolean extended, Trust trust, X509Certificate stranger, Expected expected, Path out)
+        throws Exception {
+        int tranceive = extended ? PassportService.EXTENDED_MAX_TRANCEIVE_LENGTH : PassportService.NORMAL_MAX_TRANCEIVE_LENGTH;
+        int block = extended ? 1024 : PassportService.DEFAULT_MAX_BLOCKSIZE;
+        service = new PassportService(card, tranceive, block, false, true);
+        service.open();
+        try {
+            if (!openChannel(key)) {
+                return;
+            }
+            if (readFiles(out)) {
+                authenticate(trust, stranger);
+                examine(expected, out);
+            }
+        } finally {
+            service.close();
+        }
+    }
+
+    /** A wrong access number must be refused by the card, not by us. */
+    void readWithWrongKey(CardService card, AccessKeySpec key) throws Exception {
+        service = new PassportService(card, PassportService.NORMAL_MAX_TRANCEIVE_LENGTH, PassportService.DEFAULT_MAX_BLOCKSIZE, false, true);
+        service.open();
+        try {
+            // proves: CARD-25
+            verdict.check("wrong-can-refused", () -> {
+                PACEInfo info = paceInfo();
+                try {
+                    service.doPACE(key, info.getObjectIdentifier(), PACEInfo.toParameterSpec(info.getParameterId()), info.getParameterId());
+                } catch (net.sf.scuba.smartcards.CardServiceException refused) {
+                    // 63xx: authentication failed. Anything else would be another fault that only looks like a refusal.
+                    Verdict.require((refused.getSW() & 0xFF00) == 0x6300, "another refusal: " + refused.getMessage());
+                    return "refused: " + refused.getMessage();
+                }
+                throw new IllegalStateException("the card opened a channel with a wrong access number");
+            });
+        } finally {
+            service.close();
+        }
+    }
+
+    private PACEInfo paceInfo() throws Exception {
+        try (InputStream in = service.getInputStream(PassportService.EF_CARD_ACCESS, PassportService.DEFAULT_MAX_BLOCKSIZE)) {
+            Collection<SecurityInfo> infos = new CardAccessFile(in).getSecurityInfos();
+            for (SecurityInfo info : infos) {
+                if (info instanceof PACEInfo found && found.getParameterId().intValue() == parameters) {
+                    return found;
+                }
+            }
+        }
+        throw new IllegalStateException("EF.CardAccess announces no PACE with parameters " + parameters);
+    }
+
+    private boolean openChannel(AccessKeySpec key) {
+        boolean opened = verdict.check("ef-card-access", () -> {
+            pace = paceInfo();
+            return pace.getProtocolOIDString() + " parameters " + pace.getParameterId();
+        });
+        // proves: CARD-25, CARD-26
+        opened = opened && verdict.check("pace", () -> {
+            service.doPACE(key, pace.getObjectIdentifier(), PACEInfo.toParameterSpec(pace.getParameterId()), pace.getParameterId());
+            return "channel open";
+        });
+        return opened && verdict.check("select", () -> {
+            service.sendSelectApplet(true);
+            return "A0000002471001";
+        });
+    }
+
+    private boolean readFiles(Path out) {
+        return verdict.check("read-files", () -> {
+            com = file(PassportService.EF_COM, "ef_com.bin", out);
+            securityObject = new SODFile(new ByteArrayInputStream(file(PassportService.EF_SOD, "ef_sod.bin", out)));
+            int bytes = com.length;
+            for (int number : securityObject.getDataGroupHashes().keySet()) {
+                byte[] content = file((short) (PassportService.EF_DG1 - 1 + number), "dg" + number + ".bin", out);
+                groups.put(number, content);
+                bytes += content.length;
+            }
+            return groups.keySet() + ", " + bytes + " bytes";
+        });
+    }
+
+    private byte[] file(short fid, String name, Path out) throws Exception {
+        try (InputStream in = service.getInputStream(fid, service.getMaxReadBinaryLength())) {
+            byte[] content = in.readAllBytes();
+            Files.write(out.resolve(name), content);
+            return content;
+        }
+    }
+
+    private void authenticate(Trust trust, X509Certificate stranger) {
+        verdict.check("passive-hashes", () -> {
+            Map<Integer, byte[]> hashes = securityObject.getDataGroupHashes();
+            String digest = securityObject.getDigestAlgorithm();
+            for (Map.Entry<Integer, byte[]> group : groups.entrySet()) {
+                byte[] found = MessageDigest.getInstance(digest, "BC").digest(group.getValue());
+                Verdict.require(Arrays.equals(found, hashes.get(group.getKey())), "hash of DG" + group.getKey() + " differs");
+            }
+            return digest + " of " + hashes.size() + " data groups";
+        });
+        // The security object's signature by the document signer, and that signer's own chain.
+        verdict.check("passive-signature", () -> {
+            X509Certificate signer = securityObject.getDocSigningCertificate();
+            Trust.verify(securityObject.getDigestEncryptionAlgorithm(), signer.getPublicKey(), securityObject.getEContent(), securityObject.getEncryptedDigest());
+            return securityObject.getDigestEncryptionAlgorithm();
+        });
+        // proves: DOCPKI-01, DOCPKI-06
+        verdict.check("passive-chain", () -> {
+            trust.validate(securityObject.getDocSigningCertificate());
+            return "CSCA, validity and CRL";
+        });
+        // The judge can say no: another root did not issue this signer.
+        verdict.check("passive-foreign-root-refused", () -> {
+            try {
+                securityObject.getDocSigningCertificate().verify(stranger.getPublicKey());
+            } catch (java.security.GeneralSecurityException refused) {
+                return "refused";
+            }
+            throw new IllegalStateException("a foreign root verified the document signer");
+        });
+        // proves: CARD-27
+        verdict.check("active-authentication", this::activeAuthentication);
+    }
+
+    private String activeAuthentication() throws Exception {
+        DG14File infos = new DG14File(new ByteArrayInputStream(group(14)));
+        List<ActiveAuthenticationInfo> announced = infos.getActiveAuthenticationInfos();
+        Verdict.require(!announced.isEmpty(), "DG14 announces no active authentication");
+        String algorithm = announced.get(0).getSignatureAlgorithmOID();
+        Verdict.require(ActiveAuthenticationInfo.ECDSA_PLAIN_SHA512_OID.equals(algorithm), "algorithm " + algorithm);
+        PublicKey key = new DG15File(new ByteArrayInputStream(group(15))).getPublicKey();
+        byte[] challenge = new byte[8];
+        new SecureRandom().nextBytes(challenge);
+        byte[] answer = service.doAA(key, "SHA-512", "SHA512withPLAIN-ECDSA", challenge).getResponse();
+        Verdict.require(answer.length == 132, "signature of " + answer.length + " bytes");
+        Trust.verify("SHA512withPLAIN-ECDSA", key, challenge, answer);
+        challenge[0] ^= 1;
+        try {
+            Trust.verify("SHA512withPLAIN-ECDSA", key, challenge, answer);
+        } catch (IllegalStateException refused) {
+            return "ECDSA P-521, SHA-512, plain";
+        }
+        throw new IllegalStateException("the answer also verifies for another challenge");
+    }
+
+    private void examine(Expected expected, Path out) {
+        verdict.check("com-lists-the-groups", () -> {
+            TreeSet<Integer> listed = new TreeSet<>();
+            for (int tag : new COMFile(new ByteArrayInputStream(com)).getTagList()) {
+                listed.add(org.jmrtd.lds.LDSFileUtil.lookupDataGroupNumberByTag(tag));
+            }
+            Verdict.require(listed.equals(groups.keySet()), "EF.COM lists " + listed);
+            return listed.toString();
+        });
+        verdict.check("dg1-mrz", () -> {
+            String mrz = new DG1File(new ByteArrayInputStream(group(1))).getMRZInfo().toString().replace("\n", "");
+            Verdict.require(mrz.equals(expected.mrz()), "DG1 holds " + mrz);
+            return "three lines as printed";
+        });
+        verdict.check("dg2-photo", () -> {
+            List<FaceImageInfo> images = new ArrayList<>();
+            new DG2File(new ByteArrayInputStream(group(2))).getFaceInfos().forEach(face -> images.addAll(face.getFaceImageInfos()));
+            Verdict.require(images.size() == 1, images.size() + " portraits");
+            byte[] photo = images.get(0).getImageInputStream().readAllBytes();
+            Files.write(out.resolve("photo.jpg"), photo);
+            var image = ImageIO.read(new ByteArrayInputStream(photo));
+            Verdict.require(image != null, "the portrait is no picture");
+            return image.getWidth() + " x " + image.getHeight() + ", " + photo.length + " bytes";
+        });
+        verdict.check("dg11-holder", () -> {
+            DG11File person = new DG11File(new ByteArrayInputStream(group(11)));
+            List<String> names = new ArrayList<>(person.getOtherNames() == null ? List.of() : person.getOtherNames());
+            names.add(person.getNameOfHolder());
+            Verdict.require(names.stream().anyMatch(name -> name != null && name.contains(expected.holder())), "names " + names);
+            Verdict.require(person.getFullDateOfBirth() != null, "no date of birth");
+            return expected.holder();
+        });
+        verdict.check("dg12-issue", () -> {
+            DG12File document = new DG12File(new ByteArrayInputStream(group(12)));
+            Verdict.require(document.getDateOfIssue() != null, "no date of issue");
+            return document.getDateOfIssue();
+        });
+    }
+
+    private byte[] group(int number) {
+        byte[] content = groups.get(number);
+        Verdict.require(content != null, "DG" + number + " is not on the card");
+        return content;
+    }
+}

@@ -1,0 +1,53 @@
+"""Judges a linter's findings: findings.py JUDGE ALLOWED.txt FINDINGS.json
+
+FINDINGS.json is {"files": [{"file", "applied"}], "findings": [{"file", "code", "severity", "detail"}]}.
+ALLOWED.txt has a line `FILE-PATTERN CODE because ARGUMENT` per finding that is right as it is. A permission that no
+finding uses fails, so that the list stays true; so does a file to which no lint applied.
+"""
+
+import fnmatch
+import json
+import sys
+
+
+def permissions(path):
+    with open(path, encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            line = line.strip()
+            if not line or line.startswith("#"):
+                continue
+            parts = line.split(None, 3)
+            if len(parts) != 4 or parts[2] != "because":
+                sys.exit(f"{path}:{number}: expected FILE-PATTERN CODE because ARGUMENT")
+            yield parts[0], parts[1]
+
+
+def main():
+    judge, allowed_path, findings_path = sys.argv[1:4]
+    allowed = list(permissions(allowed_path))
+    with open(findings_path, encoding="utf-8") as file:
+        report = json.load(file)
+    used, failed = set(), False
+    for entry in report["files"]:
+        name = entry["file"].rsplit("/", 1)[-1]
+        open_findings = []
+        for finding in (f for f in report["findings"] if f["file"] == entry["file"]):
+            matching = [p for p in allowed if p[1] == finding["code"] and fnmatch.fnmatchcase(name, p[0])]
+            used.update(matching)
+            if not matching:
+                open_findings.append(f"{finding['severity']} {finding['code']} {finding.get('detail') or ''}".strip())
+        if entry.get("applied", 1) == 0:
+            open_findings.append("no lint applied to it")
+        if open_findings:
+            failed = True
+            print(f"FAIL {judge}/{name} {'; '.join(open_findings)}")
+        else:
+            print(f"ok {judge}/{name}")
+    for pattern, code in allowed:
+        if (pattern, code) not in used:
+            failed = True
+            print(f"FAIL {judge}/allowed-list {pattern} {code} is allowed, but nothing was found: remove the line")
+    sys.exit(1 if failed else 0)
+
+
+main()
