@@ -1,0 +1,36 @@
+# The verbs of New eID. What is more than a line of shell lives in scripts/, xtask/ and conformance/.
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test check bench conformance
+PROFILE := ci
+DIR ?= data
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+NEWEID := $(TARGET)/$(PROFILE)/neweid
+
+help: ## list the verbs
+	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing on this machine (as root; otherwise prints the line that does)
+	@scripts/setup.sh test
+
+run: build ## start the country in ./data (DIR=... for another place) and print its addresses
+	@$(NEWEID) up --dir $(DIR)
+
+demo: build ## one journey from application to revocation, checked by foreign programs at each step
+	@$(NEWEID) demo --dir $(DIR)
+
+test: ## everything: setup, check, all tests, the foreign judges
+	@scripts/test.sh
+
+check: ## formatting, lints, dependency edges, requirement traces, links
+	@scripts/check.sh
+
+conformance: build ## the foreign judges alone; ONLY="openssl zbar" picks some
+	@conformance/run $(NEWEID) $(ONLY)
+
+bench: ## figures beside limits and peers
+	cargo run --quiet --release -p bench
+
+.PHONY: build
+build:
+	@scripts/setup.sh run
+	@cargo build --profile $(PROFILE) -p neweid
