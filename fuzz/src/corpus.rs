@@ -42,6 +42,8 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "data_group" => files(),
         "security_object" => vec![security_object()],
         "household" => vec![household()],
+        "field_security" => vec![field_security(), field_file()],
+        "chip_update" => vec![chip_update()],
         "certificate" => vec![Country::new().csca.der().to_vec(), Country::new().signer.der().to_vec()],
         "csr" => vec![request()],
         "crl" => vec![Country::new().list()],
@@ -300,6 +302,26 @@ fn files() -> Vec<Vec<u8>> {
 fn security_object() -> Vec<u8> {
     let files = zone().data_groups().expect("sample");
     PublicZone::security_object(Hash::Sha512, &files).encode()
+}
+
+fn field_file() -> Vec<u8> {
+    let salt = lds::field_security::salt(&curve::SecretBytes::new(&[7; 32]), "N5A000001", 9, 0);
+    lds::field_security::with_salt(&tlv::encode(0x69, &[0x0C, 1, b'A']), &salt)
+}
+
+fn field_security() -> Vec<u8> {
+    let file = field_file();
+    let object = lds::FieldSecurityObject::over(Hash::Sha512, &[4; 133], 300, [(9, file.as_slice())]);
+    object.expect("salted").encode()
+}
+
+fn chip_update() -> Vec<u8> {
+    let file = lds::chip_update::UpdatedFile {
+        application: vec![0xF0, 0x4E, 0x45, 0x49, 0x44, 0x48, 0x01],
+        file: [1, 1],
+        content: household(),
+    };
+    lds::ChipUpdate::new(&[4; 133], 127, vec![file]).expect("sample").encode()
 }
 
 fn household() -> Vec<u8> {

@@ -1,6 +1,7 @@
 //! The files of the card.
 
 use ::lds::household::HouseholdData;
+use ::lds::{ChipUpdate, FieldSecurityObject};
 use ::lds::{
     DataGroup, LdsSecurityObject, PublicZone, Td1, com, dg1, dg2, dg11, dg12, dg13, dg14, dg15, sod,
 };
@@ -47,5 +48,20 @@ pub(crate) fn household(data: &[u8]) {
     if let Ok(household) = HouseholdData::decode(data) {
         let written = household.encode().expect("what was read can be written");
         assert!(HouseholdData::decode(&written).is_ok_and(|again| again == household));
+    }
+}
+
+pub(crate) fn field_security(data: &[u8]) {
+    if let Ok(object) = FieldSecurityObject::decode(data) {
+        assert!(FieldSecurityObject::decode(&object.encode()).is_ok_and(|again| again == object));
+    }
+    if let Ok(group) = ::lds::field_security::without_salt(data) {
+        assert!(data.starts_with(group));
+    }
+}
+
+pub(crate) fn chip_update(data: &[u8]) {
+    if let Ok(update) = ChipUpdate::decode(data) {
+        assert!(ChipUpdate::decode(&update.encode()).is_ok_and(|again| again == update));
     }
 }

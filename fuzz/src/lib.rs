@@ -55,6 +55,8 @@ targets! {
     data_group: lds::data_group, 8_000;
     security_object: lds::security_object, 8_000;
     household: lds::household, 8_000;
+    field_security: lds::field_security, 8_000;
+    chip_update: lds::chip_update, 8_000;
     certificate: x509::certificate, 8_000;
     csr: x509::csr, 8_000;
     crl: x509::crl, 8_000;

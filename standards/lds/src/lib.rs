@@ -1,5 +1,6 @@
 //! The logical data structure of the card (ICAO Doc 9303, eighth edition, parts 3, 5 and 10): the machine readable zone of
-//! TD1 cards, the data groups of the Public Zone, their security object, and the Household Zone.
+//! TD1 cards, the data groups of the Public Zone, their security object, the Household Zone, the security object of the
+//! Encrypted Zone, and the package that updates a card.
 //!
 //! Pure: bytes in, values out, and back. Signatures are checked elsewhere (the security object is wrapped and unwrapped here,
 //! its CMS belongs to `x509`), reading the files from a card belongs to `terminal`. Decoders borrow where they can, never
@@ -7,6 +8,7 @@
 //!
 //! Nearly everything here is personal data: `Debug` shows none of it.
 
+pub mod chip_update;
 pub mod com;
 mod date;
 pub mod dg1;
@@ -17,6 +19,7 @@ pub mod dg14;
 pub mod dg15;
 pub mod dg2;
 mod error;
+pub mod field_security;
 mod file;
 pub mod household;
 pub mod mrz;
@@ -25,8 +28,10 @@ pub mod security_object;
 pub mod sod;
 mod tag_list;
 
+pub use chip_update::ChipUpdate;
 pub use date::Date;
 pub use error::Error;
+pub use field_security::FieldSecurityObject;
 pub use file::DataGroup;
 pub use mrz::{MrzError, Td1};
 pub use public_zone::PublicZone;

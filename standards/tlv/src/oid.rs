@@ -60,6 +60,10 @@ oids! {
     /// Content type of the signed Household Zone: below the number that RFC 5612 reserves for examples, as this country
     /// has none of its own.
     HOUSEHOLD_DATA = "1.3.6.1.4.1.32473.886.1.1";
+    /// Content type of the security object of the Encrypted Zone (docs/public-zone.md, section 5).
+    FIELD_SECURITY_OBJECT = "1.3.6.1.4.1.32473.886.1.2";
+    /// Content type of the package that updates a card.
+    CHIP_UPDATE = "1.3.6.1.4.1.32473.886.1.3";
 
     /// id-ecPublicKey (RFC 5480).
     EC_PUBLIC_KEY = "1.2.840.10045.2.1";
