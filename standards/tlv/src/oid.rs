@@ -52,6 +52,8 @@ oids! {
     LDS_SECURITY_OBJECT = "2.23.136.1.1.1";
     /// id-icao-mrtd-security-cscaMasterList.
     CSCA_MASTER_LIST = "2.23.136.1.1.2";
+    /// id-icao-mrtd-security-cscaMasterListSigningKey: extended key usage of a master list signer (ICAO 9303-12 §7.1).
+    MASTER_LIST_SIGNING = "2.23.136.1.1.3";
     /// id-icao-mrtd-security-aaProtocolObject (ActiveAuthenticationInfo, ICAO 9303-11 §9.2.6).
     ACTIVE_AUTHENTICATION = "2.23.136.1.1.5";
     /// id-icao-mrtd-security-extensions-documentTypeList (ICAO 9303-12 §7.1.1).
@@ -169,6 +171,8 @@ oids! {
     AD_CA_ISSUERS = "1.3.6.1.5.5.7.48.2";
     /// id-kp-OCSPSigning.
     KP_OCSP_SIGNING = "1.3.6.1.5.5.7.3.9";
+    /// id-kp-documentSigning (RFC 9336).
+    KP_DOCUMENT_SIGNING = "1.3.6.1.5.5.7.3.36";
     /// id-pkix-ocsp-basic.
     OCSP_BASIC = "1.3.6.1.5.5.7.48.1.1";
     /// id-pkix-ocsp-nonce.

@@ -26,6 +26,7 @@ pub mod cms;
 pub mod crl;
 pub mod csr;
 pub mod extension;
+pub mod master_list;
 pub mod name;
 pub mod ocsp;
 pub mod path;

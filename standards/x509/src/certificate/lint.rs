@@ -108,12 +108,33 @@ fn profile(c: &Certificate, kind: Kind, f: &mut Findings) {
             f.require(path_len == Some(0), rule, "pathLenConstraint is not 0");
             f.require(order == CSCA, rule, "extensions are not those of the profile");
             f.require(countries().is_some_and(|(i, s)| i == s), rule, "countries differ");
+            f.require(name::same(c.issuer(), c.subject()), rule, "issuer and subject differ");
+            let own = c.authority_key_identifier() == c.subject_key_identifier();
+            let what = "the key identifiers are not those of a root, or of a link";
+            f.require(own == (kind == Kind::CscaRoot), rule, what);
         }
-        Kind::DocumentSigner => {
-            let rule = "ICAO Doc 9303-12 §7.1 table 6 (document signer)";
+        Kind::DocumentSigner | Kind::MasterListSigner | Kind::FileSigner => {
+            let (rule, extensions, purpose) = match kind {
+                Kind::DocumentSigner => {
+                    ("ICAO Doc 9303-12 §7.1 table 6 (document signer)", DOCUMENT_SIGNER, None)
+                }
+                Kind::MasterListSigner => (
+                    "ICAO Doc 9303-12 §7.1 table 6 (master list signer)",
+                    DELEGATE,
+                    Some(oid::MASTER_LIST_SIGNING),
+                ),
+                _ => ("RFC 9336 §3", DELEGATE, Some(oid::KP_DOCUMENT_SIGNING)),
+            };
             f.require(usage == KeyUsage::DIGITAL_SIGNATURE, rule, "keyUsage is not digitalSignature only");
-            f.require(order == DOCUMENT_SIGNER, rule, "extensions are not those of the profile");
+            f.require(order == extensions, rule, "extensions are not those of the profile");
             f.require(countries().is_some_and(|(i, s)| i == s), rule, "countries differ");
+            f.require(
+                c.extended_key_usage() == purpose.as_slice(),
+                rule,
+                "extKeyUsage is not that of the profile",
+            );
+            let critical = c.extension(oid::EXTENDED_KEY_USAGE).is_none_or(|e| e.critical);
+            f.require(critical, rule, "extKeyUsage is not critical");
             let (from, to) = c.private_key_usage_period();
             f.require(from.is_some() || to.is_some(), rule, "privateKeyUsagePeriod has no end");
         }
@@ -184,6 +205,16 @@ const DOCUMENT_SIGNER: [Oid; 8] = [
     oid::ISSUER_ALT_NAME,
     oid::CRL_DISTRIBUTION_POINTS,
     oid::DOCUMENT_TYPE_LIST,
+];
+const DELEGATE: [Oid; 8] = [
+    oid::AUTHORITY_KEY_IDENTIFIER,
+    oid::SUBJECT_KEY_IDENTIFIER,
+    oid::KEY_USAGE,
+    oid::PRIVATE_KEY_USAGE_PERIOD,
+    oid::SUBJECT_ALT_NAME,
+    oid::ISSUER_ALT_NAME,
+    oid::CRL_DISTRIBUTION_POINTS,
+    oid::EXTENDED_KEY_USAGE,
 ];
 const NPC_ROOT: [Oid; 3] = [oid::SUBJECT_KEY_IDENTIFIER, oid::KEY_USAGE, oid::BASIC_CONSTRAINTS];
 const NPC_INTERMEDIATE: [Oid; 7] = [

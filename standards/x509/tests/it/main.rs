@@ -5,6 +5,7 @@ mod cms;
 mod crl;
 mod csr;
 mod limbo;
+mod master_list;
 mod ocsp;
 mod openssl;
 mod path;

@@ -6,9 +6,11 @@ use std::process::Command;
 use curve::{Curve, Hash};
 use tempfile::TempDir;
 use tlv::oid;
-use x509::certificate::profiles::Issuer;
+use x509::certificate::issue;
+use x509::certificate::profiles::{self, Issuer};
 use x509::cms::{self, SignerIdentity, Spec};
 use x509::crl::{self, Reason};
+use x509::master_list::MasterList;
 use x509::ocsp::{self, CertId, IssuerHashes, Status};
 use x509::{Name, Signer, csr, pem};
 
@@ -333,4 +335,91 @@ fn openssl_verifies_requests_and_we_verify_openssls() {
     ]);
     let der = std::fs::read(judge.path().join("r")).expect("written");
     csr::Csr::parse(&der).expect("a request of OpenSSL").verify().expect("possession");
+}
+
+// proves: DOCPKI-11
+#[test]
+fn openssl_goes_from_the_old_country_signing_key_over_the_link_to_the_new_one() {
+    let Some(judge) = OpenSsl::new() else { return };
+    let (old, new_key) = (&*DOCUMENTS, ec(Curve::P521, "csca 2"));
+    let name = old.csca.subject_name().expect("a name");
+    let root = profiles::csca_root(&profiles::CscaRoot {
+        serial: serial("csca 2"),
+        subject: &name,
+        validity: years(26),
+        private_key_usage: years(5),
+        spki: new_key.spki(),
+        algorithm: new_key.algorithm(),
+        authority: &authority(),
+    });
+    let root = issue(&root.expect("profile"), &new_key).expect("CSCA");
+    let link = profiles::csca_link(&profiles::CscaLink {
+        serial: serial("link"),
+        issuer: &Issuer::new(&old.csca, &old.csca_key).expect("issuer"),
+        validity: years(26),
+        private_key_usage: years(5),
+        spki: new_key.spki(),
+        authority: &authority(),
+    });
+    let link = issue(&link.expect("profile"), &old.csca_key).expect("link");
+    let (ds_key, list_key) = (ec(Curve::P521, "ds 2"), ec(Curve::P521, "list"));
+    let issuer = Issuer::new(&root, &new_key).expect("issuer");
+    let ds = profiles::document_signer(&profiles::DocumentSigner {
+        serial: serial("ds 2"),
+        issuer: &issuer,
+        subject: &icao_name("Document Signer 2"),
+        validity: years(12),
+        private_key_usage: years(1),
+        spki: ds_key.spki(),
+        document_types: &["ID"],
+        authority: &authority(),
+    });
+    let ds = issue(&ds.expect("profile"), &new_key).expect("document signer");
+    let [old_pem, new_pem, link_pem, ds_pem] =
+        [("old.pem", &old.csca), ("new.pem", &root), ("link.pem", &link), ("ds.pem", &ds)]
+            .map(|(file, certificate)| judge.file(file, certificate.to_pem()));
+    let at = ["verify", "-attime", EPOCH, "-CAfile"];
+    judge.accepts(&[&at[..], &[&new_pem, &ds_pem]].concat());
+    judge.accepts(&[&at[..], &[&old_pem, "-untrusted", &link_pem, &ds_pem]].concat());
+    judge.refuses(&[&at[..], &[&old_pem, &ds_pem]].concat(), "unable to get");
+    // Each key signs the list of what it issued; a revoked signer is refused on both ways.
+    let entry = revoked("ds 2", Reason::KeyCompromise);
+    let lists =
+        [(&old.csca, &old.csca_key, &[][..]), (&root, &new_key, &[entry][..])].map(|(ca, key, entries)| {
+            let issuer = Issuer::new(ca, key).expect("issuer");
+            let list = crl::issue(&crl::csca(&issuer, life(1), entries).expect("list"), key).expect("signed");
+            pem::encode("X509 CRL", &list)
+        });
+    let lists = judge.file("lists.pem", lists.concat());
+    let checked = ["verify", "-attime", EPOCH, "-crl_check_all", "-CRLfile", &lists, "-CAfile"];
+    judge.refuses(&[&checked[..], &[&new_pem, &ds_pem]].concat(), "certificate revoked");
+    judge.refuses(
+        &[&checked[..], &[&old_pem, "-untrusted", &link_pem, &ds_pem]].concat(),
+        "certificate revoked",
+    );
+    let own = judge.file("old-ds.pem", old.ds.to_pem());
+    judge.accepts(&[&checked[..], &[&old_pem, &own]].concat());
+    // The master list under the new key.
+    let signer = profiles::list_signer(&profiles::Delegate {
+        serial: serial("list"),
+        issuer: &issuer,
+        subject: &icao_name("Master List Signer 1"),
+        validity: years(2),
+        private_key_usage: years(1),
+        spki: list_key.spki(),
+        authority: &authority(),
+    });
+    let signer = issue(&signer.expect("profile"), &new_key).expect("issued");
+    let content = MasterList::new([old.csca.clone(), root.clone(), link]).expect("CSCAs").encode();
+    let csca = [&root];
+    let spec = MasterList::spec(&content, &signer, list_key.algorithm(), &csca, now());
+    let file = judge.file("list.ml", cms::sign(&spec, &list_key).expect("signed"));
+    let out = judge.path().join("out").display().to_string();
+    let verify = [
+        "cms", "-verify", "-inform", "DER", "-in", &file, "-purpose", "any", "-binary", "-attime", EPOCH,
+        "-out", &out, "-CAfile",
+    ];
+    judge.accepts(&[&verify[..], &[&new_pem]].concat());
+    assert!(std::fs::read(&out).expect("written") == content);
+    judge.refuses(&[&verify[..], &[&own]].concat(), "certificate verify error");
 }

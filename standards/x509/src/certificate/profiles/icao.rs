@@ -137,6 +137,26 @@ pub struct DocumentSigner<'a> {
 
 /// A document signer certificate.
 pub fn document_signer(p: &DocumentSigner<'_>) -> Result<TbsCertificate, Error> {
+    let well_formed = |t: &&str| matches!(t.len(), 1 | 2) && is_printable(t);
+    if p.document_types.is_empty() || !p.document_types.iter().all(well_formed) {
+        return Err(Error::Profile("document types are one or two printable characters"));
+    }
+    let signer = Delegate {
+        serial: p.serial,
+        issuer: p.issuer,
+        subject: p.subject,
+        validity: p.validity,
+        private_key_usage: p.private_key_usage,
+        spki: p.spki,
+        authority: p.authority,
+    };
+    let extensions =
+        [&signer_extensions(&signer)?[..], &[extension::document_type_list(p.document_types)]].concat();
+    Ok(signer_fields(&signer).tbs(Kind::DocumentSigner, &extensions))
+}
+
+/// What every signer below a CSCA has.
+fn signer_extensions(p: &Delegate<'_>) -> Result<[Vec<u8>; 7], Error> {
     p.issuer.must_outlive(&p.validity)?;
     key_period(&p.private_key_usage, &p.validity)?;
     PublicKey::from_spki(p.spki)?;
@@ -145,13 +165,9 @@ pub fn document_signer(p: &DocumentSigner<'_>) -> Result<TbsCertificate, Error> 
     if p.subject.country() != p.issuer.name().country() {
         return Err(Error::Profile("the signer's country is not its issuer's"));
     }
-    let well_formed = |t: &&str| matches!(t.len(), 1 | 2) && is_printable(t);
-    if p.document_types.is_empty() || !p.document_types.iter().all(well_formed) {
-        return Err(Error::Profile("document types are one or two printable characters"));
-    }
     check_uri(&p.authority.crl_uri)?;
     let names = p.authority.names()?;
-    let extensions = [
+    Ok([
         extension::authority_key_identifier(p.issuer.key_identifier()),
         extension::subject_key_identifier(&key_identifier(p.spki)?),
         // Table 6: digitalSignature only, critical.
@@ -160,17 +176,62 @@ pub fn document_signer(p: &DocumentSigner<'_>) -> Result<TbsCertificate, Error> 
         extension::alternative_name(oid::SUBJECT_ALT_NAME, &names),
         extension::alternative_name(oid::ISSUER_ALT_NAME, &names),
         extension::crl_distribution_points(&[&p.authority.crl_uri]),
-        extension::document_type_list(p.document_types),
-    ];
-    let fields = Fields {
+    ])
+}
+
+fn signer_fields<'a>(p: &Delegate<'a>) -> Fields<'a> {
+    Fields {
         serial: p.serial,
         algorithm: p.issuer.algorithm(),
         issuer: p.issuer.name(),
         validity: p.validity,
         subject: p.subject,
         spki: p.spki,
-    };
-    Ok(fields.tbs(Kind::DocumentSigner, &extensions))
+    }
+}
+
+/// Input of [`list_signer`] and [`file_signer`].
+#[derive(Debug, Clone)]
+pub struct Delegate<'a> {
+    /// The serial number.
+    pub serial: Serial,
+    /// The CSCA.
+    pub issuer: &'a Issuer,
+    /// Needs the issuer's country and a common name.
+    pub subject: &'a Name,
+    /// When what it signed can be verified.
+    pub validity: Validity,
+    /// When the private key is used.
+    pub private_key_usage: Validity,
+    /// The key.
+    pub spki: &'a [u8],
+    /// Contact and CRL.
+    pub authority: &'a Authority,
+}
+
+/// A master list signer certificate (ICAO Doc 9303-12 §7.1, table 6): nothing but master lists verifies with it.
+pub fn list_signer(p: &Delegate<'_>) -> Result<TbsCertificate, Error> {
+    delegate(p, Kind::MasterListSigner, oid::MASTER_LIST_SIGNING)
+}
+
+/// A signer of paper documents' electronic files (DOCPKI-14). No reader of chips takes it for a document signer: those
+/// have no extended key usage.
+pub fn file_signer(p: &Delegate<'_>) -> Result<TbsCertificate, Error> {
+    delegate(p, Kind::FileSigner, oid::KP_DOCUMENT_SIGNING)
+}
+
+fn delegate(
+    p: &Delegate<'_>,
+    kind: Kind,
+    purpose: const_oid::ObjectIdentifier,
+) -> Result<TbsCertificate, Error> {
+    let extensions = [
+        &signer_extensions(p)?[..],
+        // Table 6: extKeyUsage, critical.
+        &[extension::extended_key_usage(&[purpose], true)],
+    ]
+    .concat();
+    Ok(signer_fields(p).tbs(kind, &extensions))
 }
 
 fn csca_extensions(

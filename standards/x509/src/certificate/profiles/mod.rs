@@ -4,6 +4,8 @@
 //! |---|---|---|
 //! | [`csca_root`], [`csca_link`] | country signing CA and its link certificates | ICAO Doc 9303-12 §7.1 |
 //! | [`document_signer`] | signer of security objects | ICAO Doc 9303-12 §7.1 |
+//! | [`list_signer`] | signer of master lists | ICAO Doc 9303-12 §7.1 |
+//! | [`file_signer`] | signer of electronic files of paper documents | RFC 9336 |
 //! | [`npc_root`], [`npc_intermediate`] | natural-person certification authority | RFC 5280, GPKI |
 //! | [`npc_citizen_signing`], [`npc_citizen_encryption`] | the holder's certificates | GPKI profile of natural persons |
 //! | [`ocsp_responder`] | delegated OCSP responder | RFC 6960 §4.2.2.2 |
@@ -14,7 +16,10 @@
 mod icao;
 mod npc;
 
-pub use icao::{Authority, CscaLink, CscaRoot, DocumentSigner, csca_link, csca_root, document_signer};
+pub use icao::{
+    Authority, CscaLink, CscaRoot, Delegate, DocumentSigner, csca_link, csca_root, document_signer,
+    file_signer, list_signer,
+};
 pub use npc::{
     Citizen, NpcIntermediate, NpcRoot, OcspResponder, StatusLocations, npc_citizen_encryption,
     npc_citizen_signing, npc_intermediate, npc_root, ocsp_responder,
@@ -36,6 +41,10 @@ pub enum Kind {
     CscaLink,
     /// Document signer.
     DocumentSigner,
+    /// Master list signer.
+    MasterListSigner,
+    /// Signer of electronic files of paper documents.
+    FileSigner,
     /// Root of the natural-person PKI.
     NpcRoot,
     /// Issuing CA of the natural-person PKI.
@@ -50,10 +59,12 @@ pub enum Kind {
 
 impl Kind {
     /// All profiles with a stable name for storage.
-    pub const ALL: [(Self, &'static str); 8] = [
+    pub const ALL: [(Self, &'static str); 10] = [
         (Self::CscaRoot, "csca-root"),
         (Self::CscaLink, "csca-link"),
         (Self::DocumentSigner, "document-signer"),
+        (Self::MasterListSigner, "master-list-signer"),
+        (Self::FileSigner, "file-signer"),
         (Self::NpcRoot, "npc-root"),
         (Self::NpcIntermediate, "npc-intermediate"),
         (Self::NpcCitizenSigning, "npc-citizen-signing"),
