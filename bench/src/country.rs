@@ -29,8 +29,8 @@ pub(crate) const CAN: &str = "000123";
 const PORTRAIT: usize = 20_000;
 
 const PARAMETERS: [Parameters; 2] = [
-    Parameters { curve: Curve::P521, cipher: Cipher::Aes256 },
-    Parameters { curve: Curve::BrainpoolP256r1, cipher: Cipher::Aes128 },
+    Parameters::generic(Curve::P521, Cipher::Aes256),
+    Parameters::generic(Curve::BrainpoolP256r1, Cipher::Aes128),
 ];
 
 /// A channel to a chip in this process.

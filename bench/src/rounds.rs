@@ -11,7 +11,7 @@ use eac::{Cipher, Password, active_authentication};
 use std::time::{Duration, Instant};
 
 const GROUP: &str = "random rounds";
-const PARAMETERS: Parameters = Parameters { curve: Curve::P521, cipher: Cipher::Aes256 };
+const PARAMETERS: Parameters = Parameters::generic(Curve::P521, Cipher::Aes256);
 
 pub(crate) fn run(rounds: usize, seed: Option<&str>) -> Result<Vec<Figure>, Failure> {
     let seed = match seed {

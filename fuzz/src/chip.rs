@@ -26,7 +26,7 @@ pub(crate) const PIN2: &[u8] = b"24681357";
 /// Stands in every file that only a channel may show.
 const MARK: &[u8] = b"HOLDER-ONLY";
 
-const PARAMETERS: Parameters = Parameters { curve: Curve::P521, cipher: Cipher::Aes256 };
+const PARAMETERS: Parameters = Parameters::generic(Curve::P521, Cipher::Aes256);
 
 pub(crate) fn sequence(data: &[u8]) {
     drive(data);

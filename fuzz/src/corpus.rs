@@ -163,8 +163,8 @@ pub(crate) fn joined(pieces: &[Vec<u8>]) -> Vec<u8> {
 
 fn infos() -> Vec<u8> {
     security_infos::encode_set_in_order(&[
-        Parameters { curve: Curve::P521, cipher: Cipher::Aes256 }.info(),
-        Parameters { curve: Curve::BrainpoolP256r1, cipher: Cipher::Aes128 }.info(),
+        Parameters::generic(Curve::P521, Cipher::Aes256).info(),
+        Parameters::generic(Curve::BrainpoolP256r1, Cipher::Aes128).info(),
         security_infos::SecurityInfo::chip_authentication_domain(Curve::P521, Some(1)),
         security_infos::SecurityInfo::chip_authentication_public_key(&key(Curve::P521).public_key(), Some(1)),
         security_infos::SecurityInfo::terminal_authentication(),
@@ -178,7 +178,7 @@ enum Side {
 
 /// One side's messages of a run of PACE in which the two believe in different passwords.
 fn pace(side: Side) -> Vec<Vec<u8>> {
-    let parameters = Parameters { curve: Curve::P256, cipher: Cipher::Aes128 };
+    let parameters = Parameters::generic(Curve::P256, Cipher::Aes128);
     let (mut mine, mut other) = (SeedRandom::new(b"fuzz"), SeedRandom::new(b"other"));
     let (right, wrong) = (Password::can("123456"), Password::can("654321"));
     let (chip_password, password) = match side {

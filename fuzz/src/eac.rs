@@ -7,7 +7,7 @@ use apdu::{Command, Response, StatusWord};
 use curve::{Curve, SecretBytes, SeedRandom};
 
 /// The quickest parameters.
-const PARAMETERS: Parameters = Parameters { curve: Curve::P256, cipher: Cipher::Aes128 };
+const PARAMETERS: Parameters = Parameters::generic(Curve::P256, Cipher::Aes128);
 
 pub(crate) fn security_infos(data: &[u8]) {
     if let Ok(set) = infos::parse_set(data) {

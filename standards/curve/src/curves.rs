@@ -1,4 +1,7 @@
-//! The six curves: names, identifiers, sizes and, for brainpool, the domain parameters.
+//! The curves: names, identifiers, sizes and, where AWS-LC does not know them by name, the domain parameters.
+//!
+//! Six of them carry keys, certificates and signatures ([`Curve::ALL`]). Five weaker ones exist for PACE with documents of
+//! other issuers alone ([`Curve::STANDARDISED`]): no key or certificate on them is read, and no profile of ours offers them.
 
 use crate::Hash;
 use const_oid::ObjectIdentifier;
@@ -19,10 +22,20 @@ pub enum Curve {
     BrainpoolP384r1,
     /// brainpoolP512r1.
     BrainpoolP512r1,
+    /// secp192r1: PACE only.
+    P192,
+    /// brainpoolP192r1: PACE only.
+    BrainpoolP192r1,
+    /// secp224r1: PACE only.
+    P224,
+    /// brainpoolP224r1: PACE only.
+    BrainpoolP224r1,
+    /// brainpoolP320r1: PACE only.
+    BrainpoolP320r1,
 }
 
 impl Curve {
-    /// All curves.
+    /// The curves of keys, certificates and signatures.
     pub const ALL: [Self; 6] = [
         Self::P256,
         Self::P384,
@@ -32,10 +45,28 @@ impl Curve {
         Self::BrainpoolP512r1,
     ];
 
+    /// Every curve of the standardised domain parameters (ICAO 9303-11 §9.5.1, numbers 8 to 18): what PACE may name.
+    pub const STANDARDISED: [Self; 11] = [
+        Self::P192,
+        Self::BrainpoolP192r1,
+        Self::P224,
+        Self::BrainpoolP224r1,
+        Self::P256,
+        Self::BrainpoolP256r1,
+        Self::BrainpoolP320r1,
+        Self::P384,
+        Self::BrainpoolP384r1,
+        Self::BrainpoolP512r1,
+        Self::P521,
+    ];
+
     /// Bytes of one coordinate.
     pub const fn field_len(self) -> usize {
         match self {
+            Self::P192 | Self::BrainpoolP192r1 => 24,
+            Self::P224 | Self::BrainpoolP224r1 => 28,
             Self::P256 | Self::BrainpoolP256r1 => 32,
+            Self::BrainpoolP320r1 => 40,
             Self::P384 | Self::BrainpoolP384r1 => 48,
             Self::BrainpoolP512r1 => 64,
             Self::P521 => 66,
@@ -61,10 +92,15 @@ impl Curve {
             Self::BrainpoolP256r1 => oid::BRAINPOOL_P256R1,
             Self::BrainpoolP384r1 => oid::BRAINPOOL_P384R1,
             Self::BrainpoolP512r1 => oid::BRAINPOOL_P512R1,
+            Self::P192 => SECP192R1,
+            Self::BrainpoolP192r1 => BRAINPOOL_P192R1_OID,
+            Self::P224 => SECP224R1,
+            Self::BrainpoolP224r1 => BRAINPOOL_P224R1_OID,
+            Self::BrainpoolP320r1 => BRAINPOOL_P320R1_OID,
         }
     }
 
-    /// The curve with this object identifier.
+    /// The curve of keys and certificates with this object identifier; none for those that serve PACE alone.
     pub fn from_oid(oid: ObjectIdentifier) -> Option<Self> {
         Self::ALL.into_iter().find(|c| c.oid() == oid)
     }
@@ -72,8 +108,13 @@ impl Curve {
     /// ICAO 9303-11 §9.5.1, TR-03110-3 §A.2.1.1: identifier of the standardised domain parameters.
     pub const fn parameter_id(self) -> u8 {
         match self {
+            Self::P192 => 8,
+            Self::BrainpoolP192r1 => 9,
+            Self::P224 => 10,
+            Self::BrainpoolP224r1 => 11,
             Self::P256 => 12,
             Self::BrainpoolP256r1 => 13,
+            Self::BrainpoolP320r1 => 14,
             Self::P384 => 15,
             Self::BrainpoolP384r1 => 16,
             Self::BrainpoolP512r1 => 17,
@@ -83,13 +124,15 @@ impl Curve {
 
     /// The curve with this identifier of standardised domain parameters.
     pub fn from_parameter_id(id: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|c| c.parameter_id() == id)
+        Self::STANDARDISED.into_iter().find(|c| c.parameter_id() == id)
     }
 
     /// The hash of matching strength (TR-03116-2 §2.1: SHA-256, 384 and 512).
     pub const fn hash(self) -> Hash {
         match self {
+            Self::P192 | Self::BrainpoolP192r1 | Self::P224 | Self::BrainpoolP224r1 => Hash::Sha256,
             Self::P256 | Self::BrainpoolP256r1 => Hash::Sha256,
+            Self::BrainpoolP320r1 => Hash::Sha384,
             Self::P384 | Self::BrainpoolP384r1 => Hash::Sha384,
             Self::P521 | Self::BrainpoolP512r1 => Hash::Sha512,
         }
@@ -104,10 +147,15 @@ impl Curve {
             Self::BrainpoolP256r1 => "brainpoolP256r1",
             Self::BrainpoolP384r1 => "brainpoolP384r1",
             Self::BrainpoolP512r1 => "brainpoolP512r1",
+            Self::P192 => "secp192r1",
+            Self::BrainpoolP192r1 => "brainpoolP192r1",
+            Self::P224 => "secp224r1",
+            Self::BrainpoolP224r1 => "brainpoolP224r1",
+            Self::BrainpoolP320r1 => "brainpoolP320r1",
         }
     }
 
-    /// The curve with this name.
+    /// The curve of keys and certificates with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|c| c.name() == name)
     }
@@ -121,7 +169,18 @@ impl Curve {
             Self::BrainpoolP256r1 => &BRAINPOOL_P256R1.n,
             Self::BrainpoolP384r1 => &BRAINPOOL_P384R1.n,
             Self::BrainpoolP512r1 => &BRAINPOOL_P512R1.n,
+            Self::P192 => &SECP192R1_DOMAIN.n,
+            Self::BrainpoolP192r1 => &BRAINPOOL_P192R1.n,
+            Self::P224 => &P224_ORDER,
+            Self::BrainpoolP224r1 => &BRAINPOOL_P224R1.n,
+            Self::BrainpoolP320r1 => &BRAINPOOL_P320R1.n,
         }
+    }
+
+    /// Whether the point encoding of PACE's integrated mapping exists on this curve: p = 3 mod 4 (ICAO 9303-11 §B.1).
+    /// Only secp224r1 lacks it.
+    pub const fn has_point_encoding(self) -> bool {
+        !matches!(self, Self::P224)
     }
 }
 
@@ -130,6 +189,13 @@ impl std::fmt::Display for Curve {
         f.write_str(self.name())
     }
 }
+
+// RFC 5480 §2.1.1.1 and RFC 5639 §4.1: used to name the curve only, never to read a key.
+const SECP192R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.1");
+const SECP224R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.33");
+const BRAINPOOL_P192R1_OID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.36.3.3.2.8.1.1.3");
+const BRAINPOOL_P224R1_OID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.36.3.3.2.8.1.1.5");
+const BRAINPOOL_P320R1_OID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.36.3.3.2.8.1.1.9");
 
 /// Domain parameters of a curve y² = x³ + ax + b over the prime field p, with base point (x, y) of prime order n.
 pub(crate) struct Domain<const N: usize> {
@@ -161,7 +227,8 @@ const fn hex<const N: usize>(digits: &str) -> [u8; N] {
     out
 }
 
-// SEC 2 §2.4.2, §2.5.1, §2.6.1.
+// SEC 2 §2.3.2 (secp224r1), §2.4.2, §2.5.1, §2.6.1.
+const P224_ORDER: [u8; 28] = hex("FFFFFFFFFFFFFFFFFFFFFFFFFFFF16A2E0B8F03E13DD29455C5C2A3D");
 const P256_ORDER: [u8; 32] = hex("FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551");
 const P384_ORDER: [u8; 48] =
     hex("FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973");
@@ -219,4 +286,40 @@ pub(crate) const BRAINPOOL_P512R1: Domain<64> = Domain {
     n: hex(
         "AADD9DB8DBE9C48B3FD4E6AE33C9FC07CB308DB3B3C9D20ED6639CCA70330870553E5C414CA92619418661197FAC10471DB1D381085DDADDB58796829CA90069",
     ),
+};
+// SEC 2 version 1.0 §2.5.2.
+pub(crate) const SECP192R1_DOMAIN: Domain<24> = Domain {
+    p: hex("FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEFFFFFFFFFFFFFFFF"),
+    a: hex("FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEFFFFFFFFFFFFFFFC"),
+    b: hex("64210519E59C80E70FA7E9AB72243049FEB8DEECC146B9B1"),
+    x: hex("188DA80EB03090F67CBF20EB43A18800F4FF0AFD82FF1012"),
+    y: hex("07192B95FFC8DA78631011ED6B24CDD573F977A11E794811"),
+    n: hex("FFFFFFFFFFFFFFFFFFFFFFFF99DEF836146BC9B1B4D22831"),
+};
+// RFC 5639 §3.2.
+pub(crate) const BRAINPOOL_P192R1: Domain<24> = Domain {
+    p: hex("C302F41D932A36CDA7A3463093D18DB78FCE476DE1A86297"),
+    a: hex("6A91174076B1E0E19C39C031FE8685C1CAE040E5C69A28EF"),
+    b: hex("469A28EF7C28CCA3DC721D044F4496BCCA7EF4146FBF25C9"),
+    x: hex("C0A0647EAAB6A48753B033C56CB0F0900A2F5C4853375FD6"),
+    y: hex("14B690866ABD5BB88B5F4828C1490002E6773FA2FA299B8F"),
+    n: hex("C302F41D932A36CDA7A3462F9E9E916B5BE8F1029AC4ACC1"),
+};
+// RFC 5639 §3.3.
+pub(crate) const BRAINPOOL_P224R1: Domain<28> = Domain {
+    p: hex("D7C134AA264366862A18302575D1D787B09F075797DA89F57EC8C0FF"),
+    a: hex("68A5E62CA9CE6C1C299803A6C1530B514E182AD8B0042A59CAD29F43"),
+    b: hex("2580F63CCFE44138870713B1A92369E33E2135D266DBB372386C400B"),
+    x: hex("0D9029AD2C7E5CF4340823B2A87DC68C9E4CE3174C1E6EFDEE12C07D"),
+    y: hex("58AA56F772C0726F24C6B89E4ECDAC24354B9E99CAA3F6D3761402CD"),
+    n: hex("D7C134AA264366862A18302575D0FB98D116BC4B6DDEBCA3A5A7939F"),
+};
+// RFC 5639 §3.5.
+pub(crate) const BRAINPOOL_P320R1: Domain<40> = Domain {
+    p: hex("D35E472036BC4FB7E13C785ED201E065F98FCFA6F6F40DEF4F92B9EC7893EC28FCD412B1F1B32E27"),
+    a: hex("3EE30B568FBAB0F883CCEBD46D3F3BB8A2A73513F5EB79DA66190EB085FFA9F492F375A97D860EB4"),
+    b: hex("520883949DFDBC42D3AD198640688A6FE13F41349554B49ACC31DCCD884539816F5EB4AC8FB1F1A6"),
+    x: hex("43BD7E9AFB53D8B85289BCC48EE5BFE6F20137D10A087EB6E7871E2A10A599C710AF8D0D39E20611"),
+    y: hex("14FDD05545EC1CC8AB4093247F77275E0743FFED117182EAA9C77877AAAC6AC7D35245D1692E8EE1"),
+    n: hex("D35E472036BC4FB7E13C785ED201E065F98FCFA5B68F12A32D482EC7EE8658E98691555B44C59311"),
 };

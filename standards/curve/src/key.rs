@@ -74,6 +74,15 @@ impl SecretKey {
         Ok(Point::trusted(self.curve, std::mem::take(&mut *point)))
     }
 
+    /// self / divisor modulo the group order, of fixed length: the chip authentication data of PACE
+    /// (ICAO 9303-11 §4.4.3.5.1).
+    pub fn divided_by(&self, divisor: &Self) -> Result<SecretBytes, Error> {
+        if divisor.curve != self.curve {
+            return Err(Error::CurveMismatch);
+        }
+        ffi::field::divide(self.curve, self.scalar.expose(), divisor.scalar.expose()).map(SecretBytes::from)
+    }
+
     /// ECDSA over a hash value that has been computed already. AWS-LC draws the nonce.
     pub fn sign_digest(&self, digest: &[u8]) -> Signature {
         // Signing fails for lack of memory or entropy only, where AWS-LC aborts anyway.
@@ -116,6 +125,19 @@ impl Generator {
         }
         let mapped = ffi::ec::mul_base_add(h.curve(), nonce, h.as_uncompressed())?;
         Ok(Self::from_point(Point::trusted(h.curve(), mapped)))
+    }
+
+    /// ICAO 9303-11 §4.4.3.3.2, integrated mapping: the point that encodes a pseudo-random number, which is reduced modulo
+    /// p first. In constant time, for the number depends on the password.
+    pub fn map_integrated(curve: Curve, pseudo_random: &[u8]) -> Result<Self, Error> {
+        if !curve.has_point_encoding() {
+            return Err(Error::Unsupported);
+        }
+        if pseudo_random.is_empty() || pseudo_random.len() > 160 {
+            return Err(Error::Length);
+        }
+        let encoded = Zeroizing::new(ffi::field::encode_point(curve, pseudo_random)?);
+        Point::from_uncompressed(curve, &encoded).map(Self::from_point)
     }
 
     /// Any finite point of a curve of prime order generates the whole group.

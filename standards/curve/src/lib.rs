@@ -1,4 +1,4 @@
-//! Named curves, RSA, AES and hashes: the whole cryptography of New eID on top of AWS-LC.
+//! Named curves, RSA, AES, hashes and, for Basic Access Control, 3DES: the whole cryptography of New eID on top of AWS-LC.
 //!
 //! PACE (ICAO 9303-11 §4.4) needs arithmetic on arbitrary points and brainpool curves, which no safe API of AWS-LC
 //! offers. The module `ffi` calls the C functions directly; it is the only `unsafe` code of the standards crates. All
@@ -13,6 +13,7 @@
 
 pub mod aes;
 mod curves;
+pub mod des;
 mod ecdsa;
 mod error;
 mod ffi;

@@ -14,7 +14,7 @@ pub struct Point {
 impl Point {
     /// Reads the uncompressed encoding (TR-03111 §3.2.1) and checks the point.
     ///
-    /// SEC 1 §3.2.2.1: not infinity, both coordinates smaller than p, on the curve. The cofactor of all six curves is
+    /// SEC 1 §3.2.2.1: not infinity, both coordinates smaller than p, on the curve. The cofactor of every curve here is
     /// one, so such a point generates the whole group.
     pub fn from_uncompressed(curve: Curve, encoded: &[u8]) -> Result<Self, Error> {
         if encoded.len() != curve.point_len() || encoded[0] != 0x04 {

@@ -33,6 +33,9 @@ pub enum Error {
     /// The peer sent our own public key back.
     #[error("the peer reflected our public key in {0}")]
     SameKey(Step),
+    /// What the chip sent for chip authentication mapping does not belong to the public key.
+    #[error("the chip does not have the key of EF.CardSecurity")]
+    ChipProof,
     /// The signature over the challenge does not verify.
     #[error("the signature does not verify")]
     Signature,
@@ -70,6 +73,10 @@ pub enum Step {
     Token,
     /// INTERNAL AUTHENTICATE.
     InternalAuthenticate,
+    /// GET CHALLENGE of Basic Access Control.
+    GetChallenge,
+    /// EXTERNAL AUTHENTICATE of Basic Access Control.
+    MutualAuthenticate,
 }
 
 impl std::fmt::Display for Step {
@@ -81,6 +88,8 @@ impl std::fmt::Display for Step {
             Self::KeyAgreement => "PACE step 3 (key agreement)",
             Self::Token => "PACE step 4 (token)",
             Self::InternalAuthenticate => "INTERNAL AUTHENTICATE",
+            Self::GetChallenge => "GET CHALLENGE",
+            Self::MutualAuthenticate => "EXTERNAL AUTHENTICATE (BAC)",
         })
     }
 }

@@ -26,3 +26,11 @@ pub fn kdf(secret: &[u8], counter: u32, cipher: Cipher) -> SecretBytes {
     key.truncate(cipher.key_len());
     SecretBytes::from(key)
 }
+
+/// KDF(K, c) for 3DES with two keys, parity bits set.
+// ICAO 9303-11 §9.7.1.1: octets 1 to 8 and 9 to 16 of SHA-1.
+pub fn kdf_3des(secret: &[u8], counter: u32) -> SecretBytes {
+    let mut key = zeroize::Zeroizing::new(kdf(secret, counter, Cipher::Aes128).expose().to_vec());
+    curve::des::set_odd_parity(&mut key);
+    SecretBytes::new(&key)
+}

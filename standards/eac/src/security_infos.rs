@@ -14,6 +14,7 @@ use tlv::{Reader, oid};
 use crate::{Cipher, Error};
 
 const INTEGER: u32 = 0x02;
+const BIT_STRING: u32 = 0x03;
 const OBJECT_IDENTIFIER: u32 = 0x06;
 const SEQUENCE: u32 = 0x30;
 const SET: u32 = 0x31;
@@ -128,6 +129,29 @@ impl SecurityInfo {
         bits.extend(key.to_uncompressed());
         let spki = tlv::sequence(&[&algorithm, &tlv::encode(0x03, &bits)]);
         Self::ChipAuthenticationPublicKey { protocol: oid::PK_ECDH, spki, key_id }
+    }
+
+    /// The point of a ChipAuthenticationPublicKeyInfo, with standardised domain parameters (TR-03110-3 §A.1.1.3) or a named
+    /// curve (RFC 5480).
+    pub fn chip_authentication_key(&self) -> Option<curve::Point> {
+        let Self::ChipAuthenticationPublicKey { spki, .. } = self else { return None };
+        if let Ok(point) = curve::point_from_spki(spki) {
+            return Some(point);
+        }
+        let mut spki = tlv::expect(spki, SEQUENCE).ok()?.children();
+        let mut algorithm = spki.expect(SEQUENCE).ok()?.children();
+        let standardized = algorithm.expect(OBJECT_IDENTIFIER).ok()?;
+        if standardized.value != oid::STANDARDIZED_DOMAIN_PARAMETERS.as_bytes() {
+            return None;
+        }
+        let curve = Curve::from_parameter_id(u8::try_from(integer(&mut algorithm)?).ok()?)?;
+        algorithm.finish().ok()?;
+        let bits = spki.expect(BIT_STRING).ok()?;
+        spki.finish().ok()?;
+        let (0, encoded) = bits.value.split_first().map(|(unused, rest)| (*unused, rest))? else {
+            return None;
+        };
+        curve::Point::from_uncompressed(curve, encoded).ok()
     }
 
     /// The protocol identifier.

@@ -253,7 +253,7 @@ fn parameters(value: &str) -> Option<Parameters> {
         "AES-256" => Cipher::Aes256,
         _ => return None,
     };
-    Some(Parameters { curve: Curve::from_parameter_id(id.parse().ok()?)?, cipher })
+    Some(Parameters::generic(Curve::from_parameter_id(id.parse().ok()?)?, cipher))
 }
 
 /// The `key = value` pairs of a text, with their sections. The format is the part of TOML that profiles need: comments,

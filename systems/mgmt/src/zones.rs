@@ -16,8 +16,8 @@ use crate::{Config, MgmtError};
 
 /// The PACE parameters of a card, preferred first: what EF.CardAccess announces.
 const PACE: [Parameters; 2] = [
-    Parameters { curve: Curve::P521, cipher: Cipher::Aes256 },
-    Parameters { curve: Curve::BrainpoolP256r1, cipher: Cipher::Aes128 },
+    Parameters::generic(Curve::P521, Cipher::Aes256),
+    Parameters::generic(Curve::BrainpoolP256r1, Cipher::Aes128),
 ];
 
 /// The hash of the security object.

@@ -4,7 +4,10 @@
 //! about a thousandth of one multiplication, and nothing but bytes has to be shared between threads.
 
 use super::{Bn, c, check, library_failure, owner, write_padded};
-use crate::curves::{BRAINPOOL_P256R1, BRAINPOOL_P384R1, BRAINPOOL_P512R1, Domain};
+use crate::curves::{
+    BRAINPOOL_P192R1, BRAINPOOL_P224R1, BRAINPOOL_P256R1, BRAINPOOL_P320R1, BRAINPOOL_P384R1,
+    BRAINPOOL_P512R1, Domain, SECP192R1_DOMAIN,
+};
 use crate::{Curve, Error};
 use std::ptr;
 use std::sync::OnceLock;
@@ -32,7 +35,8 @@ unsafe impl Send for Group {}
 // SAFETY: as above.
 unsafe impl Sync for Group {}
 
-static GROUPS: [OnceLock<Option<Group>>; Curve::ALL.len()] = [const { OnceLock::new() }; Curve::ALL.len()];
+static GROUPS: [OnceLock<Option<Group>>; Curve::STANDARDISED.len()] =
+    [const { OnceLock::new() }; Curve::STANDARDISED.len()];
 
 /// The group of `curve`, made on first use and kept for the life of the process.
 fn group(curve: Curve) -> Result<*const c::EC_GROUP, Error> {
@@ -48,6 +52,11 @@ fn make_group(curve: Curve) -> Result<Group, Error> {
         Curve::BrainpoolP256r1 => return make_custom(&BRAINPOOL_P256R1),
         Curve::BrainpoolP384r1 => return make_custom(&BRAINPOOL_P384R1),
         Curve::BrainpoolP512r1 => return make_custom(&BRAINPOOL_P512R1),
+        Curve::P192 => return make_custom(&SECP192R1_DOMAIN),
+        Curve::BrainpoolP192r1 => return make_custom(&BRAINPOOL_P192R1),
+        Curve::P224 => c::NID_secp224r1,
+        Curve::BrainpoolP224r1 => return make_custom(&BRAINPOOL_P224R1),
+        Curve::BrainpoolP320r1 => return make_custom(&BRAINPOOL_P320R1),
     };
     // SAFETY: any number may be passed; the result is null or a static group, which EC_GROUP_free leaves alone.
     Group::own(unsafe { c::EC_GROUP_new_by_curve_name(nid) })
@@ -173,6 +182,16 @@ pub(crate) fn mul(curve: Curve, point: &[u8], scalar: &[u8]) -> Result<Vec<u8>, 
         )
     })?;
     encode(curve, group, &product)
+}
+
+/// The numbers p, a and b of a curve.
+pub(super) fn equation(curve: Curve) -> Result<[Bn; 3], Error> {
+    let group = group(curve)?;
+    let numbers = [Bn::new()?, Bn::new()?, Bn::new()?];
+    let [p, a, b] = &numbers;
+    // SAFETY: the group is valid for ever, the three numbers may be written to; AWS-LC makes its own context.
+    check(unsafe { c::EC_GROUP_get_curve_GFp(group, p.as_ptr(), a.as_ptr(), b.as_ptr(), ptr::null_mut()) })?;
+    Ok(numbers)
 }
 
 /// a + b.

@@ -6,7 +6,9 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod aes;
+pub(crate) mod des;
 pub(crate) mod ec;
+pub(crate) mod field;
 pub(crate) mod rsa;
 
 use crate::Error;
@@ -51,6 +53,12 @@ owner!(
 );
 
 impl Bn {
+    /// Zero, to be written to.
+    fn new() -> Result<Self, Error> {
+        // SAFETY: takes no argument.
+        Self::own(unsafe { c::BN_new() })
+    }
+
     /// The number with these big-endian bytes.
     fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         // SAFETY: pointer and length describe `bytes`; a null result target makes AWS-LC allocate the number.

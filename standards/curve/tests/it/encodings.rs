@@ -38,7 +38,7 @@ fn curves_are_found_by_each_of_their_names() {
         assert_eq!(Curve::from_name(curve.name()), Some(curve));
     }
     assert_eq!(Curve::from_parameter_id(0), None);
-    assert_eq!(Curve::from_parameter_id(14), None);
+    assert_eq!(Curve::from_parameter_id(19), None);
 }
 
 #[test]

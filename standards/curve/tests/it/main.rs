@@ -1,6 +1,7 @@
 //! Integration tests: published vectors, an independent implementation as oracle, hostile input.
 
 mod encodings;
+mod fields;
 mod oracle;
 mod published;
 mod rsa;

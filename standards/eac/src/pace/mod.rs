@@ -1,4 +1,5 @@
-//! PACE with generic mapping over elliptic curves (ICAO 9303-11 §4.4, TR-03110-3 §A.3 and §B.1).
+//! PACE over elliptic curves with AES: generic, integrated and chip authentication mapping (ICAO 9303-11 §4.4, TR-03110-3
+//! §A.3 and §B.1).
 //!
 //! [`terminal`] drives the protocol, [`chip`] answers it. Each state of a run is a type of its own that holds only the
 //! secrets it still needs; a step consumes it, so no state can be used twice and an error leaves nothing behind.
@@ -11,9 +12,15 @@
 //! GENERAL AUTHENTICATE  7C { 83 PK2 }  ->    7C { 84 PK2' }       K = x(sk2 * PK2')
 //! GENERAL AUTHENTICATE  7C { 85 T }    ->    7C { 86 T' [87 88] } T = MAC(K_mac, PK2')
 //! ```
-//! Left out: integrated mapping, chip authentication mapping, DH over integers, 3DES.
+//! With integrated mapping the second exchange is `81 t` and an empty `82`: G' is the point that encodes a pseudo-random
+//! function of both nonces. With chip authentication mapping the last answer has `8A`, from which the terminal learns that
+//! the chip knows the private key to a public key of EF.CardSecurity ([`ChipProof`]).
+//!
+//! Left out: DH over integers and 3DES.
 
 pub mod chip;
+mod chip_authentication;
+mod integrated;
 mod mse;
 pub mod terminal;
 
@@ -21,15 +28,34 @@ use const_oid::ObjectIdentifier;
 use curve::{Curve, Point, SecretBytes, aes};
 use tlv::oid;
 
+pub use chip_authentication::ChipProof;
 pub use mse::SetAuthenticationTemplate;
 
 use crate::error::Step;
 use crate::security_infos::SecurityInfo;
 use crate::{Cipher, Error, kdf, sm};
 
+/// How the nonce becomes the generator of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Mapping {
+    /// Generic mapping: by a key agreement (§4.4.3.3.1).
+    Generic,
+    /// Integrated mapping: by a point that encodes both nonces (§4.4.3.3.2).
+    Integrated,
+    /// Chip authentication mapping: as generic, and the chip proves its static key (§4.4.3.3.3).
+    ChipAuthentication,
+}
+
+impl Mapping {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::Generic, Self::Integrated, Self::ChipAuthentication];
+}
+
 /// What both sides agreed on by EF.CardAccess and MSE:Set AT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Parameters {
+    /// How the nonce is mapped.
+    pub mapping: Mapping,
     /// The elliptic curve.
     pub curve: Curve,
     /// The block cipher of the nonce, the tokens and the secure channel.
@@ -37,23 +63,53 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// The protocol identifier: id-PACE-ECDH-GM-AES-CBC-CMAC-128, -192 or -256.
+    /// Generic mapping on `curve` with `cipher`.
+    pub const fn generic(curve: Curve, cipher: Cipher) -> Self {
+        Self { mapping: Mapping::Generic, curve, cipher }
+    }
+
+    /// Integrated mapping on `curve` with `cipher`.
+    pub const fn integrated(curve: Curve, cipher: Cipher) -> Self {
+        Self { mapping: Mapping::Integrated, curve, cipher }
+    }
+
+    /// Chip authentication mapping on `curve` with `cipher`.
+    pub const fn chip_authentication(curve: Curve, cipher: Cipher) -> Self {
+        Self { mapping: Mapping::ChipAuthentication, curve, cipher }
+    }
+
+    /// The protocol identifier: id-PACE-ECDH-GM-, -IM- or -CAM-AES-CBC-CMAC-128, -192 or -256.
     pub const fn protocol(self) -> ObjectIdentifier {
-        match self.cipher {
-            Cipher::Aes128 => oid::PACE_ECDH_GM_AES_CBC_CMAC_128,
-            Cipher::Aes192 => oid::PACE_ECDH_GM_AES_CBC_CMAC_192,
-            Cipher::Aes256 => oid::PACE_ECDH_GM_AES_CBC_CMAC_256,
+        match (self.mapping, self.cipher) {
+            (Mapping::Generic, Cipher::Aes128) => oid::PACE_ECDH_GM_AES_CBC_CMAC_128,
+            (Mapping::Generic, Cipher::Aes192) => oid::PACE_ECDH_GM_AES_CBC_CMAC_192,
+            (Mapping::Generic, Cipher::Aes256) => oid::PACE_ECDH_GM_AES_CBC_CMAC_256,
+            (Mapping::Integrated, Cipher::Aes128) => oid::PACE_ECDH_IM_AES_CBC_CMAC_128,
+            (Mapping::Integrated, Cipher::Aes192) => oid::PACE_ECDH_IM_AES_CBC_CMAC_192,
+            (Mapping::Integrated, Cipher::Aes256) => oid::PACE_ECDH_IM_AES_CBC_CMAC_256,
+            (Mapping::ChipAuthentication, Cipher::Aes128) => oid::PACE_ECDH_CAM_AES_CBC_CMAC_128,
+            (Mapping::ChipAuthentication, Cipher::Aes192) => oid::PACE_ECDH_CAM_AES_CBC_CMAC_192,
+            (Mapping::ChipAuthentication, Cipher::Aes256) => oid::PACE_ECDH_CAM_AES_CBC_CMAC_256,
         }
+    }
+
+    /// Whether these three go together: integrated mapping needs a curve on which points can be encoded.
+    pub const fn is_possible(self) -> bool {
+        !matches!(self.mapping, Mapping::Integrated) || self.curve.has_point_encoding()
     }
 
     /// The parameters a protocol identifier and a standardised domain parameter number name, if implemented here.
     pub fn from_ids(protocol: ObjectIdentifier, parameter_id: u8) -> Option<Self> {
-        Some(Self { curve: Curve::from_parameter_id(parameter_id)?, cipher: Self::cipher_of(protocol)? })
+        let (mapping, cipher) = Self::mapping_and_cipher_of(protocol)?;
+        let parameters = Self { mapping, curve: Curve::from_parameter_id(parameter_id)?, cipher };
+        parameters.is_possible().then_some(parameters)
     }
 
-    /// The cipher of a protocol identifier, if it is PACE with ECDH, generic mapping and AES.
-    pub fn cipher_of(protocol: ObjectIdentifier) -> Option<Cipher> {
-        Cipher::ALL.into_iter().find(|&cipher| Self { curve: Curve::P256, cipher }.protocol() == protocol)
+    /// Mapping and cipher of a protocol identifier, if it is PACE with ECDH and AES.
+    pub fn mapping_and_cipher_of(protocol: ObjectIdentifier) -> Option<(Mapping, Cipher)> {
+        let all = Mapping::ALL.into_iter().flat_map(|mapping| Cipher::ALL.map(|cipher| (mapping, cipher)));
+        all.into_iter()
+            .find(|&(mapping, cipher)| Self { mapping, curve: Curve::P256, cipher }.protocol() == protocol)
     }
 
     /// The parameters of one SecurityInfo, if it is a PACEInfo of version 2 that is implemented here.
@@ -67,9 +123,28 @@ impl Parameters {
         }
     }
 
-    /// The first PACEInfo of a card that is implemented here: the order is the issuer's preference.
+    /// Every PACEInfo of a card that is implemented here, in the card's order.
+    pub fn offered(infos: &[SecurityInfo]) -> Vec<Self> {
+        infos.iter().filter_map(Self::from_info).collect()
+    }
+
+    /// The strongest PACEInfo of a card: the longest curve, then the longest key, then generic mapping, then the card's own
+    /// order. The order alone would be the choice of whoever sits between: EF.CardAccess is not signed, and the signed
+    /// copies are sets.
     pub fn choose(infos: &[SecurityInfo]) -> Option<Self> {
-        infos.iter().find_map(Self::from_info)
+        Self::choose_among(infos, &Mapping::ALL)
+    }
+
+    /// The strongest PACEInfo of a card with one of these mappings, preferred first.
+    pub fn choose_among(infos: &[SecurityInfo], mappings: &[Mapping]) -> Option<Self> {
+        let rank = |p: &Self| mappings.iter().position(|m| *m == p.mapping);
+        let offered = Self::offered(infos).into_iter().filter(|p| rank(p).is_some());
+        // `max_by_key` takes the last of equals; the card's first is wanted.
+        offered
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .max_by_key(|p| (p.curve.field_len(), p.cipher.key_len(), std::cmp::Reverse(rank(p))))
     }
 
     /// The PACEInfo that announces these parameters.
@@ -93,6 +168,7 @@ const TOKEN_TERMINAL: u32 = 0x85;
 const TOKEN_CHIP: u32 = 0x86;
 const CERTIFICATION_AUTHORITY: u32 = 0x87;
 const CERTIFICATION_AUTHORITY_PREVIOUS: u32 = 0x88;
+const CHIP_AUTHENTICATION_DATA: u32 = 0x8A;
 
 /// Block length of AES, and length of the nonce we choose.
 const BLOCK: usize = 16;

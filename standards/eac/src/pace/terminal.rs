@@ -8,10 +8,10 @@ use curve::{Generator, Point, Random, SecretBytes, SecretKey, aes};
 use zeroize::Zeroizing;
 
 use super::{
-    BLOCK, CERTIFICATION_AUTHORITY, CERTIFICATION_AUTHORITY_PREVIOUS, DYNAMIC_AUTHENTICATION_DATA,
-    ENCRYPTED_NONCE, EPHEMERAL_CHIP, EPHEMERAL_TERMINAL, MAPPING_CHIP, MAPPING_TERMINAL, MAX_NONCE,
-    Parameters, SessionKeys, SetAuthenticationTemplate, TOKEN_CHIP, TOKEN_TERMINAL, peer_key, sole_object,
-    template,
+    BLOCK, CERTIFICATION_AUTHORITY, CERTIFICATION_AUTHORITY_PREVIOUS, CHIP_AUTHENTICATION_DATA, ChipProof,
+    DYNAMIC_AUTHENTICATION_DATA, ENCRYPTED_NONCE, EPHEMERAL_CHIP, EPHEMERAL_TERMINAL, MAPPING_CHIP,
+    MAPPING_TERMINAL, MAX_NONCE, Mapping, Parameters, SessionKeys, SetAuthenticationTemplate, TOKEN_CHIP,
+    TOKEN_TERMINAL, integrated, peer_key, sole_object, template,
 };
 use crate::error::Step;
 use crate::{Error, Password, PasswordReference, sm};
@@ -98,22 +98,47 @@ impl AwaitNonce {
         if encrypted.is_empty() || encrypted.len() > MAX_NONCE || !encrypted.len().is_multiple_of(BLOCK) {
             return Err(Error::Malformed(Step::Nonce));
         }
-        // ICAO 9303-11 §4.4.4.3: z = E(K_π, s), CBC without padding, IV zero.
+        let Parameters { mapping, curve, cipher } = self.parameters;
+        if !self.parameters.is_possible() {
+            return Err(Error::Unsupported);
+        }
+        // ICAO 9303-11 §4.4.3.3: z = E(K_π, s), CBC without padding, IV zero.
         let nonce = aes::cbc_decrypt(self.key.expose(), &[0; BLOCK], encrypted).map_err(|_| Error::Crypto)?;
-        let key = SecretKey::generate(self.parameters.curve, rng);
-        let public = key.public_key();
-        let command = general_authenticate(template(MAPPING_TERMINAL, public.as_uncompressed()), false);
-        let next = AwaitMapping { parameters: self.parameters, nonce: Zeroizing::new(nonce), key, public };
+        let (sent, object) = match mapping {
+            Mapping::Integrated if nonce.len() != integrated::chip_nonce_len(cipher) => {
+                return Err(Error::Malformed(Step::Nonce));
+            }
+            Mapping::Integrated => {
+                let mut own = vec![0; integrated::terminal_nonce_len(cipher)];
+                rng.fill(&mut own);
+                (Sent::Nonce(own.clone()), own)
+            }
+            Mapping::Generic | Mapping::ChipAuthentication => {
+                let key = SecretKey::generate(curve, rng);
+                let public = key.public_key();
+                let object = public.to_uncompressed();
+                (Sent::Key(key, public), object)
+            }
+        };
+        let command = general_authenticate(template(MAPPING_TERMINAL, &object), false);
+        let next = AwaitMapping { parameters: self.parameters, nonce: Zeroizing::new(nonce), sent };
         Ok((command, next))
     }
 }
 
-/// Our mapping key was sent.
+/// What went out for the mapping.
+enum Sent {
+    /// Integrated mapping: our nonce t.
+    Nonce(Vec<u8>),
+    /// The other two: our mapping key.
+    Key(SecretKey, Point),
+}
+
+/// Our mapping data were sent.
 pub struct AwaitMapping {
     parameters: Parameters,
     nonce: Zeroizing<Vec<u8>>,
-    key: SecretKey,
-    public: Point,
+    sent: Sent,
 }
 
 impl AwaitMapping {
@@ -124,16 +149,25 @@ impl AwaitMapping {
         rng: &mut dyn Random,
     ) -> Result<(Command, AwaitKeyAgreement), Error> {
         let data = accept(response, Step::Mapping)?;
-        let encoded = sole_object(data, MAPPING_CHIP, Step::Mapping)?;
-        let peer = peer_key(self.parameters.curve, encoded, &self.public, Step::Mapping)?;
-        // ICAO 9303-11 §4.4.3.3.1: H = KA(sk, PK), G' = s*G + H.
-        let shared = self.key.agree_point(&peer).map_err(|_| Error::InvalidPoint(Step::Mapping))?;
-        let generator =
-            Generator::map_generic(&self.nonce, &shared).map_err(|_| Error::InvalidPoint(Step::Mapping))?;
+        let received = sole_object(data, MAPPING_CHIP, Step::Mapping)?;
+        let Parameters { mapping, curve, cipher } = self.parameters;
+        let (generator, mapping_key) = match self.sent {
+            // ICAO 9303-11 §4.4.5.2.2: data object 82 SHALL be empty.
+            Sent::Nonce(_) if !received.is_empty() => return Err(Error::Malformed(Step::Mapping)),
+            Sent::Nonce(own) => (integrated::map(curve, cipher, &self.nonce, &own)?, None),
+            Sent::Key(key, public) => {
+                let peer = peer_key(curve, received, &public, Step::Mapping)?;
+                // ICAO 9303-11 §4.4.3.3.1: H = KA(sk, PK), G' = s*G + H.
+                let shared = key.agree_point(&peer).map_err(|_| Error::InvalidPoint(Step::Mapping))?;
+                let generator = Generator::map_generic(&self.nonce, &shared)
+                    .map_err(|_| Error::InvalidPoint(Step::Mapping))?;
+                (generator, (mapping == Mapping::ChipAuthentication).then_some(peer))
+            }
+        };
         let key = generator.generate_key(rng);
         let public = generator.public_key(&key);
         let command = general_authenticate(template(EPHEMERAL_TERMINAL, public.as_uncompressed()), false);
-        Ok((command, AwaitKeyAgreement { parameters: self.parameters, key, public }))
+        Ok((command, AwaitKeyAgreement { parameters: self.parameters, key, public, mapping_key }))
     }
 }
 
@@ -142,6 +176,8 @@ pub struct AwaitKeyAgreement {
     parameters: Parameters,
     key: SecretKey,
     public: Point,
+    /// The chip's mapping key, where it is to prove its static key.
+    mapping_key: Option<Point>,
 }
 
 impl AwaitKeyAgreement {
@@ -155,7 +191,8 @@ impl AwaitKeyAgreement {
         let protocol = self.parameters.protocol();
         let command = general_authenticate(template(TOKEN_TERMINAL, &keys.token(protocol, &peer)?), true);
         let expected = keys.token(protocol, &self.public)?;
-        Ok((command, AwaitToken { keys, expected, id_picc: peer.x() }))
+        let (id_picc, mapping_key) = (peer.x(), self.mapping_key);
+        Ok((command, AwaitToken { keys, expected, id_picc, mapping_key }))
     }
 }
 
@@ -164,6 +201,7 @@ pub struct AwaitToken {
     keys: SessionKeys,
     expected: [u8; 8],
     id_picc: Vec<u8>,
+    mapping_key: Option<Point>,
 }
 
 impl AwaitToken {
@@ -182,9 +220,18 @@ impl AwaitToken {
         if !curve::constant_time_eq(token, &self.expected) {
             return Err(Error::CardToken);
         }
+        // ICAO 9303-11 §4.4.5: data object 8A MUST be there with chip authentication mapping and MUST NOT otherwise.
+        let chip_proof = match (self.mapping_key, value(CHIP_AUTHENTICATION_DATA)) {
+            (None, None) => None,
+            (Some(key), Some(encrypted)) => {
+                Some(ChipProof::new(self.keys.decrypt_chip_data(key.curve(), encrypted)?, key))
+            }
+            _ => return Err(MALFORMED),
+        };
         Ok(Session {
             sm: self.keys.terminal()?,
             id_picc: self.id_picc,
+            chip_proof,
             certification_authority: value(CERTIFICATION_AUTHORITY).map(<[u8]>::to_vec),
             certification_authority_previous: value(CERTIFICATION_AUTHORITY_PREVIOUS).map(<[u8]>::to_vec),
         })
@@ -197,6 +244,8 @@ pub struct Session {
     pub sm: sm::Terminal,
     /// ID_PICC: the x-coordinate of the chip's ephemeral key.
     pub id_picc: Vec<u8>,
+    /// With chip authentication mapping: what is still to be verified with the key of EF.CardSecurity.
+    pub chip_proof: Option<ChipProof>,
     /// The trust point the chip announced (data object 87).
     pub certification_authority: Option<Vec<u8>>,
     /// The trust point before it (data object 88).

@@ -1,7 +1,9 @@
-//! Secure messaging with AES (ICAO 9303-11 §9.8, TR-03110-3 §F, ISO/IEC 7816-4 §10).
+//! Secure messaging with AES, and with 3DES after Basic Access Control (ICAO 9303-11 §9.8, TR-03110-3 §F, ISO/IEC 7816-4
+//! §10).
 //!
-//! [`Terminal`] wraps commands and unwraps responses, [`Chip`] the other way round. Each message is encrypted with AES-CBC
-//! under an IV made from the send sequence counter, and carries an eight-byte CMAC over counter, header and data objects.
+//! [`Terminal`] wraps commands and unwraps responses, [`Chip`] the other way round. Each message is encrypted in CBC mode
+//! (AES: under an IV made from the send sequence counter; 3DES: under IV zero) and carries an eight-byte checksum (CMAC; retail
+//! MAC) over counter, header and data objects.
 //! The first error ends the session: the keys are destroyed and every later call answers [`SmError::Ended`].
 
 mod chip;
@@ -11,7 +13,8 @@ pub use chip::Chip;
 pub use terminal::Terminal;
 
 use apdu::StatusWord;
-use curve::{SecretBytes, aes};
+use curve::{SecretBytes, aes, des};
+use zeroize::Zeroizing;
 
 use crate::Error;
 
@@ -83,69 +86,113 @@ pub const fn is_protected(cla: u8) -> bool {
     cla & SECURE_MESSAGING == SECURE_MESSAGING
 }
 
-/// Keys and send sequence counter of one direction-less session.
+/// Ciphers, keys and send sequence counter of one direction-less session.
 struct Session {
-    enc: aes::Aes,
-    mac: aes::Cmac,
+    suite: Suite,
     counter: u128,
 }
 
+/// The ciphers of a session with their keys.
+enum Suite {
+    Aes { enc: aes::Aes, mac: aes::Cmac },
+    TripleDes { enc: des::TripleDes, mac: des::RetailMac },
+}
+
 impl Session {
-    fn new(enc: &SecretBytes, mac: &SecretBytes) -> Result<Self, Error> {
+    fn aes(enc: &SecretBytes, mac: &SecretBytes) -> Result<Self, Error> {
+        let enc = aes::Aes::new(enc.expose()).map_err(|_| Error::Crypto)?;
+        let mac = aes::Cmac::new(mac.expose()).map_err(|_| Error::Crypto)?;
         // ICAO 9303-11 §9.8.6.3 (AES): the counter starts at zero and is 128 bits long.
-        Ok(Self {
-            enc: aes::Aes::new(enc.expose()).map_err(|_| Error::Crypto)?,
-            mac: aes::Cmac::new(mac.expose()).map_err(|_| Error::Crypto)?,
-            counter: 0,
-        })
+        Ok(Self { suite: Suite::Aes { enc, mac }, counter: 0 })
+    }
+
+    fn triple_des(enc: &SecretBytes, mac: &SecretBytes, counter: [u8; 8]) -> Result<Self, Error> {
+        let enc = des::TripleDes::new(enc.expose()).map_err(|_| Error::Crypto)?;
+        let mac = des::RetailMac::new(mac.expose()).map_err(|_| Error::Crypto)?;
+        Ok(Self { suite: Suite::TripleDes { enc, mac }, counter: u128::from(u64::from_be_bytes(counter)) })
     }
 
     /// Counts the next message, command or response.
     fn advance(&mut self) {
-        self.counter = self.counter.wrapping_add(1);
+        self.counter = match self.suite {
+            Suite::Aes { .. } => self.counter.wrapping_add(1),
+            // 64 bits.
+            Suite::TripleDes { .. } => u128::from((self.counter as u64).wrapping_add(1)),
+        };
     }
 
-    // ICAO 9303-11 §9.8.6.1: IV = E(KS_enc, SSC).
-    fn iv(&self) -> [u8; BLOCK] {
-        self.enc.encrypt_block(&self.counter.to_be_bytes())
+    /// The counter, as long as a block.
+    fn counter(&self) -> Vec<u8> {
+        let bytes = self.counter.to_be_bytes();
+        bytes[bytes.len() - self.block()..].to_vec()
+    }
+
+    const fn block(&self) -> usize {
+        match self.suite {
+            Suite::Aes { .. } => BLOCK,
+            Suite::TripleDes { .. } => des::BLOCK,
+        }
     }
 
     /// Pads (80 00..) and encrypts.
     fn encrypt(&self, data: &[u8]) -> Vec<u8> {
-        self.enc.cbc_encrypt(&self.iv(), &aes::pad(data)).expect("padded data are whole blocks")
+        let mut padded = Zeroizing::new(Vec::with_capacity(data.len() + BLOCK));
+        padded.extend_from_slice(data);
+        padded.extend_from_slice(&PADDING[..self.block() - data.len() % self.block()]);
+        match &self.suite {
+            // ICAO 9303-11 §9.8.6.1: IV = E(KS_enc, SSC).
+            Suite::Aes { enc, .. } => {
+                enc.cbc_encrypt(&enc.encrypt_block(&self.counter.to_be_bytes()), &padded)
+            }
+            Suite::TripleDes { enc, .. } => enc.cbc_encrypt(&[0; des::BLOCK], &padded),
+        }
+        .expect("padded data are whole blocks")
     }
 
     /// Decrypts and takes the padding off.
     fn decrypt(&self, cryptogram: &[u8]) -> Result<Vec<u8>, SmError> {
-        let mut plain = self.enc.cbc_decrypt(&self.iv(), cryptogram).map_err(|_| SmError::DataIncorrect)?;
-        let len = aes::unpad(&plain).map_err(|_| SmError::DataIncorrect)?.len();
-        plain.truncate(len);
+        let plain = match &self.suite {
+            Suite::Aes { enc, .. } => {
+                enc.cbc_decrypt(&enc.encrypt_block(&self.counter.to_be_bytes()), cryptogram)
+            }
+            Suite::TripleDes { enc, .. } => enc.cbc_decrypt(&[0; des::BLOCK], cryptogram),
+        };
+        let mut plain = plain.map_err(|_| SmError::DataIncorrect)?;
+        let zeros = plain.iter().rev().take_while(|byte| **byte == 0).count();
+        let len = plain.len() - zeros;
+        if zeros >= self.block() || len == 0 || plain[len - 1] != 0x80 {
+            return Err(SmError::DataIncorrect);
+        }
+        plain.truncate(len - 1);
         Ok(plain)
     }
 
     /// The checksum over counter, padded header (commands only) and padded data objects.
+    // ISO/IEC 7816-4 §10.3.2: the header and the data objects are padded each for itself; nothing is added where there are
+    // no data objects.
     fn checksum(&self, header: Option<[u8; 4]>, objects: &[u8]) -> [u8; MAC_LEN] {
-        let counter = self.counter.to_be_bytes();
-        let mut header_block = [0; BLOCK];
-        let mut parts: [&[u8]; 4] = [&counter, &[], &[], &[]];
+        let block = self.block();
+        let mut input = self.counter();
+        input.reserve(objects.len() + 3 * BLOCK);
         if let Some(header) = header {
-            header_block[..4].copy_from_slice(&header);
-            header_block[4] = 0x80;
-            parts[1] = &header_block;
+            input.extend_from_slice(&header);
+            input.extend_from_slice(&PADDING[..block - header.len()]);
         }
-        // ISO/IEC 7816-4 §10.3.2: the header and the data objects are padded each for itself; nothing is added where
-        // there are no data objects.
-        const PADDING: [u8; BLOCK] = [0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         if !objects.is_empty() {
-            parts[2] = objects;
-            parts[3] = &PADDING[..BLOCK - objects.len() % BLOCK];
+            input.extend_from_slice(objects);
+            input.extend_from_slice(&PADDING[..block - objects.len() % block]);
         }
-        let mac = self.mac.mac(&parts);
         let mut out = [0; MAC_LEN];
-        out.copy_from_slice(&mac[..MAC_LEN]);
+        match &self.suite {
+            Suite::Aes { mac, .. } => out.copy_from_slice(&mac.mac(&[&input])[..MAC_LEN]),
+            Suite::TripleDes { mac, .. } => out = mac.mac(&input).expect("whole blocks"),
+        }
         out
     }
 }
+
+/// ISO/IEC 9797-1 padding method 2.
+const PADDING: [u8; BLOCK] = [0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// The cryptogram data object: 87 with padding indicator for even instructions, 85 without for odd ones.
 // ICAO 9303-11 §9.8.4.

@@ -14,7 +14,12 @@ pub struct Terminal {
 impl Terminal {
     /// A channel with fresh AES keys of 16, 24 or 32 bytes and counter zero.
     pub fn new(enc: &SecretBytes, mac: &SecretBytes) -> Result<Self, Error> {
-        Ok(Self { session: Some(Box::new(Session::new(enc, mac)?)) })
+        Ok(Self { session: Some(Box::new(Session::aes(enc, mac)?)) })
+    }
+
+    /// A channel with 3DES keys of 16 bytes and a counter both sides have made: after Basic Access Control.
+    pub(crate) fn triple_des(enc: &SecretBytes, mac: &SecretBytes, counter: [u8; 8]) -> Result<Self, Error> {
+        Ok(Self { session: Some(Box::new(Session::triple_des(enc, mac, counter)?)) })
     }
 
     /// Whether the channel still works.

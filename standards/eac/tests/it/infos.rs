@@ -11,7 +11,7 @@ use crate::support::Vectors;
 fn the_worked_example_is_read_and_written_back() {
     let file = Vectors::read("tr-03110/pace-ecdh.txt").bytes("ef_card_access");
     let infos = parse_set(&file).expect("SecurityInfos");
-    let wanted = Parameters { curve: Curve::BrainpoolP256r1, cipher: Cipher::Aes128 };
+    let wanted = Parameters::generic(Curve::BrainpoolP256r1, Cipher::Aes128);
     assert_eq!(Parameters::choose(&infos), Some(wanted));
     assert!(infos.contains(&SecurityInfo::terminal_authentication()));
     assert!(infos.contains(&SecurityInfo::chip_authentication(Cipher::Aes128, Some(1))));
@@ -38,8 +38,8 @@ fn cards_of_other_issuers_are_read_and_written_back() {
 
 #[test]
 fn our_own_card_access() {
-    let p521 = Parameters { curve: Curve::P521, cipher: Cipher::Aes256 };
-    let brainpool = Parameters { curve: Curve::BrainpoolP256r1, cipher: Cipher::Aes128 };
+    let p521 = Parameters::generic(Curve::P521, Cipher::Aes256);
+    let brainpool = Parameters::generic(Curve::BrainpoolP256r1, Cipher::Aes128);
     let key = SecretKey::generate(Curve::P521, &mut SeedRandom::new(b"ca")).public_key();
     let infos = vec![
         p521.info(),
@@ -66,10 +66,13 @@ fn what_is_not_implemented_is_not_chosen() {
     for (protocol, version, parameter_id) in [
         ("0.4.0.127.0.7.2.2.4.1.2", 2, Some(2)),
         ("0.4.0.127.0.7.2.2.4.2.1", 2, Some(13)),
-        ("0.4.0.127.0.7.2.2.4.4.2", 2, Some(13)),
-        ("0.4.0.127.0.7.2.2.4.6.4", 2, Some(13)),
+        ("0.4.0.127.0.7.2.2.4.4.1", 2, Some(13)),
+        ("0.4.0.127.0.7.2.2.4.4.2", 2, Some(10)),
+        ("0.4.0.127.0.7.2.2.4.6.1", 2, Some(13)),
+        ("0.4.0.127.0.7.2.2.4.6.4", 1, Some(13)),
         ("0.4.0.127.0.7.2.2.4.2.2", 1, Some(13)),
-        ("0.4.0.127.0.7.2.2.4.2.2", 2, Some(8)),
+        ("0.4.0.127.0.7.2.2.4.2.2", 2, Some(7)),
+        ("0.4.0.127.0.7.2.2.4.2.2", 2, Some(19)),
         ("0.4.0.127.0.7.2.2.4.2.2", 2, Some(269)),
         ("0.4.0.127.0.7.2.2.4.2.2", 2, None),
     ] {

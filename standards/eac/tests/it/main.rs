@@ -1,6 +1,7 @@
 //! Published vectors, and both sides of every protocol against each other.
 
 mod active;
+mod bac;
 mod infos;
 mod kdf;
 mod pace;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use apdu::{Command, Response, StatusWord};
-use curve::{Random, SecretBytes};
+use curve::{Random, SecretBytes, SecretKey};
 use eac::pace::chip::{Next, Pace};
 use eac::pace::{Parameters, SetAuthenticationTemplate};
 
@@ -65,13 +65,15 @@ impl Random for Script {
 pub(crate) struct PaceChip {
     pub(crate) key: SecretBytes,
     pub(crate) offers: Vec<Parameters>,
+    /// The static key of chip authentication mapping.
+    pub(crate) chip_key: Option<SecretKey>,
     run: Option<Pace>,
     pub(crate) session: Option<eac::pace::chip::Session>,
 }
 
 impl PaceChip {
     pub(crate) fn new(offers: &[Parameters], key: SecretBytes) -> Self {
-        Self { key, offers: offers.to_vec(), run: None, session: None }
+        Self { key, offers: offers.to_vec(), chip_key: None, run: None, session: None }
     }
 
     pub(crate) fn process(&mut self, command: &Command, rng: &mut dyn Random) -> Response {
@@ -81,7 +83,11 @@ impl PaceChip {
     fn try_process(&mut self, command: &Command, rng: &mut dyn Random) -> Result<Response, eac::Error> {
         if command.ins == 0x22 {
             let template = SetAuthenticationTemplate::parse(&command.data)?;
-            self.run = Some(Pace::start(template.select(&self.offers)?, self.key.clone()));
+            let run = Pace::start(template.select(&self.offers)?, self.key.clone());
+            self.run = Some(match &self.chip_key {
+                Some(key) => run.with_chip_key(key.clone()),
+                None => run,
+            });
             return Ok(StatusWord::OK.into());
         }
         let Some(run) = self.run.take() else {

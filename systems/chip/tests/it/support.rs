@@ -33,8 +33,8 @@ pub const EMRTD: &[u8] = &[0xA0, 0x00, 0x00, 0x02, 0x47, 0x10, 0x01];
 pub const EID: &[u8] = &[0xE8, 0x07, 0x04, 0x00, 0x7F, 0x00, 0x07, 0x03, 0x02];
 pub const ISSUER: &[u8] = &[0xA0, 0x00, 0x00, 0x01, 0x51, 0x00, 0x00, 0x00];
 
-pub const P521: Parameters = Parameters { curve: Curve::P521, cipher: Cipher::Aes256 };
-pub const BRAINPOOL: Parameters = Parameters { curve: Curve::BrainpoolP256r1, cipher: Cipher::Aes128 };
+pub const P521: Parameters = Parameters::generic(Curve::P521, Cipher::Aes256);
+pub const BRAINPOOL: Parameters = Parameters::generic(Curve::BrainpoolP256r1, Cipher::Aes128);
 
 pub fn rng(seed: &str) -> SeedRandom {
     SeedRandom::new(seed.as_bytes())

@@ -157,8 +157,8 @@ impl Hall {
 }
 
 const PACE: [Parameters; 2] = [
-    Parameters { curve: Curve::P521, cipher: Cipher::Aes256 },
-    Parameters { curve: Curve::BrainpoolP256r1, cipher: Cipher::Aes128 },
+    Parameters::generic(Curve::P521, Cipher::Aes256),
+    Parameters::generic(Curve::BrainpoolP256r1, Cipher::Aes128),
 ];
 
 pub(crate) fn order(number: u32, profile: CardProfile, office: &str) -> Order {

@@ -126,8 +126,8 @@ impl Country {
 }
 
 pub(crate) const BOTH: [Parameters; 2] = [
-    Parameters { curve: Curve::P521, cipher: Cipher::Aes256 },
-    Parameters { curve: Curve::BrainpoolP256r1, cipher: Cipher::Aes128 },
+    Parameters::generic(Curve::P521, Cipher::Aes256),
+    Parameters::generic(Curve::BrainpoolP256r1, Cipher::Aes128),
 ];
 
 pub(crate) fn chip_key(seed: &str) -> SecretKey {

@@ -88,8 +88,8 @@ fn files(card: &InitialisedCard) -> PersonalisationFiles {
     let sod = COUNTRY.security_object(&files);
     files.insert(DataGroup::Sod, sod);
     let infos = [
-        Parameters { curve: Curve::P521, cipher: Cipher::Aes256 }.info(),
-        Parameters { curve: Curve::BrainpoolP256r1, cipher: Cipher::Aes128 }.info(),
+        Parameters::generic(Curve::P521, Cipher::Aes256).info(),
+        Parameters::generic(Curve::BrainpoolP256r1, Cipher::Aes128).info(),
         SecurityInfo::terminal_authentication(),
     ];
     let card_access = encode_set_in_order(&infos);

@@ -478,7 +478,7 @@ fn what_a_card_offers_decides() {
 #[test]
 fn a_weakened_ef_card_access_is_found_out() {
     // Somebody between card and reader offers what the card was not issued with.
-    let weak = Parameters { curve: Curve::P256, cipher: Cipher::Aes128 };
+    let weak = Parameters::generic(Curve::P256, Cipher::Aes128);
     let mut card = Emrtd::new(700);
     card.offers.push(weak);
     card.files.insert((App::Master, 0x011C), encode_set(&[weak.info()]));
