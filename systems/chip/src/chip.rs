@@ -9,6 +9,7 @@ use eac::sm;
 use crate::access::{Interface, Zone};
 use crate::application::Application;
 use crate::atr;
+use crate::command_table;
 use crate::error::{Fault, Reply};
 use crate::instruction::{Instruction, Protection, protection};
 use crate::keys::KeyRing;
@@ -53,7 +54,7 @@ impl Chip {
         let state = nvm.life_cycle()?;
         let profile = nvm.profile()?;
         if profile.is_none()
-            && matches!(state, LifeCycle::Initialised | LifeCycle::Operational | LifeCycle::Locked)
+            && (state.is_in_use() || matches!(state, LifeCycle::Initialised | LifeCycle::Locked))
         {
             return Err(ChipError::Inconsistent("no profile"));
         }
@@ -208,7 +209,13 @@ impl Chip {
             }
         };
         let instruction = Instruction::of(&command, scp)?;
-        self.state.permits(instruction)?;
+        let protection = match scp {
+            true => Protection::Scp,
+            false if self.session.in_channel => Protection::Channel,
+            false => Protection::Plain,
+        };
+        let (interface, selected) = (self.session.interface, self.session.selected);
+        command_table::permits(instruction, protection, self.state, interface, selected)?;
         let (le, reads) =
             (command.le, matches!(instruction, Instruction::ReadBinary | Instruction::ReadBinaryOdd));
         let response = self.dispatch(instruction, &command, scp)?;

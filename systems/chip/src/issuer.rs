@@ -9,9 +9,11 @@ use scp::{Card, CardChallenge, CardData, CardSession, KeySet, Options, SecurityL
 
 use crate::application::Application;
 use crate::chip::Chip;
+use crate::command_table;
 use crate::commands::{PIN1, PIN2, delay};
 use crate::error::{Fault, Reply};
 use crate::factory;
+use crate::instruction::{Instruction, Protection};
 use crate::life_cycle::LifeCycle;
 use crate::nvm::{BUDGET, key};
 use crate::production::Staging;
@@ -23,7 +25,9 @@ pub const CENTRE_KEY_VERSIONS: std::ops::RangeInclusive<u8> = 0x20..=0x2F;
 /// Version of the ministry's PIN management keys.
 pub const PIN_MANAGEMENT_KEY_VERSION: u8 = 0x31;
 
-/// Failed authentications in a row that close a key set for good.
+/// Failed authentications in a row that bar a key set. Before personalisation that is the end of it: a card that was stolen
+/// on its way is worth nothing. In the holder's hands it must not be: whoever has the card in a reader for half an hour could
+/// spoil it. There the access number, proved by PACE, frees one more attempt each time.
 const MAX_FAILURES: u8 = 64;
 
 /// The most data bytes a response in SCP03 carries: less than the limit by padding and MAC.
@@ -89,7 +93,9 @@ impl Chip {
             return Err(StatusWord::REFERENCED_DATA_NOT_FOUND.into());
         }
         let failures = self.nvm.byte(key::KEY_SET_FAILURES, 0);
-        if failures >= MAX_FAILURES {
+        // A suspended card takes no access number, and must still be resumed one day: there the longest delay is what slows
+        // a search down, and the length of the keys makes it hopeless.
+        if failures >= MAX_FAILURES && self.state != LifeCycle::Locked {
             return Err(StatusWord::AUTHENTICATION_BLOCKED.into());
         }
         self.session.busy = delay(failures);
@@ -135,8 +141,18 @@ impl Chip {
         }
     }
 
+    /// What the access number, proved by PACE, changes: a barred key set of PIN management takes one more attempt.
+    // CARD-49, CARD-56: malware on a computer with the card in its reader gets 64 attempts and cannot take PIN management
+    // from the holder; whoever holds the card itself gets two in a minute.
+    pub(crate) fn attempt_for_access_number(&self) -> Option<(u16, Option<Vec<u8>>)> {
+        let barred = self.nvm.byte(key::KEY_SET_FAILURES, 0) >= MAX_FAILURES && self.state.is_in_use();
+        barred.then(|| (key::KEY_SET_FAILURES, Some(vec![MAX_FAILURES - 1])))
+    }
+
     fn external_authenticate(&mut self, card: Card, version: u8, command: &Command) -> Reply {
-        self.state.permits(crate::instruction::Instruction::ExternalAuthenticate)?;
+        let (interface, selected) = (self.session.interface, self.session.selected);
+        let instruction = Instruction::ExternalAuthenticate;
+        command_table::permits(instruction, Protection::Scp, self.state, interface, selected)?;
         if command.p1 != SecurityLevel::Full as u8 {
             return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into());
         }
@@ -240,9 +256,10 @@ impl Chip {
     }
 
     fn enter(&mut self, state: LifeCycle) -> Result<(), Fault> {
-        if self.state != state {
+        let stored = if self.state.is_in_use() { LifeCycle::Operational } else { self.state };
+        if stored != state {
             self.nvm.commit_byte(key::LIFE_CYCLE, state.number())?;
-            self.state = state;
+            self.state = self.nvm.life_cycle().map_err(|_| StatusWord::MEMORY_FAILURE)?;
         }
         Ok(())
     }

@@ -138,7 +138,16 @@ impl Nvm {
 
     pub(crate) fn life_cycle(&self) -> Result<LifeCycle, ChipError> {
         match self.load(key::LIFE_CYCLE) {
-            Some([number]) => LifeCycle::from_number(*number).ok_or(ChipError::Inconsistent("life cycle")),
+            // CARD-50: what makes a card operational is that its holder has set a PIN.
+            Some([number]) => match LifeCycle::from_number(*number) {
+                Some(LifeCycle::Operational)
+                    if self.load(key::PIN1).is_none() && self.load(key::PIN2).is_none() =>
+                {
+                    Ok(LifeCycle::Personalised)
+                }
+                Some(LifeCycle::Personalised) | None => Err(ChipError::Inconsistent("life cycle")),
+                Some(state) => Ok(state),
+            },
             Some(_) => Err(ChipError::Inconsistent("life cycle")),
             None => Err(ChipError::NotAChip),
         }

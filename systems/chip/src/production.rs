@@ -106,7 +106,7 @@ impl Chip {
 
     /// STORE DATA: the next block of an object. The object is written when its last block has come.
     pub(crate) fn store_data(&mut self, command: &Command) -> Reply {
-        let operational = self.state == LifeCycle::Operational;
+        let operational = self.state.is_in_use();
         let open =
             if operational { self.session.issuer.pin_management()? } else { self.session.issuer.centre()? };
         let last = match command.p1 {
@@ -187,7 +187,7 @@ impl Chip {
         }
         self.nvm.commit(&changes)?;
         self.nvm.forget_erased();
-        self.state = LifeCycle::Operational;
+        self.state = LifeCycle::Personalised;
         self.forget_keys();
         self.session.issuer.open()?.last = true;
         Ok(Response::ok([]))

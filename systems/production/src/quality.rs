@@ -87,7 +87,7 @@ fn face_error(error: cardface::Error) -> ProductionError {
     }
 }
 
-/// CARD-50, OPEN-11: as delivered the card is operational and neither PIN is set; CARD-40: without certificates the
+/// CARD-50, OPEN-11: as delivered the card is personalised and neither PIN is set; CARD-40: without certificates the
 /// Certificate Zone does not answer.
 fn state_as_delivered(
     shelf: &Shelf,
@@ -100,11 +100,11 @@ fn state_as_delivered(
     let mut session =
         Session::open(channel, PIN_MANAGEMENT_KEY_VERSION, &keys, &mut random.clone()).map_err(perso)?;
     let status = session.status().map_err(perso)?;
-    if status.life_cycle != ChipLifeCycle::Operational {
-        return Ok(Some("the chip is not operational".into()));
-    }
     if status.pin1.set || status.pin2.set {
         return Ok(Some("a PIN is set".into()));
+    }
+    if status.life_cycle != ChipLifeCycle::Personalised {
+        return Ok(Some("the chip is not personalised".into()));
     }
     let mut channel = session.into_channel();
     let select = terminal::commands::select_application(&CERTIFICATE_ZONE);

@@ -163,7 +163,9 @@ impl Chip {
         if password == PasswordReference::Pin {
             self.nvm.commit_byte(PIN1.tries, self.max_tries())?;
         } else {
-            self.nvm.commit_byte(key::ACCESS_FAILURES, 0)?;
+            let mut changes = vec![(key::ACCESS_FAILURES, Some(vec![0]))];
+            changes.extend(self.attempt_for_access_number());
+            self.nvm.commit(&changes)?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use crate::access::Condition;
 use crate::application::Application;
 use crate::chip::Chip;
 use crate::error::{Fault, Reply};
+use crate::life_cycle::LifeCycle;
 use crate::nvm::key;
 use crate::profile::Profile;
 
@@ -192,6 +193,9 @@ impl Chip {
         let tries = self.max_tries();
         self.nvm.commit(&[(pin.value, Some(value.to_vec())), (pin.tries, Some(vec![tries]))])?;
         self.nvm.forget_erased();
+        if self.state == LifeCycle::Personalised {
+            self.state = LifeCycle::Operational;
+        }
         Ok(())
     }
 }

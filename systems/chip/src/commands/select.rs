@@ -94,7 +94,7 @@ impl Chip {
             return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
         }
         // CARD-31, CARD-34, CARD-40: what may not answer behaves as absent.
-        let installed = self.state == LifeCycle::Operational
+        let installed = self.state.is_in_use()
             && self.profile.is_some_and(|p| application.answers(p, interface))
             && (application.zone() != crate::Zone::Certificate || self.nvm.certificate_zone_is_open());
         if !installed {

@@ -8,7 +8,9 @@
 mod access;
 mod attacks;
 mod certificate_zone;
+mod commands;
 mod documents;
+mod messaging;
 mod pace;
 mod pins;
 mod power;
@@ -17,3 +19,5 @@ mod robustness;
 mod scenarios;
 mod secrets;
 mod support;
+mod tearing;
+mod tracking;

@@ -30,7 +30,7 @@ fn both_pins_leave_production_unset_and_nothing_works_until_they_are_set() {
         for fid in [0xCE01, 0xCE03, 0xCA05, 0xC401] {
             assert_eq!(reader.select_file(fid), 0x6985, "certificates cannot be read either");
         }
-        assert_eq!(reader.sw(&Command::new(0x80, 0x68, 1, 0x20).with_data([0; 256]).with_le(256)), 0x6982);
+        assert_eq!(reader.sw(&Command::new(0x80, 0x68, 1, 0x20).with_data([0; 256]).with_le(256)), 0x6985);
         drop(reader);
         management(&flash).set_pin(PinReference::Pin2, &PIN2.into()).unwrap();
         let mut reader = Reader::new(open(&flash), Interface::Contact);
@@ -238,5 +238,5 @@ fn pin2_is_known_in_its_own_application_only() {
     for data in [&b""[..], b"3537363231383830"] {
         assert_eq!(reader.sw(&Command::new(0, 0x20, 0, 0x88).with_data(data)), 0x6983);
     }
-    assert_eq!(reader.sw(&Command::new(0, 0x2C, 0, 0x81).with_data(*b"353736323138383012345678")), 0x6A86);
+    assert_eq!(reader.sw(&Command::new(0, 0x2C, 0, 0x81).with_data(*b"353736323138383012345678")), 0x6982);
 }

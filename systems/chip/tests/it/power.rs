@@ -83,7 +83,11 @@ fn a_card_is_initialised_or_personalised_and_never_between() {
             assert_eq!(centre(flash).initialised_card().unwrap(), card);
             centre(flash).personalise(&package).unwrap();
         } else {
-            assert_eq!((state, cut), (LifeCycle::Operational, Cut::After), "only the last write can do that");
+            assert_eq!(
+                (state, cut),
+                (LifeCycle::Personalised, Cut::After),
+                "only the last write can do that"
+            );
         }
         let mut reader = Reader::new(open(flash), Interface::Contact);
         reader.pace(&can()).unwrap();

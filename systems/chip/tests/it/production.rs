@@ -458,26 +458,3 @@ fn a_card_lives_in_a_file_as_it_does_in_memory() {
     reader.select(EMRTD);
     assert_eq!(reader.read_sfi(1).data, tlv::encode(0x61, &[0x61; 93]));
 }
-
-/// A bare SCP03 host, for commands that `terminal::perso` never sends.
-struct Host {
-    channel: Contact,
-    session: scp::HostSession,
-}
-
-impl Host {
-    fn open(mut channel: Contact, version: u8, keys: &scp::KeySet) -> Self {
-        channel.exchange(&Command::new(0, 0xA4, 4, 0x0C).with_data(ISSUER)).unwrap();
-        let (command, host) = scp::Host::initialize_update(version, &[7; 8]).unwrap();
-        let pending = host.on_response(&channel.exchange(&command).unwrap(), keys).unwrap();
-        let (command, done) = pending.external_authenticate(scp::SecurityLevel::Full).unwrap();
-        let session = done.on_response(&channel.exchange(&command).unwrap()).unwrap();
-        Self { channel, session }
-    }
-
-    fn send(&mut self, command: &Command) -> apdu::Response {
-        let wrapped = self.session.wrap(command).unwrap();
-        let response = self.channel.exchange(&wrapped).unwrap();
-        self.session.unwrap(&response).unwrap_or_else(|_| apdu::Response::from(response.sw))
-    }
-}

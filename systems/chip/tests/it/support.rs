@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock};
 
-use apdu::{CardChannel, Command, Response};
+use apdu::{CardChannel, ChannelError, Command, Response};
 use chip::{Chip, FactoryData, Flash, InProcessChannel, Interface, RamMemory, factory};
 use curve::{Curve, Random, SecretKey, SeedRandom};
 use eac::pace::{self, Parameters};
@@ -70,6 +70,10 @@ pub enum Stage {
     Personalised(&'static str, bool),
     /// Personalised with an open certificate zone, both PINs set.
     InUse(&'static str),
+    /// In use, then suspended as a whole.
+    Suspended(&'static str),
+    /// In use, then erased.
+    Terminated(&'static str),
 }
 
 impl Stage {
@@ -121,6 +125,16 @@ impl Stage {
                 let mut management = management(&flash);
                 management.set_pin(PinReference::Pin1, &PIN1.into()).unwrap();
                 management.set_pin(PinReference::Pin2, &PIN2.into()).unwrap();
+                flash
+            }
+            Self::Suspended(profile) => {
+                let flash = Self::InUse(profile).flash();
+                management(&flash).lock_card().unwrap();
+                flash
+            }
+            Self::Terminated(profile) => {
+                let flash = Self::InUse(profile).flash();
+                management(&flash).terminate_card().unwrap();
                 flash
             }
         }
@@ -242,12 +256,17 @@ impl Reader {
 
     /// Sends a command, through the channel if there is one.
     pub fn send(&mut self, command: &Command) -> Response {
+        self.try_send(command).unwrap()
+    }
+
+    /// The same with a card that may lose its power.
+    pub fn try_send(&mut self, command: &Command) -> Result<Response, ChannelError> {
         match self.sm.as_mut() {
-            None => self.channel.exchange(command).unwrap(),
+            None => self.channel.exchange(command),
             Some(sm) => {
                 let wrapped = sm.wrap(command).unwrap();
-                let response = self.channel.exchange(&wrapped).unwrap();
-                sm.unwrap(&response).unwrap_or_else(|_| Response::from(response.sw))
+                let response = self.channel.exchange(&wrapped)?;
+                Ok(sm.unwrap(&response).unwrap_or_else(|_| Response::from(response.sw)))
             }
         }
     }
@@ -282,6 +301,11 @@ impl Reader {
         self.sw(&Command::new(0x00, 0x20, 0x00, 0x81).with_data(pin))
     }
 
+    /// The answer to MSE:Set AT with the reference of PIN1.
+    pub fn pin1_status(&mut self) -> u16 {
+        self.sw(&pace::terminal::Start::new(P521, &pin1()).unwrap().mse_set_at())
+    }
+
     pub fn pin2_status(&mut self) -> u16 {
         self.sw(&Command::new(0x00, 0x20, 0x00, 0x81))
     }
@@ -292,25 +316,42 @@ impl Reader {
     }
 
     pub fn pace_with(&mut self, parameters: Parameters, password: &Password) -> Result<(), u16> {
+        self.try_pace(parameters, password).unwrap()
+    }
+
+    /// The same with a card that may lose its power.
+    pub fn try_pace(
+        &mut self,
+        parameters: Parameters,
+        password: &Password,
+    ) -> Result<Result<(), u16>, ChannelError> {
         let status = |error: eac::Error| match error {
             eac::Error::Refused { sw, .. } => sw.0,
             eac::Error::WrongPassword { tries_left } => tries_left.map_or(0x6300, |n| 0x63C0 | u16::from(n)),
             other => panic!("{other}"),
         };
+        macro_rules! step {
+            ($result:expr) => {
+                match $result {
+                    Ok(next) => next,
+                    Err(error) => return Ok(Err(status(error))),
+                }
+            };
+        }
         let mut random = self.rng.clone();
         let start = pace::terminal::Start::new(parameters, password).unwrap();
-        let response = self.send(&start.mse_set_at());
-        let (command, next) = start.step(&response).map_err(status)?;
-        let response = self.send(&command);
-        let (command, next) = next.step(&response, &mut random).map_err(status)?;
-        let response = self.send(&command);
-        let (command, next) = next.step(&response, &mut random).map_err(status)?;
-        let response = self.send(&command);
-        let (command, next) = next.step(&response).map_err(status)?;
-        let response = self.send(&command);
+        let response = self.try_send(&start.mse_set_at())?;
+        let (command, next) = step!(start.step(&response));
+        let response = self.try_send(&command)?;
+        let (command, next) = step!(next.step(&response, &mut random));
+        let response = self.try_send(&command)?;
+        let (command, next) = step!(next.step(&response, &mut random));
+        let response = self.try_send(&command)?;
+        let (command, next) = step!(next.step(&response));
+        let response = self.try_send(&command)?;
         self.rng = random;
-        self.sm = Some(next.step(&response).map_err(status)?.sm);
-        Ok(())
+        self.sm = Some(step!(next.step(&response)).sm);
+        Ok(Ok(()))
     }
 
     pub fn reset(&mut self) {
@@ -337,4 +378,27 @@ pub fn pin1() -> Password {
 
 pub fn wrong_pin1() -> Password {
     Password::pin(b"000000")
+}
+
+/// A bare SCP03 host, for commands that `terminal::perso` never sends.
+pub struct Host {
+    pub channel: Contact,
+    pub session: scp::HostSession,
+}
+
+impl Host {
+    pub fn open(mut channel: Contact, version: u8, keys: &scp::KeySet) -> Self {
+        channel.exchange(&Command::new(0, 0xA4, 4, 0x0C).with_data(ISSUER)).unwrap();
+        let (command, host) = scp::Host::initialize_update(version, &[7; 8]).unwrap();
+        let pending = host.on_response(&channel.exchange(&command).unwrap(), keys).unwrap();
+        let (command, done) = pending.external_authenticate(scp::SecurityLevel::Full).unwrap();
+        let session = done.on_response(&channel.exchange(&command).unwrap()).unwrap();
+        Self { channel, session }
+    }
+
+    pub fn send(&mut self, command: &Command) -> apdu::Response {
+        let wrapped = self.session.wrap(command).unwrap();
+        let response = self.channel.exchange(&wrapped).unwrap();
+        self.session.unwrap(&response).unwrap_or_else(|_| apdu::Response::from(response.sw))
+    }
 }

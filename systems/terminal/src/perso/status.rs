@@ -12,7 +12,9 @@ pub enum ChipLifeCycle {
     Washed,
     /// Key pairs made.
     Initialised,
-    /// Personalised.
+    /// Personalised; no PIN was ever set.
+    Personalised,
+    /// Its holder has set a PIN.
     Operational,
     /// Locked by the ministry.
     Locked,
@@ -69,6 +71,7 @@ impl ChipStatus {
             [4] => ChipLifeCycle::Operational,
             [5] => ChipLifeCycle::Locked,
             [6] => ChipLifeCycle::Terminated,
+            [7] => ChipLifeCycle::Personalised,
             _ => return None,
         };
         let (usage, []) = value(0xC4)?.as_chunks::<5>() else { return None };
