@@ -25,6 +25,10 @@ mod web;
 use clap::Parser;
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::time::Duration;
+
+/// Longest that a computation under way may hold up the end: the slowest, an RSA key pair, takes a second or two.
+const LAST_COMPUTATION: Duration = Duration::from_secs(8);
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
@@ -45,7 +49,8 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(failure) => failure.report(json),
     };
-    // What still computes (a key pair that nobody waits for any more) is not waited for.
-    runtime.shutdown_background();
+    // What still computes (a key pair that nobody waits for any more) ends first: at exit the crypto library wipes its
+    // random generators and aborts a thread that asks one for more.
+    runtime.shutdown_timeout(LAST_COMPUTATION);
     code
 }

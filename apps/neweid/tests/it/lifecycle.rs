@@ -128,7 +128,8 @@ fn every_orderly_end_takes_the_endpoints_away() {
     }
     let sent = std::process::Command::new("kill").args(["-INT", &demo.0.id().to_string()]).status();
     assert!(sent.is_ok_and(|status| status.success()));
-    assert_eq!(demo.0.wait().expect("our child").code(), Some(130));
+    let ended = demo.0.wait().expect("our child");
+    assert_eq!(ended.code(), Some(130), "{ended}");
     assert!(!file.exists());
 }
 
