@@ -26,7 +26,7 @@ pub mod rsa;
 mod secret;
 mod spki;
 
-pub use curves::Curve;
+pub use curves::{Curve, DomainParameters};
 pub use ecdsa::{Signature, verify_digest};
 pub use error::Error;
 pub use hash::{Hash, Hasher};

@@ -39,10 +39,49 @@ oids! {
     PACE_ECDH_CAM_AES_CBC_CMAC_256 = "0.4.0.127.0.7.2.2.4.6.4";
     /// id-TA.
     TERMINAL_AUTHENTICATION = "0.4.0.127.0.7.2.2.2";
+    /// id-TA-ECDSA-SHA-1 (TR-03110-3 §A.1.1.3); read, never accepted.
+    TA_ECDSA_SHA1 = "0.4.0.127.0.7.2.2.2.2.1";
+    /// id-TA-ECDSA-SHA-224.
+    TA_ECDSA_SHA224 = "0.4.0.127.0.7.2.2.2.2.2";
+    /// id-TA-ECDSA-SHA-256.
+    TA_ECDSA_SHA256 = "0.4.0.127.0.7.2.2.2.2.3";
+    /// id-TA-ECDSA-SHA-384.
+    TA_ECDSA_SHA384 = "0.4.0.127.0.7.2.2.2.2.4";
+    /// id-TA-ECDSA-SHA-512.
+    TA_ECDSA_SHA512 = "0.4.0.127.0.7.2.2.2.2.5";
+    /// id-IS: role of inspection systems (TR-03110-3 §C.4.1).
+    ROLE_INSPECTION_SYSTEM = "0.4.0.127.0.7.3.1.2.1";
+    /// id-AT: role of authentication terminals.
+    ROLE_AUTHENTICATION_TERMINAL = "0.4.0.127.0.7.3.1.2.2";
+    /// id-ST: role of signature terminals.
+    ROLE_SIGNATURE_TERMINAL = "0.4.0.127.0.7.3.1.2.3";
+    /// id-description: hash of the certificate description (TR-03110-3 §C.3.1).
+    EXTENSION_DESCRIPTION = "0.4.0.127.0.7.3.1.3.1";
+    /// id-sector: hashes of the sector public keys (TR-03110-3 §C.3.2).
+    EXTENSION_SECTOR = "0.4.0.127.0.7.3.1.3.2";
+    /// id-plainFormat: a certificate description in plain text (TR-03110-3 §C.3.1.1).
+    DESCRIPTION_PLAIN = "0.4.0.127.0.7.3.1.3.1.1";
+    /// id-DateOfBirth: auxiliary data (TR-03110-3 §A.6.5).
+    AUXILIARY_DATE_OF_BIRTH = "0.4.0.127.0.7.3.1.4.1";
+    /// id-DateOfExpiry.
+    AUXILIARY_DATE_OF_EXPIRY = "0.4.0.127.0.7.3.1.4.2";
+    /// id-MunicipalityID.
+    AUXILIARY_MUNICIPALITY = "0.4.0.127.0.7.3.1.4.3";
+    /// id-RI-ECDH-SHA-256 (TR-03110-3 §A.1.1.5).
+    RI_ECDH_SHA256 = "0.4.0.127.0.7.2.2.5.2.3";
+    /// id-RI-ECDH-SHA-384.
+    RI_ECDH_SHA384 = "0.4.0.127.0.7.2.2.5.2.4";
+    /// id-RI-ECDH-SHA-512.
+    RI_ECDH_SHA512 = "0.4.0.127.0.7.2.2.5.2.5";
+    /// Certificate extension: which updatable fields of a New eID a terminal may write. Below the number that RFC 5612
+    /// reserves for examples, as [`HOUSEHOLD_DATA`].
+    EXTENSION_UPDATE = "1.3.6.1.4.1.32473.886.2.1";
     /// id-CA-ECDH-AES-CBC-CMAC-128.
     CA_ECDH_AES_CBC_CMAC_128 = "0.4.0.127.0.7.2.2.3.2.2";
     /// id-CA-ECDH-AES-CBC-CMAC-256.
     CA_ECDH_AES_CBC_CMAC_256 = "0.4.0.127.0.7.2.2.3.2.4";
+    /// id-CA-ECDH-AES-CBC-CMAC-192.
+    CA_ECDH_AES_CBC_CMAC_192 = "0.4.0.127.0.7.2.2.3.2.3";
     /// id-PK-ECDH.
     PK_ECDH = "0.4.0.127.0.7.2.2.1.2";
     /// standardizedDomainParameters (TR-03110-3 §A.2.1.1).
