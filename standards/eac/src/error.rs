@@ -2,6 +2,8 @@
 
 use apdu::StatusWord;
 
+use crate::cvc::CvcError;
+
 /// Why a protocol run ended. Whatever it is, the run is over and its secrets are gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -39,6 +41,18 @@ pub enum Error {
     /// The signature over the challenge does not verify.
     #[error("the signature does not verify")]
     Signature,
+    /// A certificate of the terminal that is not accepted.
+    #[error("certificate: {0}")]
+    Certificate(#[from] CvcError),
+    /// A key, certificate or challenge that was not announced, asked for or imported before.
+    #[error("{0} refers to something that is not there")]
+    NotFound(Step),
+    /// A step that is out of its order, or a right that the holder did not grant.
+    #[error("the conditions of {0} are not fulfilled")]
+    Conditions(Step),
+    /// The public key of Chip Authentication is not the one Terminal Authentication announced.
+    #[error("another key than Terminal Authentication announced")]
+    AnotherKey,
     /// A structure that is not the DER its standard asks for.
     #[error("malformed encoding: {0}")]
     Encoding(#[from] tlv::Error),
@@ -73,8 +87,20 @@ pub enum Step {
     Token,
     /// INTERNAL AUTHENTICATE.
     InternalAuthenticate,
-    /// GET CHALLENGE of Basic Access Control.
+    /// MSE:Set DST.
+    SetDigitalSignatureTemplate,
+    /// PSO:Verify Certificate.
+    VerifyCertificate,
+    /// GET CHALLENGE of Terminal Authentication or Basic Access Control.
     GetChallenge,
+    /// EXTERNAL AUTHENTICATE of Terminal Authentication.
+    ExternalAuthenticate,
+    /// GENERAL AUTHENTICATE of Chip Authentication.
+    ChipAuthentication,
+    /// GENERAL AUTHENTICATE of Restricted Identification.
+    RestrictedIdentification,
+    /// VERIFY of auxiliary data.
+    AuxiliaryData,
     /// EXTERNAL AUTHENTICATE of Basic Access Control.
     MutualAuthenticate,
 }
@@ -88,7 +114,13 @@ impl std::fmt::Display for Step {
             Self::KeyAgreement => "PACE step 3 (key agreement)",
             Self::Token => "PACE step 4 (token)",
             Self::InternalAuthenticate => "INTERNAL AUTHENTICATE",
+            Self::SetDigitalSignatureTemplate => "MSE:Set DST",
+            Self::VerifyCertificate => "PSO:Verify Certificate",
             Self::GetChallenge => "GET CHALLENGE",
+            Self::ExternalAuthenticate => "EXTERNAL AUTHENTICATE",
+            Self::ChipAuthentication => "Chip Authentication",
+            Self::RestrictedIdentification => "Restricted Identification",
+            Self::AuxiliaryData => "VERIFY (auxiliary data)",
             Self::MutualAuthenticate => "EXTERNAL AUTHENTICATE (BAC)",
         })
     }
@@ -97,11 +129,21 @@ impl std::fmt::Display for Step {
 impl Error {
     /// What a chip answers when its side of a protocol ends with this error.
     // TR-03110-3 §B.11.1 (MSE:Set AT): 6A80 algorithm not supported. §B.1.2 (GENERAL AUTHENTICATE): 6300 wrong token, 6A80
-    // wrong data.
+    // wrong data. §B.11.2-6 (Terminal Authentication): 6A88 where a reference is not known, 6300 where a certificate or
+    // signature is not accepted, 6A80 where it is malformed.
     pub const fn status_word(&self) -> StatusWord {
         match self {
             Self::WrongPassword { tries_left: Some(n) } => StatusWord::tries_left(*n),
             Self::WrongPassword { tries_left: None } => StatusWord::AUTHENTICATION_FAILED,
+            Self::Signature => StatusWord::AUTHENTICATION_FAILED,
+            Self::Certificate(CvcError::UnknownIssuer) | Self::NotFound(_) => {
+                StatusWord::REFERENCED_DATA_NOT_FOUND
+            }
+            Self::Certificate(
+                CvcError::Malformed(_) | CvcError::TooLong | CvcError::Profile(_) | CvcError::UnsupportedKey,
+            ) => StatusWord::WRONG_DATA,
+            Self::Certificate(_) => StatusWord::AUTHENTICATION_FAILED,
+            Self::Conditions(_) => StatusWord::CONDITIONS_NOT_SATISFIED,
             Self::Crypto => StatusWord::UNKNOWN,
             Self::Refused { sw, .. } => *sw,
             _ => StatusWord::WRONG_DATA,

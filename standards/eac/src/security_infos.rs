@@ -88,8 +88,6 @@ const CHIP_AUTHENTICATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("0.4.
 const CHIP_AUTHENTICATION_ECDH: ObjectIdentifier = ObjectIdentifier::new_unwrap("0.4.0.127.0.7.2.2.3.2");
 /// id-PK.
 const PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("0.4.0.127.0.7.2.2.1");
-/// id-CA-ECDH-AES-CBC-CMAC-192.
-const CA_ECDH_AES_CBC_CMAC_192: ObjectIdentifier = ObjectIdentifier::new_unwrap("0.4.0.127.0.7.2.2.3.2.3");
 
 impl SecurityInfo {
     /// ActiveAuthenticationInfo for ECDSA with `hash` (ICAO 9303-11 §9.2.6).
@@ -106,7 +104,7 @@ impl SecurityInfo {
     pub const fn chip_authentication(cipher: Cipher, key_id: Option<u64>) -> Self {
         let protocol = match cipher {
             Cipher::Aes128 => oid::CA_ECDH_AES_CBC_CMAC_128,
-            Cipher::Aes192 => CA_ECDH_AES_CBC_CMAC_192,
+            Cipher::Aes192 => oid::CA_ECDH_AES_CBC_CMAC_192,
             Cipher::Aes256 => oid::CA_ECDH_AES_CBC_CMAC_256,
         };
         Self::ChipAuthentication { protocol, version: 2, key_id }
