@@ -16,7 +16,7 @@ use crate::keys::KeyRing;
 use crate::life_cycle::LifeCycle;
 use crate::memory::Memory;
 use crate::nvm::{BUDGET, Nvm};
-use crate::profile::Profile;
+use crate::profile::{ChipType, Profile};
 use crate::session::Session;
 use crate::{ChipError, factory};
 
@@ -91,7 +91,8 @@ impl Chip {
                 uid
             }
         };
-        atr::atr(interface)
+        let chip = self.nvm.load(crate::nvm::key::FACTORY).and_then(ChipType::of);
+        atr::atr(interface, chip.unwrap_or(ChipType::PLANNED).pre_issuing)
     }
 
     /// Takes the power away: the session is forgotten.
@@ -208,6 +209,13 @@ impl Chip {
                 Err(error) => return Err(error.0.into()),
             }
         };
+        // ICAO 9303-11 §4.3: a challenge is for the next command.
+        let challenge = self.session.challenge.take();
+        if !scp && self.is_basic_access_control(&command) {
+            let response = self.basic_access_control(&command, challenge)?;
+            self.session.channel = self.session.next_channel.take();
+            return Ok(response);
+        }
         let instruction = Instruction::of(&command, scp)?;
         let protection = match scp {
             true => Protection::Scp,

@@ -9,6 +9,7 @@ use crate::issuer::{TRANSPORT_KEY_VERSION, encode_key_set};
 use crate::life_cycle::LifeCycle;
 use crate::memory::Memory;
 use crate::nvm::key;
+use crate::profile::ChipType;
 
 /// Bytes of the Card Production Life Cycle data.
 pub const CPLC_LEN: usize = 42;
@@ -43,14 +44,23 @@ impl FactoryData {
     pub const fn new(chip_id: [u8; 8], transport_keys: KeySet) -> Self {
         Self {
             chip_id,
-            ic_fabricator: 0x4E45,
-            ic_type: 0x0144,
-            operating_system: 0x4E31,
+            ic_fabricator: ChipType::PLANNED.fabricator,
+            ic_type: ChipType::PLANNED.ic_type,
+            operating_system: ChipType::PLANNED.operating_system,
             operating_system_release: [0x6320, 0x0100],
             module: [0x4E45, 0x6320],
             card: [0x4E45, 0x6320],
             transport_keys,
         }
+    }
+
+    /// The same chip, of another type.
+    #[must_use]
+    pub const fn of_type(mut self, chip: ChipType) -> Self {
+        self.ic_fabricator = chip.fabricator;
+        self.ic_type = chip.ic_type;
+        self.operating_system = chip.operating_system;
+        self
     }
 
     /// The Card Production Life Cycle data. The personaliser's fields are zero.

@@ -7,9 +7,10 @@
 //! Standards: ISO/IEC 7816-4 (2020), ICAO Doc 9303-10 and -11 (8th edition), BSI TR-03110-3 v2.21, GlobalPlatform 2.3.1
 //! with Amendment D v1.2, PKCS #15 v1.1; the SmartCard-HSM profile as OpenSC 0.23 expects it.
 //!
-//! What is here: the household, public and certificate zones; PACE with CAN, MRZ and PIN1; secure messaging; active
+//! What is here: the household, public and certificate zones; PACE with all mappings and with CAN, MRZ and PIN1; Basic
+//! Access Control, which no issued profile allows; secure messaging; active
 //! authentication; PIN1 and PIN2; production and PIN management. What is not: Terminal and Chip Authentication, so that
-//! nothing of the encrypted zone can be read yet, though its place in file system and access table is there; BAC; the
+//! nothing of the encrypted zone can be read yet, though its place in file system and access table is there; the
 //! transport of APDUs; a clock ([`Outcome::busy`] says how long an answer takes).
 
 mod access;
@@ -45,4 +46,4 @@ pub use issuer::{CENTRE_KEY_VERSIONS, PIN_MANAGEMENT_KEY_VERSION, TRANSPORT_KEY_
 pub use life_cycle::LifeCycle;
 pub use memory::{Changes, Cut, FileMemory, Flash, Memory, MemoryError, RamMemory};
 pub use nvm::BUDGET;
-pub use profile::Profile;
+pub use profile::{ChipType, DocumentSigner, Profile};

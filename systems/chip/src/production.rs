@@ -58,6 +58,10 @@ impl Chip {
         let serial = text(&command.data, 0xC0).filter(|s| is_serial(s)).ok_or(StatusWord::WRONG_DATA)?;
         let name = text(&command.data, 0xC1).ok_or(StatusWord::WRONG_DATA)?;
         let profile = Profile::by_name(name).ok_or(StatusWord::REFERENCED_DATA_NOT_FOUND)?;
+        // CARD-12: a profile is for one type of chip.
+        if !self.nvm.load(key::FACTORY).is_some_and(|cplc| profile.chip.made(cplc)) {
+            return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into());
+        }
         if self.state == LifeCycle::Initialised {
             let same = self.nvm.load(key::SERIAL) == Some(serial.as_bytes()) && self.profile == Some(profile);
             return if same {

@@ -1,25 +1,76 @@
 //! Card profiles: what differs between kinds of cards, as data (`profiles/*.toml`), checked when it is read.
 //!
-//! A profile cannot weaken the minimum access table (CARD-42): one that tries is refused. Only a sample card
-//! (`sample = true`) may use its certificate keys in the clear or carry the eMRTD application identifier.
+//! A profile cannot weaken the minimum access table (CARD-42), and its lines must not contradict each other: one that does is
+//! refused with the rule it breaks. Only a sample card (`sample = true`) may use its certificate keys in the clear, carry the
+//! eMRTD application identifier, show its household zone to anybody who passes, or speak Basic Access Control.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
-use curve::Curve;
-use eac::Cipher;
-use eac::pace::Parameters;
+use curve::{Curve, Hash};
+use eac::pace::{Mapping, Parameters};
+use eac::security_infos::encode_set_in_order;
+use eac::{Cipher, PasswordReference};
 
 use crate::access::{Condition, Interface};
 
+/// The texts of the profiles built into the chip.
+const TEXTS: [&str; 5] = [
+    include_str!("../profiles/national.toml"),
+    include_str!("../profiles/interop.toml"),
+    include_str!("../profiles/bac-lab.toml"),
+    include_str!("../profiles/reserve-p384.toml"),
+    include_str!("../profiles/mldsa-lab.toml"),
+];
+
 /// The profiles built into the chip.
 static BUILT_IN: LazyLock<Vec<Profile>> = LazyLock::new(|| {
-    [include_str!("../profiles/national.toml"), include_str!("../profiles/interop.toml")]
+    TEXTS
         .into_iter()
         .map(|text| Profile::parse(text).expect("built-in profiles are checked by a test"))
         .collect()
 });
+
+/// The type of a chip: what its Card Production Life Cycle data and its answer to reset say of it.
+// CARD-12, CARD-13: an attribute of each single card; a profile is for one type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ChipType {
+    /// Maker of the chip (CPLC).
+    pub fabricator: u16,
+    /// Type of the chip (CPLC).
+    pub ic_type: u16,
+    /// Operating system (CPLC).
+    pub operating_system: u16,
+    /// Pre-issuing data in the historical bytes of ATR and ATS (CARD-14).
+    pub pre_issuing: [u8; 4],
+}
+
+impl ChipType {
+    /// The planned type.
+    pub const PLANNED: Self =
+        Self { fabricator: 0x4E45, ic_type: 0x0144, operating_system: 0x4E31, pre_issuing: *b"NeID" };
+
+    /// The type of the chip with these CPLC data, among those that have a profile.
+    pub(crate) fn of(cplc: &[u8]) -> Option<Self> {
+        BUILT_IN.iter().map(|profile| profile.chip).find(|chip| chip.made(cplc))
+    }
+
+    /// Whether a chip with these CPLC data is of this type.
+    pub(crate) fn made(self, cplc: &[u8]) -> bool {
+        let words = [self.fabricator, self.ic_type, self.operating_system].map(u16::to_be_bytes);
+        cplc.starts_with(words.as_flattened())
+    }
+}
+
+/// What the document signer of a card signs with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DocumentSigner {
+    /// ECDSA on this curve with its hash.
+    Ecdsa(Curve),
+    /// ML-DSA-65 (FIPS 204).
+    MlDsa65,
+}
 
 /// On which interface an application answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +101,8 @@ pub struct Profile {
     pub name: String,
     /// Sample card: may do what a citizen's card must not.
     pub sample: bool,
+    /// The type of chip it is for.
+    pub chip: ChipType,
     /// The household zone's application.
     pub household: Presence,
     /// The public zone under its national identifier.
@@ -78,12 +131,20 @@ pub struct Profile {
     pub pin2_digits: RangeInclusive<usize>,
     /// Wrong entries that block a PIN.
     pub tries: u8,
-    /// PACE parameters, preferred first.
+    /// PACE parameters, preferred first; generic mapping before the others.
     pub pace: Vec<Parameters>,
+    /// The passwords PACE takes.
+    pub passwords: Vec<PasswordReference>,
+    /// Whether Basic Access Control opens the public zone.
+    pub bac: bool,
     /// The curve of all keys made on the chip.
     pub curve: Curve,
     /// The length of RSA keys made on the chip.
     pub rsa_bits: u16,
+    /// The hash of active authentication (ecdsa-plain), which DG14 announces.
+    pub active_authentication: Hash,
+    /// What the security objects of the card are signed with.
+    pub document_signer: DocumentSigner,
 }
 
 /// Why a text is no profile.
@@ -123,12 +184,28 @@ impl Profile {
         &BUILT_IN
     }
 
+    /// The text of the built-in profile with this name: a file to start from.
+    pub fn text(name: &str) -> Option<&'static str> {
+        BUILT_IN.iter().zip(TEXTS).find(|(profile, _)| profile.name == name).map(|(_, text)| text)
+    }
+
+    /// The PACEInfos of the profile in the order of EF.CardAccess.
+    pub fn card_access(&self) -> Vec<u8> {
+        encode_set_in_order(&self.pace.iter().map(|parameters| parameters.info()).collect::<Vec<_>>())
+    }
+
     /// Reads and checks a profile.
     pub fn parse(text: &str) -> Result<Self, ProfileError> {
         let mut values = Values::parse(text)?;
         let profile = Self {
             name: values.string("name")?,
             sample: values.choice("sample", &[("true", true), ("false", false)])?,
+            chip: ChipType {
+                fabricator: values.with("chip.fabricator", word)?,
+                ic_type: values.with("chip.type", word)?,
+                operating_system: values.with("chip.operating-system", word)?,
+                pre_issuing: values.with("chip.pre-issuing", |v| v.as_bytes().try_into().ok())?,
+            },
             household: values.choice("applications.household", PRESENCE)?,
             public_national: values.choice("applications.public-national", PRESENCE)?,
             public_icao: values.choice("applications.public-icao", PRESENCE)?,
@@ -144,8 +221,13 @@ impl Profile {
             pin2_digits: values.with("pins.pin2-digits", range)?,
             tries: values.with("pins.tries", |v| v.parse().ok())?,
             pace: values.with("pace.parameters", |v| v.split(',').map(|p| parameters(p.trim())).collect())?,
+            passwords: values
+                .with("pace.passwords", |v| v.split(',').map(|w| password(w.trim())).collect())?,
+            bac: values.choice("bac.public", &[("on", true), ("off", false)])?,
             curve: values.with("keys.curve", Curve::from_name)?,
             rsa_bits: values.with("keys.rsa-bits", |v| v.parse().ok())?,
+            active_authentication: values.choice("keys.active-authentication", AA_HASHES)?,
+            document_signer: values.with("documents.signer", document_signer)?,
         };
         values.finish()?;
         profile.check()?;
@@ -170,6 +252,11 @@ impl Profile {
             (
                 matches!(self.read_household_contactless, Condition::Always | Condition::AccessNumber),
                 "the household zone needs nothing, or the access number on contactless",
+            ),
+            // OPEN-02, OPEN-03.
+            (
+                self.sample || self.read_household_contactless == Condition::AccessNumber,
+                "only a sample card shows its household zone to a passer-by on contactless",
             ),
             (
                 self.read_public == Condition::AccessNumber,
@@ -200,6 +287,67 @@ impl Profile {
             (
                 self.pace.first().is_some_and(|p| p.curve.field_len() >= 48),
                 "the preferred PACE parameters have at least 384 bits",
+            ),
+            (
+                self.pace.iter().all(|p| Curve::ALL.contains(&p.curve)),
+                "PACE is on curves of at least 256 bits",
+            ),
+            // Readers take the first entry, and the status of PIN1 is asked for with it.
+            (
+                self.pace.is_sorted_by_key(|p| p.mapping != Mapping::Generic)
+                    && self.pace.first().is_some_and(|p| p.mapping == Mapping::Generic),
+                "generic mapping comes first, integrated and chip authentication mapping after it",
+            ),
+            // ICAO 9303-11 §4.4.3.5.1: the static key is on the curve of the mapping.
+            (
+                self.pace.iter().all(|p| p.mapping != Mapping::ChipAuthentication || p.curve == self.curve),
+                "chip authentication mapping is on the curve of the chip authentication key",
+            ),
+            // CARD-25, CARD-29; the user code never reaches the card.
+            (
+                self.passwords.iter().all(|p| *p != PasswordReference::Puk),
+                "no PUK is on the card: PINs are unblocked by the ministry",
+            ),
+            (
+                self.passwords.contains(&PasswordReference::Pin),
+                "the encrypted zone is opened with PIN1, so PACE takes it",
+            ),
+            (self.passwords.contains(&PasswordReference::Can), "PACE takes the card access number"),
+            (
+                self.sample || self.passwords.contains(&PasswordReference::Mrz),
+                "only a sample card does without the MRZ as a password",
+            ),
+            (
+                (1..self.passwords.len()).all(|i| !self.passwords[..i].contains(&self.passwords[i])),
+                "each password stands once",
+            ),
+            // OPEN-06, OPEN-52.
+            (!self.bac || self.sample, "only a sample card speaks Basic Access Control"),
+            (
+                !self.bac || self.passwords.contains(&PasswordReference::Mrz),
+                "Basic Access Control takes its keys from the MRZ, which is no password of this profile",
+            ),
+            (
+                !self.bac || self.public_icao != Presence::None,
+                "Basic Access Control belongs to the eMRTD application, which this profile lacks",
+            ),
+            // ICAO 9303-11 §6.1.2.3: the hash is as long as the key allows.
+            (
+                self.active_authentication == self.curve.hash(),
+                "active authentication uses the hash that fits the size of its key",
+            ),
+            // OPEN-15.
+            (
+                self.sample || matches!(self.document_signer, DocumentSigner::Ecdsa(_)),
+                "only a sample card is signed with an algorithm under trial",
+            ),
+            (
+                self.sample || self.document_signer == DocumentSigner::Ecdsa(self.curve),
+                "the document signer's key is as strong as the keys of the card",
+            ),
+            (
+                self.curve == Curve::P521 || self.chip != ChipType::PLANNED,
+                "the planned chip has P-521 keys; P-384 is for the reserve chip",
             ),
             (
                 self.pace
@@ -244,16 +392,51 @@ fn range(value: &str) -> Option<RangeInclusive<usize>> {
     (!range.is_empty()).then_some(range)
 }
 
-/// `18 AES-256`: number of the standardised domain parameters and cipher.
+/// `18 AES-256`, `13 IM-AES-128`, `18 CAM-AES-256`: number of the standardised domain parameters, mapping (generic where
+/// none is named) and cipher.
 fn parameters(value: &str) -> Option<Parameters> {
-    let (id, cipher) = value.split_once(' ')?;
+    let (id, protocol) = value.split_once(' ')?;
+    let (mapping, cipher) = match protocol.split_once('-')? {
+        ("IM", cipher) => (Mapping::Integrated, cipher),
+        ("CAM", cipher) => (Mapping::ChipAuthentication, cipher),
+        _ => (Mapping::Generic, protocol),
+    };
     let cipher = match cipher {
         "AES-128" => Cipher::Aes128,
         "AES-192" => Cipher::Aes192,
         "AES-256" => Cipher::Aes256,
         _ => return None,
     };
-    Some(Parameters::generic(Curve::from_parameter_id(id.parse().ok()?)?, cipher))
+    let parameters = Parameters { mapping, curve: Curve::from_parameter_id(id.parse().ok()?)?, cipher };
+    parameters.is_possible().then_some(parameters)
+}
+
+fn password(value: &str) -> Option<PasswordReference> {
+    Some(match value {
+        "MRZ" => PasswordReference::Mrz,
+        "CAN" => PasswordReference::Can,
+        "PIN1" => PasswordReference::Pin,
+        "PUK" => PasswordReference::Puk,
+        _ => return None,
+    })
+}
+
+const AA_HASHES: &[(&str, Hash)] = &[
+    ("ecdsa-plain-SHA256", Hash::Sha256),
+    ("ecdsa-plain-SHA384", Hash::Sha384),
+    ("ecdsa-plain-SHA512", Hash::Sha512),
+];
+
+fn document_signer(value: &str) -> Option<DocumentSigner> {
+    if value == "ML-DSA-65" {
+        return Some(DocumentSigner::MlDsa65);
+    }
+    Curve::from_name(value).map(DocumentSigner::Ecdsa)
+}
+
+/// Four hexadecimal digits.
+fn word(value: &str) -> Option<u16> {
+    u16::from_str_radix(value, 16).ok().filter(|_| value.len() == 4)
 }
 
 /// The `key = value` pairs of a text, with their sections. The format is the part of TOML that profiles need: comments,
@@ -316,12 +499,71 @@ mod tests {
 
     const NATIONAL: &str = include_str!("../profiles/national.toml");
     const INTEROP: &str = include_str!("../profiles/interop.toml");
+    const BAC_LAB: &str = include_str!("../profiles/bac-lab.toml");
+    const RESERVE: &str = include_str!("../profiles/reserve-p384.toml");
+    /// The PACE line of the national profile.
+    const PACE: &str = "\"18 AES-256, 13 AES-128, 18 CAM-AES-256\"";
+
+    fn refusal(text: &str, from: &str, to: &str) -> String {
+        assert!(text.contains(from), "{from}");
+        let refused = Profile::parse(&text.replacen(from, to, 1));
+        refused.err().unwrap_or_else(|| panic!("{to} is accepted")).to_string()
+    }
+
+    // The sample cards of the laboratory are bound by rules too, and each refusal says which.
+    #[test]
+    fn contradictions_between_lines_are_named() {
+        let no_mrz = refusal(BAC_LAB, "\"CAN, MRZ, PIN1\"", "\"CAN, PIN1\"");
+        assert!(no_mrz.contains("takes its keys from the MRZ"), "{no_mrz}");
+        let no_emrtd = refusal(BAC_LAB, "public-icao = \"both\"", "public-icao = \"none\"");
+        assert!(no_emrtd.contains("belongs to the eMRTD application"), "{no_emrtd}");
+        let issued = refusal(BAC_LAB, "sample = true", "sample = false");
+        assert!(issued.contains("only a sample card"), "{issued}");
+        let hash = refusal(RESERVE, "ecdsa-plain-SHA384", "ecdsa-plain-SHA512");
+        assert!(hash.contains("fits the size of its key"), "{hash}");
+        let chip = refusal(NATIONAL, "curve = \"secp521r1\"", "curve = \"secp384r1\"");
+        assert!(chip.starts_with("contradiction"), "{chip}");
+        // There is no integrated mapping on secp224r1 at all.
+        let impossible = refusal(INTEROP, "13 IM-AES-128", "10 IM-AES-128");
+        assert!(impossible.contains("pace.parameters"), "{impossible}");
+        for value in ["144", "01440", "01G4"] {
+            assert!(refusal(NATIONAL, "\"0144\"", &format!("\"{value}\"")).contains("chip.type"));
+        }
+        assert!(refusal(NATIONAL, "\"NeID\"", "\"TooLong\"").contains("chip.pre-issuing"));
+    }
 
     #[test]
-    fn both_built_in_profiles_are_sound() {
+    fn all_built_in_profiles_are_sound() {
         let names: Vec<_> = Profile::built_in().iter().map(|p| p.name.as_str()).collect();
-        assert_eq!(names, ["national", "interop"]);
+        assert_eq!(names, ["national", "interop", "bac-lab", "reserve-p384", "mldsa-lab"]);
         assert!(Profile::by_name("passport").is_none());
+        for name in names {
+            let text = Profile::text(name).expect("a text");
+            assert_eq!(Profile::parse(text).as_ref(), Ok(Profile::by_name(name).expect("a profile")));
+        }
+        assert!(Profile::text("passport").is_none());
+    }
+
+    // proves: OPEN-06, OPEN-52
+    #[test]
+    fn no_issued_profile_uses_3des() {
+        for profile in Profile::built_in() {
+            assert!(!profile.bac || profile.sample, "{}", profile.name);
+        }
+        assert!(!Profile::by_name("national").expect("a profile").bac);
+        assert!(!Profile::by_name("interop").expect("a profile").bac);
+        assert!(Profile::by_name("bac-lab").expect("a profile").bac);
+    }
+
+    // proves: CARD-12, OPEN-15
+    #[test]
+    fn the_reserve_chip_is_another_type_with_its_own_keys() {
+        let reserve = Profile::by_name("reserve-p384").expect("a profile");
+        assert_ne!(reserve.chip, ChipType::PLANNED);
+        assert_ne!(reserve.chip.pre_issuing, ChipType::PLANNED.pre_issuing);
+        assert_eq!((reserve.curve, reserve.active_authentication), (Curve::P384, Hash::Sha384));
+        assert_eq!(reserve.pace[0].curve, Curve::P384);
+        assert!(!reserve.sample, "it goes to citizens when the planned chip cannot");
     }
 
     // The sample card differs from the citizen's card in nothing but what it says it does.
@@ -335,12 +577,24 @@ mod tests {
             public_icao: Presence::None,
             read_certificate: Condition::Channel,
             use_certificate: Condition::Pin2InChannel,
+            pace: interop.pace.iter().copied().filter(|p| p.mapping != Mapping::Integrated).collect(),
             ..interop
         };
         assert_eq!(as_national, national);
     }
 
-    // proves: CARD-30, CARD-31, CARD-34, CARD-35, CARD-36, CARD-42, OPEN-01, OPEN-15
+    #[test]
+    fn the_laboratory_profiles_differ_in_what_their_heads_say() {
+        let interop = Profile::by_name("interop").expect("a profile").clone();
+        let bac = Profile::by_name("bac-lab").expect("a profile").clone();
+        assert_eq!(Profile { name: interop.name.clone(), bac: false, ..bac }, interop);
+        let mldsa = Profile::by_name("mldsa-lab").expect("a profile").clone();
+        assert_eq!(mldsa.document_signer, DocumentSigner::MlDsa65);
+        let signer = interop.document_signer;
+        assert_eq!(Profile { name: interop.name.clone(), document_signer: signer, ..mldsa }, interop);
+    }
+
+    // proves: CARD-30, CARD-31, CARD-34, CARD-35, CARD-36, CARD-42, OPEN-01, OPEN-02, OPEN-15
     #[test]
     fn a_profile_that_weakens_the_minimum_table_is_refused() {
         for (from, to) in [
@@ -356,9 +610,23 @@ mod tests {
             ("pin2-digits = \"8-12\"", "pin2-digits = \"6-12\""),
             ("tries = 3", "tries = 10"),
             ("curve = \"secp521r1\"", "curve = \"secp256r1\""),
-            ("\"18 AES-256, 13 AES-128\"", "\"13 AES-128\""),
-            ("\"18 AES-256, 13 AES-128\"", "\"18 AES-256, 15 AES-256\""),
+            (PACE, "\"13 AES-128\""),
+            (PACE, "\"18 AES-256, 15 AES-256\""),
             ("household-contact = \"always\"", "household-contact = \"never\""),
+            ("contactless = \"access-number\"", "contactless = \"always\""),
+            (PACE, "\"18 AES-256, 18 CAM-AES-256, 13 AES-128\""),
+            (PACE, "\"18 CAM-AES-256, 18 AES-256\""),
+            (PACE, "\"18 AES-256, 13 AES-128, 13 CAM-AES-128\""),
+            (PACE, "\"18 AES-256, 9 AES-128\""),
+            ("\"CAN, MRZ, PIN1\"", "\"CAN, MRZ\""),
+            ("\"CAN, MRZ, PIN1\"", "\"MRZ, PIN1\""),
+            ("\"CAN, MRZ, PIN1\"", "\"CAN, PIN1\""),
+            ("\"CAN, MRZ, PIN1\"", "\"CAN, MRZ, PIN1, PUK\""),
+            ("\"CAN, MRZ, PIN1\"", "\"CAN, MRZ, PIN1, CAN\""),
+            ("public = \"off\"", "public = \"on\""),
+            ("ecdsa-plain-SHA512", "ecdsa-plain-SHA256"),
+            ("signer = \"secp521r1\"", "signer = \"ML-DSA-65\""),
+            ("signer = \"secp521r1\"", "signer = \"secp384r1\""),
         ] {
             assert!(NATIONAL.contains(from), "{from}");
             let text = NATIONAL.replacen(from, to, 1);
@@ -372,9 +640,9 @@ mod tests {
         assert_eq!(Profile::parse("\nname = \"a\\n\""), Err(ProfileError::Syntax(2)));
         assert_eq!(Profile::parse("name = \"a\""), Err(ProfileError::Missing("sample")));
         let unknown = format!("{NATIONAL}\ncolour = \"blue\"\n");
-        assert_eq!(Profile::parse(&unknown), Err(ProfileError::Unknown("keys.colour".into())));
-        let twice = format!("{NATIONAL}\ncurve = \"secp521r1\"\n");
-        assert_eq!(Profile::parse(&twice), Err(ProfileError::Unknown("keys.curve".into())));
+        assert_eq!(Profile::parse(&unknown), Err(ProfileError::Unknown("documents.colour".into())));
+        let twice = format!("{NATIONAL}\nsigner = \"secp521r1\"\n");
+        assert_eq!(Profile::parse(&twice), Err(ProfileError::Unknown("documents.signer".into())));
         let value = NATIONAL.replace("tries = 3", "tries = three");
         assert!(matches!(Profile::parse(&value), Err(ProfileError::Value { key: "pins.tries", .. })));
     }

@@ -24,6 +24,8 @@ pub(crate) struct Session {
     /// The channel that begins after the response to the present command.
     pub(crate) next_channel: Option<Channel>,
     pub(crate) pace: PaceRun,
+    /// What GET CHALLENGE gave last, where Basic Access Control may follow.
+    pub(crate) challenge: Option<[u8; 8]>,
     pub(crate) issuer: IssuerSession,
     /// The present command came through the channel.
     pub(crate) in_channel: bool,
@@ -39,6 +41,13 @@ pub(crate) struct Channel {
     pub(crate) sm: sm::Chip,
     pub(crate) access_number: bool,
     pub(crate) pin1: bool,
+}
+
+impl Channel {
+    /// A channel that the MRZ has opened.
+    pub(crate) const fn opened_with_access_number(sm: sm::Chip) -> Self {
+        Self { sm, access_number: true, pin1: false }
+    }
 }
 
 /// Where PACE stands.
@@ -63,6 +72,7 @@ impl Session {
             channel: None,
             next_channel: None,
             pace: PaceRun::None,
+            challenge: None,
             issuer: IssuerSession::Closed,
             in_channel: false,
             room: 0,

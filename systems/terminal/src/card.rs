@@ -8,7 +8,7 @@ use curve::Random;
 use eac::pace::terminal::{Session, Start, establish};
 use eac::pace::{self, Parameters};
 use eac::sm::SmError;
-use eac::{Password, sm};
+use eac::{Password, bac, sm};
 
 use crate::commands;
 use crate::lengths::{announced_lengths, lengths_of_atr};
@@ -216,10 +216,24 @@ impl<C: CardChannel> Card<C> {
         rng: &mut dyn Random,
     ) -> Result<OpenedChannel, CardError> {
         let start = Start::new(parameters, password)?;
-        let Session { sm, id_picc, certification_authority, .. } =
+        let Session { sm, id_picc, chip_proof, certification_authority, .. } =
             establish::<CardError>(start, rng, |command| self.send(command))?;
         self.secure = Some(sm);
-        Ok(OpenedChannel { parameters, id_picc, certification_authority })
+        Ok(OpenedChannel { parameters, id_picc, chip_proof, certification_authority })
+    }
+
+    /// Runs Basic Access Control, for which the eMRTD application must be selected, and opens the secure channel with 3DES.
+    /// The MRZ information is document number, date of birth and date of expiry with their check digits.
+    // ICAO 9303-11 §4.3: for documents without PACE, and for the laboratory.
+    pub fn open_basic_channel(
+        &mut self,
+        mrz_information: &[u8],
+        rng: &mut dyn Random,
+    ) -> Result<(), CardError> {
+        let start = bac::Start::new(bac::AccessKeys::from_mrz_information(mrz_information)?);
+        let channel = bac::establish::<CardError>(start, rng, |command| self.send(command))?;
+        self.secure = Some(channel);
+        Ok(())
     }
 
     /// SELECT of the master file; inside and outside of the secure channel.
@@ -372,12 +386,14 @@ pub(crate) fn refused_or<T: Default>(result: Result<T, CardError>) -> Result<T, 
 }
 
 /// What PACE gave besides the channel.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct OpenedChannel {
     /// The parameters it ran with.
     pub parameters: pace::Parameters,
     /// ID_PICC: the x-coordinate of the chip's ephemeral key.
     pub id_picc: Vec<u8>,
+    /// With chip authentication mapping: what is to be verified with the key of EF.CardSecurity.
+    pub chip_proof: Option<pace::ChipProof>,
     /// The trust point of Terminal Authentication, where the card named one.
     pub certification_authority: Option<Vec<u8>>,
 }

@@ -21,7 +21,7 @@ mod trust;
 pub use card::{Card, CardError, FileRef, Lengths, OpenedChannel};
 pub use pcsc_channel::PcscChannel;
 pub use read::{
-    CardStatus, ChannelReport, Check, CheckKind, Day, GroupReport, Holder, Household, Outcome,
+    Access, CardStatus, ChannelReport, Check, CheckKind, Day, GroupReport, Holder, Household, Outcome,
     PublicZoneFields, ReadOptions, ReadReport, SignerReport, Statements, Term, Timing, Verdict, read_card,
 };
 pub use refusal::{Fault, Refusal, Text};

@@ -1,6 +1,7 @@
 //! The handlers of the commands, by what they are about. Each is a method of [`crate::Chip`]; what the life cycle, the class
 //! byte and secure messaging have to say has been said before.
 
+mod bac;
 mod certificate;
 mod pace;
 mod pins;

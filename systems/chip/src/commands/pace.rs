@@ -4,7 +4,7 @@
 use apdu::{Command, Response, StatusWord};
 use curve::SecretBytes;
 use eac::pace::chip::{Next, Pace};
-use eac::pace::{Parameters, SetAuthenticationTemplate};
+use eac::pace::{Mapping, Parameters, SetAuthenticationTemplate};
 use eac::{Password, PasswordReference, active_authentication};
 
 use crate::access::Interface;
@@ -12,7 +12,7 @@ use crate::chip::Chip;
 use crate::commands::{PIN1, delay};
 use crate::error::{Fault, Reply};
 use crate::files::{Directory, by_fid};
-use crate::keys::ACTIVE_AUTHENTICATION;
+use crate::keys::{ACTIVE_AUTHENTICATION, CHIP_AUTHENTICATION};
 use crate::nvm::key;
 use crate::session::{Channel, PaceRun};
 
@@ -33,7 +33,9 @@ impl Chip {
         let template = SetAuthenticationTemplate::parse(&command.data).map_err(|_| StatusWord::WRONG_DATA)?;
         let offers = self.profile.map_or(&[][..], |p| p.pace.as_slice());
         let parameters = template.select(offers).map_err(|_| StatusWord::WRONG_DATA)?;
-        let password = template.password_reference().ok_or(StatusWord::REFERENCED_DATA_NOT_FOUND)?;
+        let allowed = self.profile.map_or(&[][..], |p| p.passwords.as_slice());
+        let password = template.password_reference().filter(|password| allowed.contains(password));
+        let password = password.ok_or(StatusWord::REFERENCED_DATA_NOT_FOUND)?;
         let sw = match password {
             PasswordReference::Can | PasswordReference::Mrz => StatusWord::OK,
             // CARD-31: what PIN1 opens is absent on the contactless side, and so is PIN1: a passer-by neither learns its
@@ -64,7 +66,8 @@ impl Chip {
         let (run, password) = match std::mem::take(&mut self.session.pace) {
             PaceRun::None => return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into()),
             PaceRun::Announced(parameters, password) => {
-                (Pace::start(parameters, self.password_key(parameters, password)?), password)
+                let run = Pace::start(parameters, self.password_key(parameters, password)?);
+                (self.with_chip_key(run, parameters)?, password)
             }
             PaceRun::Running(run, password) => (*run, password),
         };
@@ -115,6 +118,17 @@ impl Chip {
         Ok(Response::ok(active_authentication::sign(secret, hash, &command.data)))
     }
 
+    /// Chip authentication mapping proves the key that EF.CardSecurity names.
+    // ICAO 9303-11 §4.4.3.5.
+    fn with_chip_key(&mut self, run: Pace, parameters: Parameters) -> Result<Pace, Fault> {
+        if parameters.mapping != Mapping::ChipAuthentication {
+            return Ok(run);
+        }
+        let private = self.private_key(CHIP_AUTHENTICATION)?;
+        let key = private.ec().ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
+        Ok(run.with_chip_key(key.clone()))
+    }
+
     /// K_π, if the password may be tried at all.
     fn password_key(
         &mut self,
@@ -149,7 +163,7 @@ impl Chip {
     }
 
     /// Counts an attempt before its outcome is known. For PIN1: how many tries are left.
-    fn count_attempt(&mut self, password: PasswordReference) -> Result<Option<u8>, Fault> {
+    pub(super) fn count_attempt(&mut self, password: PasswordReference) -> Result<Option<u8>, Fault> {
         if password == PasswordReference::Pin {
             return self.count_try(PIN1).map(Some);
         }
@@ -159,7 +173,7 @@ impl Chip {
     }
 
     /// The password was right: its counter starts anew.
-    fn forgive(&mut self, password: PasswordReference) -> Result<(), Fault> {
+    pub(super) fn forgive(&mut self, password: PasswordReference) -> Result<(), Fault> {
         if password == PasswordReference::Pin {
             self.nvm.commit_byte(PIN1.tries, self.max_tries())?;
         } else {

@@ -80,6 +80,9 @@ impl Chip {
         }
         let mut challenge = vec![0; len];
         self.rng.fill(&mut challenge);
+        if self.bac_may_begin() {
+            self.session.challenge = challenge.as_slice().try_into().ok();
+        }
         Ok(Response::ok(challenge))
     }
 

@@ -10,6 +10,7 @@ mod attacks;
 mod certificate_zone;
 mod commands;
 mod documents;
+mod mappings;
 mod messaging;
 mod pace;
 mod pins;

@@ -1,10 +1,11 @@
 //! The proofs: passive authentication of the public zone, active authentication of the chip, the signature of the household
 //! zone (ICAO 9303-11 §5.1 and §6.1, 9303-12 §3).
 
+use std::collections::BTreeSet;
+
 use apdu::CardChannel;
 use curve::{Random, point_from_spki};
 use eac::active_authentication as active;
-use eac::pace::Parameters;
 use eac::passive_authentication::{self, Comparison};
 use eac::security_infos::{self, SecurityInfo};
 use lds::household::HouseholdData;
@@ -96,8 +97,9 @@ impl<C: CardChannel> Reading<'_, C> {
         Passive { comparison: Some(comparison), vouched_for }
     }
 
-    // ICAO 9303-11 §4.2 and §9.2.8: EF.CardAccess is not signed. DG14 repeats its PACEInfos under signature: what the channel
-    // was opened with must be among them, or somebody on the way chose it.
+    // ICAO 9303-11 §4.2: the contents of EF.CardAccess, which is not signed, MUST be verified with DG14 or EF.CardSecurity.
+    // Not only what the channel was opened with: who takes the stronger entries away leaves one that is signed too. The order
+    // is in neither signed copy (they are sets), so this reader does not go by it.
     pub(super) fn check_card_access(&mut self, passive: &Passive) {
         let signed = passive.comparison.as_ref().is_some_and(|comparison| comparison.matched(14));
         let (true, Some(used)) = (signed, self.parameters) else { return };
@@ -105,13 +107,44 @@ impl<C: CardChannel> Reading<'_, C> {
             .groups
             .get(&DataGroup::Dg14)
             .and_then(|dg14| security_infos::parse_set(dg14::decode(dg14).ok()?).ok());
-        let infos = infos.unwrap_or_default();
-        let mut offered = infos.iter().filter(|info| matches!(info, SecurityInfo::Pace { .. })).peekable();
+        let signed = pace_infos(&infos.unwrap_or_default());
+        let shown =
+            self.files.get("ef_card_access.bin").and_then(|file| security_infos::parse_file(file).ok());
         // Older documents do not repeat them.
-        if offered.peek().is_some() && !offered.any(|info| Parameters::from_info(info) == Some(used)) {
+        if !signed.is_empty() && shown.is_none_or(|shown| pace_infos(&shown) != signed) {
             let detail = used.protocol().to_string();
             self.overrule(CheckKind::SecureChannel, Refusal::CardAccessAltered, detail);
         }
+    }
+
+    /// Chip authentication mapping: the chip holds the private key to a public key of EF.CardSecurity. Whether that settled
+    /// if the chip is genuine; where its proof is good but nobody vouches for the key, active authentication may still.
+    // ICAO 9303-11 §4.4.3.5.2: passive authentication MUST be performed in combination.
+    pub(super) fn chip_mapping(&mut self) -> bool {
+        let Some(proof) = self.chip_proof.take() else { return false };
+        let vouched_for = self.files.get("ef_card_security.bin").and_then(|file| {
+            let cms = SignedData::parse(file).ok()?;
+            if cms.content_type() != oid::CARD_SECURITY_OBJECT {
+                return None;
+            }
+            let infos = security_infos::parse_set(cms.content()?).ok()?;
+            let signer = cms.verify().ok()?.clone();
+            Some((infos, signer))
+        });
+        let Some((infos, signer)) = vouched_for else { return false };
+        let keyed = infos.iter().filter_map(SecurityInfo::chip_authentication_key);
+        if !keyed.into_iter().any(|key| key.curve() == proof.curve()) {
+            return false;
+        }
+        if proof.verify_with_infos(&infos).is_err() {
+            self.fail(CheckKind::Chip, Refusal::ActiveAuthenticationFailed, "EF.CardSecurity".into());
+            return true;
+        }
+        if self.signer_check(&signer).is_trusted().is_err() {
+            return false;
+        }
+        self.pass(CheckKind::Chip);
+        true
     }
 
     fn refuse_signature(&mut self, check: CheckKind, error: &x509::Error) {
@@ -377,6 +410,11 @@ impl<C: CardChannel> Reading<'_, C> {
         self.check(CheckKind::Chip, outcome.0, outcome.1, outcome.2);
         Ok(())
     }
+}
+
+/// The PACEInfos among some infos, in an order of their own.
+fn pace_infos(infos: &[SecurityInfo]) -> BTreeSet<Vec<u8>> {
+    infos.iter().filter(|info| matches!(info, SecurityInfo::Pace { .. })).map(SecurityInfo::encode).collect()
 }
 
 fn signer_report(signer: &Certificate) -> SignerReport {

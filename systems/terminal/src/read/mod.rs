@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use apdu::{CardChannel, ChannelError, StatusWord};
 use curve::Random;
-use eac::pace::Parameters;
+use eac::pace::{ChipProof, Mapping, Parameters};
 use eac::security_infos::{self, SecurityInfo};
 use eac::sm::SmError;
 use eac::{Password, PasswordReference};
@@ -35,8 +35,22 @@ pub use report::{
 const EF_DIR: FileRef = FileRef::new(0x2F00, 0x1E);
 /// EF.CardAccess.
 const EF_CARD_ACCESS: FileRef = FileRef::new(0x011C, 0x1C);
+/// EF.CardSecurity.
+const EF_CARD_SECURITY: FileRef = FileRef::new(0x011D, 0x1D);
 /// EF.Household.
 const EF_HOUSEHOLD: FileRef = FileRef::new(0x0101, 0x01);
+
+/// How the secure channel is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Access {
+    /// PACE with the strongest parameters the card offers.
+    #[default]
+    Strongest,
+    /// PACE with the strongest parameters the card offers for this mapping.
+    Mapping(Mapping),
+    /// Basic Access Control: for documents without PACE and for the laboratory. The password must be the MRZ.
+    Basic,
+}
 
 /// How to read.
 #[derive(Clone, Copy, Default)]
@@ -47,6 +61,8 @@ pub struct ReadOptions<'a> {
     pub lengths: Option<Lengths>,
     /// Leaves the household zone out.
     pub without_household: bool,
+    /// How to open the secure channel.
+    pub access: Access,
 }
 
 /// Reads the household and public zone of a card and checks everything that can be checked.
@@ -90,6 +106,8 @@ struct Reading<'a, C> {
     groups: BTreeMap<DataGroup, Vec<u8>>,
     /// What the secure channel was opened with.
     parameters: Option<Parameters>,
+    /// What chip authentication mapping has left to be verified.
+    chip_proof: Option<ChipProof>,
     /// The certificates of signers that were looked at, and what was found.
     signers: Vec<(Vec<u8>, SignerCheck)>,
     report: Parts,
@@ -121,6 +139,7 @@ impl<'a, C: CardChannel> Reading<'a, C> {
             files: BTreeMap::new(),
             groups: BTreeMap::new(),
             parameters: None,
+            chip_proof: None,
             signers: Vec::new(),
             report: Parts::default(),
         }
@@ -130,6 +149,9 @@ impl<'a, C: CardChannel> Reading<'a, C> {
     fn run(&mut self, password: &Password, rng: &mut dyn Random) -> Result<(), Stop> {
         self.begin("connect");
         self.connect()?;
+        if self.options.access == Access::Basic {
+            return self.run_basic(password, rng);
+        }
         let infos = self.card_access()?;
         self.begin("household");
         let household_waits = !self.options.without_household && !self.read_household()?;
@@ -141,6 +163,35 @@ impl<'a, C: CardChannel> Reading<'a, C> {
         }
         self.begin("public_zone");
         self.select_public_zone()?;
+        self.run_public_zone(rng)
+    }
+
+    /// The public zone through Basic Access Control; a household zone that wants PACE stays unread.
+    fn run_basic(&mut self, password: &Password, rng: &mut dyn Random) -> Result<(), Stop> {
+        let unsupported =
+            |detail: &str| Stop::new(CheckKind::SecureChannel, Refusal::PaceUnsupported, detail.to_owned());
+        let Password::Mrz(information) = password else {
+            return Err(unsupported("Basic Access Control takes the MRZ"));
+        };
+        self.begin("household");
+        if !self.options.without_household {
+            self.read_household()?;
+        }
+        self.begin("bac");
+        // ICAO 9303-11 §4.2: the eMRTD application is selected before.
+        self.card.select_application(commands::AID_EMRTD).map_err(|_| unsupported("no eMRTD application"))?;
+        self.report.application = Some("emrtd");
+        self.card
+            .open_basic_channel(information.expose(), rng)
+            .map_err(|error| stop(CheckKind::SecureChannel, error))?;
+        self.report.channel = Some(ChannelReport { protocol: "BAC".into(), curve: "3DES", password: "mrz" });
+        self.pass(CheckKind::SecureChannel);
+        self.begin("public_zone");
+        self.run_public_zone(rng)
+    }
+
+    /// Reads and proves what the selected application shows.
+    fn run_public_zone(&mut self, rng: &mut dyn Random) -> Result<(), Stop> {
         let security_object = self.read_files()?;
         self.begin("passive_authentication");
         let passive = self.passive_authentication(security_object.as_ref());
@@ -148,6 +199,9 @@ impl<'a, C: CardChannel> Reading<'a, C> {
         self.check_contents();
         self.check_household();
         self.begin("active_authentication");
+        if self.chip_mapping() {
+            return Ok(());
+        }
         self.active_authentication(&passive, rng)
     }
 
@@ -221,13 +275,26 @@ impl<'a, C: CardChannel> Reading<'a, C> {
         password: &Password,
         rng: &mut dyn Random,
     ) -> Result<(), Stop> {
-        let parameters = Parameters::choose(infos)
+        let parameters = match self.options.access {
+            Access::Mapping(mapping) => Parameters::choose_among(infos, &[mapping]),
+            Access::Strongest | Access::Basic => Parameters::choose(infos),
+        };
+        let parameters = parameters
             .ok_or_else(|| Stop::new(CheckKind::SecureChannel, Refusal::PaceUnsupported, String::new()))?;
         self.select_mf()?;
-        self.card
+        let opened = self
+            .card
             .open_channel(parameters, password, rng)
             .map_err(|error| stop(CheckKind::SecureChannel, error))?;
         self.parameters = Some(parameters);
+        self.chip_proof = opened.chip_proof;
+        if self.chip_proof.is_some() {
+            // ICAO 9303-11 §J.1: the key of chip authentication mapping is in the MF, which is selected now.
+            let content = refused_or(self.card.read_object(EF_CARD_SECURITY).map(Some));
+            if let Some(content) = content.map_err(|error| stop(CheckKind::Chip, error))? {
+                self.files.insert("ef_card_security.bin", content);
+            }
+        }
         self.report.channel = Some(ChannelReport {
             protocol: parameters.protocol().to_string(),
             curve: parameters.curve.name(),

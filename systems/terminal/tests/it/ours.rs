@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use apdu::{CardChannel, Command, StatusWord};
 use chip::{Chip, FactoryData, Flash, InProcessChannel, Interface, RamMemory, factory};
 use curve::{Curve, Hash, Random, SecretBytes, SecretKey, SeedRandom, rsa};
-use eac::pace::Parameters;
-use eac::security_infos::{SecurityInfo, encode_set_in_order};
+use eac::pace::Mapping;
+use eac::security_infos::{SecurityInfo, encode_set, encode_set_in_order};
 use eac::{Cipher, Password};
 use lds::DataGroup;
 use scp::KeySet;
@@ -15,7 +15,7 @@ use terminal::perso::{
     self, InitialisationRequest, InitialisedCard, PersonalisationFiles, PinReference, Session,
 };
 use terminal::{
-    Card, CheckKind, FileRef, Lengths, Outcome, ReadOptions, ReadReport, Refusal, Verdict, commands,
+    Access, Card, CheckKind, FileRef, Lengths, Outcome, ReadOptions, ReadReport, Refusal, Verdict, commands,
     read_card,
 };
 use tlv::oid;
@@ -57,7 +57,12 @@ fn open(flash: &Flash, interface: Interface) -> Channel {
 fn card(profile: &'static str) -> Flash {
     static NATIONAL: OnceLock<Vec<u8>> = OnceLock::new();
     static INTEROP: OnceLock<Vec<u8>> = OnceLock::new();
-    let image = if profile == "national" { &NATIONAL } else { &INTEROP };
+    static BAC_LAB: OnceLock<Vec<u8>> = OnceLock::new();
+    let image = match profile {
+        "national" => &NATIONAL,
+        "interop" => &INTEROP,
+        _ => &BAC_LAB,
+    };
     Flash::from_image(image.get_or_init(|| make(profile)).clone())
 }
 
@@ -75,31 +80,35 @@ fn make(profile: &str) -> Vec<u8> {
     let mut centre = session(perso::CENTRE_KEY_VERSION, &keys(0x20));
     let request = InitialisationRequest { serial: SERIAL.into(), profile: profile.into() };
     let initialised = centre.initialise(&request).expect("initialised");
-    centre.personalise(&files(&initialised)).expect("personalised");
+    centre.personalise(&files(&initialised, profile)).expect("personalised");
     let mut management = session(perso::PIN_MANAGEMENT_KEY_VERSION, &keys(0x30));
     management.set_pin(PinReference::Pin2, &SecretBytes::new(PIN2)).expect("PIN2 set");
     flash.image()
 }
 
-fn files(card: &InitialisedCard) -> PersonalisationFiles {
+fn files(card: &InitialisedCard, profile: &str) -> PersonalisationFiles {
     let mut zone = country::public_zone(18_000);
+    let offers = &chip::Profile::by_name(profile).expect("a profile").pace;
+    let mut infos: Vec<_> = offers.iter().map(|parameters| parameters.info()).collect();
+    let mut signed = infos.clone();
+    signed.push(SecurityInfo::active_authentication(oid::ECDSA_PLAIN_SHA512));
+    zone.security_infos = encode_set(&signed);
     zone.active_authentication_key = card.aa_spki.clone();
     let mut files = zone.data_groups().expect("encodes");
     let sod = COUNTRY.security_object(&files);
     files.insert(DataGroup::Sod, sod);
-    let infos = [
-        Parameters::generic(Curve::P521, Cipher::Aes256).info(),
-        Parameters::generic(Curve::BrainpoolP256r1, Cipher::Aes128).info(),
-        SecurityInfo::terminal_authentication(),
-    ];
+    infos.push(SecurityInfo::terminal_authentication());
     let card_access = encode_set_in_order(&infos);
+    let key = curve::point_from_spki(&card.ca_spki).expect("a key");
+    infos.push(SecurityInfo::chip_authentication(Cipher::Aes256, None));
+    infos.push(SecurityInfo::chip_authentication_public_key(&key, None));
     PersonalisationFiles {
         serial: SERIAL.into(),
         can: "000123".into(),
         mrz_information: zone.td1().expect("a zone").information(),
         household: COUNTRY.sign(oid::HOUSEHOLD_DATA, &country::household().encode().expect("encodes")),
         public: files.into_iter().map(|(group, file)| (group.fid(), file)).collect(),
-        card_security: COUNTRY.sign(oid::CARD_SECURITY_OBJECT, &card_access),
+        card_security: COUNTRY.sign(oid::CARD_SECURITY_OBJECT, &encode_set(&infos)),
         card_access,
         certificates: certificates(card),
         pin_management_keys: keys(0x30),
@@ -173,6 +182,54 @@ fn read(channel: &mut impl CardChannel, password: &Password) -> ReadReport {
 fn assert_verified(report: &ReadReport) {
     let open: Vec<_> = report.checks.iter().filter(|c| c.outcome != Outcome::Passed).collect();
     assert_eq!((report.verdict, open.len()), (Verdict::Verified, 1), "{open:?}");
+}
+
+fn read_with(channel: &mut impl CardChannel, password: &Password, access: Access) -> ReadReport {
+    let options = ReadOptions { access, ..ReadOptions::default() };
+    read_card(channel, password, &COUNTRY.trust(), &options, now(), &mut rng("terminal"))
+}
+
+// proves: CARD-08, CARD-27
+#[test]
+fn every_mapping_reads_the_card_and_chip_authentication_mapping_proves_the_chip() {
+    for mapping in [Mapping::Generic, Mapping::Integrated, Mapping::ChipAuthentication] {
+        let mut channel = open(&card("interop"), Interface::Contactless);
+        let report = read_with(&mut channel, &can(), Access::Mapping(mapping));
+        assert_verified(&report);
+        assert_eq!(report.channel.as_ref().map(|c| c.curve), Some(Curve::P521.name()), "{mapping:?}");
+        let read = report.files().iter().any(|(name, _)| *name == "ef_card_security.bin");
+        assert_eq!(read, mapping == Mapping::ChipAuthentication);
+    }
+    // The citizen's card does not offer integrated mapping.
+    let mut channel = open(&card("national"), Interface::Contact);
+    let report = read_with(&mut channel, &can(), Access::Mapping(Mapping::Integrated));
+    assert_refused_with(&report, CheckKind::SecureChannel, Refusal::PaceUnsupported);
+}
+
+// proves: CARD-08
+#[test]
+fn basic_access_control_reads_the_laboratory_card_and_no_other() {
+    let mrz = Password::mrz(SERIAL, "900805", "361120");
+    for interface in [Interface::Contact, Interface::Contactless] {
+        let report = read_with(&mut open(&card("bac-lab"), interface), &mrz, Access::Basic);
+        assert_eq!(report.verdict, Verdict::Verified, "{:?}", report.checks);
+        assert_eq!(report.channel.as_ref().map(|c| c.protocol.as_str()), Some("BAC"));
+        assert_eq!(report.public_zone().expect("decodes").card_serial, SERIAL);
+    }
+    let report = read_with(&mut open(&card("bac-lab"), Interface::Contact), &can(), Access::Basic);
+    assert_refused_with(&report, CheckKind::SecureChannel, Refusal::PaceUnsupported);
+    let wrong = Password::mrz(SERIAL, "900805", "361121");
+    let report = read_with(&mut open(&card("bac-lab"), Interface::Contact), &wrong, Access::Basic);
+    assert_refused_with(&report, CheckKind::SecureChannel, Refusal::WrongPassword);
+    let report = read_with(&mut open(&card("interop"), Interface::Contact), &mrz, Access::Basic);
+    assert_ne!(report.verdict, Verdict::Verified, "not allowed by its profile");
+    assert!(report.holder.is_none());
+}
+
+#[track_caller]
+fn assert_refused_with(report: &ReadReport, check: CheckKind, refusal: Refusal) {
+    let found = report.checks.iter().find(|c| c.check == check).map(|c| (c.outcome, c.refusal));
+    assert_eq!(found, Some((Outcome::Failed, Some(refusal))));
 }
 
 // proves: CARD-02, CARD-25, CARD-26, CARD-27, OPEN-63

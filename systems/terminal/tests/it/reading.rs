@@ -484,10 +484,22 @@ fn a_weakened_ef_card_access_is_found_out() {
     card.files.insert((App::Master, 0x011C), encode_set(&[weak.info()]));
     let report = read_well(&mut card);
     assert_refused(&report, CheckKind::SecureChannel, Refusal::CardAccessAltered);
-    // Another of the card's own parameter sets is no attack.
+    // Somebody takes the stronger entry away: what is left is signed too, and still it is found out.
     let mut card = Emrtd::new(700);
     card.files.insert((App::Master, 0x011C), encode_set(&[country::BOTH[1].info()]));
-    assert_verified(&read_well(&mut card));
+    assert_refused(&read_well(&mut card), CheckKind::SecureChannel, Refusal::CardAccessAltered);
+    // An entry too many is no better, even if the reader does not take it.
+    let mut card = Emrtd::new(700);
+    let infos = [country::BOTH[0].info(), country::BOTH[1].info(), weak.info()];
+    card.files.insert((App::Master, 0x011C), encode_set(&infos));
+    assert_refused(&read_well(&mut card), CheckKind::SecureChannel, Refusal::CardAccessAltered);
+    // Another order is no attack: the reader takes the strongest wherever it stands.
+    let mut card = Emrtd::new(700);
+    let turned = [country::BOTH[1].info(), country::BOTH[0].info()];
+    card.files.insert((App::Master, 0x011C), eac::security_infos::encode_set_in_order(&turned));
+    let report = read_well(&mut card);
+    assert_verified(&report);
+    assert_eq!(report.channel.as_ref().map(|c| c.curve), Some(Curve::P521.name()));
 }
 
 #[test]
