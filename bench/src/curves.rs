@@ -17,6 +17,8 @@ pub(crate) struct Operations {
     pub(crate) multiply: Duration,
     /// The mapped generator: scalar times base point, plus a point.
     pub(crate) map: Duration,
+    /// A point that encodes a number: integrated mapping.
+    pub(crate) encode: Duration,
     /// ECDSA.
     pub(crate) sign: Duration,
     /// ECDSA.
@@ -36,6 +38,7 @@ impl Operations {
             generate: typical(count, || SecretKey::generate(curve, &mut rng).public_key()),
             multiply: typical(count, || key.agree_point(&peer)),
             map: typical(count, || Generator::map_generic(&[0x5A; 16], &peer)),
+            encode: typical(count, || Generator::map_integrated(curve, &[0x5A; 74])),
             sign: typical(count, || key.sign_digest(&digest)),
             verify: typical(count, || verify_digest(&public, &digest, &signature)),
         }
@@ -50,6 +53,16 @@ impl Operations {
     /// Both sides of PACE.
     pub(crate) fn pace(self) -> Duration {
         self.pace_one_side() * 2
+    }
+
+    /// Both sides of PACE with integrated mapping: the encoding of a point instead of key agreement and mapping.
+    pub(crate) fn pace_integrated(self) -> Duration {
+        (self.encode + self.multiply + self.multiply) * 2
+    }
+
+    /// Both sides of PACE with chip authentication mapping: the terminal multiplies the static key once more.
+    pub(crate) fn pace_chip_authentication(self) -> Duration {
+        self.pace() + self.multiply
     }
 
     /// Both sides of Active Authentication.

@@ -1,4 +1,5 @@
-//! Random rounds of PACE and of Active Authentication on P-521: card.md 9.8, every coordinate of fixed length.
+//! Random rounds of PACE with each of its mappings and of Active Authentication on P-521, with every coordinate of fixed
+//! length.
 
 use crate::Failure;
 use crate::curves::Operations;
@@ -6,12 +7,14 @@ use crate::figure::{Figure, millis};
 use crate::measure::thread_time;
 use apdu::{Command, Response};
 use curve::{Curve, Hash, Random, SecretKey, SeedRandom, SystemRandom};
-use eac::pace::{Parameters, chip, terminal};
+use eac::pace::{Mapping, Parameters, chip, terminal};
 use eac::{Cipher, Password, active_authentication};
 use std::time::{Duration, Instant};
 
 const GROUP: &str = "random rounds";
-const PARAMETERS: Parameters = Parameters::generic(Curve::P521, Cipher::Aes256);
+const GENERIC: Parameters = Parameters::generic(Curve::P521, Cipher::Aes256);
+const INTEGRATED: Parameters = Parameters::integrated(Curve::P521, Cipher::Aes256);
+const CHIP_AUTHENTICATION: Parameters = Parameters::chip_authentication(Curve::P521, Cipher::Aes256);
 
 pub(crate) fn run(rounds: usize, seed: Option<&str>) -> Result<Vec<Figure>, Failure> {
     let seed = match seed {
@@ -23,35 +26,38 @@ pub(crate) fn run(rounds: usize, seed: Option<&str>) -> Result<Vec<Figure>, Fail
         }
     };
     let operations = Operations::measure(Curve::P521, 200);
-    let (pace_time, pace_failures) = all(rounds, &seed, "PACE", pace);
-    let (active_time, active_failures) = all(rounds, &seed, "Active Authentication", active);
     let per_round = |time: Duration| time / rounds.max(1) as u32;
-    let figures = vec![
-        Figure::new(GROUP, format!("PACE failures in {rounds} rounds"), pace_failures as f64, "")
-            .beside("allowed", 0.0),
-        Figure::new(GROUP, format!("Active Authentication failures in {rounds}"), active_failures as f64, "")
-            .beside("allowed", 0.0),
-        Figure::time(GROUP, "one PACE, both sides, one core", per_round(pace_time))
-            .beside("its curve operations", millis(operations.pace())),
-        Figure::time(GROUP, "one Active Authentication, both sides", per_round(active_time))
-            .beside("its curve operations", millis(operations.active_authentication())),
+    let mut figures = Vec::new();
+    let mut failed = 0;
+    let kinds: [(&str, Round, Duration); 4] = [
+        ("PACE", |rng| pace(GENERIC, rng), operations.pace()),
+        ("PACE-IM", |rng| pace(INTEGRATED, rng), operations.pace_integrated()),
+        ("PACE-CAM", |rng| pace(CHIP_AUTHENTICATION, rng), operations.pace_chip_authentication()),
+        ("Active Authentication", active, operations.active_authentication()),
     ];
-    if pace_failures + active_failures > 0 {
-        return Err(format!(
-            "{pace_failures} PACE and {active_failures} Active Authentication rounds failed"
-        )
-        .into());
+    for (name, round, beside) in kinds {
+        let (time, failures) = all(rounds, &seed, name, round);
+        failed += failures;
+        figures.push(
+            Figure::new(GROUP, format!("{name} failures in {rounds} rounds"), failures as f64, "")
+                .beside("allowed", 0.0),
+        );
+        figures.push(
+            Figure::time(GROUP, format!("one {name}, both sides, one core"), per_round(time))
+                .beside("its curve operations", millis(beside)),
+        );
+    }
+    if failed > 0 {
+        return Err(format!("{failed} rounds failed").into());
     }
     Ok(figures)
 }
 
+/// One round with its own randomness.
+type Round = fn(&mut dyn Random) -> Result<(), Failure>;
+
 /// Runs the rounds on all cores. Gives the time spent, summed over the cores, and the number of failures.
-fn all(
-    rounds: usize,
-    seed: &str,
-    name: &str,
-    round: fn(&mut dyn Random) -> Result<(), Failure>,
-) -> (Duration, usize) {
+fn all(rounds: usize, seed: &str, name: &str, round: Round) -> (Duration, usize) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let results: Vec<(Duration, usize)> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
@@ -70,7 +76,7 @@ fn all(
     results.into_iter().fold((Duration::ZERO, 0), |(time, failures), (t, f)| (time + t, failures + f))
 }
 
-fn failed(seed: &str, round: fn(&mut dyn Random) -> Result<(), Failure>) -> bool {
+fn failed(seed: &str, round: Round) -> bool {
     match round(&mut SeedRandom::new(seed.as_bytes())) {
         Ok(()) => false,
         Err(failure) => {
@@ -80,13 +86,20 @@ fn failed(seed: &str, round: fn(&mut dyn Random) -> Result<(), Failure>) -> bool
     }
 }
 
-/// One PACE with a random access number, then one command and response through the channel.
-fn pace(rng: &mut dyn Random) -> Result<(), Failure> {
+/// One PACE with a random access number and, where it proves one, a random static key, then one command and response through the channel.
+fn pace(parameters: Parameters, rng: &mut dyn Random) -> Result<(), Failure> {
     let mut digits = [0; 6];
     rng.fill(&mut digits);
     let can: String = digits.iter().map(|d| char::from(b'0' + d % 10)).collect();
     let password = Password::can(&can);
-    let mut chip = Some(chip::Pace::start(PARAMETERS, password.key(PARAMETERS.cipher)?));
+    let mut run = chip::Pace::start(parameters, password.key(parameters.cipher)?);
+    let mut chip_key = None;
+    if parameters.mapping == Mapping::ChipAuthentication {
+        let key = SecretKey::generate(parameters.curve, rng);
+        chip_key = Some(key.public_key());
+        run = run.with_chip_key(key);
+    }
+    let mut chip = Some(run);
     let mut session = None;
     let mut ask = |command: &Command, rng: &mut dyn Random| -> Result<Response, Failure> {
         let (data, next) = chip.take().ok_or("the chip's run is over")?.step(&command.data, rng)?;
@@ -96,11 +109,17 @@ fn pace(rng: &mut dyn Random) -> Result<(), Failure> {
         }
         Ok(Response::ok(data))
     };
-    let (command, state) = terminal::Start::new(PARAMETERS, &password)?.step(&Response::ok([]))?;
+    let (command, state) = terminal::Start::new(parameters, &password)?.step(&Response::ok([]))?;
     let (command, state) = state.step(&ask(&command, rng)?, rng)?;
     let (command, state) = state.step(&ask(&command, rng)?, rng)?;
     let (command, state) = state.step(&ask(&command, rng)?)?;
-    let mut terminal = state.step(&ask(&command, rng)?)?.sm;
+    let opened = state.step(&ask(&command, rng)?)?;
+    match (&chip_key, &opened.chip_proof) {
+        (None, None) => {}
+        (Some(key), Some(proof)) => proof.verify(key)?,
+        _ => return Err("the proof of the chip is there exactly with its mapping".into()),
+    }
+    let mut terminal = opened.sm;
     let mut chip = session.ok_or("the chip has no channel")?;
     if chip.id_picc.len() != Curve::P521.field_len() {
         return Err("ID_PICC is not of fixed length".into());

@@ -88,9 +88,10 @@ impl Stage {
         if let Some(image) = images.lock().unwrap().get(&self) {
             return Flash::from_image(image.clone());
         }
-        let flash = self.make();
-        images.lock().unwrap().insert(self, flash.image());
-        Flash::from_image(flash.image())
+        // Keys are not made twice alike: where two tests make the same card at once, both take the first one's.
+        let made = self.make().image();
+        let image = images.lock().unwrap().entry(self).or_insert(made).clone();
+        Flash::from_image(image)
     }
 
     fn make(self) -> Flash {

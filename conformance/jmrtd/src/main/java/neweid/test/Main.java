@@ -13,10 +13,11 @@ import org.bouncycastle.jce.provider.BouncyCastleProvider;
 import org.jmrtd.AccessKeySpec;
 import org.jmrtd.BACKey;
 import org.jmrtd.PACEKeySpec;
+import org.jmrtd.lds.PACEInfo;
 
 /**
  * Usage: {@code Main SCENE READER smoke}, {@code Main SCENE READER read|wrong-key OPTION=VALUE...}.
- * Options: can, mrz (file with three lines), parameters (18: P-521, 13: brainpoolP256r1), csca, crl, stranger, holder, out, extended.
+ * Options: can, mrz (file with three lines), parameters (18: P-521, 13: brainpoolP256r1), mapping (GM, IM, CAM), csca, crl, stranger, holder, out, extended.
  * Prints a line per check and writes {@code out/verdict.json}; the exit code says whether all passed.
  */
 public final class Main {
@@ -34,7 +35,7 @@ public final class Main {
         switch (arguments[2]) {
             case "smoke" -> Smoke.run(verdict, terminal);
             case "read" -> read(verdict, terminal, options);
-            case "wrong-key" -> new Passport(verdict, parameters(options)).readWithWrongKey(new TerminalCardService(terminal), key(options));
+            case "wrong-key" -> new Passport(verdict, parameters(options), mapping(options)).readWithWrongKey(new TerminalCardService(terminal), key(options));
             default -> throw new IllegalArgumentException(arguments[2]);
         }
         if (options.containsKey("out")) {
@@ -48,12 +49,16 @@ public final class Main {
         Trust trust = new Trust(Path.of(options.get("csca")), Path.of(options.get("crl")));
         String mrz = String.join("", lines(options.get("mrz")));
         Passport.Expected expected = new Passport.Expected(mrz, options.get("holder"));
-        new Passport(verdict, parameters(options)).read(new TerminalCardService(terminal), key(options), options.containsKey("extended"), trust,
+        new Passport(verdict, parameters(options), mapping(options)).read(new TerminalCardService(terminal), key(options), options.containsKey("extended"), trust,
             Trust.certificate(Path.of(options.get("stranger"))), expected, out);
     }
 
     private static int parameters(Map<String, String> options) {
         return Integer.parseInt(options.getOrDefault("parameters", "18"));
+    }
+
+    private static PACEInfo.MappingType mapping(Map<String, String> options) {
+        return PACEInfo.MappingType.valueOf(options.getOrDefault("mapping", "GM"));
     }
 
     private static AccessKeySpec key(Map<String, String> options) throws Exception {

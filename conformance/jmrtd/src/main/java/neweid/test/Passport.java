@@ -2,12 +2,14 @@ package neweid.test;
 
 import java.io.ByteArrayInputStream;
 import java.io.InputStream;
+import java.math.BigInteger;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.PublicKey;
 import java.security.SecureRandom;
 import java.security.cert.X509Certificate;
+import java.security.interfaces.ECPublicKey;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
@@ -17,6 +19,15 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import javax.imageio.ImageIO;
 import net.sf.scuba.smartcards.CardService;
+import org.bouncycastle.asn1.ASN1BitString;
+import org.bouncycastle.asn1.ASN1Encodable;
+import org.bouncycastle.asn1.ASN1OctetString;
+import org.bouncycastle.asn1.ASN1Sequence;
+import org.bouncycastle.asn1.ASN1Set;
+import org.bouncycastle.asn1.ASN1TaggedObject;
+import org.bouncycastle.jce.ECNamedCurveTable;
+import org.bouncycastle.jce.spec.ECNamedCurveParameterSpec;
+import org.bouncycastle.math.ec.ECPoint;
 import org.jmrtd.AccessKeySpec;
 import org.jmrtd.PassportService;
 import org.jmrtd.lds.ActiveAuthenticationInfo;
@@ -32,6 +43,9 @@ import org.jmrtd.lds.icao.DG15File;
 import org.jmrtd.lds.icao.DG1File;
 import org.jmrtd.lds.icao.DG2File;
 import org.jmrtd.lds.iso19794.FaceImageInfo;
+import org.jmrtd.protocol.PACECAMResult;
+import org.jmrtd.protocol.PACEGMMappingResult;
+import org.jmrtd.protocol.PACEResult;
 
 /** Reads a card as a passport program does and checks all it finds. */
 final class Passport {
@@ -39,14 +53,17 @@ final class Passport {
     private final Map<Integer, byte[]> groups = new TreeMap<>();
     private PassportService service;
     private final int parameters;
+    private final PACEInfo.MappingType mapping;
     private PACEInfo pace;
+    private PACEResult result;
     private SODFile securityObject;
     private byte[] com;
 
-    /** {@code parameters}: which of the card's PACE domain parameters to use (BSI TR-03110-3 table 4). */
-    Passport(Verdict verdict, int parameters) {
+    /** {@code parameters}: which of the card's PACE domain parameters to use (BSI TR-03110-3 table 4); {@code mapping}: and with which mapping. */
+    Passport(Verdict verdict, int parameters, PACEInfo.MappingType mapping) {
         this.verdict = verdict;
         this.parameters = parameters;
+        this.mapping = mapping;
     }
 
     /** What a reading is expected to find. */
@@ -98,12 +115,13 @@ final class Passport {
         try (InputStream in = service.getInputStream(PassportService.EF_CARD_ACCESS, PassportService.DEFAULT_MAX_BLOCKSIZE)) {
             Collection<SecurityInfo> infos = new CardAccessFile(in).getSecurityInfos();
             for (SecurityInfo info : infos) {
-                if (info instanceof PACEInfo found && found.getParameterId().intValue() == parameters) {
+                if (info instanceof PACEInfo found && found.getParameterId().intValue() == parameters
+                    && PACEInfo.toMappingType(found.getObjectIdentifier()) == mapping) {
                     return found;
                 }
             }
         }
-        throw new IllegalStateException("EF.CardAccess announces no PACE with parameters " + parameters);
+        throw new IllegalStateException("EF.CardAccess announces no PACE with parameters " + parameters + " and mapping " + mapping);
     }
 
     private boolean openChannel(AccessKeySpec key) {
@@ -113,13 +131,50 @@ final class Passport {
         });
         // proves: CARD-25, CARD-26
         opened = opened && verdict.check("pace", () -> {
-            service.doPACE(key, pace.getObjectIdentifier(), PACEInfo.toParameterSpec(pace.getParameterId()), pace.getParameterId());
-            return "channel open";
+            result = service.doPACE(key, pace.getObjectIdentifier(), PACEInfo.toParameterSpec(pace.getParameterId()), pace.getParameterId());
+            return "channel open, mapping " + mapping;
         });
+        // proves: CARD-08
+        if (opened && mapping == PACEInfo.MappingType.CAM) {
+            verdict.check("chip-authentication-mapping", this::chipAuthenticationMapping);
+        }
         return opened && verdict.check("select", () -> {
             service.sendSelectApplet(true);
             return "A0000002471001";
         });
+    }
+
+    /** The chip's mapping key is the product of the data it sent and its static key, which EF.CardSecurity names (ICAO 9303-11 section 4.4.3.5.2). */
+    private String chipAuthenticationMapping() throws Exception {
+        byte[] content;
+        try (InputStream in = service.getInputStream(PassportService.EF_CARD_SECURITY, PassportService.DEFAULT_MAX_BLOCKSIZE)) {
+            content = in.readAllBytes();
+        }
+        ECNamedCurveParameterSpec curve = ECNamedCurveTable.getParameterSpec("secp521r1");
+        ECPoint staticKey = curve.getCurve().decodePoint(chipAuthenticationKey(content));
+        byte[] data = ((PACECAMResult) result).getChipAuthenticationData();
+        Verdict.require(data.length == 66, "chip authentication data of " + data.length + " bytes");
+        var announced = ((ECPublicKey) ((PACEGMMappingResult) result.getMappingResult()).getPICCMappingPublicKey()).getW();
+        ECPoint mappingKey = curve.getCurve().createPoint(announced.getAffineX(), announced.getAffineY());
+        BigInteger scalar = new BigInteger(1, data);
+        Verdict.require(staticKey.multiply(scalar).equals(mappingKey), "the data do not belong to the key of EF.CardSecurity");
+        Verdict.require(!curve.getG().multiply(scalar).equals(mappingKey), "the data fit any key");
+        return "the chip has the key of EF.CardSecurity";
+    }
+
+    /** The point of the ChipAuthenticationPublicKeyInfo in the signed content of EF.CardSecurity. */
+    private static byte[] chipAuthenticationKey(byte[] cardSecurity) throws Exception {
+        ASN1Sequence signedData = ASN1Sequence.getInstance(ASN1TaggedObject.getInstance(ASN1Sequence.getInstance(cardSecurity).getObjectAt(1)), true);
+        ASN1Sequence encapsulated = ASN1Sequence.getInstance(signedData.getObjectAt(2));
+        byte[] content = ASN1OctetString.getInstance(ASN1TaggedObject.getInstance(encapsulated.getObjectAt(1)), true).getOctets();
+        for (ASN1Encodable info : ASN1Set.getInstance(content)) {
+            ASN1Sequence fields = ASN1Sequence.getInstance(info);
+            // id-PK-ECDH (BSI TR-03110-3 A.1.1.3).
+            if (fields.getObjectAt(0).toString().equals("0.4.0.127.0.7.2.2.1.2")) {
+                return ASN1BitString.getInstance(ASN1Sequence.getInstance(fields.getObjectAt(1)).getObjectAt(1)).getOctets();
+            }
+        }
+        throw new IllegalStateException("EF.CardSecurity names no key of chip authentication");
     }
 
     private boolean readFiles(Path out) {
