@@ -138,6 +138,54 @@ pub enum Pki {
         #[arg(long)]
         out: PathBuf,
     },
+    /// 提案 Propose what two persons must decide; nothing happens until another one approves.
+    Propose {
+        #[command(subcommand)]
+        what: Proposed,
+        /// Account of whoever proposes, for the log.
+        #[arg(long, global = true, default_value = "")]
+        operator: String,
+        #[arg(long, global = true, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 核可 Approve another person's proposal, which does it.
+    Approve {
+        number: u64,
+        /// Account of whoever approves, for the log.
+        #[arg(long)]
+        operator: String,
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 提案清單 List the proposals, newest first.
+    Proposals {
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Proposed {
+    /// 更換國家簽章金鑰 A new key of the country signing CA, with a link certificate from the old one.
+    RollOver,
+    /// 廢止文件簽章憑證 Revoke a document signer for good.
+    Revoke {
+        /// Its number, as in ds-NUMBER.
+        #[arg(long)]
+        signer: u32,
+        #[arg(long, value_enum)]
+        reason: RevocationReason,
+    },
+}
+
+/// Why a document signer is revoked.
+#[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RevocationReason {
+    KeyCompromise,
+    Superseded,
+    CessationOfOperation,
 }
 
 #[derive(clap::Args, Debug)]
@@ -172,6 +220,7 @@ impl Arguments {
             Command::Card(Card::List { json, .. }) => *json,
             Command::Read(read) => read.json,
             Command::Doctor(doctor) => doctor.json,
+            Command::Pki(Pki::Proposals { json, .. }) => *json,
             Command::Up(_) | Command::Card(_) | Command::Pki(_) => false,
         }
     }

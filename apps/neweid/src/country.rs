@@ -4,7 +4,7 @@ use crate::clock;
 use crate::directory::{Directory, write_atomically};
 use crate::failure::{Failure, Fault};
 use curve::{Random, SecretBytes, SystemRandom};
-use docsigner::{DocSigner, DocumentSigning};
+use docsigner::{DocSigner, PublishedKind};
 use jiff::Timestamp;
 use keys::{KeyStore, Pkcs11KeyStore, SoftwareKeyStore, WrappingKey};
 use mgmt::{CaChain, Mgmt, MgmtKeys, Neighbours};
@@ -104,7 +104,7 @@ impl Country {
             database(directory, "docsigner").await?,
             key_store(directory, token.as_ref(), "docsigner")?,
             docsigner::Config {
-                crl_uri: format!("{}/pkd/csca.crl", directory.settings.web_url),
+                publication: format!("{}/pkd/", directory.settings.web_url),
                 ..docsigner::Config::default()
             },
             now,
@@ -185,6 +185,8 @@ impl Country {
         if *next <= now {
             self.npc.maintain(now).await.map_err(Failure::from_system)?;
             self.docsigner.renew(now, &mut SystemRandom).await.map_err(Failure::from_system)?;
+            // Quality control sees new lists and, after a roll-over, the new key.
+            self.centre.trust(trust(&self.docsigner).await?);
             *next = now + jiff::SignedDuration::from_secs(60);
         }
         Ok(made + advanced > 0)
@@ -258,9 +260,17 @@ impl Country {
 
 async fn trust(docsigner: &DocSigner) -> Result<TrustStore, Failure> {
     let mut trust = TrustStore::default();
-    trust.add_certificate(docsigner.csca_certificate().await.map_err(Failure::from_system)?);
-    let crl = docsigner.csca_crl(clock::now()).await.map_err(Failure::from_system)?;
-    trust.add_crl(x509::crl::Crl::parse(&crl).map_err(Failure::ours)?);
+    for file in docsigner.publication(clock::now()).await.map_err(Failure::from_system)? {
+        match file.kind {
+            PublishedKind::Csca | PublishedKind::Link => {
+                trust.add_certificate(x509::Certificate::parse(&file.content).map_err(Failure::ours)?);
+            }
+            PublishedKind::RevocationList => {
+                trust.add_crl(x509::crl::Crl::parse(&file.content).map_err(Failure::ours)?);
+            }
+            _ => {}
+        }
+    }
     Ok(trust)
 }
 

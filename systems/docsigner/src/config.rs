@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use x509::certificate::profiles::Authority;
 use x509::{Name, Validity};
 
+use crate::delegates::Office;
 use crate::{DocSignerError, Result};
 
 /// What can be chosen. The default is a test country.
@@ -24,8 +25,8 @@ pub struct Config {
     pub signer_common_name: String,
     /// Where to write to, in the alternative names.
     pub contact: String,
-    /// Where the CSCA's revocation list is.
-    pub crl_uri: String,
+    /// Where the public key directory is, with a slash at the end; `csca-1.crl` and so on stand below it.
+    pub publication: String,
     /// The curve of the CSCA.
     pub csca_curve: Curve,
     /// The curve of the document signers.
@@ -36,8 +37,14 @@ pub struct Config {
     pub csca_signs_days: u32,
     /// For how many days a document signer signs.
     pub signer_signs_days: u32,
-    /// For how many days a card is valid at most.
+    /// How many signatures a document signer makes at most.
+    pub signer_signatures: u32,
+    /// For how many days a card is verified at most (decision 15).
     pub card_days: u32,
+    /// For how many days signers of lists and files sign.
+    pub delegate_signs_days: u32,
+    /// For how many days the electronic file of a paper document is verified.
+    pub file_days: u32,
     /// How far ahead the next revocation list is promised.
     pub crl_days: u32,
     /// The document codes of the MRZ the signers sign for.
@@ -54,14 +61,19 @@ impl Default for Config {
             csca_common_name: "(測試用) Country Signing CA".into(),
             signer_common_name: "(測試用) Document Signer".into(),
             contact: "csca@neweid.test".into(),
-            crl_uri: "http://pkd.neweid.test/crl/csca.crl".into(),
+            publication: "http://pkd.neweid.test/pkd/".into(),
             csca_curve: Curve::P521,
             signer_curve: Curve::P521,
             parallel_signers: 2,
             // ICAO Doc 9303-12 §5.3: CSCA keys sign for three to five years, DS keys for up to three months.
             csca_signs_days: 5 * 365,
             signer_signs_days: 90,
-            card_days: 10 * 366,
+            // ICAO Doc 9303-12 §5.2: a signer that makes many documents a day ends by their number.
+            signer_signatures: 100_000,
+            // Cards issued from 65 on have no date of renewal (OPEN-09): sixty years cover every one of them.
+            card_days: 60 * 366,
+            delegate_signs_days: 365,
+            file_days: 10 * 366,
             // ICAO Doc 9303-12 §5.4: a list at least every 90 days.
             crl_days: 90,
             document_types: vec!["ID".into()],
@@ -77,17 +89,24 @@ impl Config {
         if self.parallel_signers == 0 || self.signer_signs_days == 0 || self.crl_days < 3 {
             return Err(DocSignerError::Refused("configuration: signers, their days and the list's days"));
         }
+        if self.signer_signatures < 10 || self.delegate_signs_days == 0 {
+            return Err(DocSignerError::Refused("configuration: signatures of a signer, days of a delegate"));
+        }
+        if !self.publication.ends_with('/') {
+            return Err(DocSignerError::Refused("configuration: the directory's address ends with a slash"));
+        }
         if self.signer_signs_days > self.csca_signs_days {
             return Err(DocSignerError::Refused("configuration: a signer outlives its CSCA"));
         }
         Ok(())
     }
 
-    pub(crate) fn authority(&self) -> Authority {
+    /// What certificates say that a generation of the CSCA signs.
+    pub(crate) fn authority(&self, generation: i64) -> Authority {
         Authority {
             icao_country: self.icao_country.clone(),
             contact: self.contact.clone(),
-            crl_uri: self.crl_uri.clone(),
+            crl_uri: format!("{}csca-{generation}.crl", self.publication),
         }
     }
 
@@ -95,13 +114,23 @@ impl Config {
         self.name(&self.csca_common_name)
     }
 
-    pub(crate) fn signer_name(&self, number: u32) -> Result<Name> {
+    pub(crate) fn signer_name(&self, number: i64) -> Result<Name> {
         self.name(&format!("{} {number:04}", self.signer_common_name))
+    }
+
+    pub(crate) fn delegate_name(&self, office: Office, number: i64) -> Result<Name> {
+        let office = match office {
+            Office::MasterLists => "(測試用) Master List Signer",
+            Office::Files => "(測試用) Document File Signer",
+        };
+        self.name(&format!("{office} {number:04}"))
     }
 
     /// When the CSCA signs, and when what it signed can be verified.
     pub(crate) fn csca_periods(&self, now: Timestamp) -> Result<(Validity, Validity)> {
-        let valid = self.csca_signs_days + self.signer_signs_days + self.card_days + 2 * MARGIN_DAYS;
+        let longest =
+            (self.signer_signs_days + self.card_days).max(self.delegate_signs_days + self.file_days);
+        let valid = self.csca_signs_days + longest + 2 * MARGIN_DAYS;
         Ok((period(now, self.csca_signs_days)?, period(now, valid)?))
     }
 
@@ -109,6 +138,16 @@ impl Config {
     pub(crate) fn signer_periods(&self, now: Timestamp) -> Result<(Validity, Validity)> {
         let valid = self.signer_signs_days + self.card_days + MARGIN_DAYS;
         Ok((period(now, self.signer_signs_days)?, period(now, valid)?))
+    }
+
+    /// When a delegate signs, and when what it signed can be verified.
+    pub(crate) fn delegate_periods(&self, office: Office, now: Timestamp) -> Result<(Validity, Validity)> {
+        let after = match office {
+            Office::MasterLists => self.crl_days,
+            Office::Files => self.file_days,
+        };
+        let valid = self.delegate_signs_days + after + MARGIN_DAYS;
+        Ok((period(now, self.delegate_signs_days)?, period(now, valid)?))
     }
 
     fn name(&self, common_name: &str) -> Result<Name> {

@@ -15,6 +15,10 @@ pub enum DocSignerError {
     #[error(transparent)]
     Data(#[from] lds::Error),
 
+    /// What two persons must decide was not decided by two.
+    #[error("此作業需要兩人核可 / two persons must decide this: {0}")]
+    DualControl(&'static str),
+
     // --- the operator
     /// No document signer may sign now: their periods are over or all are revoked.
     #[error("目前沒有可用的文件簽章金鑰 / no document signer may sign now: renew the signers")]
@@ -24,6 +28,24 @@ pub enum DocSignerError {
         "國家簽章憑證機構已停止簽發 / the country signing CA signs no more document signers: a new generation is due"
     )]
     CscaRetired,
+    /// The clock lies before the making of the CSCA.
+    #[error(
+        "系統時鐘有誤 / the clock says {now}, and the country signing CA was made at {made}: set the clock"
+    )]
+    Clock {
+        /// What the clock says.
+        now: jiff::Timestamp,
+        /// From when on the CSCA is valid.
+        made: jiff::Timestamp,
+    },
+    /// The revocation list is overdue and its key cannot be used.
+    #[error("廢止清冊已逾期 / the revocation list is overdue since {since}: {error}")]
+    ListOverdue {
+        /// When the next list was promised.
+        since: jiff::Timestamp,
+        /// Why there is none.
+        error: keys::KeyError,
+    },
 
     // --- the environment
     /// The database.
@@ -38,11 +60,30 @@ pub enum DocSignerError {
 
     // --- us
     /// A certificate, list or message that cannot be made or read.
-    #[error(transparent)]
-    X509(#[from] x509::Error),
+    #[error("{0}")]
+    X509(#[source] x509::Error),
     /// The database says something that cannot be.
     #[error("the document signer's database is inconsistent: {0}")]
     Inconsistent(&'static str),
+}
+
+/// A key that could not sign is the key store's matter: whoever asked may ask again.
+impl From<x509::Error> for DocSignerError {
+    fn from(error: x509::Error) -> Self {
+        match error {
+            x509::Error::Sign(error) => error.into(),
+            error => Self::X509(error),
+        }
+    }
+}
+
+impl From<x509::SignError> for DocSignerError {
+    fn from(error: x509::SignError) -> Self {
+        match error {
+            x509::SignError::KeyStore(what) => Self::Keys(keys::KeyError::Token(what)),
+            error => Self::Keys(keys::KeyError::Crypto(error.to_string())),
+        }
+    }
 }
 
 impl DocSignerError {
@@ -51,6 +92,9 @@ impl DocSignerError {
         match self {
             Self::Refused(_) => "DOCSIGNER-REFUSED",
             Self::NoSuchSigner(_) => "DOCSIGNER-NO-SUCH-SIGNER",
+            Self::DualControl(_) => "DOCSIGNER-DUAL-CONTROL",
+            Self::Clock { .. } => "DOCSIGNER-CLOCK",
+            Self::ListOverdue { .. } => "DOCSIGNER-LIST-OVERDUE",
             Self::Data(_) => "DOCSIGNER-DATA",
             Self::NoSigner => "DOCSIGNER-NO-SIGNER",
             Self::CscaRetired => "DOCSIGNER-CSCA-RETIRED",
@@ -60,5 +104,26 @@ impl DocSignerError {
             Self::X509(_) => "DOCSIGNER-X509",
             Self::Inconsistent(_) => "DOCSIGNER-INCONSISTENT",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// Every code has its line in the golden list, and the list has no other.
+    #[test]
+    fn the_golden_list_has_every_code() {
+        let code = |text: &str| text.starts_with("DOCSIGNER-").then(|| text.to_owned());
+        let mut codes: Vec<_> = include_str!("error.rs")
+            .lines()
+            .filter(|line| line.contains("=> \""))
+            .filter_map(|line| code(line.split('"').nth(1)?))
+            .collect();
+        let mut listed: Vec<_> = include_str!("../../../docs/errors-docsigner.md")
+            .lines()
+            .filter_map(|line| code(line.strip_prefix("| `")?.split('`').next()?))
+            .collect();
+        codes.sort();
+        listed.sort();
+        assert_eq!(codes, listed);
     }
 }

@@ -7,13 +7,12 @@ use curve::Random;
 use jiff::Timestamp;
 use keys::KeyStore;
 use lds::household::HouseholdData;
-use lds::{LdsSecurityObject, sod};
+use lds::{ChipUpdate, FieldSecurityObject, LdsSecurityObject, sod};
 use model::CardSerial;
-use serde_json::{Value, json};
+use serde_json::Value;
 use store::{Db, Tx, params, transaction};
 use tlv::oid;
 use x509::Certificate;
-use x509::crl::Reason;
 
 use crate::signing::{Purpose, Reuse, Work};
 use crate::{Config, DocSignerError, DocumentSigning, MIGRATIONS, Result, SignerCertificate, SignerState};
@@ -36,7 +35,7 @@ pub struct Renewal {
 }
 
 impl DocSigner {
-    /// Opens the document signer. The first time it makes the CSCA and its document signers; what an interrupted first time
+    /// Opens the document signer. The first time it makes the CSCA and the signers below it; what an interrupted first time
     /// left half done is finished.
     pub async fn open(
         db: Db,
@@ -50,17 +49,22 @@ impl DocSigner {
         let signer = Self { db, keys, config: Arc::new(config) };
         match signer.renew(now, rng).await {
             // The signers there are still sign; those who look after them are told.
-            Err(error @ DocSignerError::CscaRetired) => tracing::warn!(code = error.code(), "{error}"),
+            Err(error @ (DocSignerError::CscaRetired | DocSignerError::Clock { .. })) => {
+                tracing::warn!(code = error.code(), "{error}")
+            }
             other => drop(other?),
         }
         Ok(signer)
     }
 
-    /// Sees to it that the configured number of document signers may sign now, and destroys the keys of those whose time
-    /// is over. To be called daily; without need it changes nothing.
+    /// Sees to it that the configured number of document signers may sign now, destroys the keys of those whose time is
+    /// over, and makes the lists that are due. To be called daily at least; without need it changes nothing.
     pub async fn renew(&self, now: Timestamp, rng: &mut (dyn Random + Send)) -> Result<Renewal> {
         self.establish_csca(now, rng).await?;
         let retired = self.retire_signers(now).await?;
+        self.establish_delegates(now, rng).await?;
+        // Lists are made when they are due, not when somebody asks.
+        self.csca_crls(now).await?;
         let begun = self.establish_signers(now, rng).await?;
         Ok(Renewal { begun, retired })
     }
@@ -151,6 +155,64 @@ impl DocumentSigning for DocSigner {
         self.sign(work, now).await
     }
 
+    async fn sign_encrypted_zone(
+        &self,
+        card: &CardSerial,
+        object: &FieldSecurityObject,
+        now: Timestamp,
+    ) -> Result<Vec<u8>> {
+        if object.hashes.is_empty() {
+            return Err(DocSignerError::Refused("the security object has no field"));
+        }
+        let content = object.encode();
+        let work = Work {
+            purpose: Purpose::EncryptedZone,
+            subject: card.as_str(),
+            content_type: oid::FIELD_SECURITY_OBJECT,
+            content: &content,
+            reuse: Reuse::UntilRevoked,
+        };
+        self.sign(work, now).await
+    }
+
+    async fn sign_chip_update(
+        &self,
+        card: &CardSerial,
+        update: &ChipUpdate,
+        now: Timestamp,
+    ) -> Result<Vec<u8>> {
+        let content = update.encode();
+        let hash = curve::Hash::Sha256.digest(&content);
+        // DOCPKI-15: one package for each number; what was signed once is never replaced by something else.
+        transaction!(self.db, |tx| {
+            let sql = "SELECT content_hash FROM chip_update WHERE card = $1 AND sequence = $2";
+            let sequence = i64::from(update.sequence);
+            if let Some(row) = tx.optional(sql, params![card.as_str(), sequence]).await? {
+                let same = row.read::<Vec<u8>>(0)? == hash;
+                let refused = DocSignerError::Refused("another update of this card has this number");
+                return if same { Ok(()) } else { Err(refused) };
+            }
+            let sql = "SELECT COALESCE(MAX(sequence), 0) FROM chip_update WHERE card = $1";
+            if tx.one(sql, params![card.as_str()]).await?.read::<i64>(0)? > sequence {
+                return Err(DocSignerError::Refused("a later update of this card is signed already"));
+            }
+            tx.execute_one(
+                "INSERT INTO chip_update (card, sequence, content_hash, asked_at) VALUES ($1, $2, $3, $4)",
+                params![card.as_str(), sequence, &hash, now],
+            )
+            .await
+            .map_err(DocSignerError::from)
+        })?;
+        let work = Work {
+            purpose: Purpose::ChipUpdate,
+            subject: card.as_str(),
+            content_type: oid::CHIP_UPDATE,
+            content: &content,
+            reuse: Reuse::UntilRevoked,
+        };
+        self.sign(work, now).await
+    }
+
     async fn csca_certificate(&self) -> Result<Certificate> {
         Ok(self.csca().await?.certificate)
     }
@@ -171,30 +233,8 @@ impl DocumentSigning for DocSigner {
     }
 
     async fn csca_crl(&self, now: Timestamp) -> Result<Vec<u8>> {
-        self.current_list(now).await
-    }
-
-    async fn revoke_ds(&self, number: u32, reason: Reason, actor: &str, now: Timestamp) -> Result<()> {
-        if matches!(reason, Reason::CertificateHold | Reason::RemoveFromCrl) {
-            return Err(DocSignerError::Refused("a document signer is revoked, never suspended"));
-        }
-        transaction!(self.db, |tx| {
-            let sql = "SELECT state FROM document_signer WHERE number = $1 AND certificate IS NOT NULL";
-            let row = tx.optional(sql, params![number]).await?;
-            let state = row.ok_or(DocSignerError::NoSuchSigner(number))?.read::<String>(0)?;
-            if state == SignerState::Revoked.as_str() {
-                return Ok(());
-            }
-            tx.execute_one(
-                "UPDATE document_signer SET state = $2, revoked_at = $3, revoked_reason = $4 WHERE number = $1",
-                params![number, SignerState::Revoked.as_str(), now, reason.code()],
-            )
-            .await?;
-            let detail = json!({"reason": reason.code(), "state": state});
-            self.audit(tx, now, actor, "signer-revoke", &format!("ds-{number}"), detail).await
-        })?;
-        tracing::warn!(number, reason = reason.code(), "document signer revoked");
-        self.current_list(now).await.map(|_| ())
+        let csca = self.csca().await?;
+        self.current_list(&csca, true, now).await
     }
 
     async fn cards_signed_by(&self, number: u32) -> Result<Vec<CardSerial>> {

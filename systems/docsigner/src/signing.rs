@@ -11,7 +11,7 @@ use store::{Row, params, transaction};
 use x509::cms::{self, Spec};
 use x509::{Certificate, Signer};
 
-use crate::authority::hex;
+use crate::once::hex;
 use crate::service::SYSTEM;
 use crate::{DocSigner, DocSignerError, Result, SignerState};
 
@@ -21,6 +21,8 @@ pub(crate) enum Purpose {
     PublicZone,
     HouseholdZone,
     CardSecurity,
+    EncryptedZone,
+    ChipUpdate,
 }
 
 impl Purpose {
@@ -29,6 +31,8 @@ impl Purpose {
             Self::PublicZone => "public-zone",
             Self::HouseholdZone => "household-zone",
             Self::CardSecurity => "card-security",
+            Self::EncryptedZone => "encrypted-zone",
+            Self::ChipUpdate => "chip-update",
         }
     }
 }
@@ -78,7 +82,7 @@ impl DocSigner {
         if let Some(signature) = &entry.signature {
             return Ok(prepared.finish(signature)?);
         }
-        let signature = signer()?.sign(prepared.to_be_signed()).map_err(x509::Error::from)?;
+        let signature = signer()?.sign(prepared.to_be_signed())?;
         let message = prepared.finish(&signature)?;
         if self.keep(&work, &hash, entry.number, &signature, now).await? {
             return Ok(message);
@@ -102,22 +106,26 @@ impl DocSigner {
                 return Ok(entry);
             }
             let sql = "SELECT number, key_label, certificate, state, sign_until FROM document_signer \
-                WHERE state = $1 AND certificate IS NOT NULL AND sign_until > $2 ORDER BY number";
-            let signers = tx.all(sql, params![SignerState::Active.as_str(), now]).await?;
+                WHERE state = $1 AND certificate IS NOT NULL AND sign_until > $2 AND asked < $3 ORDER BY number";
+            let quota = i64::from(self.config.signer_signatures);
+            let signers = tx.all(sql, params![SignerState::Active.as_str(), now, quota]).await?;
             let row = signers.get(choice(work, hash, signers.len())).ok_or(DocSignerError::NoSigner)?;
             let number = row.read::<u32>("number")?;
+            let certificate = Certificate::parse(&row.read::<Vec<u8>>("certificate")?)?;
+            // A signature from before its certificate would never verify: the clock went back.
+            let made = certificate.not_before();
+            if now.as_second() < made.as_second() {
+                return Err(DocSignerError::Clock { now, made });
+            }
+            let count = "UPDATE document_signer SET asked = asked + 1 WHERE number = $1";
+            tx.execute_one(count, params![number]).await?;
             tx.execute_one(
                 "INSERT INTO signature (purpose, subject, content_hash, signer, asked_at) VALUES ($1, $2, $3, $4, $5)",
                 params![work.purpose.as_str(), work.subject, hash, number, now],
             )
             .await?;
-            let entry = Entry {
-                number,
-                label: row.read("key_label")?,
-                certificate: Certificate::parse(&row.read::<Vec<u8>>("certificate")?)?,
-                signature: None,
-                may_sign: true,
-            };
+            let entry =
+                Entry { number, label: row.read("key_label")?, certificate, signature: None, may_sign: true };
             let detail = json!({"content": hex(hash), "signer": number});
             let action = format!("{}-ask", work.purpose.as_str());
             self.audit(tx, now, SYSTEM, &action, &subject(work, hash), detail).await?;

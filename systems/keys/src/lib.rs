@@ -82,8 +82,12 @@ pub enum Purpose {
     CertificateAuthority,
     /// OCSP responses.
     OcspResponder,
-    /// Security objects of cards and other signed documents.
+    /// Security objects of cards.
     DocumentSigner,
+    /// Master lists of country signing CAs.
+    ListSigner,
+    /// Electronic files of paper documents.
+    FileSigner,
     /// Time stamps.
     TimeStamp,
     /// Messages between systems.
@@ -92,10 +96,12 @@ pub enum Purpose {
 
 impl Purpose {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::CertificateAuthority,
         Self::OcspResponder,
         Self::DocumentSigner,
+        Self::ListSigner,
+        Self::FileSigner,
         Self::TimeStamp,
         Self::Message,
     ];
@@ -106,6 +112,8 @@ impl Purpose {
             Self::CertificateAuthority => "certificate-authority",
             Self::OcspResponder => "ocsp-responder",
             Self::DocumentSigner => "document-signer",
+            Self::ListSigner => "list-signer",
+            Self::FileSigner => "file-signer",
             Self::TimeStamp => "time-stamp",
             Self::Message => "message",
         }

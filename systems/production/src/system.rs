@@ -1,7 +1,7 @@
 //! The card centre as one system: how it is opened, and what it has besides the trait that management uses.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cardface::FontSet;
 use chip::{InProcessChannel, Interface};
@@ -25,7 +25,7 @@ use crate::stock::{self, Counts, Stocktake};
 pub struct CentreConfig {
     /// Where the cards lie.
     pub cards: PathBuf,
-    /// Country signing certificates: quality control reads a finished card as a stranger would.
+    /// Country signing certificates at the start: quality control reads a finished card as a stranger would.
     pub trust: TrustStore,
     /// Fonts of the printed face.
     pub fonts: Arc<FontSet>,
@@ -71,6 +71,7 @@ pub(crate) struct Inner {
     pub(crate) shelf: Shelf,
     pub(crate) keys: CentreKeys,
     pub(crate) config: CentreConfig,
+    pub(crate) trust: Mutex<Arc<TrustStore>>,
     pub(crate) random: SharedRandom,
 }
 
@@ -85,7 +86,13 @@ impl Centre {
         db.migrate(MIGRATIONS).await?;
         let shelf = Shelf::open(&config.cards)?;
         let keys = CentreKeys::open(&db, master, &random).await?;
-        Ok(Self { inner: Arc::new(Inner { db, shelf, keys, config, random }) })
+        let trust = Mutex::new(Arc::new(config.trust.clone()));
+        Ok(Self { inner: Arc::new(Inner { db, shelf, keys, config, trust, random }) })
+    }
+
+    /// From now on quality control trusts this: newer revocation lists, or another country signing key after a roll-over.
+    pub fn trust(&self, trust: TrustStore) {
+        *self.inner.trust.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(trust);
     }
 
     /// The shelf of the cards.

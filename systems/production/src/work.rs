@@ -261,7 +261,8 @@ impl Centre {
         }
         let (inner, ordered) = (self.inner.clone(), package);
         let defect = blocking(move || {
-            quality::inspect(&inner.shelf, &ordered, &inner.config.trust, now, &inner.random)
+            let trust = inner.trust.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+            quality::inspect(&inner.shelf, &ordered, &trust, now, &inner.random)
         })
         .await?;
         match defect {

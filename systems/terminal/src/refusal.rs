@@ -166,7 +166,11 @@ refusals! {
         ["請勿採信，並洽發卡機關。", "Do not rely on the data; ask the issuer."]
     /// No CRL at hand.
     RevocationUnknown "TERMINAL-W-REVOCATION-UNKNOWN" Reader
-        ["沒有 CSCA 的有效廢止清冊，無法查驗簽章憑證是否已廢止。", "There is no current revocation list of the CSCA: revocation of the signer is not known."]
+        ["沒有 CSCA 的廢止清冊，無法查驗簽章憑證是否已廢止。", "There is no revocation list of the CSCA: revocation of the signer is not known."]
+        ["請取得 CSCA 的最新廢止清冊後重新讀取。", "Get the latest revocation list of the CSCA and read again."]
+    /// The CRL at hand is past its nextUpdate.
+    RevocationOverdue "TERMINAL-W-REVOCATION-OVERDUE" Reader
+        ["CSCA 的廢止清冊已逾期，簽章憑證之後是否已廢止不得而知。", "The revocation list of the CSCA is overdue: whether the signer has been revoked since is not known."]
         ["請取得 CSCA 的最新廢止清冊後重新讀取。", "Get the latest revocation list of the CSCA and read again."]
     /// A data group has another hash.
     GroupAltered "TERMINAL-E-GROUP-ALTERED" Card

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use x509::crl::Crl;
+use x509::master_list::MasterList;
 use x509::path::{self, Options, Purpose, Revocation};
 use x509::{Certificate, pem};
 
@@ -15,6 +16,7 @@ pub struct TrustStore {
     anchors: Vec<Certificate>,
     links: Vec<Certificate>,
     crls: Vec<Crl>,
+    master_lists: Vec<(String, Vec<u8>)>,
     skipped: Vec<String>,
 }
 
@@ -38,12 +40,19 @@ const MAX_FILE: u64 = 64 * 1024 * 1024;
 impl TrustStore {
     /// Trusts nothing.
     pub const fn new() -> Self {
-        Self { anchors: Vec::new(), links: Vec::new(), crls: Vec::new(), skipped: Vec::new() }
+        Self {
+            anchors: Vec::new(),
+            links: Vec::new(),
+            crls: Vec::new(),
+            master_lists: Vec::new(),
+            skipped: Vec::new(),
+        }
     }
 
-    /// Reads every `*.pem`, `*.crt`, `*.cer`, `*.der` and `*.crl` of a directory, PEM or DER. Country signing CA certificates
-    /// become trust anchors; certificates of other kinds lying beside them are passed over (see [`Self::skipped`]), so that
-    /// the export of a whole PKI can serve as it is.
+    /// Reads every `*.pem`, `*.crt`, `*.cer`, `*.der`, `*.crl` and `*.ml` of a directory, PEM or DER. Country signing CA
+    /// certificates become trust anchors; certificates of other kinds lying beside them are passed over (see
+    /// [`Self::skipped`]), so that the export of a whole PKI can serve as it is. Master lists wait for
+    /// [`Self::open_master_lists`], as their signatures are verified for a time.
     pub fn from_dir(dir: &Path) -> Result<Self, TrustError> {
         let error = |path: &Path| {
             let path = path.to_owned();
@@ -58,7 +67,8 @@ impl TrustStore {
         for path in files {
             let extension =
                 path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
-            if !matches!(extension.as_str(), "pem" | "crt" | "cer" | "der" | "crl") || !path.is_file() {
+            if !matches!(extension.as_str(), "pem" | "crt" | "cer" | "der" | "crl" | "ml") || !path.is_file()
+            {
                 continue;
             }
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -67,6 +77,10 @@ impl TrustStore {
                 continue;
             }
             let content = std::fs::read(&path).map_err(error(&path))?;
+            if extension == "ml" {
+                store.master_lists.push((name, content));
+                continue;
+            }
             if !store.add_file(&content) {
                 store.skipped.push(name);
             }
@@ -115,6 +129,33 @@ impl TrustStore {
         true
     }
 
+    /// Adds a master list, to be opened by [`Self::open_master_lists`] under this name.
+    pub fn add_master_list(&mut self, name: &str, der: Vec<u8>) {
+        self.master_lists.push((name.to_owned(), der));
+    }
+
+    /// Verifies the master lists and takes the country signing CAs they hold (ICAO Doc 9303-12 §9). A list counts if its
+    /// signer was issued below a CSCA that is trusted already, is valid at `now` and not known to be revoked; what a list
+    /// brings does not vouch for another list. Gives the names of the lists that were refused, which are also [`Self::skipped`].
+    pub fn open_master_lists(&mut self, now: Timestamp) -> Vec<String> {
+        let (mut refused, mut accepted) = (Vec::new(), Vec::new());
+        for (name, der) in std::mem::take(&mut self.master_lists) {
+            let options = Options::at(now).crls(&self.crls, Revocation::IfListed);
+            match MasterList::verify(&der, &self.links, &self.anchors, &options) {
+                Ok(list) => accepted.extend(list.certificates),
+                Err(_) => refused.push(name),
+            }
+        }
+        for certificate in accepted {
+            let known = |all: &[Certificate]| all.iter().any(|c| c.der() == certificate.der());
+            if !known(&self.anchors) && !known(&self.links) {
+                self.add_certificate(certificate);
+            }
+        }
+        self.skipped.extend(refused.iter().cloned());
+        refused
+    }
+
     /// Adds a revocation list. Whose it is is checked when it is used.
     pub fn add_crl(&mut self, crl: Crl) {
         self.crls.push(crl);
@@ -144,7 +185,8 @@ impl TrustStore {
         let (chain, revocation) = match validate(Revocation::Required) {
             Ok(_) => (same_country(signer), Ok(())),
             // Revocation is the last question asked of a path: the rest of it is good.
-            Err(refusal @ (path::Refusal::Revoked { .. } | path::Refusal::StatusUnknown)) => {
+            Err(path::Refusal::StatusUnknown) => (same_country(signer), Err(self.unknown(signer, now))),
+            Err(refusal @ path::Refusal::Revoked { .. }) => {
                 (same_country(signer), Err(self::refusal(refusal)))
             }
             // Where several paths were tried, one that only lacked a list may hide behind another's fault.
@@ -156,6 +198,14 @@ impl TrustStore {
         };
         SignerCheck { chain, revocation }
     }
+
+    /// Why nothing is known: there is no list of the country, or only one that is overdue.
+    fn unknown(&self, signer: &Certificate, now: Timestamp) -> Refusal {
+        let overdue = self.crls.iter().any(|crl| {
+            crl.is_issued_by(signer.issuer(), None) && crl.next_update().is_some_and(|next| next < now)
+        });
+        if overdue { Refusal::RevocationOverdue } else { Refusal::RevocationUnknown }
+    }
 }
 
 /// What was found about a document signer.
@@ -163,7 +213,8 @@ impl TrustStore {
 pub struct SignerCheck {
     /// Chain to a trusted CSCA, validity, purpose.
     pub chain: Result<(), Refusal>,
-    /// Not on a list; [`Refusal::RevocationUnknown`] where there is no current one.
+    /// Not on a list; [`Refusal::RevocationUnknown`] where there is none, [`Refusal::RevocationOverdue`] where the one at
+    /// hand is too old.
     pub revocation: Result<(), Refusal>,
 }
 
@@ -172,7 +223,7 @@ impl SignerCheck {
     pub fn is_trusted(&self) -> Result<(), Refusal> {
         self.chain?;
         match self.revocation {
-            Err(Refusal::RevocationUnknown) => Ok(()),
+            Err(Refusal::RevocationUnknown | Refusal::RevocationOverdue) => Ok(()),
             revocation => revocation,
         }
     }

@@ -5,6 +5,7 @@ mod card_insert;
 mod card_list;
 mod demo;
 pub mod doctor;
+mod pki_ceremony;
 mod pki_export;
 mod read;
 mod up;
@@ -25,6 +26,15 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Card(Card::Face { serial, dir, out }) => card_face::run(&serial, &dir, &out).await,
         Command::Read(read) => read::run(read).await,
         Command::Pki(Pki::Export { dir, out }) => pki_export::run(&dir, &out).await,
+        Command::Pki(Pki::Propose { what, operator, dir }) => {
+            pki_ceremony::check_operator(&operator)?;
+            pki_ceremony::propose(&dir, &what, &operator).await
+        }
+        Command::Pki(Pki::Approve { number, operator, dir }) => {
+            pki_ceremony::check_operator(&operator)?;
+            pki_ceremony::approve(&dir, number, &operator).await
+        }
+        Command::Pki(Pki::Proposals { dir, json }) => pki_ceremony::proposals(&dir, json).await,
         Command::Doctor(doctor) => doctor::run(&doctor),
     }
 }

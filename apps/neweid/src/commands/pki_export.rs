@@ -4,7 +4,7 @@ use crate::clock;
 use crate::country::Country;
 use crate::directory::write_atomically;
 use crate::failure::Failure;
-use docsigner::DocumentSigning;
+use docsigner::{DocumentSigning, PublishedKind};
 use model::{CardSerial, CardState, KeySlot};
 use npc::Scope;
 use std::path::Path;
@@ -45,9 +45,7 @@ async fn authorities(country: &Country) -> Result<Vec<(String, Vec<u8>)>, Failur
         ("ocsp.pem".to_owned(), certificates.ocsp.to_pem().into_bytes()),
         ("csca.crl".to_owned(), country.docsigner.csca_crl(now).await.map_err(Failure::from_system)?),
     ];
-    for signer in country.docsigner.ds_certificates().await.map_err(Failure::from_system)? {
-        files.push((format!("ds-{}.pem", signer.number), signer.certificate.to_pem().into_bytes()));
-    }
+    files.extend(directory(country).await?);
     let mut lists = vec![("npc.crl".to_owned(), Scope::Complete), ("npc-root.crl".to_owned(), Scope::Root)];
     lists.extend((0..country.npc.config().partitions).map(|n| (format!("npc-{n}.crl"), Scope::Partition(n))));
     for (name, scope) in lists {
@@ -55,6 +53,23 @@ async fn authorities(country: &Country) -> Result<Vec<(String, Vec<u8>)>, Failur
         files.push((name, list.der.to_vec()));
     }
     Ok(files)
+}
+
+// The public key directory: certificates as PEM, for tools that take nothing else. What `csca.pem` and `csca.crl` are
+// already is not written twice.
+async fn directory(country: &Country) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    let published = country.docsigner.publication(clock::now()).await.map_err(Failure::from_system)?;
+    let newest = published.iter().filter(|file| file.kind == PublishedKind::Csca).count();
+    let own = [format!("csca-{newest}.cer"), format!("csca-{newest}.crl")];
+    let files = published.into_iter().filter(|file| !own.contains(&file.name));
+    Ok(files
+        .map(|file| match file.name.strip_suffix(".cer") {
+            Some(stem) => {
+                (format!("{stem}.pem"), x509::pem::encode("CERTIFICATE", &file.content).into_bytes())
+            }
+            None => (file.name, file.content),
+        })
+        .collect())
 }
 
 /// The certificates of one card: `sample-citizen-SERIAL-sign.pem` and so on.

@@ -101,7 +101,7 @@ fn mrz_file(path: &Path, error: &std::io::Error) -> Failure {
 }
 
 fn trust_store(dir: &Path) -> Result<TrustStore, Failure> {
-    TrustStore::from_dir(dir).map_err(|error| {
+    let mut trust = TrustStore::from_dir(dir).map_err(|error| {
         Failure::new(
             "NEWEID-E-TRUST",
             Fault::Caller,
@@ -110,7 +110,9 @@ fn trust_store(dir: &Path) -> Result<TrustStore, Failure> {
             "neweid pki export --out DIR",
         )
         .exit(2)
-    })
+    })?;
+    trust.open_master_lists(clock::now());
+    Ok(trust)
 }
 
 // The exit code of the first check that failed. A card that left or a reader that broke says nothing about what was just

@@ -100,6 +100,7 @@ impl Serving {
             ("crl", format!("{status_url}/crl/npc.crl")),
             ("csca_crl", format!("{web_url}/pkd/csca.crl")),
             ("csca", format!("{web_url}/pkd/csca.cer")),
+            ("pkd", format!("{web_url}/pkd/")),
             ("ca_issuers", format!("{status_url}/certs/npc-ca.cer")),
         ]);
         let (stop, stopped) = watch::channel(false);

@@ -99,6 +99,7 @@ pub async fn page(State(site): State<Site>) -> Result<Html<String>, Failure> {
     let services = [
         service("crl", "自然人憑證廢止清冊（CRL）", "natural-person certificate revocation list"),
         service("ca_issuers", "自然人憑證中繼憑證", "issuing CA certificate"),
+        service("pkd", "公鑰目錄", "public key directory"),
         service("csca", "文件簽署根憑證（CSCA）", "country signing CA certificate"),
         service("csca_crl", "文件簽署憑證廢止清冊", "country signing CA revocation list"),
     ];

@@ -2,6 +2,7 @@
 //! directory. Everything works without script, and nothing here changes anything.
 
 mod home;
+mod pkd;
 
 use crate::cards;
 use crate::country::Country;
@@ -11,7 +12,6 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use docsigner::DocumentSigning;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tower_http::limit::RequestBodyLimitLayer;
@@ -42,8 +42,8 @@ pub fn router(country: Arc<Country>, endpoints: BTreeMap<&'static str, String>) 
         .route("/static/style.css", get(style))
         .route("/cards/{serial}/face.png", get(face_png))
         .route("/cards/{serial}/face.pdf", get(face_pdf))
-        .route("/pkd/csca.cer", get(csca))
-        .route("/pkd/csca.crl", get(csca_crl))
+        .route("/pkd/", get(pkd::page))
+        .route("/pkd/{name}", get(pkd::file))
         .fallback(|| async { not_found() })
         .with_state(site);
     hardened(pages)
@@ -109,16 +109,6 @@ async fn face_pdf(State(site): State<Site>, Path(serial): Path<String>) -> Resul
     let bytes = site.face(&serial, cardface::Face::render_pdf).await?;
     Ok(([(header::CONTENT_TYPE, "application/pdf"), (header::CACHE_CONTROL, "no-store")], bytes)
         .into_response())
-}
-
-async fn csca(State(site): State<Site>) -> Result<Response, Failure> {
-    let certificate = site.country.docsigner.csca_certificate().await.map_err(Failure::from_system)?;
-    Ok(([(header::CONTENT_TYPE, "application/pkix-cert")], certificate.der().to_vec()).into_response())
-}
-
-async fn csca_crl(State(site): State<Site>) -> Result<Response, Failure> {
-    let list = site.country.docsigner.csca_crl(crate::clock::now()).await.map_err(Failure::from_system)?;
-    Ok(([(header::CONTENT_TYPE, "application/pkix-crl")], list).into_response())
 }
 
 impl Site {

@@ -1,7 +1,7 @@
 //! Signers come and go, and are revoked.
 
 use curve::SeedRandom;
-use docsigner::{DocSignerError, DocumentSigning, SignerState};
+use docsigner::{Config, DocSignerError, DocumentSigning, SignerState};
 use lds::sod;
 use store::testkit::each_engine;
 use x509::crl::{Crl, Reason};
@@ -31,7 +31,11 @@ async fn several_signers_share_the_cards_for_a_short_time() {
         assert_eq!(renew(&signer, 82).await, (vec![3, 4], vec![]), "successors come in time");
         assert_eq!(renew(&signer, 91).await, (vec![], vec![1, 2]));
         let labels: Vec<_> = place.keys.list().unwrap().into_iter().map(|k| k.label).collect();
-        assert_eq!(labels, ["csca-1", "ds-3", "ds-4"], "keys whose time is over are destroyed");
+        assert_eq!(
+            labels,
+            ["csca-1", "ds-3", "ds-4", "file-2", "mls-1"],
+            "keys whose time is over are destroyed"
+        );
         let states: Vec<_> = signer.ds_certificates().await.unwrap().iter().map(|s| s.state).collect();
         use SignerState::{Active, Retired};
         assert_eq!(states, [Retired, Retired, Active, Active]);
@@ -39,10 +43,46 @@ async fn several_signers_share_the_cards_for_a_short_time() {
         // What a retired signer signed stays valid for the life of the card, and is given out again.
         let again = signer.sign_public_zone(&card(0), &object(1), days(91)).await.expect("kept");
         assert_eq!(again, files[0]);
-        verify(&signer, sod::unwrap(&again).unwrap(), days(3_659)).await.expect("valid for ten years");
+        // Sixty years: a card without date of renewal outlives no certificate (decision 15).
+        verify(&signer, sod::unwrap(&again).unwrap(), days(60 * 365))
+            .await
+            .expect("valid as long as the card");
         let new = signer.sign_public_zone(&card(0), &object(2), days(91)).await.expect("signed");
         let ds = verify(&signer, sod::unwrap(&new).unwrap(), days(91)).await.expect("valid");
         assert!(signer.ds_certificates().await.unwrap()[2..].iter().any(|s| s.certificate == ds));
+        let gone = "SELECT count(*) FROM audit_entry WHERE action = 'key-destroy'";
+        assert_eq!(count(&place.db, gone).await, 2, "that a key is gone is on record");
+        audit::verify(&place.db, None).await.expect("an unbroken log");
+    })
+    .await;
+}
+
+// proves: DOCPKI-11
+#[tokio::test]
+async fn a_signer_ends_by_the_number_of_its_signatures() {
+    each_engine("docsigner", async |db| {
+        let place = Place::new(db);
+        let config = Config { parallel_signers: 1, signer_signatures: 10, ..Config::default() };
+        let signer = place.open_with(config, now()).await.expect("opens");
+        for number in 0..8 {
+            signer.sign_public_zone(&card(number), &object(1), now()).await.expect("signed");
+        }
+        assert_eq!(renew(&signer, 0).await, (vec![], vec![]));
+        signer.sign_public_zone(&card(8), &object(1), now()).await.expect("signed");
+        assert_eq!(renew(&signer, 0).await, (vec![2], vec![]), "a successor in the last tenth");
+        signer.sign_public_zone(&card(0), &object(1), now()).await.expect("given out again, not counted");
+        for number in 9..40 {
+            let made = signer.sign_public_zone(&card(number), &object(1), now()).await;
+            if made.is_err() {
+                assert!(matches!(made, Err(DocSignerError::NoSigner)), "{made:?}");
+                renew(&signer, 0).await;
+                signer.sign_public_zone(&card(number), &object(1), now()).await.expect("a new signer");
+            }
+        }
+        for number in 1..=2 {
+            assert!(signer.cards_signed_by(number).await.unwrap().len() <= 10, "never more than its share");
+        }
+        assert!(!place.keys.list().unwrap().iter().any(|key| key.label == "ds-1"));
         audit::verify(&place.db, None).await.expect("an unbroken log");
     })
     .await;
@@ -77,12 +117,12 @@ async fn a_revoked_signer_is_published_and_replaced() {
         assert_eq!((before.number(), before.entries().count()), (Some(1), 0));
 
         assert!(matches!(
-            signer.revoke_ds(99, Reason::KeyCompromise, "chief", days(1)).await,
+            revoke(&signer, 99, Reason::KeyCompromise, days(1)).await,
             Err(DocSignerError::NoSuchSigner(99))
         ));
-        assert!(signer.revoke_ds(bad, Reason::CertificateHold, "chief", days(1)).await.is_err());
+        assert!(revoke(&signer, bad, Reason::CertificateHold, days(1)).await.is_err());
         for _ in 0..2 {
-            signer.revoke_ds(bad, Reason::KeyCompromise, "chief", days(1)).await.expect("revoked");
+            revoke(&signer, bad, Reason::KeyCompromise, days(1)).await.expect("revoked");
         }
         let list = Crl::parse(&signer.csca_crl(days(1)).await.unwrap()).unwrap();
         assert_eq!((list.number(), list.entries().count()), (Some(2), 1));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use curve::{Hash, SecretBytes, SeedRandom};
-use docsigner::{Config, DocSigner, DocumentSigning, Result};
+use docsigner::{Act, Config, DocSigner, DocumentSigning, Result};
 use jiff::{SignedDuration, Timestamp};
 use keys::{KeyStore, SoftwareKeyStore, WrappingKey};
 use lds::LdsSecurityObject;
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tlv::oid;
 use x509::Certificate;
 use x509::cms::SignedData;
-use x509::crl::Crl;
+use x509::crl::{Crl, Reason};
 use x509::path::{Options, Purpose, Refusal, Revocation, validate};
 
 pub(crate) struct Place {
@@ -34,9 +34,26 @@ impl Place {
     }
 
     pub(crate) async fn open(&self, now: Timestamp) -> Result<DocSigner> {
-        let mut rng = SeedRandom::new(now.to_string().as_bytes());
-        DocSigner::open(self.db.clone(), self.keys.clone(), Config::default(), now, &mut rng).await
+        self.open_with(Config::default(), now).await
     }
+
+    pub(crate) async fn open_with(&self, config: Config, now: Timestamp) -> Result<DocSigner> {
+        let mut rng = SeedRandom::new(now.to_string().as_bytes());
+        DocSigner::open(self.db.clone(), self.keys.clone(), config, now, &mut rng).await
+    }
+}
+
+/// Two persons revoke a document signer.
+pub(crate) async fn revoke(signer: &DocSigner, number: u32, reason: Reason, now: Timestamp) -> Result<()> {
+    let proposal = signer.propose(Act::Revoke { number, reason }, "chief", now).await?;
+    signer.approve(proposal.number, "deputy", now, &mut SeedRandom::new(b"revoke")).await.map(|_| ())
+}
+
+/// Two persons roll the country signing key over.
+pub(crate) async fn roll_over(signer: &DocSigner, now: Timestamp) -> Result<()> {
+    let proposal = signer.propose(Act::RollOver, "chief", now).await?;
+    let mut rng = SeedRandom::new(now.to_string().as_bytes());
+    signer.approve(proposal.number, "deputy", now, &mut rng).await.map(|_| ())
 }
 
 pub(crate) fn now() -> Timestamp {

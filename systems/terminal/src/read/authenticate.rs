@@ -170,7 +170,7 @@ impl<C: CardChannel> Reading<'_, C> {
         }
         match found.revocation {
             Ok(()) => self.pass(CheckKind::SignerRevocation),
-            Err(refusal @ Refusal::RevocationUnknown) => {
+            Err(refusal @ (Refusal::RevocationUnknown | Refusal::RevocationOverdue)) => {
                 self.leave_open(CheckKind::SignerRevocation, refusal, String::new());
             }
             Err(refusal) => self.fail(CheckKind::SignerRevocation, refusal, String::new()),

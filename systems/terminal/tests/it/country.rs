@@ -15,6 +15,7 @@ use tlv::oid;
 use x509::certificate::{issue, profiles};
 use x509::cms::{self, Spec};
 use x509::crl::{self, Crl, Lifetime, Reason, Revoked};
+use x509::master_list::MasterList;
 use x509::{Certificate, EcSigner, Name, Serial, Signer, Validity};
 
 pub(crate) fn now() -> Timestamp {
@@ -42,6 +43,14 @@ fn name(country: &str, common_name: &str) -> Name {
         .expect("a name")
 }
 
+fn authority() -> profiles::Authority {
+    profiles::Authority {
+        icao_country: "TWN".into(),
+        contact: "csca@neweid.test".into(),
+        crl_uri: "http://pkd.neweid.test/csca.crl".into(),
+    }
+}
+
 pub(crate) struct Country {
     pub(crate) csca_key: EcSigner,
     pub(crate) csca: Certificate,
@@ -54,11 +63,7 @@ pub(crate) static COUNTRY: LazyLock<Country> = LazyLock::new(|| Country::new("re
 impl Country {
     pub(crate) fn new(seed: &str, signer_validity: Validity) -> Self {
         let csca_key = ec(&format!("{seed} csca"));
-        let authority = profiles::Authority {
-            icao_country: "TWN".into(),
-            contact: "csca@neweid.test".into(),
-            crl_uri: "http://pkd.neweid.test/csca.crl".into(),
-        };
+        let authority = authority();
         let tbs = profiles::csca_root(&profiles::CscaRoot {
             serial: serial(seed),
             subject: &name("TW", "CSCA"),
@@ -115,6 +120,46 @@ impl Country {
         let entries = if revoked { vec![entry] } else { Vec::new() };
         let tbs = crl::csca(&issuer, life, &entries).expect("profile");
         Crl::parse(&crl::issue(&tbs, &self.csca_key).expect("signed")).expect("a list")
+    }
+
+    /// A list that was to be replaced yesterday.
+    pub(crate) fn overdue_crl(&self) -> Crl {
+        let issuer = profiles::Issuer::new(&self.csca, &self.csca_key).expect("issuer");
+        let life =
+            Lifetime { number: 6, this_update: now() - (91 * 24).hours(), next_update: now() - 24.hours() };
+        let tbs = crl::csca(&issuer, life, &[]).expect("profile");
+        Crl::parse(&crl::issue(&tbs, &self.csca_key).expect("signed")).expect("a list")
+    }
+
+    /// The CSCA of `next`, certified by this one's key: what a roll-over makes.
+    pub(crate) fn link_to(&self, next: &Self) -> Certificate {
+        let tbs = profiles::csca_link(&profiles::CscaLink {
+            serial: serial("link"),
+            issuer: &profiles::Issuer::new(&self.csca, &self.csca_key).expect("issuer"),
+            validity: years(12),
+            private_key_usage: years(5),
+            spki: next.csca_key.spki(),
+            authority: &authority(),
+        });
+        issue(&tbs.expect("profile"), &self.csca_key).expect("link")
+    }
+
+    /// A master list of these certificates, signed below this country's CSCA.
+    pub(crate) fn master_list(&self, certificates: &[Certificate]) -> Vec<u8> {
+        let key = ec("master list signer");
+        let tbs = profiles::list_signer(&profiles::Delegate {
+            serial: serial("master list signer"),
+            issuer: &profiles::Issuer::new(&self.csca, &self.csca_key).expect("issuer"),
+            subject: &name("TW", "Master List Signer"),
+            validity: years(1),
+            private_key_usage: years(1),
+            spki: key.spki(),
+            authority: &authority(),
+        });
+        let signer = issue(&tbs.expect("profile"), &self.csca_key).expect("list signer");
+        let content = MasterList::new(certificates.to_vec()).expect("CSCAs").encode();
+        let csca = [&self.csca];
+        cms::sign(&MasterList::spec(&content, &signer, key.algorithm(), &csca, now()), &key).expect("signed")
     }
 
     pub(crate) fn trust(&self) -> TrustStore {
