@@ -50,6 +50,10 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "ocsp_request" => vec![Country::new().ask()],
         "ocsp_response" => vec![Country::new().answer()],
         "cms" => vec![Country::new().sign(&security_object())],
+        "master_list" => {
+            let list = x509::master_list::MasterList::new([Country::new().csca]);
+            vec![list.expect("a CSCA").encode()]
+        }
         "chip" => chip(),
         "pem" => vec![pem::certificate(Country::new().csca.der()).into_bytes()],
         _ => Vec::new(),

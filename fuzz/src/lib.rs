@@ -63,6 +63,7 @@ targets! {
     ocsp_request: x509::ocsp_request, 8_000;
     ocsp_response: x509::ocsp_response, 8_000;
     cms: x509::cms, 8_000;
+    master_list: x509::master_list, 8_000;
     pem: x509::pem, 8_000;
     chip: chip::sequence, 1_500;
 }

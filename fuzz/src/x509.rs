@@ -3,6 +3,7 @@
 use ::x509::certificate::Certificate;
 use ::x509::cms::SignedData;
 use ::x509::csr::Csr;
+use ::x509::master_list::MasterList;
 use ::x509::ocsp::{BasicResponse, Request, decode_get_path};
 
 pub(crate) fn certificate(data: &[u8]) {
@@ -39,6 +40,15 @@ pub(crate) fn cms(data: &[u8]) {
         let _ = signed.verify();
         let _ = signed.verify_detached(b"content");
     }
+}
+
+pub(crate) fn master_list(data: &[u8]) {
+    if let Ok(list) = MasterList::decode(data) {
+        let again = MasterList::decode(&list.encode()).expect("own encoding");
+        assert_eq!(again.certificates, list.certificates);
+    }
+    let options = ::x509::path::Options::at(::jiff::Timestamp::UNIX_EPOCH);
+    assert!(MasterList::verify(data, &[], &[], &options).is_err(), "nobody is trusted");
 }
 
 pub(crate) fn pem(data: &[u8]) {

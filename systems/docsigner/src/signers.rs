@@ -27,7 +27,7 @@ const CERTIFICATE: Once = Once {
 };
 
 impl DocSigner {
-    /// Plans as many document signers as are missing and finishes every planned one.
+    /// Plans as many document signers of the present generation as are missing and finishes every planned one.
     pub(crate) async fn establish_signers(
         &self,
         now: Timestamp,
@@ -42,8 +42,8 @@ impl DocSigner {
             let tail = i64::from(self.config.signer_signs_days) * 86_400_000_000 / 10;
             let soon = now.as_microsecond() + tail;
             let sql = "SELECT count(*) FROM document_signer \
-                WHERE state = $1 AND (tbs IS NULL OR (sign_until > $2 AND asked < $3))";
-            let values = params![SignerState::Active.as_str(), soon, quota - quota / 10];
+                WHERE state = $1 AND generation = $4 AND (tbs IS NULL OR (sign_until > $2 AND asked < $3))";
+            let values = params![SignerState::Active.as_str(), soon, quota - quota / 10, csca.generation];
             let present = tx.one(sql, values).await?.read::<i64>(0)?;
             let sql = "SELECT COALESCE(MAX(number), 0) FROM document_signer";
             let last = tx.one(sql, params![]).await?.read::<i64>(0)?;

@@ -282,6 +282,8 @@ impl Mgmt {
         zone.portrait = Some(portrait);
         let zone_error = |error: lds::Error| MgmtError::Zones(error.to_string());
         let mut files = zone.data_groups().map_err(zone_error)?;
+        // DOCPKI-05: every field is read back out of the files and compared before their hashes are signed.
+        zones::check_fields(&zone, &files)?;
         let object = zones::security_object(&files);
         files.insert(lds::DataGroup::Sod, self.signing.sign_public_zone(&serial, &object, now).await?);
         let household = self.signing.sign_household(&zones::household(&person)?, now).await?;

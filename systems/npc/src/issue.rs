@@ -1,4 +1,4 @@
-//! Issuing: what is signed is stored first, and signed as it was stored (docs/issuance-cycle-npc.md).
+//! Issuing: what is signed is stored first, and signed as it was stored (docs/issuance-cycle.md).
 
 use jiff::Timestamp;
 use model::{CertificateState, KeySlot};

@@ -3,7 +3,7 @@
 //!
 //! Everything another system asks of the CA goes through the trait [`CertificateAuthority`], which [`Npc`] implements on
 //! a database and a key store. Relying parties use [`router`], the HTTP side. The order in which things are stored and
-//! signed is written down in `docs/issuance-cycle-npc.md`: nothing is signed before it is stored, so a CA killed at any
+//! signed is written down in `docs/issuance-cycle.md`: nothing is signed before it is stored, so a CA killed at any
 //! point signs the same bytes again and a card's slot never has two certificates.
 //!
 //! The CA knows no person: a certificate has a name, the last four characters of the identification number and a holder

@@ -49,7 +49,7 @@ fn a_card_that_was_not_washed_is_not_initialised() {
     session.initialise(&request("national")).unwrap();
 }
 
-// proves: CARD-37, CARD-48, PRODUCTION-26
+// proves: CARD-37, CARD-48, DOCPKI-08, PRODUCTION-26
 #[test]
 fn initialisation_makes_six_different_key_pairs_on_the_chip() {
     let flash = Stage::Initialised("national").flash();

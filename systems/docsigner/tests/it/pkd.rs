@@ -366,3 +366,24 @@ async fn a_paper_is_checked_against_the_records_and_signed_by_another_key() {
     })
     .await;
 }
+
+// proves: DOCPKI-12
+#[tokio::test]
+async fn no_key_does_the_work_of_another_office() {
+    each_engine("docsigner", async |db| {
+        let place = Place::new(db);
+        place.open(now()).await.expect("opens");
+        let keys = place.keys.list().expect("keys");
+        for (i, key) in keys.iter().enumerate() {
+            assert!(keys[i + 1..].iter().all(|other| other.spki != key.spki), "{} stands alone", key.label);
+            for purpose in keys::Purpose::ALL {
+                let signer = place.keys.signer(&key.label, purpose);
+                assert_eq!(signer.is_ok(), purpose == key.purpose, "{} for {}", key.label, purpose.as_str());
+            }
+        }
+        let offices: std::collections::BTreeSet<_> = keys.iter().map(|key| key.purpose.as_str()).collect();
+        let wanted = ["certificate-authority", "document-signer", "file-signer", "list-signer"];
+        assert!(offices.into_iter().eq(wanted));
+    })
+    .await;
+}

@@ -295,7 +295,7 @@ fn trust_validity_and_revocation_of_the_signer() {
     assert_refused(&read(&mut card, &can, &old.trust()), CheckKind::Signer, Refusal::SignerExpired);
 }
 
-// proves: DOCPKI-07
+// proves: DOCPKI-07, DOCPKI-09
 #[test]
 fn a_copied_chip_is_found_out() {
     // All files copied, but not the key.
