@@ -39,7 +39,7 @@ pub struct Config {
     pub signer_signs_days: u32,
     /// How many signatures a document signer makes at most.
     pub signer_signatures: u32,
-    /// For how many days a card is verified at most (decision 15).
+    /// For how many days a card is verified at most (decision 16).
     pub card_days: u32,
     /// For how many days signers of lists and files sign.
     pub delegate_signs_days: u32,

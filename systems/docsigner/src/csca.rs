@@ -3,7 +3,7 @@
 //! The first generation is made when the document signer is opened first. Every further one is a roll-over: two persons
 //! decide it ([`crate::ceremony`]), a new key pair is made, certifies itself under the same name, and is certified by the
 //! key before it (the link certificate). From then on the new key signs document signers. The old one signs nothing but its
-//! revocation lists, as long as something it signed can be valid (decision 15).
+//! revocation lists, as long as something it signed can be valid (decision 16).
 //!
 //! Every certificate is made in the same order: number and label stored, key made under the label, bytes to be signed
 //! stored, signature, certificate stored. Whatever stops the program in between, the next call takes up where it stopped,

@@ -43,7 +43,7 @@ async fn several_signers_share_the_cards_for_a_short_time() {
         // What a retired signer signed stays valid for the life of the card, and is given out again.
         let again = signer.sign_public_zone(&card(0), &object(1), days(91)).await.expect("kept");
         assert_eq!(again, files[0]);
-        // Sixty years: a card without date of renewal outlives no certificate (decision 15).
+        // Sixty years: a card without date of renewal outlives no certificate (decision 16).
         verify(&signer, sod::unwrap(&again).unwrap(), days(60 * 365))
             .await
             .expect("valid as long as the card");
