@@ -19,6 +19,7 @@ mod production;
 mod robustness;
 mod scenarios;
 mod secrets;
+mod security;
 mod support;
 mod tearing;
 mod tracking;
