@@ -141,6 +141,7 @@ impl Mgmt {
         let issue = read.issue.ok_or(MgmtError::Data("date of issue"))?;
         let data = CardData {
             serial: paired.serial,
+            profile: read.profile,
             issue,
             renewal: read.renewal,
             foreign_name: applicant.foreign_name,
@@ -273,6 +274,7 @@ impl Mgmt {
 
         let data = CardData {
             serial,
+            profile: read.profile,
             issue: read.issue.ok_or(MgmtError::Data("date of issue"))?,
             renewal: read.renewal,
             foreign_name: applicant.foreign_name,
@@ -287,7 +289,7 @@ impl Mgmt {
         let object = zones::security_object(&files);
         files.insert(lds::DataGroup::Sod, self.signing.sign_public_zone(&serial, &object, now).await?);
         let household = self.signing.sign_household(&zones::household(&person)?, now).await?;
-        let infos = zones::card_security_infos(&paired.chip_authentication)?;
+        let infos = zones::card_security_infos(read.profile, &paired.chip_authentication)?;
         let card_security = self.signing.sign_card_security(&infos, now).await?;
         let keys = self.keys.pin_management(serial)?;
         let package = Package {
@@ -295,7 +297,7 @@ impl Mgmt {
             mrz_information: zone.td1().map_err(zone_error)?.information(),
             household,
             public: files.into_iter().map(|(group, file)| (group.fid(), file)).collect(),
-            card_access: zones::card_access(),
+            card_access: zones::card_access(read.profile),
             card_security,
             certificates: self.certificates_for_card(serial).await?,
             pin_management_keys: [keys.enc, keys.mac, keys.dek],

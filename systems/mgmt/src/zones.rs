@@ -8,17 +8,31 @@ use lds::dg13::Term;
 use lds::household::HouseholdData;
 use lds::public_zone::Address;
 use lds::{Date, LdsSecurityObject, PublicZone};
-use model::{CardSerial, RocDate};
+use model::{CardProfile, CardSerial, RocDate};
 use registry::Person;
 use tlv::oid;
 
 use crate::{Config, MgmtError};
 
-/// The PACE parameters of a card, preferred first: what EF.CardAccess announces.
-const PACE: [Parameters; 2] = [
+/// The PACE parameters of a card, preferred first: what EF.CardAccess announces, and DG14 and EF.CardSecurity repeat. The
+/// chip's profile of the same name offers these.
+const PACE: &[Parameters] = &[
     Parameters::generic(Curve::P521, Cipher::Aes256),
     Parameters::generic(Curve::BrainpoolP256r1, Cipher::Aes128),
+    Parameters::chip_authentication(Curve::P521, Cipher::Aes256),
+    // From here on sample cards alone.
+    Parameters::integrated(Curve::BrainpoolP256r1, Cipher::Aes128),
+    Parameters::integrated(Curve::P521, Cipher::Aes256),
 ];
+
+/// The PACEInfos of a card with this profile.
+fn pace(profile: CardProfile) -> Vec<SecurityInfo> {
+    let offers = match profile {
+        CardProfile::National => &PACE[..3],
+        CardProfile::Interop => PACE,
+    };
+    offers.iter().map(|parameters| parameters.info()).collect()
+}
 
 /// The hash of the security object.
 pub(crate) const HASH: Hash = Hash::Sha512;
@@ -26,6 +40,7 @@ pub(crate) const HASH: Hash = Hash::Sha512;
 /// What a card needs beside the person.
 pub(crate) struct CardData<'a> {
     pub(crate) serial: CardSerial,
+    pub(crate) profile: CardProfile,
     pub(crate) issue: RocDate,
     pub(crate) renewal: Option<RocDate>,
     pub(crate) foreign_name: bool,
@@ -63,11 +78,10 @@ pub(crate) fn public_zone(
         issue: date(card.issue)?,
         portrait: None,
         issuing_authority: config.issuing_authority.clone(),
-        security_infos: encode_set(&[
-            SecurityInfo::active_authentication(oid::ECDSA_PLAIN_SHA512),
-            PACE[0].info(),
-            PACE[1].info(),
-        ]),
+        security_infos: encode_set(
+            &[vec![SecurityInfo::active_authentication(oid::ECDSA_PLAIN_SHA512)], pace(card.profile)]
+                .concat(),
+        ),
         active_authentication_key: card.active_authentication.to_vec(),
     })
 }
@@ -91,21 +105,24 @@ pub(crate) fn household(person: &Person) -> Result<HouseholdData, MgmtError> {
 }
 
 /// EF.CardAccess: the order is the preference.
-pub(crate) fn card_access() -> Vec<u8> {
-    encode_set_in_order(&PACE.map(Parameters::info))
+pub(crate) fn card_access(profile: CardProfile) -> Vec<u8> {
+    encode_set_in_order(&pace(profile))
 }
 
 /// The SecurityInfos that EF.CardSecurity signs: those of EF.CardAccess and the chip's authentication key.
-pub(crate) fn card_security_infos(chip_authentication: &[u8]) -> Result<Vec<u8>, MgmtError> {
+pub(crate) fn card_security_infos(
+    profile: CardProfile,
+    chip_authentication: &[u8],
+) -> Result<Vec<u8>, MgmtError> {
     let key = curve::point_from_spki(chip_authentication)
         .map_err(|_| MgmtError::Zones("the chip authentication key is no P-521 key".into()))?;
-    Ok(encode_set(&[
-        PACE[0].info(),
-        PACE[1].info(),
+    let mut infos = pace(profile);
+    infos.extend([
         SecurityInfo::chip_authentication(Cipher::Aes256, None),
         SecurityInfo::chip_authentication_domain(key.curve(), None),
         SecurityInfo::chip_authentication_public_key(&key, None),
-    ]))
+    ]);
+    Ok(encode_set(&infos))
 }
 
 /// Whether the files say what they were made from, field by field; what contradicts itself or another value is not signed.
@@ -194,5 +211,14 @@ mod tests {
         let mut without = files;
         without.remove(&DataGroup::Dg13);
         assert!(check_fields(&zone(), &without).is_err());
+    }
+
+    // What a card announces is what its chip does, in the chip's order.
+    #[test]
+    fn a_card_announces_what_its_chip_offers() {
+        for profile in CardProfile::ALL {
+            let chip = chip::Profile::by_name(profile.as_str()).expect("a profile of the chip");
+            assert_eq!(card_access(*profile), chip.card_access(), "{}", profile.as_str());
+        }
     }
 }
