@@ -42,6 +42,8 @@ judging=(
   'pdftotext|poppler-utils'
   '?python3 -c "import ensurepip, venv"|python3-venv'
   'javac|default-jdk-headless'
+  'certtool|gnutls-bin'
+  'crlutil|libnss3-tools'
   'mvn|maven'
   'go|golang-go'
   'chromium|chromium'

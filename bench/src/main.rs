@@ -14,6 +14,7 @@ mod pcsc;
 mod read;
 mod rounds;
 mod start;
+mod status;
 
 use clap::{Parser, Subcommand};
 use figure::Figure;
@@ -69,6 +70,15 @@ enum What {
         #[arg(long, default_value_t = 40)]
         count: u32,
     },
+    /// Status services: OCSP over HTTP, lists, filter, time stamps; OpenSSL's servers beside them.
+    Status {
+        /// Certificates in the population.
+        #[arg(long, default_value_t = 1_000_000)]
+        certificates: usize,
+        /// How many of them are revoked.
+        #[arg(long, default_value_t = 100_000)]
+        revoked: usize,
+    },
     /// First run, start of an existing directory, idle memory, and a read over pcscd where it runs.
     Start {
         /// The neweid program.
@@ -114,6 +124,9 @@ fn parts(what: What) -> Vec<Part> {
         What::Read => vec![Box::new(read::run)],
         What::Cards { count } => vec![Box::new(move || cards::run(count))],
         What::Chain { count } => vec![Box::new(move || chain::run(count))],
+        What::Status { certificates, revoked } => {
+            vec![Box::new(move || status::run(certificates, revoked))]
+        }
         What::Start { binary } => vec![Box::new(move || start::run(&binary))],
         What::Reader { can, trust } => vec![Box::new(move || pcsc::read_card(&can, &trust))],
         What::All { binary, rounds } => {
@@ -123,6 +136,7 @@ fn parts(what: What) -> Vec<Part> {
                 Box::new(read::run),
                 Box::new(|| cards::run(40)),
                 Box::new(|| chain::run(40)),
+                Box::new(|| status::run(1_000_000, 100_000)),
             ];
             match binary.or_else(beside_this_program) {
                 Some(binary) => all.push(Box::new(move || start::run(&binary))),

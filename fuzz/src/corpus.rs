@@ -16,7 +16,7 @@ use scp::{Card, CardChallenge, CardData, Host, KeySet, Options, SecurityLevel};
 use tlv::oid;
 use x509::certificate::profiles::{self, Authority, Issuer};
 use x509::certificate::{Certificate, issue};
-use x509::{EcSigner, Name, Serial, Signer, Validity, cms, crl, csr, ocsp, pem};
+use x509::{EcSigner, Name, Serial, Signer, Validity, cms, crl, csr, ocsp, pem, tsp};
 
 /// The seeds of one target.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
@@ -49,6 +49,12 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "crl" => vec![Country::new().list()],
         "ocsp_request" => vec![Country::new().ask()],
         "ocsp_response" => vec![Country::new().answer()],
+        "time_stamp_request" => vec![stamp_request(Some(7)), stamp_request(None)],
+        "time_stamp_response" => {
+            vec![Country::new().stamped(), tsp::rejection(tsp::Failure::BadAlgorithm, "no")]
+        }
+        "revocation_filter" => vec![Country::new().filter()],
+        "card_list" => card_lists(),
         "cms" => vec![Country::new().sign(&security_object())],
         "master_list" => {
             let list = x509::master_list::MasterList::new([Country::new().csca]);
@@ -413,6 +419,44 @@ impl Country {
         crl::issue(&list, &self.csca_key).expect("signs")
     }
 
+    fn stamped(&self) -> Vec<u8> {
+        let issuer = Issuer::new(&self.csca, &self.csca_key).expect("issuer");
+        let uri = "http://npc.neweid.test/npc.crl";
+        let tbs = profiles::timestamp_authority(&profiles::StatusService {
+            serial: serial("stamps"),
+            issuer: &issuer,
+            subject: &Name::builder().country("TW").common_name("Stamps").build().expect("a name"),
+            validity: Validity::new(at("2026-01-01T00:00:00Z"), at("2026-12-31T00:00:00Z")).expect("in order"),
+            spki: self.signer_key.spki(),
+            policy: oid::GPKI_POLICY_TEST,
+            locations: profiles::StatusLocations {
+                partition_crl: uri,
+                complete_crl: uri,
+                ca_issuers: uri,
+                ocsp: uri,
+            },
+        });
+        let certificate = issue(&tbs.expect("profile"), &self.csca_key).expect("signs");
+        let algorithm = self.signer_key.algorithm();
+        let authority = tsp::Authority::new(&certificate, algorithm, oid::TIME_STAMP_POLICY).expect("stamps");
+        let request = tsp::Request::parse(&stamp_request(Some(7))).expect("own request");
+        let stamp = tsp::Stamp { serial: 7, at: at("2026-06-01T00:00:00Z"), accuracy: 1 };
+        authority.stamp(&request, stamp, &self.signer_key).expect("signs")
+    }
+
+    fn filter(&self) -> Vec<u8> {
+        let population = status::filter::Population {
+            issuer: &self.csca,
+            size: 40,
+            all: &|f| (1..=40).for_each(f),
+            revoked: &[3, 4, 5],
+            suspended: &[6],
+        };
+        let day = jiff::SignedDuration::from_hours(24);
+        let filter = status::filter::Filter::build(1, at("2026-06-01T00:00:00Z"), day, &[population], 1);
+        filter.expect("solved").write()
+    }
+
     fn ask(&self) -> Vec<u8> {
         let hashes = ocsp::IssuerHashes::new(&self.csca).expect("issuer");
         let ids =
@@ -434,4 +478,19 @@ impl Country {
 
 fn serial(seed: &str) -> Serial {
     Serial::random(&mut SeedRandom::new(seed.as_bytes()))
+}
+
+fn stamp_request(nonce: Option<u64>) -> Vec<u8> {
+    let imprint = tsp::Imprint::of(Hash::Sha256, b"document");
+    tsp::build_request(&imprint, nonce.map(|_| oid::TIME_STAMP_POLICY), nonce)
+}
+
+fn card_lists() -> Vec<Vec<u8>> {
+    use status::cards::{CardList, Listed};
+    let card = |n| model::CardSerial::new("N5A", n).expect("a serial number");
+    let (now, day) = (at("2026-06-01T00:00:00Z"), jiff::SignedDuration::from_hours(24));
+    let before = [(card(1), Listed::Suspended), (card(2), Listed::Void)];
+    let full = CardList::full(1, now, day, [7; 32], before).expect("a list");
+    let delta = CardList::delta(2, now, day, &full, [(card(2), Listed::Void), (card(3), Listed::Void)]);
+    vec![full.write(), delta.expect("a delta").write()]
 }

@@ -62,6 +62,10 @@ targets! {
     crl: x509::crl, 8_000;
     ocsp_request: x509::ocsp_request, 8_000;
     ocsp_response: x509::ocsp_response, 8_000;
+    time_stamp_request: x509::time_stamp_request, 8_000;
+    time_stamp_response: x509::time_stamp_response, 4_000;
+    revocation_filter: x509::revocation_filter, 4_000;
+    card_list: x509::card_list, 8_000;
     cms: x509::cms, 8_000;
     master_list: x509::master_list, 8_000;
     pem: x509::pem, 8_000;

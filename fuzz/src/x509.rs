@@ -5,6 +5,7 @@ use ::x509::cms::SignedData;
 use ::x509::csr::Csr;
 use ::x509::master_list::MasterList;
 use ::x509::ocsp::{BasicResponse, Request, decode_get_path};
+use ::x509::tsp;
 
 pub(crate) fn certificate(data: &[u8]) {
     if let Ok(certificate) = Certificate::parse(data) {
@@ -33,6 +34,31 @@ pub(crate) fn ocsp_request(data: &[u8]) {
 
 pub(crate) fn ocsp_response(data: &[u8]) {
     let _ = BasicResponse::parse(data);
+}
+
+pub(crate) fn time_stamp_request(data: &[u8]) {
+    let _ = tsp::Request::parse(data);
+}
+
+pub(crate) fn time_stamp_response(data: &[u8]) {
+    if let Ok(tsp::Response::Token(token)) = tsp::Response::parse(data) {
+        let _ = token.verify();
+    }
+}
+
+pub(crate) fn revocation_filter(data: &[u8]) {
+    if let Ok(filter) = status::filter::Filter::read(data) {
+        // Whatever a filter says about whatever number, it says it.
+        let _ = filter.state_by_key(&[0; 32], 1);
+        let again = status::filter::Filter::read(&filter.write());
+        assert_eq!(again.as_ref(), Ok(&filter));
+    }
+}
+
+pub(crate) fn card_list(data: &[u8]) {
+    if let Ok(list) = status::cards::CardList::read(data) {
+        assert_eq!(status::cards::CardList::read(&list.write()).as_ref(), Ok(&list));
+    }
 }
 
 pub(crate) fn cms(data: &[u8]) {

@@ -25,6 +25,12 @@ pub enum Command {
     /// 憑證 Certificates and revocation lists of the country.
     #[command(subcommand)]
     Pki(Pki),
+    /// 離線狀態 Certificate status from a downloaded filter, without asking anybody.
+    #[command(subcommand)]
+    Status(Status),
+    /// 憑證系統 Measure the status services of the certification authority.
+    #[command(subcommand)]
+    Npc(Npc),
     /// 檢查本機 Say what is missing on this machine and the command that mends it.
     Doctor(Doctor),
 }
@@ -188,6 +194,53 @@ pub enum RevocationReason {
     CessationOfOperation,
 }
 
+#[derive(Subcommand, Debug)]
+pub enum Status {
+    /// 查驗憑證 Say whether a certificate is good, suspended or revoked, from a revocation filter; its chain is verified first.
+    Check(StatusCheck),
+}
+
+#[derive(clap::Args, Debug)]
+pub struct StatusCheck {
+    /// The certificate, PEM or DER.
+    pub certificate: PathBuf,
+    /// The filter, as the address `filter` of endpoints.json gives it.
+    #[arg(long)]
+    pub filter: PathBuf,
+    /// Certificates to trust: a directory as `neweid pki export` writes it, or one file.
+    #[arg(long, default_value = "pki")]
+    pub trust: PathBuf,
+    /// The moment to judge for (RFC 3339), instead of now.
+    #[arg(long)]
+    pub at: Option<jiff::Timestamp>,
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Npc {
+    /// 模擬母體 Build a population of certificates without signing each, and measure lists, OCSP and filter over it.
+    Simulate(Simulate),
+}
+
+#[derive(clap::Args, Debug)]
+pub struct Simulate {
+    /// How many certificates there are.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub certificates: u64,
+    /// How many of them are revoked.
+    #[arg(long, default_value_t = 20_000)]
+    pub revoked: u64,
+    /// How many more are suspended.
+    #[arg(long, default_value_t = 0)]
+    pub suspended: u64,
+    /// Directory for what is made: complete list, a partition, filter, their issuer; created when absent.
+    #[arg(long)]
+    pub dir: PathBuf,
+    #[arg(long)]
+    pub json: bool,
+}
+
 #[derive(clap::Args, Debug)]
 pub struct Doctor {
     #[arg(long)]
@@ -221,6 +274,8 @@ impl Arguments {
             Command::Read(read) => read.json,
             Command::Doctor(doctor) => doctor.json,
             Command::Pki(Pki::Proposals { json, .. }) => *json,
+            Command::Status(Status::Check(check)) => check.json,
+            Command::Npc(Npc::Simulate(simulate)) => simulate.json,
             Command::Up(_) | Command::Card(_) | Command::Pki(_) => false,
         }
     }

@@ -184,12 +184,25 @@ impl Country {
         let mut next = self.next_maintenance.lock().await;
         if *next <= now {
             self.npc.maintain(now).await.map_err(Failure::from_system)?;
+            self.publish_card_list(now).await?;
             self.docsigner.renew(now, &mut SystemRandom).await.map_err(Failure::from_system)?;
             // Quality control sees new lists and, after a roll-over, the new key.
             self.centre.trust(trust(&self.docsigner).await?);
             *next = now + jiff::SignedDuration::from_secs(60);
         }
         Ok(made + advanced > 0)
+    }
+
+    /// Publishes which cards are not to be accepted (OPEN-37).
+    pub async fn publish_card_list(&self, now: Timestamp) -> Result<(), Failure> {
+        let cards = self.mgmt.cards_not_to_be_accepted().await.map_err(Failure::from_system)?;
+        let listed = |state| match state {
+            model::CardState::Void | model::CardState::Destroyed => status::cards::Listed::Void,
+            _ => status::cards::Listed::Suspended,
+        };
+        let cards: Vec<_> = cards.into_iter().map(|(serial, state)| (serial, listed(state))).collect();
+        self.npc.publish_cards(&cards, now).await.map_err(Failure::from_system)?;
+        Ok(())
     }
 
     // Orders blank cards when stock runs low. A lot that was ordered and not yet received is the same lot again.

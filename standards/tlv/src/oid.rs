@@ -220,6 +220,20 @@ oids! {
     KP_OCSP_SIGNING = "1.3.6.1.5.5.7.3.9";
     /// id-kp-documentSigning (RFC 9336).
     KP_DOCUMENT_SIGNING = "1.3.6.1.5.5.7.3.36";
+    /// id-kp-timeStamping.
+    KP_TIME_STAMPING = "1.3.6.1.5.5.7.3.8";
+    /// id-ct-TSTInfo (RFC 3161).
+    TST_INFO = "1.2.840.113549.1.9.16.1.4";
+    /// id-aa-signingCertificateV2 (RFC 5035).
+    ATTR_SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.47";
+    /// extKeyUsage of the signer of revocation filters and card status lists; below the number of RFC 5612.
+    KP_STATUS_SIGNING = "1.3.6.1.4.1.32473.886.3.1";
+    /// Content type of a revocation filter.
+    REVOCATION_FILTER = "1.3.6.1.4.1.32473.886.3.2";
+    /// Content type of a card status list.
+    CARD_STATUS_LIST = "1.3.6.1.4.1.32473.886.3.3";
+    /// Time stamp policy of the test country.
+    TIME_STAMP_POLICY = "1.3.6.1.4.1.32473.886.3.4";
     /// id-pkix-ocsp-basic.
     OCSP_BASIC = "1.3.6.1.5.5.7.48.1.1";
     /// id-pkix-ocsp-nonce.

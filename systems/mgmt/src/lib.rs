@@ -14,6 +14,7 @@
 
 mod application;
 mod books;
+mod card_list;
 mod cards;
 mod config;
 mod error;

@@ -10,12 +10,14 @@ use jiff::{SignedDuration, Timestamp};
 use keys::{KeyInfo, KeyKind, KeyStore, Purpose};
 use serde_json::json;
 use store::{Db, params, transaction};
+use tlv::oid;
 use x509::certificate::profiles::{
-    NpcIntermediate, NpcRoot, OcspResponder, npc_intermediate, npc_root, ocsp_responder,
+    NpcIntermediate, NpcRoot, OcspResponder, StatusLocations, StatusService, npc_intermediate, npc_root,
+    ocsp_responder, status_signer, timestamp_authority,
 };
 use x509::certificate::{self, Issuer, Kind, TbsCertificate};
 use x509::ocsp::Responder;
-use x509::{Certificate, Serial, Signer, Validity};
+use x509::{Certificate, Serial, Signer, Validity, tsp};
 
 use crate::{Npc, NpcConfig, NpcError, Result, SYSTEM};
 
@@ -23,6 +25,22 @@ pub(crate) struct Authority {
     pub(crate) root: Party,
     pub(crate) ca: Party,
     pub(crate) responder: ResponderParty,
+    pub(crate) tsa: StampParty,
+    pub(crate) status: ServiceParty,
+}
+
+/// A service with a short-lived certificate of the issuing CA.
+pub(crate) struct ServiceParty {
+    pub(crate) certificate: Certificate,
+    pub(crate) signer: Arc<dyn Signer>,
+    generation: u32,
+}
+
+/// The time stamping authority.
+pub(crate) struct StampParty {
+    pub(crate) authority: tsp::Authority,
+    pub(crate) signer: Arc<dyn Signer>,
+    generation: u32,
 }
 
 /// A CA: its certificate, and what it takes to sign as it.
@@ -48,6 +66,10 @@ pub struct CaCertificates {
     pub ca: Certificate,
     /// The OCSP responder of the moment.
     pub ocsp: Certificate,
+    /// The time stamping authority of the moment.
+    pub tsa: Certificate,
+    /// The signer of filters and card status lists of the moment.
+    pub status: Certificate,
 }
 
 impl Authority {
@@ -60,17 +82,19 @@ impl Authority {
     ) -> Result<Self> {
         let root = root(db, keys, config, random, now).await?;
         let ca = intermediate(db, keys, config, random, &root, now).await?;
-        let generation = match newest_responder(db).await? {
-            Some((generation, not_after))
-                if not_after.duration_since(now) > config.responder_lifetime / 3 =>
-            {
-                generation
-            }
-            Some((generation, _)) => generation + 1,
-            None => 1,
-        };
+        let due = |kind, lifetime| next_generation(db, kind, lifetime, now);
+        let generation = due(Kind::OcspResponder, config.responder_lifetime).await?;
         let responder = responder(db, keys, config, random, &ca, generation, now).await?;
-        Ok(Self { root, ca, responder })
+        let generation = due(Kind::TimestampAuthority, config.service_lifetime).await?;
+        let tsa = service(db, keys, config, random, &ca, TSA, generation, now).await?;
+        let tsa = StampParty {
+            authority: tsp::Authority::new(&tsa.certificate, tsa.signer.algorithm(), oid::TIME_STAMP_POLICY)?,
+            signer: tsa.signer,
+            generation: tsa.generation,
+        };
+        let generation = due(Kind::StatusSigner, config.service_lifetime).await?;
+        let status = service(db, keys, config, random, &ca, STATUS, generation, now).await?;
+        Ok(Self { root, ca, responder, tsa, status })
     }
 
     pub(crate) fn certificates(&self) -> CaCertificates {
@@ -78,28 +102,47 @@ impl Authority {
             root: self.root.certificate.clone(),
             ca: self.ca.certificate.clone(),
             ocsp: self.responder.certificate.clone(),
+            tsa: self.tsa.authority.certificate().clone(),
+            status: self.status.certificate.clone(),
         }
+    }
+
+    /// The services' certificates: kind of key, generation, whether it is time for the next.
+    fn services(&self, config: &NpcConfig, now: Timestamp) -> [(&'static str, u32, bool); 3] {
+        let due = |certificate: &Certificate, lifetime: SignedDuration| {
+            certificate.validity().not_after().duration_since(now) <= lifetime / 3
+        };
+        [
+            (OCSP, self.responder.generation, due(&self.responder.certificate, config.responder_lifetime)),
+            (TSA, self.tsa.generation, due(self.tsa.authority.certificate(), config.service_lifetime)),
+            (STATUS, self.status.generation, due(&self.status.certificate, config.service_lifetime)),
+        ]
     }
 }
 
 impl Npc {
-    /// Makes a new OCSP responder when a third of the present one's time is left.
-    pub(crate) async fn renew_responder(&self, now: Timestamp) -> Result<()> {
+    /// Makes a new OCSP responder, time stamping authority or status signer when a third of the present one's time is left.
+    pub(crate) async fn renew_services(&self, now: Timestamp) -> Result<()> {
         let present = self.authority();
-        let left = present.responder.certificate.validity().not_after().duration_since(now);
-        if left > self.config.responder_lifetime / 3 {
+        let due: Vec<(&str, u32)> = present
+            .services(&self.config, now)
+            .into_iter()
+            .filter_map(|(prefix, generation, due)| due.then_some((prefix, generation)))
+            .collect();
+        if due.is_empty() {
             return Ok(());
         }
         // Another process may have made the next one already.
         let renewed = Authority::open(&self.db, &self.keys, &self.config, &self.random, now).await?;
-        let old = present.responder.generation;
         *self.authority.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(renewed);
+        self.know_own_services().await?;
         self.ocsp.clear();
-        // Answers of the last responder but one have expired long ago; its key goes.
-        if let Some(gone) = old.checked_sub(1).filter(|generation| *generation > 0) {
-            match self.keys.destroy(&responder_label(gone)) {
+        // Answers of the last one but one have expired long ago; its key goes.
+        for (prefix, generation) in due {
+            let Some(gone) = generation.checked_sub(1).filter(|generation| *generation > 0) else { continue };
+            match self.keys.destroy(&label(prefix, gone)) {
                 Ok(()) | Err(keys::KeyError::Missing(_)) => {}
-                Err(error) => tracing::warn!(code = error.code(), "the key of an old OCSP responder stays"),
+                Err(error) => tracing::warn!(code = error.code(), "the key of an old service stays"),
             }
         }
         Ok(())
@@ -162,7 +205,7 @@ async fn responder(
     generation: u32,
     now: Timestamp,
 ) -> Result<ResponderParty> {
-    let label = responder_label(generation);
+    let label = label(OCSP, generation);
     let key = generate(keys, &label, KeyKind::Ec(Curve::P256), Purpose::OcspResponder).await?;
     let certificate = certify(db, &label, &ca.signer, now, || {
         ocsp_responder(&OcspResponder {
@@ -181,6 +224,51 @@ async fn responder(
     let signer = keys.signer(&label, Purpose::OcspResponder)?;
     let responder = Responder::new(&certificate, &ca.certificate, signer.algorithm())?;
     Ok(ResponderParty { certificate, responder, signer, generation })
+}
+
+#[allow(clippy::too_many_arguments, reason = "what every certificate of the CA takes, and which service")]
+async fn service(
+    db: &Db,
+    keys: &Arc<dyn KeyStore>,
+    config: &NpcConfig,
+    random: &Mutex<Box<dyn Random + Send>>,
+    ca: &Party,
+    prefix: &'static str,
+    generation: u32,
+    now: Timestamp,
+) -> Result<ServiceParty> {
+    let label = label(prefix, generation);
+    let (purpose, subject) = match prefix {
+        TSA => (Purpose::TimeStamp, &config.tsa_name),
+        _ => (Purpose::Message, &config.status_name),
+    };
+    let key = generate(keys, &label, KeyKind::Ec(Curve::P256), purpose).await?;
+    let urls = &config.urls;
+    let certificate = certify(db, &label, &ca.signer, now, || {
+        let service = StatusService {
+            serial: new_serial(random),
+            issuer: &ca.issuer,
+            subject,
+            validity: Validity::new(
+                (now - SignedDuration::from_mins(5)).max(ca.certificate.validity().not_before()),
+                now + config.service_lifetime,
+            )?,
+            spki: &key.spki,
+            policy: config.policy,
+            locations: StatusLocations {
+                partition_crl: &urls.complete_crl(),
+                complete_crl: &urls.complete_crl(),
+                ca_issuers: &urls.issued_to_this_ca(),
+                ocsp: &urls.ocsp,
+            },
+        };
+        match prefix {
+            TSA => timestamp_authority(&service),
+            _ => status_signer(&service),
+        }
+    })
+    .await?;
+    Ok(ServiceParty { certificate, signer: keys.signer(&label, purpose)?, generation })
 }
 
 /// The certificate under `label`: as it stands in the database, or made now.
@@ -249,12 +337,15 @@ async fn load(db: &Db, label: &str) -> Result<Option<Loaded>> {
     Ok(Some((kind, row.read(1)?, row.read(2)?)))
 }
 
-async fn newest_responder(db: &Db) -> Result<Option<(u32, Timestamp)>> {
+/// The generation of a service that is to serve now: the newest, or one more if that has a third of its time left.
+async fn next_generation(db: &Db, kind: Kind, lifetime: SignedDuration, now: Timestamp) -> Result<u32> {
     let sql = "SELECT label, not_after FROM authority WHERE profile = $1 ORDER BY not_after DESC LIMIT 1";
-    let Some(row) = db.optional(sql, params![Kind::OcspResponder.name()]).await? else { return Ok(None) };
-    let label: String = row.read(0)?;
-    let generation = label.rsplit('-').next().and_then(|number| number.parse().ok());
-    Ok(Some((generation.ok_or(NpcError::Inconsistent("responder"))?, row.read(1)?)))
+    let Some(row) = db.optional(sql, params![kind.name()]).await? else { return Ok(1) };
+    let label: String = row.read("label")?;
+    let number = label.rsplit('-').next().and_then(|number| number.parse::<u32>().ok());
+    let generation = number.ok_or(NpcError::Inconsistent("generation"))?;
+    let left = row.read::<Timestamp>("not_after")?.duration_since(now);
+    Ok(if left > lifetime / 3 { generation } else { generation + 1 })
 }
 
 fn party(certificate: Certificate, signer: Arc<dyn Signer>) -> Result<Party> {
@@ -290,9 +381,12 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn responder_label(generation: u32) -> String {
-    format!("npc-ocsp-{generation}")
+fn label(prefix: &str, generation: u32) -> String {
+    format!("{prefix}-{generation}")
 }
 
 const ROOT: &str = "npc-root";
 const CA: &str = "npc-ca";
+const OCSP: &str = "npc-ocsp";
+const TSA: &str = "npc-tsa";
+const STATUS: &str = "npc-status";

@@ -21,6 +21,10 @@ pub struct NpcConfig {
     pub ca_name: Name,
     /// The name of the OCSP responder.
     pub ocsp_name: Name,
+    /// The name of the time stamping authority.
+    pub tsa_name: Name,
+    /// The name of the signer of filters and card status lists.
+    pub status_name: Name,
     /// Into how many lists the revoked certificates are divided: a power of two up to 1024.
     pub partitions: u16,
     /// The certificate policy.
@@ -38,6 +42,21 @@ pub struct NpcConfig {
     pub ocsp_lifetime: SignedDuration,
     /// How long the OCSP responder's certificate is valid. A new one is made when a third of this time is left.
     pub responder_lifetime: SignedDuration,
+    /// The same for time stamping authority and status signer.
+    pub service_lifetime: SignedDuration,
+    /// How old a partition's list must be before a change makes a new one. With none, no list lacks a known change.
+    pub partition_crl_interval: SignedDuration,
+    /// The same for the complete list, which has a hundred megabytes in a whole country.
+    pub complete_crl_interval: SignedDuration,
+    /// How long changes made by other processes may stay unseen; the database is not asked more often.
+    pub feed_interval: SignedDuration,
+    /// How many OCSP answers are signed in a second for their asker alone: with a nonce, for several certificates, about
+    /// numbers never given out. Beyond, askers are told to try later.
+    pub on_demand_per_second: u32,
+    /// How often a revocation filter is published. It may be used for four times as long.
+    pub filter_interval: SignedDuration,
+    /// The number of this node, in the serial numbers of its time stamps: another for each site with a database of its own.
+    pub node: u16,
 }
 
 /// The addresses that stand in certificates.
@@ -62,6 +81,11 @@ impl Urls {
         format!("{}/npc-{partition}.crl", self.crl)
     }
 
+    /// Where the delta to a partition's list is.
+    pub(crate) fn delta_crl(&self, partition: u16) -> String {
+        format!("{}/npc-{partition}-delta.crl", self.crl)
+    }
+
     pub(crate) fn complete_crl(&self) -> String {
         format!("{}/npc.crl", self.crl)
     }
@@ -84,16 +108,21 @@ impl NpcConfig {
     pub fn test(urls: Urls) -> Self {
         let name =
             |unit: &str| Name::test_authority(unit).expect("the names of the test country are well formed");
-        let responder = Name::builder()
-            .country("TW")
-            .organization("測試用 New eID")
-            .organizational_unit("(測試用) 自然人憑證管理中心")
-            .common_name("OCSP");
+        let service = |service: &str| {
+            let name = Name::builder()
+                .country("TW")
+                .organization("測試用 New eID")
+                .organizational_unit("(測試用) 自然人憑證管理中心")
+                .common_name(service);
+            name.build().expect("the names of the test country are well formed")
+        };
         Self {
             urls,
             root_name: name("憑證總管理中心"),
             ca_name: name("自然人憑證管理中心"),
-            ocsp_name: responder.build().expect("the names of the test country are well formed"),
+            ocsp_name: service("OCSP"),
+            tsa_name: service("時戳 Time stamps"),
+            status_name: service("狀態清單 Status lists"),
             partitions: 16,
             policy: oid::GPKI_POLICY_TEST,
             root_key: KeyKind::Rsa(4096),
@@ -103,6 +132,13 @@ impl NpcConfig {
             crl_lifetime: SignedDuration::from_hours(24),
             ocsp_lifetime: SignedDuration::from_hours(1),
             responder_lifetime: SignedDuration::from_hours(30 * 24),
+            service_lifetime: SignedDuration::from_hours(90 * 24),
+            partition_crl_interval: SignedDuration::ZERO,
+            complete_crl_interval: SignedDuration::ZERO,
+            feed_interval: SignedDuration::from_secs(1),
+            on_demand_per_second: 20_000,
+            filter_interval: SignedDuration::from_mins(15),
+            node: 1,
         }
     }
 
@@ -114,17 +150,12 @@ impl NpcConfig {
         let wanted =
             Fixed { urls: self.urls.clone(), partitions: self.partitions, policy: self.policy.to_string() };
         let text = serde_json::to_string(&wanted).map_err(|_| NpcError::Inconsistent("setting"))?;
-        let scopes = crate::crl::Scope::all(self.partitions);
         let kept: String = transaction!(db, |tx| {
             let found = tx.optional("SELECT value FROM setting WHERE name = 'fixed'", params![]).await?;
             if let Some(row) = found {
                 return Ok::<_, NpcError>(row.read(0)?);
             }
             tx.execute_one("INSERT INTO setting (name, value) VALUES ('fixed', $1)", params![&text]).await?;
-            for scope in &scopes {
-                let sql = "INSERT INTO crl_scope (scope, change) VALUES ($1, 0)";
-                tx.execute_one(sql, params![scope.key()]).await?;
-            }
             Ok(text.clone())
         })?;
         let kept: Fixed = serde_json::from_str(&kept).map_err(|_| NpcError::Inconsistent("setting"))?;

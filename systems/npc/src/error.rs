@@ -68,6 +68,9 @@ pub enum NpcError {
     /// A certificate, list or answer could not be made.
     #[error(transparent)]
     X509(#[from] x509::Error),
+    /// A filter or card status list could not be made.
+    #[error(transparent)]
+    Status(#[from] status::Error),
     /// A row of the database is not what this program writes.
     #[error("row not understood: {0}")]
     Inconsistent(&'static str),
@@ -95,6 +98,7 @@ impl NpcError {
             Self::Audit(error) => error.code(),
             Self::Keys(error) => error.code(),
             Self::X509(_) => "NPC-X509",
+            Self::Status(_) => "NPC-STATUS",
             Self::Inconsistent(_) => "NPC-INCONSISTENT",
             Self::Died => "NPC-DIED",
         }

@@ -8,7 +8,10 @@ use x509::certificate::profiles::{Citizen, StatusLocations, npc_citizen_encrypti
 use x509::certificate::{Kind, TbsCertificate};
 use x509::{Certificate, PublicKey, Serial, Validity};
 
-use crate::authority::{hex, new_serial, sign_certificate};
+use crate::authority::{hex, sign_certificate};
+use crate::documents::latest_filter;
+use crate::feed::next_number;
+use crate::population::Population;
 use crate::request::{self, Checked};
 use crate::row::{CertificateRow, StateColumns, select_certificate};
 use crate::weak_key::REMEMBERED;
@@ -28,7 +31,11 @@ impl Npc {
                 .inspect(modulus)
                 .map_err(NpcError::WeakKey)?;
         }
-        let stored = self.store_request(request, &checked, now).await?;
+        let stored = loop {
+            if let Some(stored) = self.store_request(request, &checked, now).await? {
+                break stored;
+            }
+        };
         if let Some(modulus) = &checked.modulus {
             self.moduli.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remember(modulus);
         }
@@ -62,14 +69,15 @@ impl Npc {
         Ok(())
     }
 
-    /// The first commit: the bytes to be signed, or those of the same request made before.
+    /// The first commit: the bytes to be signed, or those of the same request made before. Nothing if a revocation filter was
+    /// published meanwhile.
     async fn store_request(
         &self,
         request: &IssueRequest,
         checked: &Checked,
         now: Timestamp,
-    ) -> Result<CertificateRow> {
-        let serial = new_serial(&self.random);
+    ) -> Result<Option<CertificateRow>> {
+        let (serial, filter) = self.draw_serial(now).await?;
         let event_id = new_id(now, self.random().as_mut());
         let partition = self.partition_of(&serial);
         let tbs = self.to_be_signed(request, checked, serial, partition)?;
@@ -80,7 +88,11 @@ impl Npc {
         let validity = &checked.validity;
         transaction!(self.db, |tx| {
             if let Some(same) = same_request(tx, request, checked).await? {
-                return Ok(same);
+                return Ok(Some(same));
+            }
+            // A filter published since the number was drawn may call it revoked: another number then.
+            if latest_filter(&self.db, Some(tx)).await? != filter {
+                return Ok(None);
             }
             let known =
                 tx.optional("SELECT 1 FROM holder WHERE number = $1", params![&request.holder_no]).await?;
@@ -126,7 +138,7 @@ impl Npc {
                 "tbs": hex(&request::sha256(tbs.tbs_der())),
             });
             self.audit(tx, "certificate-issue", request.card.as_str(), SYSTEM, detail, now).await?;
-            Ok(CertificateRow {
+            Ok(Some(CertificateRow {
                 serial,
                 request_hash: checked.hash,
                 card: request.card,
@@ -134,11 +146,10 @@ impl Npc {
                 holder: request.holder_no.clone(),
                 kind: tbs.kind(),
                 validity: *validity,
-                partition,
                 tbs: tbs.tbs_der().to_vec(),
                 der: None,
                 state: CertificateState::Good,
-            })
+            }))
         })
     }
 
@@ -152,8 +163,11 @@ impl Npc {
             let tbs = TbsCertificate::from_stored(row.kind, &row.tbs)?;
             let certificate = sign_certificate(tbs, self.authority().ca.signer.clone()).await?;
             transaction!(self.db, |tx| {
-                let sql = "UPDATE certificate SET der = $2 WHERE serial = $1 AND der IS NULL AND status <> 2";
-                if tx.execute(sql, params![row.serial.octets(), certificate.der()]).await? == 1 {
+                let seq = next_number(tx, "state", 1).await?;
+                let sql = "UPDATE certificate SET der = $2, state_seq = $3 \
+                    WHERE serial = $1 AND der IS NULL AND status <> 2";
+                let values = params![row.serial.octets(), certificate.der(), seq as i64];
+                if tx.execute(sql, values).await? == 1 {
                     let detail = json!({
                         "serial": hex(row.serial.octets()),
                         "certificate": hex(&certificate.fingerprint()),
@@ -162,6 +176,7 @@ impl Npc {
                 }
                 Ok::<_, NpcError>(())
             })?;
+            self.tell_changes(now).await;
         }
         let found = self.db.one(select_certificate!("serial = $1"), params![row.serial.octets()]).await?;
         let issued = CertificateRow::read(&found)?.issued();
@@ -205,10 +220,9 @@ impl Npc {
         })
     }
 
-    /// The list a serial number belongs to, for ever: its low bits.
+    /// The list a serial number belongs to, for ever.
     pub(crate) fn partition_of(&self, serial: &Serial) -> u16 {
-        let low = serial.octets().iter().rev().take(2).rev().fold(0u16, |n, byte| n << 8 | u16::from(*byte));
-        low & (self.config.partitions - 1)
+        Population::partition_of(serial, self.config.partitions)
     }
 
     pub(crate) async fn audit(

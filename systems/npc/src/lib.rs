@@ -1,5 +1,5 @@
-//! The natural-person certification authority (自然人憑證): root, issuing CA, the citizens' certificates, revocation lists
-//! and OCSP.
+//! The natural-person certification authority (自然人憑證): root, issuing CA, the citizens' certificates, and their status:
+//! revocation lists, OCSP, a revocation filter, time stamps, and a status list of cards without certificate.
 //!
 //! Everything another system asks of the CA goes through the trait [`CertificateAuthority`], which [`Npc`] implements on
 //! a database and a key store. Relying parties use [`router`], the HTTP side. The order in which things are stored and
@@ -10,20 +10,24 @@
 //! number; who the holder is stays in the management system, which gives a keyed hash of the person.
 //!
 //! What this crate leaves out: who may ask for what (the management system's counters and approvals), eligibility of the
-//! applicant, delta lists, publication of certificates, mass revocation by cohort.
+//! applicant, publication of certificates, mass revocation by cohort.
 
 mod api;
 mod authority;
 mod config;
 mod crl;
+mod documents;
 mod error;
+mod feed;
 mod http;
 mod issue;
 mod ocsp;
+mod population;
 mod request;
 mod row;
 mod schema;
 mod status;
+mod timestamp;
 mod weak_key;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -38,8 +42,10 @@ pub use api::{CertificateAuthority, IssueRequest, IssuedCertificate, Period, Rec
 pub use authority::CaCertificates;
 pub use config::{NpcConfig, Urls};
 pub use crl::{PublishedCrl, Scope};
+pub use documents::PublishedDocument;
 pub use error::NpcError;
 pub use http::{Clock, router};
+pub use population::{Change, Population};
 pub use weak_key::Weakness;
 
 use authority::Authority;
@@ -54,8 +60,13 @@ pub struct Npc {
     config: NpcConfig,
     random: Mutex<Box<dyn Random + Send>>,
     authority: RwLock<Arc<Authority>>,
+    population: Arc<RwLock<Population>>,
+    feed: feed::Feed,
     crls: crl::Cache,
     ocsp: ocsp::Cache,
+    on_demand: ocsp::Admission,
+    stamper: timestamp::Stamper,
+    documents: documents::Documents,
     moduli: Mutex<weak_key::SeenModuli>,
 }
 
@@ -72,32 +83,40 @@ impl Npc {
         random: Box<dyn Random + Send>,
         now: Timestamp,
     ) -> Result<Self> {
-        db.migrate(&[audit::MIGRATION, schema::INIT]).await?;
+        db.migrate(&[audit::MIGRATION, schema::INIT, schema::STATUS]).await?;
         let config = config.fixed_at_first_run(&db).await?;
         let random = Mutex::new(random);
         let authority = Authority::open(&db, &keys, &config, &random, now).await?;
+        let population = Arc::new(RwLock::new(Population::new(config.partitions)));
         let npc = Self {
             db,
             keys,
             config,
             random,
             authority: RwLock::new(Arc::new(authority)),
+            population,
+            feed: feed::Feed::default(),
             crls: crl::Cache::default(),
             ocsp: ocsp::Cache::default(),
+            on_demand: ocsp::Admission::default(),
+            stamper: timestamp::Stamper::default(),
+            documents: documents::Documents::default(),
             moduli: Mutex::default(),
         };
+        npc.load_population(now).await?;
         npc.remember_moduli().await?;
         npc.sign_what_is_stored(now).await?;
         Ok(npc)
     }
 
-    /// What has to be done from time to time: renews the OCSP responder, and issues every list that is out of date or will
-    /// be soon. Call it every minute or so; several processes may.
+    /// What has to be done from time to time: renews the services' certificates, and makes every list and filter that is out
+    /// of date or will be soon. Call it every minute or so; several processes may.
     pub async fn maintain(&self, now: Timestamp) -> Result<()> {
-        self.renew_responder(now).await?;
+        self.renew_services(now).await?;
         for scope in self.scopes() {
             self.crl(scope, now).await?;
         }
+        self.filter(now).await?;
         Ok(())
     }
 

@@ -1,44 +1,94 @@
-//! OCSP (RFC 6960, RFC 9654): the state is read from the database for every answer, so that a change made by another
-//! process is seen at once; a signed answer is used again while it is young and the state is the same.
+//! OCSP (RFC 6960, nonce RFC 9654, light profile RFC 9919). The state comes from memory ([`crate::population`]): no answer
+//! asks the database.
 //!
-//! An answer with a nonce is signed for its asker alone. A serial number that was never signed is `unknown`.
+//! A signed answer is used again while it is young and the state is the same; that path signs nothing. What has to be
+//! signed for its asker alone, because of a nonce, several certificates or a serial number that was never given out, is
+//! admitted only so often in a second; beyond that such askers hear `tryLater`, and the others are served as before.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
+use axum::body::Bytes;
 use jiff::Timestamp;
-use store::params;
-use x509::Serial;
-use x509::crl::Reason;
 use x509::ocsp::{Answer, CertId, ErrorStatus, Request, Status, error_response};
 
-use crate::row::GOOD;
+use crate::authority::hex;
+use crate::crl::whole_second;
+use crate::request::sha256;
 use crate::{Npc, NpcError, Result};
 
 /// A response and how long it may be kept.
 pub(crate) struct Answered {
-    pub(crate) der: Arc<Vec<u8>>,
-    /// Until when anybody may use it: no time for errors and answers with a nonce.
-    pub(crate) until: Option<Timestamp>,
+    pub(crate) der: Bytes,
+    /// For anybody; not there for errors and answers with a nonce.
+    pub(crate) shared: Option<Shared>,
 }
 
-#[derive(Default)]
-pub(crate) struct Cache(Mutex<HashMap<Vec<u8>, Cached>>);
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) this_update: Timestamp,
+    pub(crate) next_update: Timestamp,
+    pub(crate) etag: String,
+}
 
+/// Signed answers in two generations: when the young one is full it becomes the old one, so that what is asked for stays.
+#[derive(Default)]
+pub(crate) struct Cache(Mutex<Generations>);
+
+#[derive(Default)]
+struct Generations {
+    young: HashMap<Vec<u8>, Cached>,
+    old: HashMap<Vec<u8>, Cached>,
+}
+
+#[derive(Clone)]
 struct Cached {
     status: Status,
-    this_update: Timestamp,
-    next_update: Timestamp,
-    der: Arc<Vec<u8>>,
+    shared: Shared,
+    der: Bytes,
 }
 
 impl Cache {
     pub(crate) fn clear(&self) {
-        self.lock().clear();
+        *self.lock() = Generations::default();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Vec<u8>, Cached>> {
+    fn find(&self, id: &[u8]) -> Option<Cached> {
+        let mut all = self.lock();
+        if let Some(cached) = all.young.get(id) {
+            return Some(cached.clone());
+        }
+        let (id, cached) = all.old.remove_entry(id)?;
+        all.put(id, cached.clone());
+        Some(cached)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Generations> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Generations {
+    fn put(&mut self, id: Vec<u8>, cached: Cached) {
+        if self.young.len() >= MOST_KEPT {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(id, cached);
+    }
+}
+
+/// So many a second, counted anew with each second.
+#[derive(Default)]
+pub(crate) struct Admission(Mutex<(i64, u32)>);
+
+impl Admission {
+    pub(crate) fn enter(&self, now: Timestamp, limit: u32) -> bool {
+        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if window.0 != now.as_second() {
+            *window = (now.as_second(), 0);
+        }
+        window.1 = window.1.saturating_add(1);
+        window.1 <= limit
     }
 }
 
@@ -73,74 +123,68 @@ impl Npc {
     }
 
     async fn signed_answer(&self, request: &Request, now: Timestamp) -> Result<Answered> {
-        let mut answers = Vec::with_capacity(request.certificates.len());
-        for id in &request.certificates {
-            let status = match id.serial() {
-                Some(serial) => self.ocsp_status(&serial).await?,
-                None => Status::Unknown,
-            };
-            answers.push((id, status));
-        }
+        let as_of = self.known_as_of(now).await?;
+        let answers: Vec<(&CertId, Status)> = {
+            let population = self.population();
+            let status =
+                |id: &CertId| id.serial().map_or(Status::Unknown, |serial| population.status(&serial));
+            request.certificates.iter().map(|id| (id, status(id))).collect()
+        };
         let alone = match answers.as_slice() {
             [(id, status)] if request.nonce.is_none() => Some((*id, *status)),
             _ => None,
         };
-        if let Some(kept) = alone.and_then(|(id, status)| self.kept_answer(id, status, now)) {
+        if let Some(kept) = alone.and_then(|(id, status)| self.kept_answer(id, status, as_of, now)) {
             return Ok(kept);
+        }
+        // A number that was never given out costs its asker nothing to make up: such answers are not kept.
+        let shared = alone.filter(|(_, status)| *status != Status::Unknown);
+        if shared.is_none() && !self.on_demand.enter(now, self.config.on_demand_per_second) {
+            return Ok(error(ErrorStatus::TryLater));
         }
         let mut authority = self.authority();
         if now + self.config.ocsp_lifetime > authority.responder.certificate.validity().not_after() {
-            self.renew_responder(now).await?;
+            self.renew_services(now).await?;
             authority = self.authority();
         }
-        let this_update =
-            Timestamp::from_second(now.as_second()).map_err(|_| NpcError::Request("time out of range"))?;
+        // RFC 6960 §2.4: thisUpdate is the moment for which the status is known to be right.
+        let this_update = whole_second(as_of)?;
         let next_update = this_update + self.config.ocsp_lifetime;
         let responder = &authority.responder;
-        let der = responder.responder.sign(
-            &answers,
-            request.nonce.as_deref(),
-            Answer { this_update, next_update },
-            now,
-            responder.signer.as_ref(),
-        )?;
-        let der = Arc::new(der);
-        let Some((id, status)) = alone else { return Ok(Answered { der, until: None }) };
-        // An unknown number costs its asker nothing to make up; such answers are not worth keeping.
-        if status != Status::Unknown {
-            let mut kept = self.ocsp.lock();
-            if kept.len() >= MOST_KEPT {
-                kept.clear();
-            }
-            kept.insert(id.der().to_vec(), Cached { status, this_update, next_update, der: der.clone() });
+        let der: Bytes = responder
+            .responder
+            .sign(
+                &answers,
+                request.nonce.as_deref(),
+                Answer { this_update, next_update },
+                now,
+                responder.signer.as_ref(),
+            )?
+            .into();
+        let Some((id, status)) = alone else { return Ok(Answered { der, shared: None }) };
+        let etag = format!("\"{}\"", &hex(&sha256(&der))[..32]);
+        let times = Shared { this_update, next_update, etag };
+        if shared.is_some() {
+            let cached = Cached { status, shared: times.clone(), der: der.clone() };
+            self.ocsp.lock().put(id.der().to_vec(), cached);
         }
-        Ok(Answered { der, until: Some(next_update) })
+        Ok(Answered { der, shared: Some(times) })
     }
 
-    fn kept_answer(&self, id: &CertId, status: Status, now: Timestamp) -> Option<Answered> {
-        let kept = self.ocsp.lock();
-        let cached = kept.get(id.der())?;
-        let young = now >= cached.this_update && now < cached.this_update + self.config.ocsp_lifetime / 2;
-        (young && cached.status == status)
-            .then(|| Answered { der: cached.der.clone(), until: Some(cached.next_update) })
-    }
-
-    async fn ocsp_status(&self, serial: &Serial) -> Result<Status> {
-        let sql = "SELECT status, status_at, reason FROM certificate WHERE serial = $1 AND der IS NOT NULL";
-        let Some(row) = self.db.optional(sql, params![serial.octets()]).await? else {
-            return Ok(Status::Unknown);
-        };
-        if row.read::<i64>("status")? == GOOD {
-            return Ok(Status::Good);
-        }
-        let reason = Reason::from_code(row.read("reason")?).ok_or(NpcError::Inconsistent("reason"))?;
-        Ok(Status::Revoked { at: row.read("status_at")?, reason })
+    fn kept_answer(&self, id: &CertId, status: Status, as_of: Timestamp, now: Timestamp) -> Option<Answered> {
+        let cached = self.ocsp.find(id.der())?;
+        let Shared { this_update, next_update, .. } = cached.shared;
+        let young = now < this_update + self.config.ocsp_lifetime / 2
+            // A new one would be no newer.
+            || (as_of.as_second() <= this_update.as_second() && now < next_update);
+        let right = now >= this_update && young && cached.status == status;
+        right.then(|| Answered { der: cached.der, shared: Some(cached.shared) })
     }
 }
 
 fn error(status: ErrorStatus) -> Answered {
-    Answered { der: Arc::new(error_response(status).to_vec()), until: None }
+    Answered { der: Bytes::copy_from_slice(&error_response(status)), shared: None }
 }
 
-/// About 40 MB of answers.
-const MOST_KEPT: usize = 40_000;
+/// In each generation; about 1 kB each.
+const MOST_KEPT: usize = 100_000;

@@ -17,7 +17,6 @@ pub(crate) struct CertificateRow {
     pub(crate) holder: String,
     pub(crate) kind: Kind,
     pub(crate) validity: Validity,
-    pub(crate) partition: u16,
     pub(crate) tbs: Vec<u8>,
     pub(crate) der: Option<Vec<u8>>,
     pub(crate) state: CertificateState,
@@ -27,7 +26,7 @@ pub(crate) struct CertificateRow {
 macro_rules! select_certificate {
     ($condition:literal) => {
         concat!(
-            "SELECT serial, request_hash, card, slot, holder, profile, not_before, not_after, partition_no, tbs, der, state \
+            "SELECT serial, request_hash, card, slot, holder, profile, not_before, not_after, tbs, der, state \
              FROM certificate WHERE ",
             $condition
         )
@@ -47,7 +46,6 @@ impl CertificateRow {
             holder: row.read("holder")?,
             kind: Kind::from_name(&profile).ok_or(NpcError::Inconsistent("profile"))?,
             validity: Validity { not_before: row.read("not_before")?, not_after: row.read("not_after")? },
-            partition: row.read("partition_no")?,
             tbs: row.read("tbs")?,
             der: row.read("der")?,
             state: parse_state(&row.read::<String>("state")?)?,

@@ -66,3 +66,31 @@ pub(crate) const INIT: Migration = Migration::new(
         PRIMARY KEY (scope, number)
     );",
 );
+
+/// Sequences that all processes share; the number of its last change for every certificate; documents for everybody.
+pub(crate) const STATUS: Migration = Migration::new(
+    2,
+    "status",
+    "CREATE TABLE counter (name TEXT PRIMARY KEY, value BIGINT NOT NULL);
+    INSERT INTO counter (name, value) VALUES ('state', 1), ('filter', 0), ('cards', 0), ('timestamp', 0),
+        ('timestamp-clock', 0);
+    INSERT INTO counter (name, value) SELECT 'crl', COALESCE(MAX(number), 0) FROM crl;
+
+    -- 0 until the certificate is signed; then the number of its last change
+    ALTER TABLE certificate ADD COLUMN state_seq BIGINT NOT NULL DEFAULT 0;
+    UPDATE certificate SET state_seq = 1 WHERE der IS NOT NULL;
+    CREATE INDEX certificate_changed ON certificate (state_seq);
+
+    -- a list covers the changes up to its `change`; those of before are made anew
+    UPDATE crl SET change = -1;
+    DROP TABLE crl_scope;
+
+    CREATE TABLE status_document (
+        kind TEXT NOT NULL,
+        number BIGINT NOT NULL,
+        this_update BIGINT NOT NULL,
+        next_update BIGINT NOT NULL,
+        der BYTEA NOT NULL,
+        PRIMARY KEY (kind, number)
+    );",
+);

@@ -9,7 +9,7 @@ use store::{Tx, new_id, params, transaction};
 use x509::Serial;
 
 use crate::authority::hex;
-use crate::crl::Scope;
+use crate::feed::next_number;
 use crate::row::{CertificateRow, StateColumns, select_certificate};
 use crate::{CertificateAuthority, IssueRequest, IssuedCertificate, Npc, NpcError, Receipt, Result, SYSTEM};
 
@@ -147,8 +147,7 @@ impl Npc {
                     Ok(None) => {}
                     Err(Final) => refused += 1,
                     Ok(Some((state, _event))) => {
-                        self.write_state(tx, &row.serial, row.partition, &state, change.kind, actor, now)
-                            .await?;
+                        self.write_state(tx, &row.serial, &state, change.kind, actor, now).await?;
                         changed.push(row.serial);
                     }
                 }
@@ -168,16 +167,17 @@ impl Npc {
         &self,
         tx: &mut Tx,
         serial: &Serial,
-        partition: u16,
         state: &CertificateState,
         kind: &str,
         actor: &str,
         now: Timestamp,
     ) -> Result<()> {
         let columns = StateColumns::of(state)?;
+        let seq = next_number(tx, "state", 1).await?;
         tx.execute_one(
-            "UPDATE certificate SET state = $2, status = $3, status_at = $4, reason = $5 WHERE serial = $1",
-            params![serial.octets(), &columns.state, columns.status, columns.at, columns.reason],
+            "UPDATE certificate SET state = $2, status = $3, status_at = $4, reason = $5, state_seq = $6 \
+             WHERE serial = $1",
+            params![serial.octets(), &columns.state, columns.status, columns.at, columns.reason, seq as i64],
         )
         .await?;
         let id = new_id(now, self.random().as_mut());
@@ -186,11 +186,14 @@ impl Npc {
             params![id, serial.octets(), now, actor, kind, &columns.state],
         )
         .await?;
-        let sql = "UPDATE crl_scope SET change = change + 1 WHERE scope = $1 OR scope = $2";
-        let scopes = params![Scope::Complete.key(), Scope::Partition(partition).key()];
-        match tx.execute(sql, scopes).await? {
-            2 => Ok(()),
-            _ => Err(NpcError::Inconsistent("crl_scope")),
+        Ok(())
+    }
+
+    /// What was just changed is told from now on. If it cannot be read now, it is read before the next answer.
+    pub(crate) async fn tell_changes(&self, now: Timestamp) {
+        if let Err(error) = self.read_changes(now).await {
+            tracing::warn!(code = error.code(), "a change is not told yet");
+            self.feed.doubt();
         }
     }
 

@@ -5,12 +5,15 @@ mod card_insert;
 mod card_list;
 mod demo;
 pub mod doctor;
+mod npc_cases;
+mod npc_simulate;
 mod pki_ceremony;
 mod pki_export;
 mod read;
+mod status_check;
 mod up;
 
-use crate::cli::{Arguments, Card, Command, Pki};
+use crate::cli::{Arguments, Card, Command, Npc, Pki, Status};
 use crate::failure::Failure;
 use std::process::ExitCode;
 
@@ -36,5 +39,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
         Command::Pki(Pki::Proposals { dir, json }) => pki_ceremony::proposals(&dir, json).await,
         Command::Doctor(doctor) => doctor::run(&doctor),
+        Command::Status(Status::Check(check)) => status_check::run(&check),
+        Command::Npc(Npc::Simulate(simulate)) => npc_simulate::run(&simulate),
     }
 }

@@ -43,11 +43,16 @@ async fn authorities(country: &Country) -> Result<Vec<(String, Vec<u8>)>, Failur
         ("npc-root.pem".to_owned(), certificates.root.to_pem().into_bytes()),
         ("npc-ca.pem".to_owned(), certificates.ca.to_pem().into_bytes()),
         ("ocsp.pem".to_owned(), certificates.ocsp.to_pem().into_bytes()),
+        ("tsa.pem".to_owned(), certificates.tsa.to_pem().into_bytes()),
+        ("status.pem".to_owned(), certificates.status.to_pem().into_bytes()),
         ("csca.crl".to_owned(), country.docsigner.csca_crl(now).await.map_err(Failure::from_system)?),
     ];
     files.extend(directory(country).await?);
     let mut lists = vec![("npc.crl".to_owned(), Scope::Complete), ("npc-root.crl".to_owned(), Scope::Root)];
-    lists.extend((0..country.npc.config().partitions).map(|n| (format!("npc-{n}.crl"), Scope::Partition(n))));
+    for n in 0..country.npc.config().partitions {
+        lists.push((format!("npc-{n}.crl"), Scope::Partition(n)));
+        lists.push((format!("npc-{n}-delta.crl"), Scope::Delta(n)));
+    }
     for (name, scope) in lists {
         let list = country.npc.crl(scope, now).await.map_err(Failure::from_system)?;
         files.push((name, list.der.to_vec()));

@@ -102,6 +102,10 @@ impl Serving {
             ("csca", format!("{web_url}/pkd/csca.cer")),
             ("pkd", format!("{web_url}/pkd/")),
             ("ca_issuers", format!("{status_url}/certs/npc-ca.cer")),
+            ("tsa", format!("{status_url}/tsa")),
+            ("filter", format!("{status_url}/status/filter")),
+            ("card_status", format!("{status_url}/status/cards")),
+            ("card_status_delta", format!("{status_url}/status/cards-delta")),
         ]);
         let (stop, stopped) = watch::channel(false);
         let site = web::router(Arc::clone(&country), endpoints.clone());
@@ -111,7 +115,10 @@ impl Serving {
             serve(status_listener, status, stopped.clone()),
             work_thread(Arc::clone(&country), stopped),
         ];
-        for url in endpoints.values().filter(|url| !url.ends_with("/ocsp")) {
+        country.publish_card_list(clock::now()).await?;
+        // OCSP and time stamps are asked with a POST.
+        let asked = |url: &&String| !url.ends_with("/ocsp") && !url.ends_with("/tsa");
+        for url in endpoints.values().filter(asked) {
             answers(url).await?;
         }
         write_atomically(&endpoints_file, &serde_json::to_vec_pretty(&endpoints).map_err(Failure::ours)?)?;
@@ -205,7 +212,7 @@ async fn print_welcome(directory: &Directory, serving: &Serving, took: Duration)
     let made = if serving.first_run { "已建立並啟動 Created and started" } else { "已啟動 Started" };
     say!("數位身分識別證系統 New eID：{made} ({:.1} s)\n", took.as_secs_f64());
     for (name, url) in &serving.endpoints {
-        say!("  {name:<10}  {url}");
+        say!("  {name:<17}  {url}");
     }
     say!("\n接下來 Next:");
     say!("  neweid demo --dir {dir}");

@@ -183,6 +183,17 @@ fn profile(c: &Certificate, kind: Kind, f: &mut Findings) {
             );
             f.require(order == OCSP_RESPONDER, rule, "extensions are not those of the profile");
         }
+        Kind::TimestampAuthority | Kind::StatusSigner => {
+            let (rule, purpose) = match kind {
+                Kind::TimestampAuthority => ("RFC 3161 §2.3", oid::KP_TIME_STAMPING),
+                _ => ("profile of the status signer", oid::KP_STATUS_SIGNING),
+            };
+            f.require(usage == KeyUsage::DIGITAL_SIGNATURE, rule, "keyUsage is not digitalSignature only");
+            f.require(c.extended_key_usage() == [purpose], rule, "extKeyUsage is not the one purpose");
+            let critical = c.extension(oid::EXTENDED_KEY_USAGE).is_some_and(|e| e.critical);
+            f.require(critical, rule, "extKeyUsage is not critical");
+            f.require(order == STATUS_SERVICE, rule, "extensions are not those of the profile");
+        }
     }
 }
 
@@ -241,4 +252,13 @@ const OCSP_RESPONDER: [Oid; 5] = [
     oid::KEY_USAGE,
     oid::EXTENDED_KEY_USAGE,
     oid::OCSP_NOCHECK,
+];
+const STATUS_SERVICE: [Oid; 7] = [
+    oid::AUTHORITY_KEY_IDENTIFIER,
+    oid::SUBJECT_KEY_IDENTIFIER,
+    oid::KEY_USAGE,
+    oid::EXTENDED_KEY_USAGE,
+    oid::CERTIFICATE_POLICIES,
+    oid::CRL_DISTRIBUTION_POINTS,
+    oid::AUTHORITY_INFO_ACCESS,
 ];

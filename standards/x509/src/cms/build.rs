@@ -37,6 +37,10 @@ pub struct Spec<'a> {
     pub identity: SignerIdentity,
     /// Further certificates to be put inside.
     pub more_certificates: &'a [&'a Certificate],
+    /// Further signed attributes, each the DER of an Attribute.
+    pub more_attributes: &'a [&'a [u8]],
+    /// Whether the signer's certificate stays outside, as a time stamp token may demand.
+    pub without_certificates: bool,
 }
 
 impl<'a> Spec<'a> {
@@ -56,6 +60,8 @@ impl<'a> Spec<'a> {
             algorithm,
             identity: SignerIdentity::IssuerAndSerial,
             more_certificates: &[],
+            more_attributes: &[],
+            without_certificates: false,
         }
     }
 }
@@ -85,6 +91,11 @@ impl Prepared {
     /// The finished ContentInfo. The signature, in its X.509 encoding, is checked first.
     pub fn finish(&self, signature: &[u8]) -> Result<Vec<u8>, Error> {
         verify(&self.signer_spki, self.algorithm, &self.attributes, signature)?;
+        Ok(self.assemble(signature))
+    }
+
+    /// As [`Self::finish`], for a signature that needs no check.
+    pub(crate) fn assemble(&self, signature: &[u8]) -> Vec<u8> {
         // RFC 5652 §5.3: signedAttrs is [0] IMPLICIT where it stands, SET OF where it is signed.
         let mut attributes = self.attributes.clone();
         attributes[0] = explicit(0) as u8;
@@ -97,7 +108,7 @@ impl Prepared {
             &encode(OCTET_STRING, signature),
         ]);
         let signed_data = sequence_of_parts(&[&self.head, &encode(SET, &signer_info)]);
-        Ok(tlv::sequence(&[&encode_oid(oid::CMS_SIGNED_DATA), &encode(explicit(0), &signed_data)]))
+        tlv::sequence(&[&encode_oid(oid::CMS_SIGNED_DATA), &encode(explicit(0), &signed_data)])
     }
 }
 
@@ -111,11 +122,16 @@ pub fn prepare(spec: &Spec<'_>) -> Result<Prepared, Error> {
     let version = if spec.content_type == oid::CMS_DATA && !by_key { 1 } else { 3 };
     let content =
         if spec.detached { Vec::new() } else { encode(explicit(0), &encode(OCTET_STRING, spec.content)) };
-    let mut certificates = vec![spec.signer.der()];
-    certificates.extend(spec.more_certificates.iter().map(|c| c.der()));
-    // CertificateSet is a SET OF, hence sorted; [0] IMPLICIT.
-    let mut certificates = tlv::set(&certificates);
-    certificates[0] = explicit(0) as u8;
+    let certificates = if spec.without_certificates {
+        Vec::new()
+    } else {
+        let mut certificates = vec![spec.signer.der()];
+        certificates.extend(spec.more_certificates.iter().map(|c| c.der()));
+        // CertificateSet is a SET OF, hence sorted; [0] IMPLICIT.
+        let mut certificates = tlv::set(&certificates);
+        certificates[0] = explicit(0) as u8;
+        certificates
+    };
     let head = [
         integer(version),
         encode(SET, &algorithm),
@@ -161,7 +177,9 @@ fn signed_attributes(spec: &Spec<'_>, hash: Hash) -> Vec<u8> {
     if let Some(at) = spec.signing_time {
         list.push(attribute(oid::ATTR_SIGNING_TIME, &time::encode(at)));
     }
-    tlv::set(&list.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    let all: Vec<&[u8]> =
+        list.iter().map(Vec::as_slice).chain(spec.more_attributes.iter().copied()).collect();
+    tlv::set(&all)
 }
 
 fn digest_algorithm(hash: Hash) -> Vec<u8> {

@@ -4,14 +4,21 @@
 //! issuingDistributionPoint with exactly the URI that stands in the certificates, so that no other partition can be put
 //! in its place. The list of the country signing CA has neither, and no empty revokedCertificates.
 //!
+//! A delta list is a partition's list of what has changed since an earlier one. Readers here refuse to rely on deltas: they
+//! only save bandwidth, and a resumed certificate leaves the full list at once.
+//!
 //! Lists of a million entries are the normal case: the writer copies every entry once, the reader walks the encoding
 //! and allocates nothing per entry.
 
 mod build;
 mod parse;
+mod table;
 
-pub use build::{Lifetime, Revoked, TbsCrl, assemble, complete, csca, issue, partition};
+pub use build::{
+    Lifetime, Pointers, Revoked, TbsCrl, assemble, complete, csca, delta, from_table, issue, partition,
+};
 pub use parse::{Crl, Entries, Entry, IssuingDistributionPoint, RevocationIndex};
+pub use table::Table;
 
 /// Why a certificate was revoked (RFC 5280 §5.3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -32,6 +32,8 @@ struct Extensions {
     number: Option<Vec<u8>>,
     idp: Option<IssuingDistributionPoint>,
     delta: bool,
+    base: Option<u64>,
+    freshest: Vec<String>,
     unknown_critical: bool,
     number_critical: bool,
 }
@@ -160,6 +162,16 @@ impl Crl {
         self.extensions.delta
     }
 
+    /// BaseCRLNumber of a delta list.
+    pub const fn base_number(&self) -> Option<u64> {
+        self.extensions.base
+    }
+
+    /// Where the delta to this list is.
+    pub fn freshest(&self) -> &[String] {
+        &self.extensions.freshest
+    }
+
     /// Whether the list carries a critical extension this reader does not know.
     pub const fn has_unknown_critical_extension(&self) -> bool {
         self.extensions.unknown_critical
@@ -256,7 +268,7 @@ pub struct Entries<'a> {
 }
 
 impl<'a> Entries<'a> {
-    const fn new(list: &'a [u8]) -> Self {
+    pub(super) const fn new(list: &'a [u8]) -> Self {
         Self { list }
     }
 
@@ -367,12 +379,24 @@ impl Extensions {
                     self.number_critical = e.critical;
                 }
                 oid::ISSUING_DISTRIBUTION_POINT => self.idp = Some(read_idp(e.value)?),
-                oid::DELTA_CRL_INDICATOR => self.delta = true,
+                oid::DELTA_CRL_INDICATOR => {
+                    self.delta = true;
+                    let mut inner = Der::new(e.value);
+                    let number = inner.integer()?;
+                    inner.finish()?;
+                    self.base = small_number(number);
+                }
+                oid::FRESHEST_CRL => self.freshest = extension::read_distribution_points(e.value)?,
                 _ => self.unknown_critical |= e.critical,
             }
         }
         Ok(())
     }
+}
+
+fn small_number(octets: &[u8]) -> Option<u64> {
+    let octets = octets.strip_prefix(&[0]).unwrap_or(octets);
+    (octets.len() <= 8).then(|| octets.iter().fold(0, |n, b| n << 8 | u64::from(*b)))
 }
 
 fn read_idp(value: &[u8]) -> Result<IssuingDistributionPoint, Error> {

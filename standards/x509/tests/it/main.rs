@@ -12,3 +12,4 @@ mod path;
 mod profiles;
 mod robustness;
 mod support;
+mod tsp;

@@ -12,7 +12,7 @@ use x509::cms::{self, SignerIdentity, Spec};
 use x509::crl::{self, Reason};
 use x509::master_list::MasterList;
 use x509::ocsp::{self, CertId, IssuerHashes, Status};
-use x509::{Name, Signer, csr, pem};
+use x509::{Name, Signer, csr, pem, tsp};
 
 use crate::crl::{life, revoked};
 use crate::support::*;
@@ -422,4 +422,89 @@ fn openssl_goes_from_the_old_country_signing_key_over_the_link_to_the_new_one() 
     judge.accepts(&[&verify[..], &[&new_pem]].concat());
     assert!(std::fs::read(&out).expect("written") == content);
     judge.refuses(&[&verify[..], &[&own]].concat(), "certificate verify error");
+}
+
+/// A delta tells OpenSSL what its base does not: a revocation, and the end of a suspension. Without `-use_deltas`, as in
+/// every other program, the base alone counts.
+// proves: NPC-21
+#[test]
+fn openssl_adds_deltas_to_their_base() {
+    let Some(judge) = OpenSsl::new() else { return };
+    let npc = &*NPC_EC;
+    let holder = ec(Curve::P521, "holder");
+    let root = judge.file("root.pem", npc.root.to_pem());
+    let ca = judge.file("ca.pem", npc.ca.to_pem());
+    let [stays, held, gone] = ["stays", "held", "gone"]
+        .map(|seed| judge.file(&format!("{seed}.pem"), npc.citizen(seed, &holder, false).to_pem()));
+    let table = crl::Table::new([revoked("held", Reason::CertificateHold)]).expect("writable");
+    let freshest = "http://crl.npc.test/crl/npc-1-37-delta.crl";
+    let pointers = crl::Pointers { partition: Some(PARTITION), freshest: Some(freshest), base: None };
+    let sign = |tbs: crl::TbsCrl| crl::issue(&tbs, &*npc.ca_key).expect("signed");
+    let base = sign(crl::from_table(&npc.issuer(), life(7), &table, pointers).expect("writable"));
+    assert_eq!(crl::Crl::parse(&base).expect("own list").freshest(), [freshest]);
+    let changes = [revoked("held", Reason::RemoveFromCrl), revoked("gone", Reason::KeyCompromise)];
+    let delta = sign(crl::delta(&npc.issuer(), life(9), PARTITION, 7, changes).expect("writable"));
+    let read = crl::Crl::parse(&delta).expect("own list");
+    assert_eq!((read.is_delta(), read.base_number(), read.number()), (true, Some(7), Some(9)));
+    let other = "http://crl.npc.test/crl/npc-1-38.crl";
+    let pointers = crl::Pointers { partition: Some(other), ..crl::Pointers::default() };
+    let elsewhere = sign(crl::from_table(&npc.issuer(), life(8), &table, pointers).expect("writable"));
+    let [base, delta, elsewhere] = [("base", base), ("delta", delta), ("elsewhere", elsewhere)]
+        .map(|(name, der)| judge.file(&format!("{name}.pem"), pem::encode("X509 CRL", &der)));
+    let check = |lists: &[&str], more: &[&str], certificate: &str| {
+        let mut arguments = vec!["verify", "-attime", EPOCH, "-crl_check", "-extended_crl", "-CAfile", &root];
+        arguments.extend(["-untrusted", &ca]);
+        arguments.extend(lists.iter().flat_map(|list| ["-CRLfile", list]));
+        arguments.extend(more);
+        arguments.push(certificate);
+        judge.run(&arguments)
+    };
+    for (more, expected) in [(&[][..], [true, false, true]), (&["-use_deltas"][..], [true, true, false])] {
+        for (certificate, good) in [&stays, &held, &gone].into_iter().zip(expected) {
+            let (ok, text) = check(&[&base, &delta], more, certificate);
+            assert_eq!(ok, good, "{certificate} {more:?} {text}");
+            assert!(ok || text.contains("certificate revoked"), "{text}");
+        }
+    }
+    // The list of another partition says nothing about these certificates.
+    let (ok, text) = check(&[&elsewhere], &[], &stays);
+    assert!(!ok && text.contains("scope"), "{text}");
+}
+
+// proves: NPC-06
+#[test]
+fn openssl_verifies_a_time_stamp() {
+    let Some(judge) = OpenSsl::new() else { return };
+    let npc = &*NPC_EC;
+    let (key, authority) = crate::tsp::authority(npc);
+    let data = judge.file("data", b"what is stamped");
+    let other = judge.file("other", b"something else");
+    let root = judge.file("root.pem", npc.root.to_pem());
+    let more = judge.file("ca.pem", npc.ca.to_pem() + &authority.certificate().to_pem());
+    for (hash, certificate) in [("-sha256", true), ("-sha384", true), ("-sha512", true), ("-sha256", false)] {
+        let mut arguments = vec!["ts", "-query", "-data", &data, hash, "-out", "query"];
+        arguments.extend(certificate.then_some("-cert"));
+        judge.accepts(&arguments);
+        let query = std::fs::read(judge.path().join("query")).expect("written");
+        let request = tsp::Request::parse(&query).expect("a request");
+        assert_eq!(request.certificate, certificate);
+        let stamp = tsp::Stamp { serial: 1 << 64 | 5, at: now(), accuracy: 1 };
+        let reply = judge.file("reply", authority.stamp(&request, stamp, &key).expect("stamped"));
+        let verify = |against: &[&str]| {
+            let mut arguments = vec!["ts", "-verify", "-in", &reply, "-CAfile", &root, "-untrusted", &more];
+            arguments.extend(["-attime", EPOCH]);
+            arguments.extend(against);
+            judge.run(&arguments)
+        };
+        for against in [["-queryfile", "query"], ["-data", &data]] {
+            let (ok, text) = verify(&against);
+            assert!(ok && text.contains("Verification: OK"), "{text}");
+        }
+        assert!(!verify(&["-data", &other]).0);
+        let text = judge.accepts(&["ts", "-reply", "-in", &reply, "-text"]);
+        assert!(
+            text.contains("Status: Granted.") && text.contains("Serial number: 0x010000000000000005"),
+            "{text}"
+        );
+    }
 }

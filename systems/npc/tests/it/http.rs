@@ -152,23 +152,89 @@ async fn the_certificates_of_the_ca_are_served() {
     assert_eq!(fetch(address, "/certs/npc-ocsp.cer").await.status, 404);
 }
 
-/// The database goes away under the service: askers are told to come back, and it recovers.
+/// The database goes away under the service: what is in memory is served while it holds, what is not is refused, and all of
+/// it recovers.
 #[tokio::test]
 async fn a_failing_database_is_said_so() {
     each_engine("npc", async |db| {
-        let (_, clock) = clock();
+        let (second, clock) = clock();
         let (npc, address) = served(&db, clock).await;
         let serial = issued(&npc, 1, KeySlot::SigningRsa, 0).await.serial;
         let issuer = IssuerHashes::new(&npc.ca_certificate()).unwrap();
         let request = build_request(&[CertId::new(&issuer, Hash::Sha256, &serial).unwrap()], None);
         let path = format!("/ocsp/{}", base64(&request));
+        assert_eq!(fetch(address, "/crl/npc.crl").await.status, 200);
         db.fail_after(1, store::When::BeforeCommit);
         npc.revoke(card(1), RevocationReason::Unspecified, "clerk", now()).await.unwrap_err();
+        second.fetch_add(60, Ordering::Relaxed);
+        BasicResponse::parse(&fetch(address, &path).await.body).unwrap();
+        assert_eq!(fetch(address, "/crl/npc.crl").await.status, 200, "made before");
+        assert_eq!(fetch(address, "/crl/npc-root.crl").await.status, 503, "never made");
+        second.fetch_add(25 * 3600, Ordering::Relaxed);
         assert_eq!(fetch(address, &path).await.body, [0x30, 3, 0x0A, 1, 3]);
-        assert_eq!(fetch(address, "/crl/npc.crl").await.status, 503);
+        assert_eq!(fetch(address, "/crl/npc.crl").await.status, 503, "no longer holds");
         db.revive();
         assert_eq!(fetch(address, "/crl/npc.crl").await.status, 200);
         BasicResponse::parse(&fetch(address, &path).await.body).unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn lists_are_served_in_parts_and_compressed() {
+    each_engine("npc", async |db| {
+        let (_, clock) = clock();
+        let (npc, address) = served(&db, clock).await;
+        issued(&npc, 1, KeySlot::SigningRsa, 0).await;
+        npc.revoke(card(1), RevocationReason::Superseded, "clerk", now()).await.unwrap();
+        let whole = fetch(address, "/crl/npc.crl").await;
+        let etag = whole.header("etag").unwrap().to_owned();
+        let size = whole.body.len();
+        assert_eq!(whole.header("accept-ranges"), Some("bytes"));
+        for (range, expected) in [
+            ("0-9", Some((0, 9))),
+            ("100-", Some((100, size - 1))),
+            ("-7", Some((size - 7, size - 1))),
+            ("-999999", Some((0, size - 1))),
+            ("5-999999", Some((5, size - 1))),
+            ("9-5", None),
+            ("0-1,4-5", None),
+            ("x-", None),
+        ] {
+            let reply = fetch_with(address, "/crl/npc.crl", &format!("Range: bytes={range}")).await;
+            match expected {
+                Some((from, to)) => {
+                    assert_eq!(reply.status, 206, "{range}");
+                    assert_eq!(reply.body, whole.body[from..=to]);
+                    assert_eq!(
+                        reply.header("content-range"),
+                        Some(format!("bytes {from}-{to}/{size}").as_str())
+                    );
+                }
+                None => assert_eq!((reply.status, reply.body), (200, whole.body.clone()), "{range}"),
+            }
+        }
+        let outside = fetch_with(address, "/crl/npc.crl", "Range: bytes=999999-").await;
+        assert_eq!(
+            (outside.status, outside.header("content-range")),
+            (416, Some(format!("bytes */{size}").as_str()))
+        );
+        let changed = fetch_with(address, "/crl/npc.crl", "Range: bytes=0-9\r\nIf-Range: \"other\"").await;
+        assert_eq!(changed.status, 200);
+        let same =
+            fetch_with(address, "/crl/npc.crl", &format!("Range: bytes=0-9\r\nIf-Range: {etag}")).await;
+        assert_eq!(same.status, 206);
+
+        let packed = fetch_with(address, "/crl/npc.crl", "Accept-Encoding: br, gzip").await;
+        assert_eq!((packed.status, packed.header("content-encoding")), (200, Some("gzip")));
+        assert_eq!(packed.header("vary"), Some("Accept-Encoding"));
+        assert_ne!(packed.header("etag"), Some(etag.as_str()), "another representation");
+        let mut unpacked = Vec::new();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&packed.body[..]), &mut unpacked)
+            .unwrap();
+        assert_eq!(unpacked, whole.body);
+        let refused = fetch_with(address, "/crl/npc.crl", "Accept-Encoding: gzip;q=0").await;
+        assert_eq!(refused.header("content-encoding"), None);
     })
     .await;
 }

@@ -4,6 +4,7 @@
 
 mod crash;
 mod hierarchy;
+mod home;
 mod http;
 mod issue;
 mod lifecycle;
@@ -11,4 +12,5 @@ mod lists;
 mod ocsp;
 mod openssl;
 mod refusals;
+mod stamps;
 mod support;

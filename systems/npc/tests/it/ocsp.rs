@@ -111,11 +111,75 @@ async fn strangers_and_nonsense_get_errors() {
         }
         let too_long = build_request(&[cert_id(&npc, Hash::Sha1, &serial)], Some(&[1; 129]));
         assert_eq!(npc.ocsp(&too_long, now()).await, malformed);
+    })
+    .await;
+}
+
+/// The database is away, as while another takes over: what was known goes on being told, as of when it was known, until an
+/// answer of that time would have ended.
+#[tokio::test]
+async fn without_the_database_answers_are_as_old_as_what_is_known() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let serial = issued(&npc, 1, KeySlot::SigningRsa, 0).await.serial;
+        let minutes = |n| now() + SignedDuration::from_mins(n);
+        ask(&npc, &serial, minutes(10)).await;
         db.fail_after(1, store::When::BeforeCommit);
-        let _ = npc.suspend(card(1), SuspensionCause::Loss, "x", now()).await;
+        npc.suspend(card(1), SuspensionCause::Loss, "x", minutes(10)).await.unwrap_err();
+        for (minute, nonce) in [(11, None), (50, None), (69, None), (69, Some(&b"nonce"[..]))] {
+            let asked = build_request(&[cert_id(&npc, Hash::Sha1, &serial)], nonce);
+            let response = BasicResponse::parse(&npc.ocsp(&asked, minutes(minute)).await).unwrap();
+            let known = response.answers[0].this_update;
+            assert!(minutes(9) <= known && known <= minutes(10), "{known}");
+        }
         let asked = build_request(&[cert_id(&npc, Hash::Sha1, &serial)], None);
-        assert_eq!(npc.ocsp(&asked, now()).await, [0x30, 3, 0x0A, 1, 3], "the database is gone: try later");
+        assert_eq!(npc.ocsp(&asked, minutes(71)).await, [0x30, 3, 0x0A, 1, 3], "nothing true is left to say");
         db.revive();
+        npc.suspend(card(1), SuspensionCause::Loss, "x", minutes(72)).await.unwrap();
+        let answer = ask(&npc, &serial, minutes(72)).await;
+        assert!(matches!(answer.answers[0].status, CertificateStatus::Revoked { .. }));
+    })
+    .await;
+}
+
+/// Answers for one asker alone have their own budget: a flood of nonces, or of numbers made up, leaves the others alone.
+#[tokio::test]
+async fn a_flood_of_nonces_does_not_starve_the_others() {
+    each_engine("npc", async |db| {
+        let config = npc::NpcConfig { on_demand_per_second: 5, ..config() };
+        let npc =
+            Npc::open(db.clone(), shared_keys(), config, Box::new(curve::SystemRandom), now()).await.unwrap();
+        let serial = issued(&npc, 1, KeySlot::SigningRsa, 0).await.serial;
+        let try_later = [0x30, 3, 0x0A, 1, 3];
+        let with_nonce = build_request(&[cert_id(&npc, Hash::Sha256, &serial)], Some(b"nonce"));
+        let made_up = |n| build_request(&[cert_id(&npc, Hash::Sha256, &Serial::from_u128(n).unwrap())], None);
+        let plain = build_request(&[cert_id(&npc, Hash::Sha256, &serial)], None);
+        for _ in 0..3 {
+            BasicResponse::parse(&npc.ocsp(&with_nonce, now()).await).unwrap();
+        }
+        for n in 1..3 {
+            BasicResponse::parse(&npc.ocsp(&made_up(n), now()).await).unwrap();
+        }
+        for n in 3..50 {
+            assert_eq!(npc.ocsp(&with_nonce, now()).await, try_later);
+            assert_eq!(npc.ocsp(&made_up(n), now()).await, try_later);
+            BasicResponse::parse(&npc.ocsp(&plain, now()).await).unwrap();
+        }
+        let next = now() + SignedDuration::from_secs(1);
+        BasicResponse::parse(&npc.ocsp(&with_nonce, next).await).unwrap();
+    })
+    .await;
+}
+
+/// The services' own certificates have a status too.
+#[tokio::test]
+async fn the_certificates_of_the_services_are_known() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let made = npc.ca_certificates();
+        for certificate in [made.tsa, made.status, made.ocsp] {
+            assert_eq!(status(&npc, &certificate.serial().unwrap()).await, CertificateStatus::Good);
+        }
     })
     .await;
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use curve::rsa::RsaPrivateKey;
 use curve::{Curve, Hash, SecretBytes, SecretKey, SeedRandom, SystemRandom};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use keys::{KeyKind, KeyStore, SoftwareKeyStore, WrappingKey};
 use model::{CardSerial, KeySlot, RocDate};
 use npc::{CertificateAuthority, IssueRequest, IssuedCertificate, Npc, NpcConfig, NpcError, Period, Urls};
@@ -33,7 +33,13 @@ pub(crate) fn card(number: u32) -> CardSerial {
 }
 
 pub(crate) fn config() -> NpcConfig {
-    NpcConfig { root_key: KeyKind::Rsa(2048), ca_key: KeyKind::Rsa(2048), ..NpcConfig::default() }
+    NpcConfig {
+        root_key: KeyKind::Rsa(2048),
+        ca_key: KeyKind::Rsa(2048),
+        // Other processes' changes are looked for before every answer.
+        feed_interval: SignedDuration::ZERO,
+        ..NpcConfig::default()
+    }
 }
 
 pub(crate) fn key_store(directory: &Path) -> Arc<dyn KeyStore> {
@@ -155,6 +161,11 @@ pub(crate) async fn http(address: SocketAddr, head: &str, body: &[u8]) -> Reply 
     let head = String::from_utf8(bytes[..split].to_vec()).unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     Reply { status, head, body: bytes[split + 4..].to_vec() }
+}
+
+/// One HTTP/1.1 GET with further header lines.
+pub(crate) async fn fetch_with(address: SocketAddr, path: &str, headers: &str) -> Reply {
+    http(address, &format!("GET {path} HTTP/1.1\r\n{headers}"), &[]).await
 }
 
 pub(crate) async fn fetch(address: SocketAddr, path: &str) -> Reply {

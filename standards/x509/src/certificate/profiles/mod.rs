@@ -9,6 +9,8 @@
 //! | [`npc_root`], [`npc_intermediate`] | natural-person certification authority | RFC 5280, GPKI |
 //! | [`npc_citizen_signing`], [`npc_citizen_encryption`] | the holder's certificates | GPKI profile of natural persons |
 //! | [`ocsp_responder`] | delegated OCSP responder | RFC 6960 §4.2.2.2 |
+//! | [`timestamp_authority`] | time stamping authority | RFC 3161 §2.3 |
+//! | [`status_signer`] | signer of revocation filters and card status lists | own |
 //!
 //! A profile refuses what contradicts itself: a period that outlives its issuer, a name without country, a key of the
 //! wrong kind, an identifier of the wrong form.
@@ -21,8 +23,8 @@ pub use icao::{
     file_signer, list_signer,
 };
 pub use npc::{
-    Citizen, NpcIntermediate, NpcRoot, OcspResponder, StatusLocations, npc_citizen_encryption,
-    npc_citizen_signing, npc_intermediate, npc_root, ocsp_responder,
+    Citizen, NpcIntermediate, NpcRoot, OcspResponder, StatusLocations, StatusService, npc_citizen_encryption,
+    npc_citizen_signing, npc_intermediate, npc_root, ocsp_responder, status_signer, timestamp_authority,
 };
 
 use crate::asn1::{explicit, integer};
@@ -55,11 +57,15 @@ pub enum Kind {
     NpcCitizenEncryption,
     /// OCSP responder.
     OcspResponder,
+    /// Time stamping authority.
+    TimestampAuthority,
+    /// Signer of revocation filters and card status lists.
+    StatusSigner,
 }
 
 impl Kind {
     /// All profiles with a stable name for storage.
-    pub const ALL: [(Self, &'static str); 10] = [
+    pub const ALL: [(Self, &'static str); 12] = [
         (Self::CscaRoot, "csca-root"),
         (Self::CscaLink, "csca-link"),
         (Self::DocumentSigner, "document-signer"),
@@ -70,6 +76,8 @@ impl Kind {
         (Self::NpcCitizenSigning, "npc-citizen-signing"),
         (Self::NpcCitizenEncryption, "npc-citizen-encryption"),
         (Self::OcspResponder, "ocsp-responder"),
+        (Self::TimestampAuthority, "timestamp-authority"),
+        (Self::StatusSigner, "status-signer"),
     ];
 
     /// The stable name.

@@ -204,6 +204,64 @@ fn citizen(p: &Citizen<'_>, kind: Kind, usage: fn(&PublicKey) -> KeyUsage) -> Re
     Ok(fields.tbs(kind, &extensions))
 }
 
+/// Input of [`timestamp_authority`] and [`status_signer`].
+#[derive(Debug, Clone)]
+pub struct StatusService<'a> {
+    /// The serial number.
+    pub serial: Serial,
+    /// The CA.
+    pub issuer: &'a Issuer,
+    /// The service's name.
+    pub subject: &'a Name,
+    /// The period.
+    pub validity: Validity,
+    /// The key.
+    pub spki: &'a [u8],
+    /// The policy.
+    pub policy: Oid,
+    /// Status and issuer; the complete list alone is named.
+    pub locations: StatusLocations<'a>,
+}
+
+/// A time stamping authority: extKeyUsage critical with id-kp-timeStamping alone (RFC 3161 §2.3).
+pub fn timestamp_authority(p: &StatusService<'_>) -> Result<TbsCertificate, Error> {
+    status_service(p, Kind::TimestampAuthority, &[oid::KP_TIME_STAMPING])
+}
+
+/// The signer of revocation filters and card status lists: extKeyUsage critical with a purpose of its own, so that its
+/// signature is good for nothing else.
+pub fn status_signer(p: &StatusService<'_>) -> Result<TbsCertificate, Error> {
+    status_service(p, Kind::StatusSigner, &[oid::KP_STATUS_SIGNING])
+}
+
+fn status_service(p: &StatusService<'_>, kind: Kind, purposes: &[Oid]) -> Result<TbsCertificate, Error> {
+    p.issuer.must_outlive(&p.validity)?;
+    require_country(p.subject)?;
+    PublicKey::from_spki(p.spki)?;
+    let at = &p.locations;
+    for uri in [at.complete_crl, at.ca_issuers, at.ocsp] {
+        check_uri(uri)?;
+    }
+    let extensions = [
+        extension::authority_key_identifier(p.issuer.key_identifier()),
+        extension::subject_key_identifier(&key_identifier(p.spki)?),
+        extension::key_usage(KeyUsage::DIGITAL_SIGNATURE),
+        extension::extended_key_usage(purposes, true),
+        extension::certificate_policies(&[p.policy]),
+        extension::crl_distribution_points(&[at.complete_crl]),
+        extension::authority_info_access(&[(oid::AD_CA_ISSUERS, at.ca_issuers), (oid::AD_OCSP, at.ocsp)]),
+    ];
+    let fields = Fields {
+        serial: p.serial,
+        algorithm: p.issuer.algorithm(),
+        issuer: p.issuer.name(),
+        validity: p.validity,
+        subject: p.subject,
+        spki: p.spki,
+    };
+    Ok(fields.tbs(kind, &extensions))
+}
+
 /// Input of [`ocsp_responder`].
 #[derive(Debug, Clone)]
 pub struct OcspResponder<'a> {

@@ -1,4 +1,5 @@
-//! What relying parties see: OCSP, revocation lists, the CA's certificates.
+//! What relying parties see: OCSP, revocation lists, the CA's certificates, time stamps, filter and card status lists. All
+//! answers but those with a nonce, and tokens, come from memory as they are.
 //!
 //! | path | content |
 //! |---|---|
@@ -6,27 +7,34 @@
 //! | `GET /crl/npc.crl` | the complete list |
 //! | `GET /crl/npc-N.crl` | partition N |
 //! | `GET /crl/npc-root.crl` | the root's list |
-//! | `GET /certs/npc-root.cer`, `/certs/npc-ca.cer` | root and issuing CA, DER |
+//! | `GET /crl/npc-N-delta.crl` | what changed in partition N since its base |
+//! | `POST /tsa` | time stamps (RFC 3161 §3.4) |
+//! | `GET /status/filter` | the revocation filter (crate `status`) |
+//! | `GET /status/cards`, `/status/cards-delta` | the card status list and the delta to it |
+//! | `GET /certs/npc-root.cer`, `/certs/npc-ca.cer`, `/certs/npc-tsa.cer` | root, issuing CA, time stamping authority, DER |
 //! | `GET /certs/issued-to-this-ca.p7b` | the certificates issued to the issuing CA, CMS |
+
+mod content;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, EXPIRES, IF_NONE_MATCH, LAST_MODIFIED};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use jiff::Timestamp;
-use jiff::fmt::rfc2822;
 use tlv::{encode, encode_oid};
-use x509::{Certificate, ocsp};
+use x509::{Certificate, ocsp, tsp};
 
 use crate::authority::hex;
 use crate::ocsp::Answered;
 use crate::request::sha256;
-use crate::{Npc, Scope};
+use crate::{Npc, PublishedDocument, Scope};
+
+use content::{Content, varies, wants_gzip};
 
 /// Where the time comes from; only applications know.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -44,6 +52,8 @@ pub fn router(npc: Arc<Npc>, clock: Clock) -> Router {
         .route("/ocsp/", post(ocsp_post))
         .route("/ocsp/{*request}", get(ocsp_get))
         .route("/crl/{name}", get(crl))
+        .route("/tsa", post(time_stamp))
+        .route("/status/{name}", get(document))
         .route("/certs/{name}", get(certificate))
         .layer(DefaultBodyLimit::max(ocsp::MAX_REQUEST_BYTES))
         .with_state(Service { npc, clock })
@@ -51,8 +61,7 @@ pub fn router(npc: Arc<Npc>, clock: Clock) -> Router {
 
 async fn ocsp_post(State(service): State<Service>, headers: HeaderMap, body: Bytes) -> Response {
     // RFC 6960 appendix A.1: a POST carries application/ocsp-request.
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !content_type.trim().to_ascii_lowercase().starts_with("application/ocsp-request") {
+    if !has_type(&headers, "application/ocsp-request") {
         return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
     }
     let now = (service.clock)();
@@ -71,12 +80,18 @@ async fn ocsp_get(State(service): State<Service>, uri: Uri, headers: HeaderMap) 
 }
 
 fn ocsp_response(answered: Answered, now: Timestamp, headers: &HeaderMap) -> Response {
-    let Some(until) = answered.until else {
+    let Some(shared) = answered.shared else {
         let head = [(CONTENT_TYPE, "application/ocsp-response"), (CACHE_CONTROL, "no-store")];
-        return (head, answered.der.to_vec()).into_response();
+        return (head, answered.der).into_response();
     };
-    let etag = format!("\"{}\"", &hex(&sha256(&answered.der))[..32]);
-    cached(&answered.der, "application/ocsp-response", &etag, None, until, now, headers)
+    let content = Content {
+        body: answered.der,
+        media_type: "application/ocsp-response",
+        etag: &shared.etag,
+        last_modified: Some(shared.this_update),
+        until: shared.next_update,
+    };
+    content.answer(now, headers)
 }
 
 async fn crl(State(service): State<Service>, Path(name): Path<String>, headers: HeaderMap) -> Response {
@@ -84,16 +99,69 @@ async fn crl(State(service): State<Service>, Path(name): Path<String>, headers: 
         return StatusCode::NOT_FOUND.into_response();
     };
     let now = (service.clock)();
-    match service.npc.crl(scope, now).await {
-        Ok(list) => {
-            let last = Some(list.this_update);
-            cached(&list.der, "application/pkix-crl", &list.etag, last, list.next_update, now, &headers)
-        }
+    let list = match service.npc.crl(scope, now).await {
+        Ok(list) => list,
         Err(error) => {
             tracing::error!(code = error.code(), "no revocation list");
-            StatusCode::SERVICE_UNAVAILABLE.into_response()
+            return StatusCode::SERVICE_UNAVAILABLE.into_response();
         }
+    };
+    let content = Content {
+        body: list.der.clone(),
+        media_type: "application/pkix-crl",
+        etag: &list.etag,
+        last_modified: Some(list.this_update),
+        until: list.next_update,
+    };
+    if wants_gzip(&headers)
+        && let Ok(compressed) = list.gzip().await
+    {
+        return varies(content.answer_gzip(compressed, now, &headers));
     }
+    varies(content.answer(now, &headers))
+}
+
+async fn time_stamp(State(service): State<Service>, headers: HeaderMap, body: Bytes) -> Response {
+    // RFC 3161 §3.4: a POST carries application/timestamp-query.
+    if !has_type(&headers, "application/timestamp-query") {
+        return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
+    }
+    if body.len() > tsp::MAX_REQUEST_BYTES {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    }
+    let reply = service.npc.time_stamp(&body, (service.clock)()).await;
+    let head = [(CONTENT_TYPE, "application/timestamp-reply"), (CACHE_CONTROL, "no-store")];
+    (head, reply).into_response()
+}
+
+async fn document(State(service): State<Service>, Path(name): Path<String>, headers: HeaderMap) -> Response {
+    let now = (service.clock)();
+    let found: Option<Arc<PublishedDocument>> = match name.as_str() {
+        "filter" => match service.npc.filter(now).await {
+            Ok(filter) => Some(filter),
+            Err(error) => {
+                tracing::error!(code = error.code(), "no revocation filter");
+                service.npc.present_filter().filter(|filter| now < filter.next_update)
+            }
+        },
+        "cards" => service.npc.present_cards(false),
+        "cards-delta" => service.npc.present_cards(true),
+        _ => return StatusCode::NOT_FOUND.into_response(),
+    };
+    let Some(document) = found else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
+    let content = Content {
+        body: document.der.clone(),
+        media_type: "application/pkcs7-mime",
+        etag: &document.etag,
+        last_modified: Some(document.this_update),
+        until: document.next_update,
+    };
+    content.answer(now, &headers)
+}
+
+fn has_type(headers: &HeaderMap, wanted: &str) -> bool {
+    let found = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    found.trim().to_ascii_lowercase().starts_with(wanted)
 }
 
 async fn certificate(
@@ -102,16 +170,18 @@ async fn certificate(
     headers: HeaderMap,
 ) -> Response {
     let certificates = service.npc.ca_certificates();
-    let (content, media_type) = match name.as_str() {
+    let (body, media_type) = match name.as_str() {
         // RFC 5280 §4.2.2.1 and RFC 2585 §4.1
         "npc-root.cer" => (certificates.root.der().to_vec(), "application/pkix-cert"),
         "npc-ca.cer" => (certificates.ca.der().to_vec(), "application/pkix-cert"),
+        "npc-tsa.cer" => (certificates.tsa.der().to_vec(), "application/pkix-cert"),
         "issued-to-this-ca.p7b" => (certificates_only(&[&certificates.ca]), "application/pkcs7-mime"),
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
     let now = (service.clock)();
-    let etag = format!("\"{}\"", &hex(&sha256(&content))[..32]);
-    cached(&content, media_type, &etag, None, now + jiff::SignedDuration::from_hours(24), now, &headers)
+    let etag = format!("\"{}\"", &hex(&sha256(&body))[..32]);
+    let until = now + jiff::SignedDuration::from_hours(24);
+    Content { body: body.into(), media_type, etag: &etag, last_modified: None, until }.answer(now, &headers)
 }
 
 fn scope_of(name: &str, partitions: u16) -> Option<Scope> {
@@ -120,49 +190,14 @@ fn scope_of(name: &str, partitions: u16) -> Option<Scope> {
         "-root" => Some(Scope::Root),
         rest => {
             let number = rest.strip_prefix('-')?;
+            let (number, delta) = number.strip_suffix("-delta").map_or((number, false), |n| (n, true));
             let partition: u16 = number.parse().ok()?;
             // One name for each list: no leading zeros, no plus.
-            (partition < partitions && partition.to_string() == number).then_some(Scope::Partition(partition))
+            let known = partition < partitions && partition.to_string() == number;
+            let scope = if delta { Scope::Delta(partition) } else { Scope::Partition(partition) };
+            known.then_some(scope)
         }
     }
-}
-
-/// A response that caches may keep for a minute: a suspension must be seen soon, whatever `until` says.
-fn cached(
-    body: &[u8],
-    media_type: &'static str,
-    etag: &str,
-    last_modified: Option<Timestamp>,
-    until: Timestamp,
-    now: Timestamp,
-    headers: &HeaderMap,
-) -> Response {
-    let mut out = HeaderMap::new();
-    out.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-    let age = until.duration_since(now).as_secs().clamp(0, 60);
-    let mut put = |name, value: String| {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            out.insert(name, value);
-        }
-    };
-    put(CACHE_CONTROL, format!("public, no-transform, must-revalidate, max-age={age}"));
-    put(ETAG, etag.to_owned());
-    put(EXPIRES, http_date(until.min(now + jiff::SignedDuration::from_secs(60))));
-    if let Some(at) = last_modified {
-        put(LAST_MODIFIED, http_date(at));
-    }
-    let seen = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    if seen.is_some_and(|seen| {
-        seen.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag || tag.trim() == "*")
-    }) {
-        return (StatusCode::NOT_MODIFIED, out).into_response();
-    }
-    (out, body.to_vec()).into_response()
-}
-
-/// RFC 9110 §5.6.7
-fn http_date(at: Timestamp) -> String {
-    rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).unwrap_or_default()
 }
 
 /// A CMS SignedData without signers: certificates only (RFC 5652 §5.1, RFC 8551 §3.8).

@@ -1,0 +1,217 @@
+//! The entries of a list as they stand in its encoding, sorted, so that a list is patched and never built anew.
+//!
+//! With serial numbers of 16 octets, dates before 2050 and a reason, every entry has 49 bytes: the encoded body is itself
+//! a sorted table, looked up by bisection and changed by merging. Entries of another form (no reason, dates from 2050 on)
+//! are few; they stand behind the others, for RFC 5280 asks for no order.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::build::write_entry;
+use super::{Entries, Reason, Revoked};
+use crate::{Error, Serial};
+
+/// A sorted, encoded list of revoked certificates.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Table {
+    regular: Vec<u8>,
+    irregular: BTreeMap<Serial, Vec<u8>>,
+}
+
+impl Table {
+    /// A table of these entries, in any order; of two for one certificate the later counts.
+    pub fn new(entries: impl IntoIterator<Item = Revoked>) -> Result<Self, Error> {
+        let mut sorted: Vec<Revoked> = entries.into_iter().collect();
+        sorted.sort_by_key(|entry| entry.serial);
+        let mut table = Self::default();
+        table.regular.reserve_exact(sorted.len() * SIZE);
+        for (n, entry) in sorted.iter().enumerate() {
+            if sorted.get(n + 1).is_none_or(|next| next.serial != entry.serial) {
+                let mut encoded = Vec::with_capacity(SIZE);
+                write_entry(&mut encoded, entry)?;
+                match is_regular(&encoded) {
+                    true => table.regular.extend_from_slice(&encoded),
+                    false => drop(table.irregular.insert(entry.serial, encoded)),
+                }
+            }
+        }
+        Ok(table)
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.regular.len() / SIZE + self.irregular.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.regular.is_empty() && self.irregular.is_empty()
+    }
+
+    /// Since when and why this certificate is listed.
+    pub fn find(&self, serial: &Serial) -> Option<(Timestamp, Reason)> {
+        let encoded = match self.position(serial) {
+            Ok(at) => &self.regular[at * SIZE..][..SIZE],
+            Err(_) => self.irregular.get(serial)?,
+        };
+        let entry = Entries::new(encoded).next()?.ok()?;
+        Some((entry.at, entry.reason))
+    }
+
+    /// All entries: the regular ones in order, then the others.
+    pub fn iter(&self) -> impl Iterator<Item = Revoked> + '_ {
+        let entries = |bytes| Entries::new(bytes).map_while(Result::ok);
+        let all = entries(&self.regular).chain(self.irregular.values().flat_map(move |bytes| entries(bytes)));
+        all.filter_map(|e| {
+            Some(Revoked { serial: Serial::from_octets(e.serial).ok()?, at: e.at, reason: e.reason })
+        })
+    }
+
+    /// Puts in, replaces (`Some`) and takes out (`None`) entries. A few changes are made in place, many in one merge.
+    pub fn apply(&mut self, changes: &BTreeMap<Serial, Option<Revoked>>) -> Result<(), Error> {
+        // Everything is encoded first, so that an entry that cannot be written changes nothing.
+        let mut regular: Vec<(&Serial, Option<Vec<u8>>)> = Vec::with_capacity(changes.len());
+        let mut irregular = Vec::new();
+        for (serial, change) in changes {
+            let mut encoded = Vec::with_capacity(SIZE);
+            if let Some(entry) = change {
+                write_entry(&mut encoded, entry)?;
+            }
+            if change.is_some() && !is_regular(&encoded) {
+                irregular.push((*serial, encoded));
+                regular.push((serial, None));
+            } else {
+                regular.push((serial, change.map(|_| encoded)));
+            }
+        }
+        for serial in changes.keys() {
+            self.irregular.remove(serial);
+        }
+        self.irregular.extend(irregular);
+        if regular.len() <= IN_PLACE {
+            for (serial, encoded) in &regular {
+                let encoded = encoded.as_deref();
+                match (self.position(serial), encoded) {
+                    (Ok(at), encoded) => {
+                        let range = at * SIZE..(at + 1) * SIZE;
+                        drop(self.regular.splice(range, encoded.unwrap_or_default().iter().copied()));
+                    }
+                    (Err(at), Some(encoded)) => {
+                        drop(self.regular.splice(at * SIZE..at * SIZE, encoded.iter().copied()));
+                    }
+                    (Err(_), None) => {}
+                }
+            }
+            return Ok(());
+        }
+        let mut merged = Vec::with_capacity(self.regular.len() + regular.len() * SIZE);
+        let mut rest = 0;
+        for (serial, encoded) in &regular {
+            let (upto, next) = match self.position_from(rest, serial) {
+                Ok(at) => (at, at + 1),
+                Err(at) => (at, at),
+            };
+            merged.extend_from_slice(&self.regular[rest * SIZE..upto * SIZE]);
+            merged.extend_from_slice(encoded.as_deref().unwrap_or_default());
+            rest = next;
+        }
+        merged.extend_from_slice(&self.regular[rest * SIZE..]);
+        self.regular = merged;
+        Ok(())
+    }
+
+    /// The encoded entries, in two pieces.
+    pub(super) fn encoded(&self) -> (&[u8], Vec<u8>) {
+        (&self.regular, self.irregular.values().flatten().copied().collect())
+    }
+
+    /// Bytes of memory that the entries take.
+    pub fn memory(&self) -> usize {
+        self.regular.capacity() + self.irregular.len() * 128
+    }
+
+    fn position(&self, serial: &Serial) -> Result<usize, usize> {
+        self.position_from(0, serial)
+    }
+
+    /// Where in the regular entries, from the `from`th on, this one is or would be.
+    fn position_from(&self, from: usize, serial: &Serial) -> Result<usize, usize> {
+        let (mut low, mut high) = (from, self.regular.len() / SIZE);
+        // A number of another length is never regular; it has no place among them.
+        let Ok(wanted) = <[u8; 16]>::try_from(serial.octets()) else { return Err(low) };
+        while low < high {
+            let middle = low.midpoint(high);
+            match self.regular[middle * SIZE + 4..][..16].cmp(&wanted) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Equal => return Ok(middle),
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        Err(low)
+    }
+}
+
+impl std::fmt::Debug for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Table({} entries)", self.len())
+    }
+}
+
+/// `30 2F 02 10 SERIAL 17 0D TIME 30 0C ...`
+fn is_regular(encoded: &[u8]) -> bool {
+    encoded.len() == SIZE && encoded.starts_with(&[0x30, 47, 0x02, 16])
+}
+
+/// Bytes of a regular entry.
+const SIZE: usize = 49;
+
+/// As many changes are made one by one; more are merged.
+const IN_PLACE: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn serial(n: u8) -> Serial {
+        Serial::from_u128(u128::from(n) << 118 | 1 << 100 | u128::from(n)).expect("not zero")
+    }
+
+    fn entry(n: u8, kind: u8) -> Revoked {
+        let second = if kind == 3 { 2_600_000_000 } else { 1_800_000_000 + i64::from(kind) };
+        let reason = if kind == 2 { Reason::Unspecified } else { Reason::CertificateHold };
+        Revoked { serial: serial(n), at: Timestamp::from_second(second).expect("in range"), reason }
+    }
+
+    proptest! {
+        /// Whatever is put in and taken out, in few or many changes: the table is what a map would be.
+        #[test]
+        fn a_table_is_a_map(rounds in prop::collection::vec(prop::collection::vec((0u8..32, 0u8..6), 0..24), 1..6)) {
+            let mut map: BTreeMap<Serial, Revoked> = BTreeMap::new();
+            let mut table = Table::default();
+            for round in rounds {
+                let mut changes = BTreeMap::new();
+                for (n, kind) in round {
+                    changes.insert(serial(n), (kind < 4).then(|| entry(n, kind)));
+                }
+                table.apply(&changes).expect("writable");
+                for (serial, change) in changes {
+                    match change {
+                        Some(entry) => drop(map.insert(serial, entry)),
+                        None => drop(map.remove(&serial)),
+                    }
+                }
+            }
+            prop_assert_eq!(table.len(), map.len());
+            for n in 0..32 {
+                let expected = map.get(&serial(n)).map(|e| (e.at, e.reason));
+                prop_assert_eq!(table.find(&serial(n)), expected);
+            }
+            let mut listed: Vec<Revoked> = table.iter().collect();
+            listed.sort_by_key(|e| e.serial);
+            prop_assert_eq!(&listed, &map.values().copied().collect::<Vec<_>>());
+            prop_assert_eq!(Table::new(map.into_values()).expect("writable"), table);
+        }
+    }
+}

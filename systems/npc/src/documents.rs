@@ -1,0 +1,353 @@
+//! What is published for looking up at home: the revocation filter of all certificates, and the status list of cards
+//! without certificate (crate `status`).
+//!
+//! The filter is made anew every [`crate::NpcConfig::filter_interval`] from the states in memory. A certificate issued later is not in
+//! it; so that no reader is told noise about it, the CA takes only serial numbers that every published filter still in use
+//! calls good ([`Npc::draw_serial`]), and a filter is published only if it calls good what was being issued meanwhile.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::body::Bytes;
+use jiff::{SignedDuration, Timestamp};
+use model::CardSerial;
+use serde_json::json;
+use status::cards::{CardList, Listed};
+use status::filter::{self, Filter, State, StatusSigner};
+use store::{Row, Tx, params, transaction};
+use x509::Serial;
+
+use crate::authority::{hex, new_serial, off_thread};
+use crate::crl::whole_second;
+use crate::feed::next_number;
+use crate::request::sha256;
+use crate::row::serial;
+use crate::{Npc, NpcError, Result, SYSTEM};
+
+/// A signed document for everybody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedDocument {
+    /// Its number.
+    pub number: u64,
+    /// For which moment it holds.
+    pub this_update: Timestamp,
+    /// Until when it may be used.
+    pub next_update: Timestamp,
+    /// CMS SignedData, DER.
+    pub der: Bytes,
+    /// An entity tag for HTTP.
+    pub etag: String,
+}
+
+/// Which document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Filter,
+    Cards,
+    CardsDelta,
+}
+
+impl Kind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Filter => "filter",
+            Self::Cards => "cards",
+            Self::CardsDelta => "cards-delta",
+        }
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Documents {
+    // The newest last; all of which somebody may still use one.
+    filters: Mutex<Vec<(Arc<PublishedDocument>, Arc<Filter>)>>,
+    cards: Mutex<Option<(Arc<PublishedDocument>, Arc<CardList>)>>,
+    delta: Mutex<Option<(Arc<PublishedDocument>, Vec<u8>)>>,
+    making: tokio::sync::Mutex<()>,
+}
+
+/// What a filter was made from.
+struct Snapshot {
+    seq: u64,
+    revoked: Vec<u128>,
+    suspended: Vec<u128>,
+}
+
+impl Npc {
+    /// The newest filter, made if there is none or if it is time for the next.
+    pub async fn filter(&self, now: Timestamp) -> Result<Arc<PublishedDocument>> {
+        let due = |document: &PublishedDocument| {
+            now >= document.this_update + self.config.filter_interval
+                || now < document.this_update - SignedDuration::from_mins(5)
+        };
+        let newest = || self.filters().last().map(|(document, _)| document.clone());
+        if let Some(document) = newest().filter(|document| !due(document)) {
+            return Ok(document);
+        }
+        let _turn = self.documents.making.lock().await;
+        self.load_filters(now).await?;
+        match newest() {
+            Some(document) if !due(&document) => Ok(document),
+            _ => self.make_filter(now).await,
+        }
+    }
+
+    /// The filter that is there, however old.
+    pub(crate) fn present_filter(&self) -> Option<Arc<PublishedDocument>> {
+        self.filters().last().map(|(document, _)| document.clone())
+    }
+
+    async fn make_filter(&self, now: Timestamp) -> Result<Arc<PublishedDocument>> {
+        self.read_changes(now).await?;
+        let this_update = whole_second(now)?;
+        let number = transaction!(self.db, |tx| next_number(tx, "filter", 1).await)?;
+        let lifetime = self.config.filter_interval * 4;
+        for attempt in 0..8 {
+            let salt = number << 8 | attempt;
+            let population = self.population.clone();
+            let authority = self.authority();
+            let ca = authority.ca.certificate.clone();
+            let (built, snapshot) = off_thread(move || {
+                let population = population.read().unwrap_or_else(PoisonError::into_inner);
+                let (revoked, suspended) = population.revoked_and_suspended();
+                let all = filter::Population {
+                    issuer: &ca,
+                    size: population.len() as u64,
+                    all: &|f| population.each(f),
+                    revoked: &revoked,
+                    suspended: &suspended,
+                };
+                let filter = Filter::build(number, this_update, lifetime, &[all], salt);
+                let seq = population.seq();
+                drop(population);
+                (filter, Snapshot { seq, revoked, suspended })
+            })
+            .await?;
+            let filter = Arc::new(built?);
+            let sealed = filter.clone();
+            let der = off_thread(move || {
+                let party = &authority.status;
+                sealed.sign(&StatusSigner { certificate: &party.certificate, signer: party.signer.as_ref() })
+            })
+            .await??;
+            let document = new_document(number, filter.this_update(), filter.next_update(), der);
+            if self.store_filter(&document, &filter, &snapshot).await? {
+                tracing::info!(number, bytes = document.der.len(), "revocation filter published");
+                let document = Arc::new(document);
+                let mut filters = self.filters();
+                filters.retain(|(document, _)| document.next_update > now);
+                filters.push((document.clone(), filter));
+                return Ok(document);
+            }
+        }
+        Err(NpcError::Status(status::Error::Unsolved))
+    }
+
+    /// Publishes a filter, unless it calls anything but good a certificate that came into being while it was made.
+    async fn store_filter(
+        &self,
+        document: &PublishedDocument,
+        filter: &Filter,
+        snapshot: &Snapshot,
+    ) -> Result<bool> {
+        let key_hash = filter::key_hash(&self.authority().ca.certificate);
+        transaction!(self.db, |tx| {
+            // What is stored and not signed yet has a number that will be given out.
+            let sql = "SELECT serial FROM certificate WHERE der IS NULL OR state_seq > $1";
+            for row in tx.all(sql, params![snapshot.seq as i64]).await? {
+                let Some(number) = serial(&row)?.to_u128() else { continue };
+                // What was listed then, and is not any more, is in the next filter.
+                let listed = [&snapshot.revoked, &snapshot.suspended];
+                let was_listed = listed.iter().any(|list| list.binary_search(&number).is_ok());
+                if !was_listed && filter.state_by_key(&key_hash, number) != Some(State::Good) {
+                    return Ok(false);
+                }
+            }
+            store_document(tx, Kind::Filter, document).await?;
+            let detail = json!({ "number": document.number, "sha256": hex(&sha256(&document.der)) });
+            self.audit(tx, "filter-publish", "filter", SYSTEM, detail, document.this_update).await?;
+            Ok::<_, NpcError>(true)
+        })
+    }
+
+    /// Reads the filters that are still in use and that another process may have published.
+    async fn load_filters(&self, now: Timestamp) -> Result<()> {
+        let newest = self.filters().last().map_or(0, |(document, _)| document.number);
+        let sql = "SELECT number, this_update, next_update, der FROM status_document \
+            WHERE kind = 'filter' AND number > $1 AND next_update > $2 ORDER BY number";
+        for row in self.db.all(sql, params![newest as i64, now]).await? {
+            let document = document(&row)?;
+            // Our own, as the database's word is taken for everything else too.
+            let content = x509::cms::SignedData::parse(&document.der)?;
+            let content = content.content().ok_or(NpcError::Inconsistent("filter"))?;
+            let filter = Filter::read(content)?;
+            self.filters().push((Arc::new(document), Arc::new(filter)));
+        }
+        Ok(())
+    }
+
+    /// A serial number that every filter in use calls good, and the number of the newest of these filters.
+    pub(crate) async fn draw_serial(&self, now: Timestamp) -> Result<(Serial, u64)> {
+        if latest_filter(&self.db, None).await? > self.filters().last().map_or(0, |(d, _)| d.number) {
+            self.load_filters(now).await?;
+        }
+        let key_hash = filter::key_hash(&self.authority().ca.certificate);
+        let filters: Vec<_> = {
+            let live = self.filters();
+            live.iter().filter(|(d, _)| d.next_update > now).map(|(_, filter)| filter.clone()).collect()
+        };
+        let newest = self.filters().last().map_or(0, |(document, _)| document.number);
+        for _ in 0..10_000 {
+            let serial = new_serial(&self.random);
+            let number = serial.to_u128().ok_or(NpcError::Inconsistent("serial"))?;
+            let good = |filter: &Arc<Filter>| {
+                matches!(filter.state_by_key(&key_hash, number), None | Some(State::Good))
+            };
+            if filters.iter().all(good) {
+                return Ok((serial, newest));
+            }
+        }
+        Err(NpcError::Status(status::Error::Unsolved))
+    }
+
+    /// Publishes which cards are not to be accepted (OPEN-37): a full list with a salt of its own once a day, and a delta to
+    /// it whenever something has changed or half of its time is over.
+    pub async fn publish_cards(
+        &self,
+        listed: &[(CardSerial, Listed)],
+        now: Timestamp,
+    ) -> Result<(Arc<PublishedDocument>, Arc<PublishedDocument>)> {
+        let _turn = self.documents.making.lock().await;
+        let now = whole_second(now)?;
+        let rotation = self.config.crl_lifetime;
+        let mut base = self.cards().clone();
+        if base.is_none() {
+            base = self.load_cards().await?;
+        }
+        let fresh = |document: &PublishedDocument| {
+            now < document.this_update + rotation
+                && now >= document.this_update - SignedDuration::from_mins(5)
+        };
+        let (document, list) = match base.filter(|(document, _)| fresh(document)) {
+            Some(kept) => kept,
+            None => {
+                let mut salt = [0; 32];
+                self.random().fill(&mut salt);
+                let number = transaction!(self.db, |tx| next_number(tx, "cards", 1).await)?;
+                // A day longer than until the next, for readers that fetch once a day.
+                let list = CardList::full(number, now, rotation * 2, salt, listed.iter().copied())?;
+                (self.publish_list(Kind::Cards, &list).await?, Arc::new(list))
+            }
+        };
+        *self.cards() = Some((document.clone(), list.clone()));
+        let content = |number, at| CardList::delta(number, at, rotation, &list, listed.iter().copied());
+        // What it says, without number and times, tells whether anything has changed.
+        let state = content(u64::MAX, Timestamp::UNIX_EPOCH)?.write();
+        let kept = self.cards_delta().clone();
+        if let Some((delta, known)) = kept
+            && known == state
+            && now < delta.this_update + rotation / 2
+            && now >= delta.this_update
+        {
+            return Ok((document, delta));
+        }
+        let number = transaction!(self.db, |tx| next_number(tx, "cards", 1).await)?;
+        let delta = self.publish_list(Kind::CardsDelta, &content(number, now)?).await?;
+        *self.cards_delta() = Some((delta.clone(), state));
+        Ok((document, delta))
+    }
+
+    async fn publish_list(&self, kind: Kind, list: &CardList) -> Result<Arc<PublishedDocument>> {
+        let authority = self.authority();
+        let sealed = list.clone();
+        let der = off_thread(move || {
+            let party = &authority.status;
+            sealed.sign(&StatusSigner { certificate: &party.certificate, signer: party.signer.as_ref() })
+        })
+        .await??;
+        let document = new_document(list.number(), list.this_update(), list.next_update(), der);
+        transaction!(self.db, |tx| {
+            store_document(tx, kind, &document).await?;
+            let detail = json!({ "number": document.number, "entries": list.len() });
+            self.audit(tx, "card-list-publish", kind.as_str(), SYSTEM, detail, document.this_update).await?;
+            Ok::<_, NpcError>(())
+        })?;
+        Ok(Arc::new(document))
+    }
+
+    async fn load_cards(&self) -> Result<Option<(Arc<PublishedDocument>, Arc<CardList>)>> {
+        let sql = "SELECT number, this_update, next_update, der FROM status_document \
+            WHERE kind = 'cards' ORDER BY number DESC LIMIT 1";
+        let Some(row) = self.db.optional(sql, params![]).await? else { return Ok(None) };
+        let document = document(&row)?;
+        let content = x509::cms::SignedData::parse(&document.der)?;
+        let content = content.content().ok_or(NpcError::Inconsistent("card status list"))?;
+        let list = CardList::read(content)?;
+        Ok(Some((Arc::new(document), Arc::new(list))))
+    }
+
+    /// The card status list and the delta to it, if they were published.
+    pub(crate) fn present_cards(&self, delta: bool) -> Option<Arc<PublishedDocument>> {
+        if delta {
+            self.cards_delta().as_ref().map(|(document, _)| document.clone())
+        } else {
+            self.cards().as_ref().map(|(document, _)| document.clone())
+        }
+    }
+
+    fn filters(&self) -> std::sync::MutexGuard<'_, Vec<(Arc<PublishedDocument>, Arc<Filter>)>> {
+        self.documents.filters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cards(&self) -> std::sync::MutexGuard<'_, Option<(Arc<PublishedDocument>, Arc<CardList>)>> {
+        self.documents.cards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cards_delta(&self) -> std::sync::MutexGuard<'_, Option<(Arc<PublishedDocument>, Vec<u8>)>> {
+        self.documents.delta.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The number of the newest published filter, 0 if there is none; within a transaction where one is given.
+pub(crate) async fn latest_filter(db: &store::Db, tx: Option<&mut Tx>) -> Result<u64> {
+    let sql = "SELECT COALESCE(MAX(number), 0) FROM status_document WHERE kind = 'filter'";
+    let row = match tx {
+        Some(tx) => tx.one(sql, params![]).await?,
+        None => db.one(sql, params![]).await?,
+    };
+    Ok(row.read(0)?)
+}
+
+/// Stores a document and forgets those of its kind that nobody may use any more.
+async fn store_document(tx: &mut Tx, kind: Kind, document: &PublishedDocument) -> Result<()> {
+    let sql = "INSERT INTO status_document (kind, number, this_update, next_update, der) VALUES ($1, $2, $3, $4, $5)";
+    let values = params![
+        kind.as_str(),
+        document.number as i64,
+        document.this_update,
+        document.next_update,
+        &document.der[..]
+    ];
+    tx.execute_one(sql, values).await?;
+    let sql = "DELETE FROM status_document WHERE kind = $1 AND number < $2 AND next_update < $3";
+    tx.execute(sql, params![kind.as_str(), document.number as i64, document.this_update]).await?;
+    Ok(())
+}
+
+fn document(row: &Row) -> Result<PublishedDocument> {
+    Ok(new_document(
+        row.read("number")?,
+        row.read("this_update")?,
+        row.read("next_update")?,
+        row.read("der")?,
+    ))
+}
+
+fn new_document(
+    number: u64,
+    this_update: Timestamp,
+    next_update: Timestamp,
+    der: Vec<u8>,
+) -> PublishedDocument {
+    let etag = format!("\"{number}-{}\"", &hex(&sha256(&der))[..16]);
+    PublishedDocument { number, this_update, next_update, der: der.into(), etag }
+}

@@ -1,0 +1,175 @@
+//! How changes of state reach memory: every change takes the next number of one sequence in its own transaction, and
+//! whoever serves statuses reads what has come since the last number it knows. The transactions of all processes take the
+//! number one after the other, so no number is ever seen before a smaller one.
+//!
+//! A change made by this process is read before its caller hears of it. Changes of other processes are read at most once
+//! in [`crate::NpcConfig::feed_interval`]. If the database does not answer, what is known goes on being told, with the time at which it
+//! was known as thisUpdate, until an answer of that time would have expired.
+
+use std::sync::{Mutex, PoisonError, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use store::{Row, Tx, params};
+use x509::certificate::Kind;
+use x509::crl::Reason;
+
+use crate::population::{Change, Population};
+use crate::row::{GOOD, serial};
+use crate::{Npc, NpcError, Result};
+
+#[derive(Default)]
+pub(crate) struct Feed {
+    known: Mutex<Known>,
+    reading: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default, Clone, Copy)]
+struct Known {
+    // When the database was last read, and when that was last attempted.
+    as_of: Option<Timestamp>,
+    tried: Option<Timestamp>,
+}
+
+impl Npc {
+    /// Reads every change that is not known yet.
+    pub(crate) async fn read_changes(&self, now: Timestamp) -> Result<()> {
+        let _turn = self.feed.reading.lock().await;
+        self.read_feed(now).await
+    }
+
+    /// Reads changes if it is time to, and gives the moment for which the states are known.
+    pub(crate) async fn known_as_of(&self, now: Timestamp) -> Result<Timestamp> {
+        let known = *self.feed.lock();
+        let recent = |at: Option<Timestamp>| {
+            // A clock that went back makes nothing recent.
+            at.filter(|at| *at <= now && now.duration_since(*at) < self.config.feed_interval)
+        };
+        if let Some(at) = recent(known.as_of) {
+            return Ok(at);
+        }
+        let attempt = if recent(known.tried).is_some() {
+            Err(NpcError::Store(store::StoreError::Unavailable("the last attempt failed".into())))
+        } else {
+            // Whoever comes while another reads goes on with what is known.
+            match self.feed.reading.try_lock() {
+                Ok(_turn) => self.read_feed(now).await,
+                Err(_) => Ok(()),
+            }
+        };
+        let known = *self.feed.lock();
+        match (attempt, known.as_of) {
+            (Ok(()), Some(at)) => Ok(at.min(now)),
+            (Err(error), Some(at)) if now.duration_since(at) < self.config.ocsp_lifetime => {
+                tracing::warn!(code = error.code(), "statuses are served as they were known");
+                Ok(at.min(now))
+            }
+            (Err(error), _) => Err(error),
+            (Ok(()), None) => Err(NpcError::Inconsistent("feed")),
+        }
+    }
+
+    async fn read_feed(&self, now: Timestamp) -> Result<()> {
+        self.feed.lock().tried = Some(now);
+        // A database that hangs is one that does not answer.
+        let read = tokio::time::timeout(PATIENCE, self.read_all()).await;
+        read.map_err(|_| NpcError::Store(store::StoreError::Unavailable("no answer in time".into())))??;
+        *self.feed.lock() = Known { as_of: Some(now), tried: None };
+        Ok(())
+    }
+
+    async fn read_all(&self) -> Result<()> {
+        loop {
+            let after = self.population().seq();
+            let sql = "SELECT serial, status, status_at, reason, not_after, state_seq FROM certificate \
+                WHERE state_seq > $1 AND der IS NOT NULL ORDER BY state_seq LIMIT $2";
+            let rows = self.db.all(sql, params![after as i64, PAGE]).await?;
+            let changes = rows.iter().map(change).collect::<Result<Vec<_>>>()?;
+            self.population_mut().apply(&changes)?;
+            if changes.len() < PAGE as usize {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The first reading: also the serial numbers of the CA's own services, which OCSP is asked about too.
+    pub(crate) async fn load_population(&self, now: Timestamp) -> Result<()> {
+        self.know_own_services().await?;
+        loop {
+            // The first reading may take longer than any later one.
+            let before = self.population().seq();
+            self.read_all().await?;
+            if self.population().seq() == before {
+                break;
+            }
+        }
+        *self.feed.lock() = Known { as_of: Some(now), tried: None };
+        Ok(())
+    }
+
+    pub(crate) async fn know_own_services(&self) -> Result<()> {
+        let sql = "SELECT profile, der FROM authority WHERE der IS NOT NULL";
+        let mut changes = Vec::new();
+        for row in self.db.all(sql, params![]).await? {
+            let kind = Kind::from_name(&row.read::<String>(0)?);
+            if matches!(kind, Some(Kind::OcspResponder | Kind::TimestampAuthority | Kind::StatusSigner)) {
+                let certificate = x509::Certificate::parse(&row.read::<Vec<u8>>(1)?)?;
+                let not_after = certificate.validity().not_after();
+                changes.push(Change { serial: certificate.serial()?, listed: None, not_after, seq: 0 });
+            }
+        }
+        self.population_mut().apply(&changes)
+    }
+
+    pub(crate) fn population(&self) -> RwLockReadGuard<'_, Population> {
+        self.population.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn population_mut(&self) -> RwLockWriteGuard<'_, Population> {
+        self.population.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Feed {
+    /// Whatever was read is no longer enough: a change was made whose outcome is not known.
+    pub(crate) fn doubt(&self) {
+        let mut known = self.lock();
+        known.tried = None;
+        // Known as of just then, but due to be read again.
+        known.as_of = known.as_of.map(|at| at - DOUBT);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The next number of a sequence that all processes share; its row stays locked until the transaction ends.
+pub(crate) async fn next_number(tx: &mut Tx, name: &str, count: i64) -> Result<u64> {
+    let sql = "UPDATE counter SET value = value + $2 WHERE name = $1 RETURNING value";
+    Ok(tx.one(sql, params![name, count]).await?.read::<i64>(0)? as u64)
+}
+
+fn change(row: &Row) -> Result<Change> {
+    let listed = match row.read::<i64>("status")? {
+        GOOD => None,
+        _ => {
+            let reason = Reason::from_code(row.read("reason")?).ok_or(NpcError::Inconsistent("reason"))?;
+            Some((row.read("status_at")?, reason))
+        }
+    };
+    Ok(Change {
+        serial: serial(row)?,
+        listed,
+        not_after: row.read("not_after")?,
+        seq: row.read("state_seq")?,
+    })
+}
+
+/// Rows read at once.
+const PAGE: u32 = 20_000;
+
+/// How long a reading may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+const DOUBT: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);

@@ -1,0 +1,332 @@
+//! The status of every certificate, in memory: which serial numbers were given out, and which of them are suspended or
+//! revoked. Lists, OCSP and filter are made from here, and nothing of it is asked of the database.
+//!
+//! The serial numbers are one sorted array of 16 bytes each (1.5 GB for 94 million); they are random, so that a number is
+//! found by interpolation in a few steps. The listed certificates are the encoded bodies of the lists themselves
+//! ([`x509::crl::Table`]): 49 bytes each in the list of its partition and 49 in the complete one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use x509::Serial;
+use x509::crl::{Reason, Revoked, Table};
+use x509::ocsp::Status;
+
+use crate::Result;
+
+/// The certificates of the issuing CA and their states.
+pub struct Population {
+    serials: Vec<u128>,
+    // Numbers given out since the array was last merged.
+    recent: BTreeSet<u128>,
+    partitions: Vec<Part>,
+    complete: Part,
+    // What is waiting to be merged into the complete list, which is too long for a merge at every change.
+    pending: BTreeMap<Serial, Option<Revoked>>,
+    // Expired entries that have left the lists.
+    archive: Table,
+    // Listed certificates by the second they end.
+    ends: BTreeMap<i64, Vec<Serial>>,
+    seq: u64,
+}
+
+#[derive(Default)]
+struct Part {
+    table: Table,
+    changed: u64,
+    pruned_to: i64,
+}
+
+/// A certificate as it is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// Which.
+    pub serial: Serial,
+    /// Since when and why it is listed; `None` if it is good.
+    pub listed: Option<(Timestamp, Reason)>,
+    /// Its last second.
+    pub not_after: Timestamp,
+    /// The number of the change: ascends over all changes of all certificates.
+    pub seq: u64,
+}
+
+impl Population {
+    /// Nothing yet, in this many partitions (a power of two).
+    pub fn new(partitions: u16) -> Self {
+        Self {
+            serials: Vec::new(),
+            recent: BTreeSet::new(),
+            partitions: (0..partitions).map(|_| Part::default()).collect(),
+            complete: Part::default(),
+            pending: BTreeMap::new(),
+            archive: Table::default(),
+            ends: BTreeMap::new(),
+            seq: 0,
+        }
+    }
+
+    /// A population of these serial numbers, all good, which become sorted.
+    pub fn of(partitions: u16, mut serials: Vec<u128>) -> Self {
+        serials.sort_unstable();
+        serials.dedup();
+        Self { serials, ..Self::new(partitions) }
+    }
+
+    /// The partition of a serial number, for ever: its low bits.
+    pub fn partition_of(serial: &Serial, partitions: u16) -> u16 {
+        let low = serial.octets().iter().rev().take(2).rev().fold(0u16, |n, byte| n << 8 | u16::from(*byte));
+        low & (partitions - 1)
+    }
+
+    /// Takes changes over.
+    pub fn apply(&mut self, changes: &[Change]) -> Result<()> {
+        let count = self.partitions.len() as u16;
+        let mut by_partition: BTreeMap<u16, BTreeMap<Serial, Option<Revoked>>> = BTreeMap::new();
+        for change in changes {
+            let serial = change.serial;
+            if let Some(number) = serial.to_u128()
+                && !self.is_known(number)
+            {
+                self.recent.insert(number);
+            }
+            self.seq = self.seq.max(change.seq);
+            let partition = Self::partition_of(&serial, count);
+            let entry = change.listed.map(|(at, reason)| Revoked { serial, at, reason });
+            let was_listed = self.listed(&serial, partition).is_some();
+            let in_batch = by_partition.get(&partition).and_then(|batch| batch.get(&serial));
+            // A new certificate that is good changes no list.
+            if entry.is_none() && !was_listed && in_batch.is_none() && !self.is_pending(&serial) {
+                continue;
+            }
+            by_partition.entry(partition).or_default().insert(serial, entry);
+            self.pending.insert(serial, entry);
+            if entry.is_some() && !was_listed {
+                self.ends.entry(change.not_after.as_second()).or_default().push(serial);
+            }
+            let part = &mut self.partitions[usize::from(partition)];
+            part.changed = part.changed.max(change.seq);
+            self.complete.changed = self.complete.changed.max(change.seq);
+        }
+        for (partition, changes) in by_partition {
+            self.partitions[usize::from(partition)].table.apply(&changes)?;
+        }
+        if self.recent.len() > 1_000 && self.recent.len() > self.serials.len() / 16 {
+            self.serials.extend(std::mem::take(&mut self.recent));
+            self.serials.sort_unstable();
+        }
+        Ok(())
+    }
+
+    /// What OCSP says.
+    pub fn status(&self, serial: &Serial) -> Status {
+        let partition = Self::partition_of(serial, self.partitions.len() as u16);
+        if let Some((at, reason)) = self.listed(serial, partition) {
+            return Status::Revoked { at, reason };
+        }
+        match serial.to_u128() {
+            Some(number) if self.is_known(number) => Status::Good,
+            _ => Status::Unknown,
+        }
+    }
+
+    /// The number of the last change that was taken over.
+    pub const fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// The number of the last change in a partition's list, or in the complete one.
+    pub fn changed(&self, partition: Option<u16>) -> u64 {
+        self.part(partition).changed
+    }
+
+    /// The entries of a partition's list, or of the complete one, at this moment. What ended before `since`, when the list
+    /// before was made, leaves it (RFC 5280 §3.3: an entry stays until one list beyond the certificate's end).
+    pub fn table(&mut self, partition: Option<u16>, since: Timestamp) -> Result<&Table> {
+        if partition.is_none() {
+            let pending = std::mem::take(&mut self.pending);
+            self.complete.table.apply(&pending)?;
+        }
+        let since = since.as_second();
+        let from = self.part(partition).pruned_to;
+        if since > from {
+            let count = self.partitions.len() as u16;
+            let mut gone = BTreeMap::new();
+            let mut kept = BTreeMap::new();
+            for serial in self.ends.range(from..since).flat_map(|(_, serials)| serials) {
+                let here = partition.is_none_or(|p| Self::partition_of(serial, count) == p);
+                if let Some((at, reason)) = self.part(partition).table.find(serial).filter(|_| here) {
+                    gone.insert(*serial, None);
+                    kept.insert(*serial, Some(Revoked { serial: *serial, at, reason }));
+                }
+            }
+            self.archive.apply(&kept)?;
+            let part = self.part_mut(partition);
+            part.table.apply(&gone)?;
+            part.pruned_to = since;
+        }
+        Ok(&self.part(partition).table)
+    }
+
+    /// How many certificates there are.
+    pub fn len(&self) -> usize {
+        self.serials.len() + self.recent.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Goes through the serial numbers of all certificates.
+    pub fn each(&self, f: &mut dyn FnMut(u128)) {
+        self.serials.iter().chain(&self.recent).for_each(|serial| f(*serial));
+    }
+
+    /// The serial numbers of the revoked and of the suspended certificates, each sorted.
+    pub fn revoked_and_suspended(&self) -> (Vec<u128>, Vec<u128>) {
+        let (mut revoked, mut suspended) = (Vec::new(), Vec::new());
+        let tables = self.partitions.iter().map(|part| &part.table).chain([&self.archive]);
+        for entry in tables.flat_map(Table::iter) {
+            if let Some(number) = entry.serial.to_u128() {
+                match entry.reason {
+                    Reason::CertificateHold => suspended.push(number),
+                    _ => revoked.push(number),
+                }
+            }
+        }
+        for list in [&mut revoked, &mut suspended] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        (revoked, suspended)
+    }
+
+    /// Bytes of memory that all of this takes, nearly.
+    pub fn memory(&self) -> usize {
+        let tables: usize =
+            self.partitions.iter().chain([&self.complete]).map(|part| part.table.memory()).sum();
+        let ends: usize = self.ends.values().map(|list| list.capacity() * size_of::<Serial>() + 64).sum();
+        self.serials.capacity() * 16 + self.recent.len() * 32 + self.pending.len() * 64 + tables + ends
+    }
+
+    fn part(&self, partition: Option<u16>) -> &Part {
+        partition.map_or(&self.complete, |p| &self.partitions[usize::from(p)])
+    }
+
+    fn part_mut(&mut self, partition: Option<u16>) -> &mut Part {
+        match partition {
+            None => &mut self.complete,
+            Some(p) => &mut self.partitions[usize::from(p)],
+        }
+    }
+
+    fn listed(&self, serial: &Serial, partition: u16) -> Option<(Timestamp, Reason)> {
+        let part = &self.partitions[usize::from(partition)];
+        part.table.find(serial).or_else(|| self.archive.find(serial))
+    }
+
+    fn is_pending(&self, serial: &Serial) -> bool {
+        self.pending.get(serial).is_some_and(Option::is_some)
+    }
+
+    fn is_known(&self, number: u128) -> bool {
+        interpolate(&self.serials, number) || self.recent.contains(&number)
+    }
+}
+
+/// Whether a sorted array of evenly spread numbers has this one: each step guesses the place by proportion.
+fn interpolate(sorted: &[u128], number: u128) -> bool {
+    let (mut low, mut high) = (0usize, sorted.len());
+    while high - low > 16 {
+        let (first, last) = (sorted[low], sorted[high - 1]);
+        if number < first || number > last {
+            return false;
+        }
+        // The upper 64 bits say enough about the place.
+        let span = ((last - first) >> 64) as u64;
+        let offset = ((number - first) >> 64) as u64;
+        let width = (high - low - 1) as u128;
+        let guess = low + (u128::from(offset) * width / u128::from(span.max(1))).min(width) as usize;
+        match sorted[guess].cmp(&number) {
+            std::cmp::Ordering::Equal => return true,
+            std::cmp::Ordering::Less => low = guess + 1,
+            std::cmp::Ordering::Greater => high = guess,
+        }
+    }
+    sorted[low..high].contains(&number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use curve::SeedRandom;
+
+    fn serial(n: u64) -> Serial {
+        Serial::random(&mut SeedRandom::new(&n.to_be_bytes()))
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("in range")
+    }
+
+    fn change(n: u64, reason: Option<Reason>, seq: u64) -> Change {
+        let listed = reason.map(|reason| (at(1_800_000_000), reason));
+        Change { serial: serial(n), listed, not_after: at(1_900_000_000 + n as i64), seq }
+    }
+
+    #[test]
+    fn known_numbers_are_found_and_others_are_not() {
+        let mut numbers: Vec<u128> = (0..5_000).filter_map(|n| serial(n).to_u128()).collect();
+        numbers.extend([1, 2, 3, u128::MAX >> 1]);
+        let population = Population::of(16, numbers);
+        for n in 0..5_000 {
+            assert_eq!(population.status(&serial(n)), Status::Good);
+            assert_eq!(population.status(&serial(n + 5_000)), Status::Unknown);
+        }
+        for (number, known) in [(1, true), (3, true), (4, false), (u128::MAX >> 1, true)] {
+            let serial = Serial::from_u128(number).expect("not zero");
+            assert_eq!(population.status(&serial) == Status::Good, known, "{number}");
+        }
+    }
+
+    #[test]
+    fn states_come_and_go_and_only_their_partition_changes() {
+        let mut population = Population::new(16);
+        for n in 0..3_000 {
+            population.apply(&[change(n, None, n + 1)]).expect("applied");
+        }
+        assert_eq!((population.len(), population.changed(None)), (3_000, 0));
+        let held = change(7, Some(Reason::CertificateHold), 3_001);
+        let gone = change(8, Some(Reason::KeyCompromise), 3_002);
+        population.apply(&[held, gone]).expect("applied");
+        let mine = |n| Population::partition_of(&serial(n), 16);
+        let dirty: Vec<u16> = (0..16).filter(|p| population.changed(Some(*p)) > 0).collect();
+        let mut expected = vec![mine(7), mine(8)];
+        expected.sort_unstable();
+        expected.dedup();
+        assert_eq!(dirty, expected);
+        assert_eq!(population.table(None, at(0)).expect("merged").len(), 2);
+        let numbers = |n| vec![serial(n).to_u128().expect("fits")];
+        assert_eq!(population.revoked_and_suspended(), (numbers(8), numbers(7)));
+        population.apply(&[change(7, None, 3_003)]).expect("applied");
+        assert_eq!(population.status(&serial(7)), Status::Good);
+        assert_eq!(population.table(None, at(0)).expect("merged").len(), 1);
+        // After its end the entry leaves the lists one list later, and OCSP still knows it.
+        let ended = 1_900_000_008;
+        for partition in [None, Some(mine(8))] {
+            assert_eq!(population.table(partition, at(ended)).expect("merged").len(), 1);
+            assert_eq!(population.table(partition, at(ended + 1)).expect("merged").len(), 0);
+        }
+        assert!(matches!(population.status(&serial(8)), Status::Revoked { .. }));
+    }
+
+    /// Suspended and resumed between two complete lists: the list has not heard of it.
+    #[test]
+    fn a_change_undone_before_the_next_complete_list_leaves_nothing() {
+        let mut population = Population::new(1);
+        population.apply(&[change(1, Some(Reason::CertificateHold), 1)]).expect("applied");
+        population.apply(&[change(1, None, 2)]).expect("applied");
+        assert!(population.table(None, at(0)).expect("merged").is_empty());
+        assert!(population.table(Some(0), at(0)).expect("merged").is_empty());
+    }
+}

@@ -1,0 +1,124 @@
+//! Time stamps (RFC 3161, RFC 5816).
+//!
+//! The serial number of a token is the number of this node above 64 bits of a sequence. The sequence is taken from the
+//! database in blocks, so that a number is never given twice, whatever dies when; what is left of a block is lost. With each
+//! block the time is noted, and a block serves for a minute at most. No token is dated before one that this process gave
+//! out, nor before the time noted last by any process: a clock that goes back by more than a second stops the service until
+//! it has caught up.
+
+use std::sync::{Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use store::{params, transaction};
+use x509::tsp::{Failure, Request, Stamp, rejection};
+
+use crate::crl::whole_second;
+use crate::feed::next_number;
+use crate::{Npc, NpcError, Result};
+
+#[derive(Default)]
+pub(crate) struct Stamper {
+    state: Mutex<State>,
+    reserving: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default, Clone, Copy)]
+struct State {
+    next: u64,
+    end: u64,
+    last: Option<Timestamp>,
+    until: Option<Timestamp>,
+}
+
+impl State {
+    fn serves(&self, now: Timestamp) -> bool {
+        self.next < self.end && self.until.is_some_and(|until| now <= until)
+    }
+}
+
+impl Npc {
+    /// Answers a DER TimeStampReq with a DER TimeStampResp, whatever the request is.
+    pub async fn time_stamp(&self, request: &[u8], now: Timestamp) -> Vec<u8> {
+        let request = match Request::parse(request) {
+            Ok(request) => request,
+            Err(error) => return rejection(Failure::of(&error), "the request cannot be read"),
+        };
+        let authority = self.authority();
+        let tsa = &authority.tsa;
+        if request.policy.is_some_and(|policy| policy != tsa.authority.policy()) {
+            return rejection(Failure::UnacceptedPolicy, "this authority has another policy");
+        }
+        let made = match self.next_stamp(now).await {
+            Ok(Some(stamp)) => {
+                tsa.authority.stamp(&request, stamp, tsa.signer.as_ref()).map_err(NpcError::from)
+            }
+            Ok(None) => return rejection(Failure::TimeNotAvailable, "the clock went back"),
+            Err(error) => Err(error),
+        };
+        made.unwrap_or_else(|error| {
+            tracing::error!(code = error.code(), "no time stamp could be made");
+            rejection(Failure::SystemFailure, "no token can be made now")
+        })
+    }
+
+    /// The next serial number and the time; no time if the clock went back.
+    async fn next_stamp(&self, now: Timestamp) -> Result<Option<Stamp>> {
+        let now = whole_second(now)?;
+        loop {
+            {
+                let mut state = self.stamper.state.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(last) = state.last.filter(|last| *last > now)
+                    && last.duration_since(now) > TOLERANCE
+                {
+                    return Ok(None);
+                }
+                if state.serves(now) {
+                    let at = state.last.map_or(now, |last| last.max(now));
+                    let serial = u128::from(self.config.node) << 64 | u128::from(state.next);
+                    state.next += 1;
+                    state.last = Some(at);
+                    return Ok(Some(Stamp { serial, at, accuracy: 1 }));
+                }
+            }
+            let _turn = self.stamper.reserving.lock().await;
+            let empty = {
+                let state = *self.stamper.state.lock().unwrap_or_else(PoisonError::into_inner);
+                !state.serves(now)
+            };
+            if empty && !self.reserve(now).await? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Takes the next block, unless tokens with a later time were given out before.
+    async fn reserve(&self, now: Timestamp) -> Result<bool> {
+        let reserved = transaction!(self.db, |tx| {
+            let sql = "SELECT value FROM counter WHERE name = 'timestamp-clock'";
+            let noted = tx.one(sql, params![]).await?.read::<i64>(0)?;
+            if noted - now.as_second() > TOLERANCE.as_secs() {
+                return Ok(None);
+            }
+            let sql = "UPDATE counter SET value = $1 WHERE name = 'timestamp-clock'";
+            tx.execute_one(sql, params![noted.max(now.as_second())]).await?;
+            Ok::<_, NpcError>(Some((next_number(tx, "timestamp", BLOCK).await?, noted)))
+        })?;
+        let Some((end, noted)) = reserved else { return Ok(false) };
+        let mut state = self.stamper.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // Numbers begin with 1.
+        (state.next, state.end) = (end + 1 - BLOCK as u64, end + 1);
+        state.until = Some(now + LEASE);
+        let noted = Timestamp::from_second(noted).map_err(|_| NpcError::Inconsistent("counter"))?;
+        state.last = Some(state.last.map_or(noted, |last| last.max(noted)));
+        Ok(true)
+    }
+}
+
+/// Serial numbers taken at once.
+const BLOCK: i64 = 10_000;
+
+/// How long a block serves.
+const LEASE: SignedDuration = SignedDuration::from_mins(1);
+
+/// So far a clock may go back, as when it is adjusted.
+const TOLERANCE: SignedDuration = SignedDuration::from_secs(1);

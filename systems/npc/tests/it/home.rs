@@ -1,0 +1,136 @@
+//! Filters and card status lists, as a reader at home uses them.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use model::{CardSerial, KeySlot, RevocationReason, SuspensionCause};
+use npc::{CertificateAuthority, IssuedCertificate, Npc};
+use status::cards::{CardList, Listed};
+use status::check::{Verdict, check};
+use status::filter::{Filter, State, Trust};
+use store::testkit::{each_engine, each_engine_url};
+use store::{Db, params};
+use x509::Certificate;
+
+use crate::support::*;
+
+async fn filter(npc: &Npc, at: Timestamp) -> Filter {
+    let made = npc.ca_certificates();
+    let (anchors, intermediates) = ([made.root], [made.ca]);
+    let trust = Trust { anchors: &anchors, intermediates: &intermediates };
+    Filter::open(&npc.filter(at).await.unwrap().der, &trust, at).unwrap()
+}
+
+fn verdict(npc: &Npc, filter: &Filter, issued: &IssuedCertificate, at: Timestamp) -> Verdict {
+    let made = npc.ca_certificates();
+    let (anchors, intermediates) = ([made.root], [made.ca]);
+    let trust = Trust { anchors: &anchors, intermediates: &intermediates };
+    check(&Certificate::parse(&issued.der).unwrap(), filter, &trust, at)
+}
+
+/// The whole journey at home: good, suspended, resumed, revoked, each told by the next filter.
+// proves: NPC-52, PRIVACY-04
+#[tokio::test]
+async fn each_state_is_in_the_next_filter() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let minutes = |n| now() + SignedDuration::from_mins(n);
+        let before = filter(&npc, now()).await;
+        let mine = issued(&npc, 1, KeySlot::SigningRsa, 0).await;
+        let other = issued(&npc, 2, KeySlot::SigningRsa, 1).await;
+        // Younger than the filter: good, because the number was drawn for it.
+        assert_eq!(verdict(&npc, &before, &mine, now()), Verdict::State(State::Good));
+        npc.suspend(card(1), SuspensionCause::Loss, "hotline", minutes(1)).await.unwrap();
+        assert_eq!(filter(&npc, minutes(14)).await.number(), before.number(), "not yet time");
+        let judge = async |at, expected| {
+            let filter = filter(&npc, at).await;
+            assert_eq!(verdict(&npc, &filter, &mine, at), Verdict::State(expected));
+            assert_eq!(verdict(&npc, &filter, &other, at), Verdict::State(State::Good));
+        };
+        judge(minutes(15), State::Suspended).await;
+        npc.resume(card(1), SuspensionCause::Loss, "hotline", minutes(16)).await.unwrap();
+        judge(minutes(30), State::Good).await;
+        npc.revoke(card(1), RevocationReason::KeyCompromise, "clerk", minutes(31)).await.unwrap();
+        judge(minutes(45), State::Revoked).await;
+        // Of the old filters those are kept that somebody may still use.
+        let rows =
+            db.all("SELECT number FROM status_document WHERE kind = 'filter'", params![]).await.unwrap();
+        assert_eq!(rows.len(), 4);
+        filter(&npc, minutes(45) + SignedDuration::from_hours(3)).await;
+        let rows =
+            db.all("SELECT number FROM status_document WHERE kind = 'filter'", params![]).await.unwrap();
+        assert_eq!(rows.len(), 1);
+    })
+    .await;
+}
+
+/// No filter in use, of whatever process, says anything but good about a certificate issued after it.
+#[tokio::test]
+async fn new_certificates_are_good_in_every_filter_in_use() {
+    each_engine_url(async |url| {
+        let here = Arc::new(open(&Db::open(&url, "npc").await.unwrap()).await);
+        let there = open(&Db::open(&url, "npc").await.unwrap()).await;
+        // A small population half of which is revoked makes filters that are noise for half of all numbers.
+        for (number, key) in [(1, 0), (2, 1), (3, 2), (4, 3)] {
+            issued(&here, number, KeySlot::SigningRsa, key).await;
+        }
+        here.revoke(card(1), RevocationReason::Superseded, "clerk", now()).await.unwrap();
+        here.suspend(card(2), SuspensionCause::Loss, "clerk", now()).await.unwrap();
+        let mut filters = Vec::new();
+        for round in 0..3u32 {
+            let at = now() + SignedDuration::from_mins(i64::from(round) * 16);
+            let publisher: &Npc = if round % 2 == 0 { &here } else { &there };
+            filters.push(filter(publisher, at).await);
+            for number in 0..6 {
+                let request = request(&here, 100 + round * 10 + number, KeySlot::SigningEc, 0).await;
+                let issued = here.issue(&request, at).await.unwrap();
+                for filter in &filters {
+                    let state = filter.state(&here.ca_certificate(), &issued.serial);
+                    assert_eq!(state, Some(State::Good));
+                }
+            }
+        }
+        here.db().close().await;
+        there.db().close().await;
+    })
+    .await;
+}
+
+// proves: LOSS-12, OPEN-37, RECALL-04
+#[tokio::test]
+async fn the_card_list_is_published_with_a_new_salt_each_day() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let made = npc.ca_certificates();
+        let (anchors, intermediates) = ([made.root], [made.ca]);
+        let trust = Trust { anchors: &anchors, intermediates: &intermediates };
+        let card = |n| CardSerial::new("N5A", n).unwrap();
+        let hours = |n| now() + SignedDuration::from_hours(n);
+        let publish = async |npc: &Npc, cards: &[(CardSerial, Listed)], at| {
+            let (full, delta) = npc.publish_cards(cards, at).await.unwrap();
+            let open = |der: &[u8]| CardList::open(der, &trust, at).unwrap();
+            (open(&full.der), open(&delta.der))
+        };
+        let lost = [(card(1), Listed::Suspended)];
+        let (base, first) = publish(&npc, &lost, hours(0)).await;
+        assert_eq!(base.status(card(1)), Ok(Some(Listed::Suspended)));
+        assert_eq!((first.base(), first.len()), (Some(base.number()), 0));
+        let (again, second) = publish(&npc, &lost, hours(1)).await;
+        assert_eq!((again.number(), second.number()), (base.number(), first.number()), "nothing changed");
+        let void = [(card(1), Listed::Void), (card(2), Listed::Suspended)];
+        let (again, third) = publish(&npc, &void, hours(2)).await;
+        assert_eq!(again.number(), base.number());
+        let whole = base.with(&third).unwrap();
+        assert_eq!(whole.status(card(1)), Ok(Some(Listed::Void)));
+        assert_eq!(whole.status(card(2)), Ok(Some(Listed::Suspended)));
+        // Another process goes on from the stored list.
+        let npc = open(&db).await;
+        let (again, fourth) = publish(&npc, &[], hours(3)).await;
+        assert_eq!(again.number(), base.number());
+        assert!(base.with(&fourth).unwrap().is_empty());
+        let (next, _) = publish(&npc, &void, hours(24)).await;
+        assert!(next.number() > fourth.number());
+        assert_ne!(next.salt(), base.salt());
+    })
+    .await;
+}
