@@ -119,8 +119,8 @@ impl Npc {
     async fn full_list(&self, scope: Scope, now: Timestamp) -> Result<Arc<PublishedCrl>> {
         let kept = self.kept(scope);
         match self.right_list(scope, now).await {
-            // The database is away: a list that still holds is better than none.
-            Err(error) => match kept.filter(|list| now < list.next_update) {
+            // The database is away: a list that still holds is better than none, unless it is known to lack something.
+            Err(error) => match kept.filter(|list| now < list.next_update && self.covers(scope, list)) {
                 Some(list) => {
                     tracing::warn!(code = error.code(), ?scope, "the list of before is served");
                     Ok(list)
@@ -153,11 +153,14 @@ impl Npc {
         let age = now.duration_since(list.this_update);
         // A clock that went back leaves a list from the future, which nobody would accept.
         let young = age < self.list_lifetime(scope) / 2 && age > -SignedDuration::from_mins(5);
-        let covers = match scope {
+        young && (self.covers(scope, list) || age < self.least_age(scope))
+    }
+
+    fn covers(&self, scope: Scope, list: &PublishedCrl) -> bool {
+        match scope {
             Scope::Root => true,
             _ => list.covers >= self.population().changed(partition(scope)),
-        };
-        young && (covers || age < self.least_age(scope))
+        }
     }
 
     async fn stored_list(&self, scope: Scope) -> Result<Option<PublishedCrl>> {

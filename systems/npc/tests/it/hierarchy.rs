@@ -165,7 +165,17 @@ async fn the_responder_is_renewed_before_it_ends_and_old_keys_go() {
         assert!(third.validity().contains(day(60)));
         assert!(response.answers[0].next_update.unwrap() <= third.validity().not_after());
         let labels: Vec<_> = keys.list().unwrap().into_iter().map(|key| key.label).collect();
-        assert_eq!(labels, ["npc-ca", "npc-ocsp-2", "npc-ocsp-3", "npc-root", "npc-status-1", "npc-tsa-1"]);
+        let expected = [
+            "npc-ca",
+            "npc-ocsp-2",
+            "npc-ocsp-3",
+            "npc-root",
+            "npc-status-1",
+            "npc-status-2",
+            "npc-tsa-1",
+            "npc-tsa-2",
+        ];
+        assert_eq!(labels, expected);
         // Opened late, the next run renews too.
         let late = open(day(200)).await;
         assert!(late.ca_certificates().ocsp.validity().contains(day(200)));
