@@ -18,4 +18,5 @@ mod faults;
 mod kill;
 mod lifecycle;
 mod listeners;
+mod status;
 mod support;
