@@ -135,7 +135,7 @@ impl NpcConfig {
             service_lifetime: SignedDuration::from_hours(90 * 24),
             partition_crl_interval: SignedDuration::ZERO,
             complete_crl_interval: SignedDuration::ZERO,
-            feed_interval: SignedDuration::from_secs(1),
+            feed_interval: SignedDuration::from_millis(10),
             on_demand_per_second: 20_000,
             filter_interval: SignedDuration::from_mins(15),
             node: 1,

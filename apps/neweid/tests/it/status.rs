@@ -24,7 +24,16 @@ fn a_certificate_is_checked_with_nobody_to_ask() {
     let serial = serial_of(&country.dir(), "active_national");
     let certificate = pki.join(format!("sample-citizen-{serial}-sign.pem"));
     let check = |certificate: &std::path::Path, filter: &std::path::Path, trust: &std::path::Path| {
-        run(["status", "check", &path(certificate), "--filter", &path(filter), "--trust", &path(trust), "--json"])
+        run([
+            "status",
+            "check",
+            &path(certificate),
+            "--filter",
+            &path(filter),
+            "--trust",
+            &path(trust),
+            "--json",
+        ])
     };
     let answer = check(&certificate, &file, &pki).json();
     assert_eq!(text(&answer["status"]), "good", "{answer}");
@@ -46,10 +55,24 @@ fn a_population_is_simulated() {
     let country = Country::new();
     let out = country.beside("simulated");
     let dir = out.display().to_string();
-    let arguments =
-        ["npc", "simulate", "--certificates", "5000", "--revoked", "100", "--suspended", "20", "--dir", &dir, "--json"];
+    let arguments = [
+        "npc",
+        "simulate",
+        "--certificates",
+        "5000",
+        "--revoked",
+        "100",
+        "--suspended",
+        "20",
+        "--dir",
+        &dir,
+        "--json",
+    ];
     let report = run(arguments).json();
-    assert_eq!((report["filter_revoked"].as_f64(), report["filter_suspended"].as_f64()), (Some(100.0), Some(20.0)));
+    assert_eq!(
+        (report["filter_revoked"].as_f64(), report["filter_suspended"].as_f64()),
+        (Some(100.0), Some(20.0))
+    );
     for file in ["npc.crl", "npc-0.crl", "filter", "npc-ca.pem", "cases/held.pem", "cases/npc-0-delta.crl"] {
         assert!(out.join(file).exists(), "{file}");
     }
