@@ -99,6 +99,8 @@ macro_rules! rights {
     ($($(#[$doc:meta])* $name:ident = $bit:literal;)*) => {
         impl Rights {
             $($(#[$doc])* pub const $name: Self = Self(1 << $bit);)*
+            /// Every right of an authentication terminal that has a name.
+            pub const ALL: Self = Self(0 $(| 1 << $bit)*);
             /// Every named right of an authentication terminal with its name, the highest bit first.
             pub const NAMED: &[(&str, Self)] = &[$((stringify!($name), Self::$name)),*];
         }

@@ -1,0 +1,6 @@
+//! The authorisation system on both engines.
+
+mod authorities;
+mod faults;
+mod support;
+mod terminals;
