@@ -19,6 +19,7 @@ mod error;
 mod ffi;
 mod hash;
 mod key;
+pub mod mldsa;
 mod pkcs8;
 mod point;
 mod random;

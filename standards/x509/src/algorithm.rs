@@ -23,17 +23,20 @@ pub enum SignatureAlgorithm {
     EcdsaSha384,
     /// ecdsa-with-SHA512
     EcdsaSha512,
+    /// id-ml-dsa-65 (FIPS 204, RFC 9881): under trial.
+    MlDsa65,
 }
 
 impl SignatureAlgorithm {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::RsaSha256,
         Self::RsaSha384,
         Self::RsaSha512,
         Self::EcdsaSha256,
         Self::EcdsaSha384,
         Self::EcdsaSha512,
+        Self::MlDsa65,
     ];
 
     /// The algorithm whose hash matches the strength of `curve`.
@@ -59,6 +62,7 @@ impl SignatureAlgorithm {
             Self::EcdsaSha256 => oid::ECDSA_WITH_SHA256,
             Self::EcdsaSha384 => oid::ECDSA_WITH_SHA384,
             Self::EcdsaSha512 => oid::ECDSA_WITH_SHA512,
+            Self::MlDsa65 => oid::ML_DSA_65,
         }
     }
 
@@ -67,18 +71,23 @@ impl SignatureAlgorithm {
         Self::ALL.into_iter().find(|a| a.oid() == oid)
     }
 
-    /// The hash that is signed.
+    /// The hash that is signed; with ML-DSA, which signs the message itself, the digest of CMS attributes (RFC 9882 §3.3).
     pub const fn hash(self) -> Hash {
         match self {
             Self::RsaSha256 | Self::EcdsaSha256 => Hash::Sha256,
             Self::RsaSha384 | Self::EcdsaSha384 => Hash::Sha384,
-            Self::RsaSha512 | Self::EcdsaSha512 => Hash::Sha512,
+            Self::RsaSha512 | Self::EcdsaSha512 | Self::MlDsa65 => Hash::Sha512,
         }
     }
 
     /// Whether the key is an RSA key.
     pub const fn is_rsa(self) -> bool {
         matches!(self, Self::RsaSha256 | Self::RsaSha384 | Self::RsaSha512)
+    }
+
+    /// Whether the key is an elliptic-curve key.
+    pub const fn is_ecdsa(self) -> bool {
+        matches!(self, Self::EcdsaSha256 | Self::EcdsaSha384 | Self::EcdsaSha512)
     }
 
     /// The DER AlgorithmIdentifier.
@@ -88,7 +97,7 @@ impl SignatureAlgorithm {
             // RFC 4055 §5: the parameters MUST be NULL.
             tlv::sequence(&[&oid, &[NULL as u8, 0]])
         } else {
-            // RFC 5758 §3.2: the parameters MUST be absent.
+            // RFC 5758 §3.2, RFC 9881 §2: the parameters MUST be absent.
             tlv::sequence(&[&oid])
         }
     }
@@ -112,24 +121,28 @@ pub fn verify(
     message: &[u8],
     signature: &[u8],
 ) -> Result<(), Error> {
-    verify_digest(&PublicKey::from_spki(spki)?, algorithm, &algorithm.hash().digest(message), signature)
+    verify_with(&PublicKey::from_spki(spki)?, algorithm, message, signature)
 }
 
-/// As [`verify`], with a key already read and a message already hashed.
-pub(crate) fn verify_digest(
+/// As [`verify`], with a key already read.
+pub(crate) fn verify_with(
     key: &PublicKey,
     algorithm: SignatureAlgorithm,
-    digest: &[u8],
+    message: &[u8],
     signature: &[u8],
 ) -> Result<(), Error> {
+    let digest = || algorithm.hash().digest(message);
     match key {
         PublicKey::Rsa(key) if algorithm.is_rsa() => {
-            key.verify_pkcs1(algorithm.hash(), digest, signature).map_err(|_| Error::Signature)
+            key.verify_pkcs1(algorithm.hash(), &digest(), signature).map_err(|_| Error::Signature)
         }
-        PublicKey::Ec(point) if !algorithm.is_rsa() => {
+        PublicKey::Ec(point) if algorithm.is_ecdsa() => {
             let signature =
                 curve::Signature::from_der(point.curve(), signature).map_err(|_| Error::Signature)?;
-            curve::verify_digest(point, digest, &signature).map_err(|_| Error::Signature)
+            curve::verify_digest(point, &digest(), &signature).map_err(|_| Error::Signature)
+        }
+        PublicKey::MlDsa65(key) if algorithm == SignatureAlgorithm::MlDsa65 => {
+            key.verify(message, signature).map_err(|_| Error::Signature)
         }
         _ => Err(Error::UnsupportedAlgorithm("the signature algorithm does not fit the key")),
     }

@@ -1,6 +1,6 @@
 //! Public keys as certificates carry them.
 
-use curve::{Hash, Point, rsa::RsaPublicKey};
+use curve::{Hash, Point, mldsa, rsa::RsaPublicKey};
 use tlv::oid;
 
 use crate::Error;
@@ -14,6 +14,8 @@ pub enum PublicKey {
     Rsa(RsaPublicKey),
     /// id-ecPublicKey on a named curve
     Ec(Point),
+    /// id-ml-dsa-65
+    MlDsa65(mldsa::PublicKey),
 }
 
 impl PublicKey {
@@ -21,9 +23,19 @@ impl PublicKey {
     pub fn from_spki(spki: &[u8]) -> Result<Self, Error> {
         let mut outer = Der::outer(spki)?;
         let algorithm = outer.sequence()?.oid()?;
-        outer.bits()?;
+        let bits = outer.bits()?;
         outer.finish()?;
         match algorithm {
+            oid::ML_DSA_65 => {
+                let key = mldsa::PublicKey::from_bytes(bits)
+                    .map_err(|_| Error::PublicKey("not an ML-DSA-65 key"))?;
+                // RFC 9881 §4: the parameters MUST be absent.
+                if spki_from_mldsa(&key) == spki {
+                    Ok(Self::MlDsa65(key))
+                } else {
+                    Err(Error::PublicKey("ML-DSA-65 key with parameters"))
+                }
+            }
             oid::RSA_ENCRYPTION => {
                 let key = RsaPublicKey::from_spki(spki).map_err(|_| Error::PublicKey("not an RSA key"))?;
                 if key.bits() < 2048 || !key.bits().is_multiple_of(8) {
@@ -48,6 +60,7 @@ impl PublicKey {
         match self {
             Self::Rsa(key) => format!("RSA-{}", key.bits()),
             Self::Ec(point) => point.curve().name().to_string(),
+            Self::MlDsa65(_) => "ML-DSA-65".to_owned(),
         }
     }
 
@@ -55,6 +68,12 @@ impl PublicKey {
     pub const fn is_rsa(&self) -> bool {
         matches!(self, Self::Rsa(_))
     }
+}
+
+/// The SubjectPublicKeyInfo of an ML-DSA-65 key (RFC 9881 §4).
+pub fn spki_from_mldsa(key: &mldsa::PublicKey) -> Vec<u8> {
+    let bits = [&[0], key.as_bytes()].concat();
+    tlv::sequence(&[&tlv::sequence(&[&tlv::encode_oid(oid::ML_DSA_65)]), &tlv::encode(0x03, &bits)])
 }
 
 /// The key identifier of RFC 5280 §4.2.1.2 (1): SHA-1 over the content of the subjectPublicKey BIT STRING.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use curve::rsa::RsaPrivateKey;
-use curve::{Hash, SecretKey};
+use curve::{Hash, SecretKey, mldsa};
 
 use crate::{SignError, SignatureAlgorithm};
 
@@ -97,6 +97,34 @@ impl Signer for RsaSigner {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
         let hash = self.algorithm.hash();
         self.key.sign_pkcs1(hash, &hash.digest(message)).map_err(|e| SignError::Crypto(e.to_string()))
+    }
+}
+
+/// An ML-DSA-65 key in memory.
+#[derive(Debug)]
+pub struct MlDsaSigner {
+    key: mldsa::PrivateKey,
+    spki: Vec<u8>,
+}
+
+impl MlDsaSigner {
+    /// Signs messages as they are, with an empty context.
+    pub fn new(key: mldsa::PrivateKey) -> Self {
+        Self { spki: crate::key::spki_from_mldsa(&key.public_key()), key }
+    }
+}
+
+impl Signer for MlDsaSigner {
+    fn algorithm(&self) -> SignatureAlgorithm {
+        SignatureAlgorithm::MlDsa65
+    }
+
+    fn spki(&self) -> &[u8] {
+        &self.spki
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        Ok(self.key.sign(message))
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod aes;
 pub(crate) mod des;
 pub(crate) mod ec;
 pub(crate) mod field;
+pub(crate) mod mldsa;
 pub(crate) mod rsa;
 
 use crate::Error;

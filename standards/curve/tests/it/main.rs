@@ -2,6 +2,7 @@
 
 mod encodings;
 mod fields;
+mod mldsa;
 mod oracle;
 mod published;
 mod rsa;

@@ -5,7 +5,7 @@ use curve::Hash;
 use jiff::Timestamp;
 use tlv::oid;
 
-use crate::algorithm::verify_digest;
+use crate::algorithm::verify_with;
 use crate::asn1::{Der, NULL, OCTET_STRING, OID, SEQUENCE, SET, explicit, implicit, oid_value};
 use crate::{Certificate, Error, PublicKey, SignatureAlgorithm, name, time};
 
@@ -175,11 +175,11 @@ impl SignerInfo {
                 if !fits {
                     return Err(Error::Signature);
                 }
-                verify_digest(&key, self.algorithm, &hash.digest(&attributes.signed_form), &self.signature)
+                verify_with(&key, self.algorithm, &attributes.signed_form, &self.signature)
             }
             // RFC 5652 §5.3: signedAttrs MUST be present if the content type is not id-data.
             None if content_type == oid::CMS_DATA => {
-                verify_digest(&key, self.algorithm, &hash.digest(content), &self.signature)
+                verify_with(&key, self.algorithm, content, &self.signature)
             }
             None => Err(Error::Malformed("SignerInfo without signed attributes")),
         }

@@ -6,6 +6,7 @@ mod crl;
 mod csr;
 mod limbo;
 mod master_list;
+mod mldsa;
 mod ocsp;
 mod openssl;
 mod path;

@@ -1,6 +1,6 @@
 //! A small country that signs documents: CSCA, document signer, security objects, revocation lists.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use curve::{Curve, Hash, SecretKey, SeedRandom, spki_from_point};
 use eac::Cipher;
@@ -16,7 +16,7 @@ use x509::certificate::{issue, profiles};
 use x509::cms::{self, Spec};
 use x509::crl::{self, Crl, Lifetime, Reason, Revoked};
 use x509::master_list::MasterList;
-use x509::{Certificate, EcSigner, Name, Serial, Signer, Validity};
+use x509::{Certificate, EcSigner, MlDsaSigner, Name, Serial, Signer, Validity};
 
 pub(crate) fn now() -> Timestamp {
     "2026-11-20T04:00:00Z".parse().expect("a time")
@@ -26,8 +26,13 @@ fn years(n: i64) -> Validity {
     Validity::new(now() - 24.hours(), now() + (n * 365 * 24).hours()).expect("in order")
 }
 
-fn ec(seed: &str) -> EcSigner {
-    EcSigner::new(SecretKey::generate(Curve::P521, &mut SeedRandom::new(seed.as_bytes())))
+fn ec(seed: &str) -> Arc<dyn Signer> {
+    Arc::new(EcSigner::new(SecretKey::generate(Curve::P521, &mut SeedRandom::new(seed.as_bytes()))))
+}
+
+fn mldsa(seed: &str) -> Arc<dyn Signer> {
+    let mut rng = SeedRandom::new(seed.as_bytes());
+    Arc::new(MlDsaSigner::new(curve::mldsa::PrivateKey::generate(&mut rng)))
 }
 
 fn serial(seed: &str) -> Serial {
@@ -52,9 +57,9 @@ fn authority() -> profiles::Authority {
 }
 
 pub(crate) struct Country {
-    pub(crate) csca_key: EcSigner,
+    pub(crate) csca_key: Arc<dyn Signer>,
     pub(crate) csca: Certificate,
-    pub(crate) signer_key: EcSigner,
+    pub(crate) signer_key: Arc<dyn Signer>,
     pub(crate) signer: Certificate,
 }
 
@@ -62,7 +67,16 @@ pub(crate) static COUNTRY: LazyLock<Country> = LazyLock::new(|| Country::new("re
 
 impl Country {
     pub(crate) fn new(seed: &str, signer_validity: Validity) -> Self {
-        let csca_key = ec(&format!("{seed} csca"));
+        Self::with_keys(seed, signer_validity, ec)
+    }
+
+    /// Signs everything with ML-DSA-65.
+    pub(crate) fn of_the_laboratory() -> Self {
+        Self::with_keys("laboratory", years(12), mldsa)
+    }
+
+    fn with_keys(seed: &str, signer_validity: Validity, make: fn(&str) -> Arc<dyn Signer>) -> Self {
+        let csca_key = make(&format!("{seed} csca"));
         let authority = authority();
         let tbs = profiles::csca_root(&profiles::CscaRoot {
             serial: serial(seed),
@@ -75,7 +89,7 @@ impl Country {
             authority: &authority,
         });
         let csca = issue(&tbs.expect("profile"), &csca_key).expect("CSCA");
-        let signer_key = ec(&format!("{seed} signer"));
+        let signer_key = make(&format!("{seed} signer"));
         let tbs = profiles::document_signer(&profiles::DocumentSigner {
             serial: serial(&format!("{seed} signer")),
             issuer: &profiles::Issuer::new(&csca, &csca_key).expect("issuer"),

@@ -1,9 +1,9 @@
 //! Our own card, made as the card centre makes it, read and used through the terminal.
 
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use apdu::{CardChannel, Command, StatusWord};
-use chip::{Chip, FactoryData, Flash, InProcessChannel, Interface, RamMemory, factory};
+use chip::{Chip, DocumentSigner, FactoryData, Flash, InProcessChannel, Interface, RamMemory, factory};
 use curve::{Curve, Hash, Random, SecretBytes, SecretKey, SeedRandom, rsa};
 use eac::pace::Mapping;
 use eac::security_infos::{SecurityInfo, encode_set, encode_set_in_order};
@@ -23,7 +23,10 @@ use x509::certificate::profiles::{self, Citizen, Issuer, StatusLocations};
 use x509::certificate::{Certificate, issue};
 use x509::{EcSigner, Name, Serial, Signer, Validity};
 
-use crate::country::{self, COUNTRY, now};
+use crate::country::{self, COUNTRY, Country, now};
+
+/// A country that signs with ML-DSA-65.
+static LABORATORY: LazyLock<Country> = LazyLock::new(Country::of_the_laboratory);
 
 const SERIAL: &str = "TWA000123";
 const PIN2: &[u8] = b"13572468";
@@ -58,10 +61,12 @@ fn card(profile: &'static str) -> Flash {
     static NATIONAL: OnceLock<Vec<u8>> = OnceLock::new();
     static INTEROP: OnceLock<Vec<u8>> = OnceLock::new();
     static BAC_LAB: OnceLock<Vec<u8>> = OnceLock::new();
+    static MLDSA_LAB: OnceLock<Vec<u8>> = OnceLock::new();
     let image = match profile {
         "national" => &NATIONAL,
         "interop" => &INTEROP,
-        _ => &BAC_LAB,
+        "bac-lab" => &BAC_LAB,
+        _ => &MLDSA_LAB,
     };
     Flash::from_image(image.get_or_init(|| make(profile)).clone())
 }
@@ -87,6 +92,9 @@ fn make(profile: &str) -> Vec<u8> {
 }
 
 fn files(card: &InitialisedCard, profile: &str) -> PersonalisationFiles {
+    let laboratory =
+        chip::Profile::by_name(profile).map(|p| p.document_signer) == Some(DocumentSigner::MlDsa65);
+    let country: &Country = if laboratory { &LABORATORY } else { &COUNTRY };
     let mut zone = country::public_zone(18_000);
     let offers = &chip::Profile::by_name(profile).expect("a profile").pace;
     let mut infos: Vec<_> = offers.iter().map(|parameters| parameters.info()).collect();
@@ -95,7 +103,7 @@ fn files(card: &InitialisedCard, profile: &str) -> PersonalisationFiles {
     zone.security_infos = encode_set(&signed);
     zone.active_authentication_key = card.aa_spki.clone();
     let mut files = zone.data_groups().expect("encodes");
-    let sod = COUNTRY.security_object(&files);
+    let sod = country.security_object(&files);
     files.insert(DataGroup::Sod, sod);
     infos.push(SecurityInfo::terminal_authentication());
     let card_access = encode_set_in_order(&infos);
@@ -106,9 +114,9 @@ fn files(card: &InitialisedCard, profile: &str) -> PersonalisationFiles {
         serial: SERIAL.into(),
         can: "000123".into(),
         mrz_information: zone.td1().expect("a zone").information(),
-        household: COUNTRY.sign(oid::HOUSEHOLD_DATA, &country::household().encode().expect("encodes")),
+        household: country.sign(oid::HOUSEHOLD_DATA, &country::household().encode().expect("encodes")),
         public: files.into_iter().map(|(group, file)| (group.fid(), file)).collect(),
-        card_security: COUNTRY.sign(oid::CARD_SECURITY_OBJECT, &encode_set(&infos)),
+        card_security: country.sign(oid::CARD_SECURITY_OBJECT, &encode_set(&infos)),
         card_access,
         certificates: certificates(card),
         pin_management_keys: keys(0x30),
@@ -204,6 +212,27 @@ fn every_mapping_reads_the_card_and_chip_authentication_mapping_proves_the_chip(
     let mut channel = open(&card("national"), Interface::Contact);
     let report = read_with(&mut channel, &can(), Access::Mapping(Mapping::Integrated));
     assert_refused_with(&report, CheckKind::SecureChannel, Refusal::PaceUnsupported);
+}
+
+// proves: CARD-12
+#[test]
+fn a_card_signed_with_ml_dsa_is_read_and_verified() {
+    let trust = LABORATORY.trust();
+    let options = ReadOptions::default();
+    for access in [Access::Strongest, Access::Mapping(Mapping::ChipAuthentication)] {
+        let options = ReadOptions { access, ..options };
+        let mut channel = open(&card("mldsa-lab"), Interface::Contactless);
+        let report = read_card(&mut channel, &can(), &trust, &options, now(), &mut rng("terminal"));
+        assert_verified(&report);
+        let file = report.file("ef_sod.bin").expect("EF.SOD");
+        assert!(file.len() > 3_309 + 1_952, "signature and key are in it: {} bytes", file.len());
+    }
+    // Another country's root does not vouch for it, and a changed byte is found out.
+    let report = read(&mut open(&card("mldsa-lab"), Interface::Contact), &can());
+    assert_refused_with(&report, CheckKind::Signer, Refusal::SignerUntrusted);
+    let (used, budget) = open(&card("mldsa-lab"), Interface::Contact).chip().memory_use();
+    let total: usize = used.iter().map(|(_, bytes)| bytes).sum();
+    assert!(total < budget, "{total} of {budget} bytes: the larger files fit");
 }
 
 // proves: CARD-08
