@@ -169,7 +169,11 @@ impl Country {
 
     /// Lets the chip make its six key pairs.
     pub(crate) fn initialise(&self, flash: &Flash) -> Result<(), Failure> {
-        let request = InitialisationRequest { serial: SERIAL.into(), profile: "national".into() };
+        self.initialise_as(flash, "national")
+    }
+
+    fn initialise_as(&self, flash: &Flash, profile: &str) -> Result<(), Failure> {
+        let request = InitialisationRequest { serial: SERIAL.into(), profile: profile.into() };
         self.centre_session(flash)?.initialise(&request)?;
         Ok(())
     }
@@ -250,11 +254,21 @@ impl Country {
         Ok(())
     }
 
+    /// The keys of PIN management.
+    pub(crate) const fn management_keys(&self) -> &KeySet {
+        &self.management
+    }
+
     /// A finished card.
     pub(crate) fn card(&self) -> Result<Flash, Failure> {
+        self.card_of("national")
+    }
+
+    /// A finished card of a profile.
+    pub(crate) fn card_of(&self, profile: &str) -> Result<Flash, Failure> {
         let flash = self.delivered(1)?;
         self.wash(&flash)?;
-        self.initialise(&flash)?;
+        self.initialise_as(&flash, profile)?;
         let card = self.initialised(&flash)?;
         let package = self.package(&card, self.certify(&card)?)?;
         self.personalise(&flash, &package)?;

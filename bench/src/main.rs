@@ -15,6 +15,7 @@ mod read;
 mod rounds;
 mod start;
 mod status;
+mod timing;
 
 use clap::{Parser, Subcommand};
 use figure::Figure;
@@ -58,6 +59,12 @@ enum What {
     },
     /// One public-zone read in process beside the sum of its elliptic-curve operations, and one APDU.
     Read,
+    /// Whether the time of a refusal tells where a wrong PIN, message or cryptogram differs from the right one.
+    Timing {
+        /// Measurements of each kind.
+        #[arg(long, default_value_t = 20_000)]
+        samples: usize,
+    },
     /// The steps of production on the card alone: no database, no printed face.
     Cards {
         /// How many cards.
@@ -122,6 +129,7 @@ fn parts(what: What) -> Vec<Part> {
         What::Curves => vec![Box::new(curves::run)],
         What::Rounds { rounds, seed } => vec![Box::new(move || rounds::run(rounds, seed.as_deref()))],
         What::Read => vec![Box::new(read::run)],
+        What::Timing { samples } => vec![Box::new(move || timing::run(samples))],
         What::Cards { count } => vec![Box::new(move || cards::run(count))],
         What::Chain { count } => vec![Box::new(move || chain::run(count))],
         What::Status { certificates, revoked } => {
@@ -134,6 +142,7 @@ fn parts(what: What) -> Vec<Part> {
                 Box::new(curves::run),
                 Box::new(move || rounds::run(rounds, None)),
                 Box::new(read::run),
+                Box::new(|| timing::run(20_000)),
                 Box::new(|| cards::run(40)),
                 Box::new(|| chain::run(40)),
                 Box::new(|| status::run(1_000_000, 100_000)),

@@ -19,12 +19,12 @@ use std::sync::OnceLock;
 use x509::{Name, SignatureAlgorithm};
 
 const SERIAL: &str = "AB1234567";
-const CAN: &str = "234567";
-const MRZ: &str = "AB1234567485010183101019";
+pub(crate) const CAN: &str = "234567";
+pub(crate) const MRZ: &str = "AB1234567485010183101019";
 pub(crate) const PIN2: &[u8] = b"24681357";
 
 /// Stands in every file that only a channel may show.
-const MARK: &[u8] = b"HOLDER-ONLY";
+pub(crate) const MARK: &[u8] = b"HOLDER-ONLY";
 
 const PARAMETERS: Parameters = Parameters::generic(Curve::P521, Cipher::Aes256);
 
@@ -64,11 +64,11 @@ fn drive(data: &[u8]) -> Vec<Response> {
     answers
 }
 
-fn contains(bytes: &[u8], part: &[u8]) -> bool {
+pub(crate) fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|w| w == part)
 }
 
-fn open(flash: &Flash) -> Chip {
+pub(crate) fn open(flash: &Flash) -> Chip {
     let memory = RamMemory::open(flash.clone()).expect("memory");
     Chip::open(Box::new(memory), Box::new(SeedRandom::new(b"chip"))).expect("the memory holds a chip")
 }
@@ -86,7 +86,7 @@ fn pace(channel: &mut InProcessChannel) -> Option<sm::Terminal> {
 }
 
 /// Images of a chip that was delivered, washed, initialised, personalised, and that is in use, in both profiles.
-fn states() -> &'static [Vec<u8>] {
+pub(crate) fn states() -> &'static [Vec<u8>] {
     static STATES: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
     STATES.get_or_init(|| {
         let memory = RamMemory::new();
@@ -127,6 +127,12 @@ fn keys(fill: u8) -> KeySet {
 fn session(flash: &Flash, version: u8, fill: u8) -> Session<InProcessChannel> {
     let channel = InProcessChannel::new(open(flash), Interface::Contact).without_waiting();
     Session::open(channel, version, &keys(fill), &mut SeedRandom::new(b"host")).expect("opens")
+}
+
+/// A session of PIN management, if the card still has the power for it.
+pub(crate) fn host_session(flash: &Flash) -> Option<Session<InProcessChannel>> {
+    let channel = InProcessChannel::new(open(flash), Interface::Contact).without_waiting();
+    Session::open(channel, perso::PIN_MANAGEMENT_KEY_VERSION, &keys(0x30), &mut SeedRandom::new(b"host")).ok()
 }
 
 fn files(card: &InitialisedCard) -> PersonalisationFiles {

@@ -61,6 +61,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             vec![list.expect("a CSCA").encode()]
         }
         "chip" => chip(),
+        "sessions" => sessions(),
         "pem" => vec![pem::certificate(Country::new().csca.der()).into_bytes()],
         _ => Vec::new(),
     }
@@ -493,4 +494,25 @@ fn card_lists() -> Vec<Vec<u8>> {
     let full = CardList::full(1, now, day, [7; 32], before).expect("a list");
     let delta = CardList::delta(2, now, day, &full, [(card(2), Listed::Void), (card(3), Listed::Void)]);
     vec![full.write(), delta.expect("a delta").write()]
+}
+
+/// Dialogues as pairs of action and argument (`src/sessions.rs`); the first byte chooses card and interface.
+fn sessions() -> Vec<Vec<u8>> {
+    // Applications by their place in `Application::ALL`: 0 household, 1 public, 4 SmartCard-HSM, 5 PKCS #15.
+    vec![
+        // Read the public zone with the access number; then forge, then replay.
+        [&[1][..], &[1, 0, 0, 1, 2, 1, 2, 2, 6, 9, 1, 0, 0, 1, 2, 1, 7, 0, 2, 1]].concat(),
+        // The same on contactless with the MRZ, and what is not there.
+        [&[0x81][..], &[1, 1, 0, 1, 2, 1, 0, 3, 0, 4, 1, 2, 4, 0, 5, 0]].concat(),
+        // Sign on a citizen's card: channel, application, PIN2; another application; once more without.
+        [&[1][..], &[1, 0, 0, 4, 4, 0, 5, 0, 0, 1, 0, 4, 5, 0]].concat(),
+        // Sign on a sample card in the clear, after two wrong PINs.
+        [&[3][..], &[0, 4, 4, 1, 4, 1, 4, 0, 5, 0, 0, 5, 5, 0]].concat(),
+        // Guess with power cuts at the first write and at the second.
+        [&[3][..], &[0, 4, 9, 0, 4, 1, 0, 4, 9, 2, 4, 1, 0, 4, 9, 3, 4, 0, 0, 4, 4, 0, 5, 0]].concat(),
+        // PIN1 wrong twice, suspended, CAN first; PIN management.
+        [&[1][..], &[1, 4, 1, 4, 1, 2, 1, 0, 1, 2, 11, 0, 11, 3, 0, 4, 11, 4, 1, 0, 0, 4]].concat(),
+        // First PINs of a card that has none.
+        [&[2][..], &[0, 4, 4, 0, 11, 1, 0, 4, 4, 0, 5, 0, 11, 0, 1, 2, 3, 40]].concat(),
+    ]
 }

@@ -10,6 +10,7 @@ mod eac;
 mod lds;
 pub mod mutate;
 mod scp;
+mod sessions;
 mod standards;
 mod x509;
 
@@ -70,4 +71,5 @@ targets! {
     master_list: x509::master_list, 8_000;
     pem: x509::pem, 8_000;
     chip: chip::sequence, 1_500;
+    sessions: sessions::dialogue, 200;
 }
