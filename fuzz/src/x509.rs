@@ -1,7 +1,7 @@
 //! Certificates, requests, lists, OCSP, CMS.
 
 use ::x509::certificate::Certificate;
-use ::x509::cms::SignedData;
+use ::x509::cms::{EnvelopedData, SignedData};
 use ::x509::csr::Csr;
 use ::x509::master_list::MasterList;
 use ::x509::ocsp::{BasicResponse, Request, decode_get_path};
@@ -65,6 +65,9 @@ pub(crate) fn cms(data: &[u8]) {
     if let Ok(signed) = SignedData::parse(data) {
         let _ = signed.verify();
         let _ = signed.verify_detached(b"content");
+    }
+    if let Ok(envelope) = EnvelopedData::parse(data) {
+        let _ = envelope.open(&curve::SecretBytes::new(&[1; 32]));
     }
 }
 

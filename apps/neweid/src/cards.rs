@@ -30,10 +30,9 @@ pub fn path(directory: &Directory, serial: CardSerial) -> PathBuf {
     directory.root.join("cards").join(format!("{serial}.card"))
 }
 
-/// Takes a card in hand. Only one process can hold a card at a time.
-pub fn open(directory: &Directory, serial: CardSerial) -> Result<Chip, Failure> {
-    let path = path(directory, serial);
-    if !path.exists() {
+/// Fails where there is no such card.
+pub fn expect(directory: &Directory, serial: CardSerial) -> Result<(), Failure> {
+    if !path(directory, serial).exists() {
         return Err(Failure::new(
             "NEWEID-E-CARD-NOT-FOUND",
             Fault::Caller,
@@ -42,7 +41,14 @@ pub fn open(directory: &Directory, serial: CardSerial) -> Result<Chip, Failure> 
             format!("neweid card list --dir {}", directory.root.display()),
         ));
     }
-    let memory = FileMemory::open(&path).map_err(|error| memory_failure(serial, &error))?;
+    Ok(())
+}
+
+/// Takes a card in hand. Only one process can hold a card at a time.
+pub fn open(directory: &Directory, serial: CardSerial) -> Result<Chip, Failure> {
+    expect(directory, serial)?;
+    let memory =
+        FileMemory::open(&path(directory, serial)).map_err(|error| memory_failure(serial, &error))?;
     Chip::open(Box::new(memory), Box::new(SystemRandom)).map_err(|error| {
         Failure::new(
             "NEWEID-E-CARD-DAMAGED",

@@ -1,5 +1,6 @@
 //! The command line: noun and verb, `--json` wherever a program may listen. Secrets are never arguments.
 
+use crate::hand::CardArgs;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -20,8 +21,18 @@ pub enum Command {
     /// 卡片 List, insert and show virtual cards.
     #[command(subcommand)]
     Card(Card),
-    /// 讀卡 Read household and public zone of any card through PC/SC and verify them.
+    /// 讀卡 Read household and public zone of any card and verify them.
     Read(Read),
+    /// PIN PIN1 and PIN2 of a card: where they stand, and the holder's change of one.
+    #[command(subcommand)]
+    Pin(Pin),
+    /// 簽章 Sign a file with a key of the card; needs PIN2.
+    Sign(Sign),
+    /// 解密 Open with a key of the card what was enciphered to its holder; needs PIN2.
+    Decipher(Decipher),
+    /// 卡片上的憑證 The certificates on a card.
+    #[command(subcommand)]
+    Cert(Cert),
     /// 憑證 Certificates and revocation lists of the country.
     #[command(subcommand)]
     Pki(Pki),
@@ -96,6 +107,19 @@ pub enum Card {
         /// vpcd's address; by default 127.0.0.1 with port 35963 (contact) or 35964 (contactless).
         #[arg(long, value_name = "HOST:PORT")]
         vpcd: Option<String>,
+        /// 逐一說明收到的指令 Tell in plain words what every program does with the card; secrets are hidden.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// 旁觀 Tell in plain words what programs do with a card that `neweid card insert` holds, until it is taken out.
+    Watch {
+        /// Card serial number.
+        serial: String,
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        /// One JSON document per line.
+        #[arg(long)]
+        json: bool,
     },
     /// 卡面 Draw the face of a card.
     Face {
@@ -114,16 +138,22 @@ pub enum Interface {
     Contactless,
 }
 
+impl Interface {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Contact => "contact",
+            Self::Contactless => "contactless",
+        }
+    }
+}
+
 #[derive(clap::Args, Debug)]
 pub struct Read {
-    /// Reader name, or the beginning of one, as `pcsc_scan` shows it.
-    #[arg(long)]
-    pub reader: String,
-    /// Card access number: the last six digits of the card serial number (printed on the card, no secret).
-    #[arg(long, required_unless_present = "mrz", conflicts_with = "mrz")]
-    pub can: Option<Hidden>,
-    /// File with the three lines of the machine readable zone.
-    #[arg(long)]
+    #[command(flatten)]
+    pub card: CardArgs,
+    /// File with the three lines of the machine readable zone, instead of the access number.
+    #[arg(long, conflicts_with = "can", required_unless_present_any = ["can", "serial"])]
     pub mrz: Option<PathBuf>,
     /// Directory with trusted CSCA certificates (PEM or DER) and CRLs, as `neweid pki export` writes it.
     #[arg(long)]
@@ -131,8 +161,140 @@ pub struct Read {
     /// Directory to write the files of the card, the photo and the report to.
     #[arg(long)]
     pub out: PathBuf,
-    #[arg(long)]
-    pub json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Pin {
+    /// 查詢 Where PIN1 and PIN2 stand: not set, usable, suspended, blocked. Nothing is tried.
+    Status(PinStatus),
+    /// 變更 Change a PIN; the present one is needed. A forgotten or blocked PIN is the issuer's business.
+    Change(PinChange),
+}
+
+#[derive(clap::Args, Debug)]
+pub struct PinStatus {
+    #[command(flatten)]
+    pub card: CardArgs,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct PinChange {
+    /// Which of the two.
+    #[arg(value_enum)]
+    pub which: WhichPin,
+    #[command(flatten)]
+    pub card: CardArgs,
+    /// File with the present PIN, readable by its owner alone; `-` is the next line of standard input. Asked for if absent.
+    #[arg(long, value_name = "FILE")]
+    pub old: Option<PathBuf>,
+    /// The same for the new PIN.
+    #[arg(long, value_name = "FILE")]
+    pub new: Option<PathBuf>,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhichPin {
+    /// Six digits, opens the encrypted zone.
+    Pin1,
+    /// Eight to twelve digits, frees the keys of the certificate zone.
+    Pin2,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct Sign {
+    #[command(flatten)]
+    pub card: CardArgs,
+    /// Which key.
+    #[arg(long, value_enum)]
+    pub key: SigningKey,
+    /// File to sign.
+    #[arg(long = "in", value_name = "FILE")]
+    pub input: PathBuf,
+    /// File for the signature.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// What the signature looks like.
+    #[arg(long, value_enum, default_value = "raw")]
+    pub format: SignFormat,
+    /// Hash; without it SHA-256 with RSA and SHA-512 with EC.
+    #[arg(long, value_enum)]
+    pub hash: Option<HashChoice>,
+    /// File with PIN2, readable by its owner alone; `-` is the next line of standard input. Asked for if absent.
+    #[arg(long, value_name = "FILE")]
+    pub pin2: Option<PathBuf>,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SigningKey {
+    /// Key 1, RSA-2048.
+    RsaSign,
+    /// Key 3, P-521.
+    EcSign,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignFormat {
+    /// The signature alone: RSASSA-PKCS1-v1_5, or ECDSA in DER.
+    Raw,
+    /// Detached CMS SignedData (PKCS #7) in DER, with the certificates of the card.
+    Cms,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HashChoice {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct Decipher {
+    #[command(flatten)]
+    pub card: CardArgs,
+    /// File to open.
+    #[arg(long = "in", value_name = "FILE")]
+    pub input: PathBuf,
+    /// File for what was inside; readable by its owner alone.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// What the input is.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub format: DecipherFormat,
+    /// File with PIN2, readable by its owner alone; `-` is the next line of standard input. Asked for if absent.
+    #[arg(long, value_name = "FILE")]
+    pub pin2: Option<PathBuf>,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecipherFormat {
+    /// Whatever it looks like.
+    Auto,
+    /// CMS EnvelopedData in DER or PEM, to the RSA or the EC key.
+    Cms,
+    /// 256 bytes of RSAES-PKCS1-v1_5.
+    Rsa,
+    /// The other side's EC public key: gives the shared secret of ECDH.
+    Ecdh,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Cert {
+    /// 列出 Slots of the card: subject, validity, whether the private key fits, status.
+    List(CertList),
+}
+
+#[derive(clap::Args, Debug)]
+pub struct CertList {
+    #[command(flatten)]
+    pub card: CardArgs,
+    /// Uses each private key once to see that it belongs to its certificate: file with PIN2, readable by its owner alone; `-`
+    /// is the next line of standard input.
+    #[arg(long, value_name = "FILE")]
+    pub pin2: Option<PathBuf>,
+    /// Says whether each certificate is trusted and not revoked: directory with root and CA certificates and CRLs, as
+    /// `neweid pki export` writes it.
+    #[arg(long, value_name = "DIR")]
+    pub trust: Option<PathBuf>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -270,8 +432,12 @@ impl Arguments {
     pub const fn wants_json(&self) -> bool {
         match &self.command {
             Command::Demo(demo) => demo.json,
-            Command::Card(Card::List { json, .. }) => *json,
-            Command::Read(read) => read.json,
+            Command::Card(Card::List { json, .. } | Card::Watch { json, .. }) => *json,
+            Command::Read(read) => read.card.json,
+            Command::Pin(Pin::Status(PinStatus { card }) | Pin::Change(PinChange { card, .. })) => card.json,
+            Command::Sign(Sign { card, .. })
+            | Command::Decipher(Decipher { card, .. })
+            | Command::Cert(Cert::List(CertList { card, .. })) => card.json,
             Command::Doctor(doctor) => doctor.json,
             Command::Pki(Pki::Proposals { json, .. }) => *json,
             Command::Status(Status::Check(check)) => check.json,

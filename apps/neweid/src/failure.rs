@@ -3,6 +3,10 @@
 
 use serde::Serialize;
 use std::process::ExitCode;
+use terminal::narrator::Words;
+use terminal::npc_card::NpcError;
+use terminal::pin1::Pin1Error;
+use terminal::{CardError, Refusal};
 
 /// Whose fault a failure is.
 #[derive(Debug, Clone, Copy, Serialize, PartialEq, Eq)]
@@ -84,6 +88,115 @@ impl Failure {
             );
         }
         ExitCode::from(self.exit)
+    }
+}
+
+impl Failure {
+    /// What a card or its reader refused, with more for whoever looks into it: tries left, the key, a status word.
+    pub fn from_refusal(refusal: Refusal, detail: Option<Words>) -> Self {
+        let fault = match refusal.fault() {
+            terminal::Fault::Holder | terminal::Fault::Reader => Fault::Caller,
+            terminal::Fault::Card | terminal::Fault::Issuer => Fault::Peer,
+            terminal::Fault::Environment => Fault::Environment,
+        };
+        let (zh, en) = refusal.cause();
+        let (zh, en) = match detail {
+            Some(detail) => (format!("{zh}（{}）", detail.zh_hant), format!("{en} ({})", detail.en)),
+            None => (zh.to_owned(), en.to_owned()),
+        };
+        let (zh_do, en_do) = refusal.remedy();
+        Self::new(refusal.code(), fault, zh, en, format!("{zh_do} {en_do}")).exit(exit_code(refusal))
+    }
+}
+
+impl From<NpcError> for Failure {
+    fn from(error: NpcError) -> Self {
+        let detail = match &error {
+            NpcError::WrongPin { tries_left } => Some(tries(*tries_left)),
+            NpcError::ZoneClosed(sw) => Some(status(*sw)),
+            NpcError::Card(error) => Some(technical(error)),
+            _ => None,
+        };
+        Self::from_refusal(error.refusal(), detail)
+    }
+}
+
+impl From<Pin1Error> for Failure {
+    fn from(error: Pin1Error) -> Self {
+        let detail = match &error {
+            Pin1Error::Wrong { tries_left } => Some(tries(*tries_left)),
+            Pin1Error::Card(error) => Some(technical(error)),
+            _ => None,
+        };
+        Self::from_refusal(error.refusal(), detail)
+    }
+}
+
+impl From<CardError> for Failure {
+    fn from(error: CardError) -> Self {
+        Self::from_refusal(error.refusal(), Some(technical(&error)))
+    }
+}
+
+fn tries(left: u8) -> Words {
+    Words::new(format!("剩餘 {left} 次"), format!("{left} tries left"))
+}
+
+fn status(sw: apdu::StatusWord) -> Words {
+    let words = terminal::narrator::status_words(sw);
+    Words::new(format!("{sw} {}", words.zh_hant), format!("{sw} {}", words.en))
+}
+
+fn technical(error: &CardError) -> Words {
+    let en = error.to_string();
+    match error.status_word() {
+        Some(sw) => {
+            Words::new(status(sw).zh_hant, format!("{en}: {}", terminal::narrator::status_words(sw).en))
+        }
+        None => Words::new(en.clone(), en),
+    }
+}
+
+/// The exit code of what a card or reader refused; the table is in docs/errors.md and the same for every command.
+pub const fn exit_code(refusal: Refusal) -> u8 {
+    use Refusal as R;
+    match refusal {
+        R::NoCardAccess
+        | R::PaceUnsupported
+        | R::WrongPassword
+        | R::PasswordBlocked
+        | R::PaceFailed
+        | R::ChannelBroken
+        | R::CardAccessAltered => 11,
+        R::NoSecurityObject
+        | R::SecurityObjectMalformed
+        | R::SignatureInvalid
+        | R::SignatureUnsupported
+        | R::SignerUntrusted
+        | R::SignerExpired
+        | R::SignerRevoked
+        | R::SignerProfile
+        | R::RevocationUnknown => 12,
+        R::GroupMalformed | R::GroupAltered | R::GroupUnsigned | R::MrzInvalid => 13,
+        R::NoActiveAuthentication
+        | R::ActiveAuthenticationUnsupported
+        | R::ActiveAuthenticationUnsigned
+        | R::ActiveAuthenticationFailed => 14,
+        R::HouseholdMalformed | R::HouseholdElsewhere => 15,
+        R::DocumentExpired | R::CardSuspended | R::CardVoid | R::StatusUnknown => 16,
+        R::Pin1Wrong
+        | R::Pin1Suspended
+        | R::Pin1Blocked
+        | R::Pin1NotSet
+        | R::Pin1Form
+        | R::Pin2Wrong
+        | R::Pin2Blocked
+        | R::Pin2NotSet
+        | R::Pin2Form
+        | R::Pin2Required => 17,
+        R::KeyAbsent | R::KeyInput | R::KeyOutput => 18,
+        R::ZoneClosed | R::Pin1Absent => 19,
+        _ => 10,
     }
 }
 

@@ -15,11 +15,14 @@ mod commands;
 mod country;
 mod directory;
 mod failure;
+mod hand;
 mod http;
 mod listener;
 mod openssl;
+mod secrets;
 mod signals;
 mod vpcd;
+mod watch;
 mod web;
 
 use clap::Parser;

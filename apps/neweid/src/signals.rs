@@ -36,3 +36,15 @@ pub fn interrupted() -> Failure {
     )
     .exit(130)
 }
+
+/// What a command says that was ended while it worked with a card.
+pub fn card_interrupted() -> Failure {
+    Failure::new(
+        "NEWEID-E-INTERRUPTED",
+        Fault::Caller,
+        "已中斷；卡片未受影響，可以繼續使用。",
+        "Interrupted between two commands; the card was reset and can be used on.",
+        "再執行一次 Run the command again.",
+    )
+    .exit(130)
+}

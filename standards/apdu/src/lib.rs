@@ -25,6 +25,10 @@ pub trait CardChannel {
     /// Resets the card: session state is lost, counters and files stay. Returns the ATR.
     fn reset(&mut self) -> Result<Vec<u8>, ChannelError>;
 
+    /// Is told what the last exchange was under its secure messaging, by the end of the channel that protects it. Nothing
+    /// but a narration for people is made of it ([`Self::transmit`] has moved the bytes); most channels do nothing.
+    fn unwrapped(&mut self, _command: &Command, _response: &Response) {}
+
     /// Sends `command` and parses the response.
     fn exchange(&mut self, command: &Command) -> Result<Response, ChannelError> {
         let bytes = self.transmit(&command.to_bytes())?;
@@ -40,6 +44,10 @@ impl<C: CardChannel + ?Sized> CardChannel for &mut C {
     fn reset(&mut self) -> Result<Vec<u8>, ChannelError> {
         (**self).reset()
     }
+
+    fn unwrapped(&mut self, command: &Command, response: &Response) {
+        (**self).unwrapped(command, response);
+    }
 }
 
 impl<C: CardChannel + ?Sized> CardChannel for Box<C> {
@@ -49,6 +57,10 @@ impl<C: CardChannel + ?Sized> CardChannel for Box<C> {
 
     fn reset(&mut self) -> Result<Vec<u8>, ChannelError> {
         (**self).reset()
+    }
+
+    fn unwrapped(&mut self, command: &Command, response: &Response) {
+        (**self).unwrapped(command, response);
     }
 }
 

@@ -159,6 +159,28 @@ oids! {
     CMS_DATA = "1.2.840.113549.1.7.1";
     /// id-signedData.
     CMS_SIGNED_DATA = "1.2.840.113549.1.7.2";
+    /// id-envelopedData.
+    CMS_ENVELOPED_DATA = "1.2.840.113549.1.7.3";
+    /// aes128-CBC (RFC 3565).
+    AES128_CBC = "2.16.840.1.101.3.4.1.2";
+    /// aes192-CBC.
+    AES192_CBC = "2.16.840.1.101.3.4.1.22";
+    /// aes256-CBC.
+    AES256_CBC = "2.16.840.1.101.3.4.1.42";
+    /// id-aes128-wrap (RFC 3565 §2.3.2).
+    AES128_WRAP = "2.16.840.1.101.3.4.1.5";
+    /// id-aes192-wrap.
+    AES192_WRAP = "2.16.840.1.101.3.4.1.25";
+    /// id-aes256-wrap.
+    AES256_WRAP = "2.16.840.1.101.3.4.1.45";
+    /// dhSinglePass-stdDH-sha1kdf-scheme (RFC 5753 §7.1.4).
+    ECDH_STD_SHA1_KDF = "1.3.133.16.840.63.0.2";
+    /// dhSinglePass-stdDH-sha256kdf-scheme.
+    ECDH_STD_SHA256_KDF = "1.3.132.1.11.1";
+    /// dhSinglePass-stdDH-sha384kdf-scheme.
+    ECDH_STD_SHA384_KDF = "1.3.132.1.11.2";
+    /// dhSinglePass-stdDH-sha512kdf-scheme.
+    ECDH_STD_SHA512_KDF = "1.3.132.1.11.3";
     /// id-contentType attribute.
     ATTR_CONTENT_TYPE = "1.2.840.113549.1.9.3";
     /// id-messageDigest attribute.

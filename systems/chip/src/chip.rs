@@ -16,6 +16,7 @@ use crate::keys::KeyRing;
 use crate::life_cycle::LifeCycle;
 use crate::memory::Memory;
 use crate::nvm::{BUDGET, Nvm};
+use crate::observer::{Exchange, Observer};
 use crate::profile::{ChipType, Profile};
 use crate::session::Session;
 use crate::{ChipError, factory};
@@ -32,6 +33,7 @@ pub struct Chip {
     pub(crate) profile: Option<&'static Profile>,
     pub(crate) keys: KeyRing,
     pub(crate) session: Session,
+    pub(crate) observer: Observer,
     powered: bool,
     uid: [u8; 4],
     dead: bool,
@@ -65,6 +67,7 @@ impl Chip {
             profile,
             keys: KeyRing::default(),
             session: Session::new(Interface::Contact, Application::Master),
+            observer: Observer::default(),
             powered: false,
             uid: [0; 4],
             dead: false,
@@ -127,7 +130,14 @@ impl Chip {
                 Vec::new()
             }
         };
+        self.observer.tell(interface, command, &response);
         Outcome { response, busy: self.session.busy }
+    }
+
+    /// Shows `watcher` every command as it is under its protection, with its answer, after the chip has answered it. What it
+    /// sees includes PINs and the holder's data: it is for a narrator that hides them, never for a log.
+    pub fn observe(&mut self, watcher: impl FnMut(&Exchange<'_>) + Send + 'static) {
+        self.observer.set(Box::new(watcher));
     }
 
     /// The state of the chip.
@@ -186,6 +196,7 @@ impl Chip {
             Err(Fault::Status(sw)) => sw.into(),
             Err(Fault::Dead) => return Err(Fault::Dead),
         };
+        self.observer.note_response(&response);
         let Some(channel) = self.session.channel.as_mut() else {
             return Ok(response);
         };
@@ -198,6 +209,7 @@ impl Chip {
 
     /// Joins chained commands, asks the life cycle, and calls the handler.
     pub(crate) fn execute(&mut self, command: Command, scp: bool) -> Reply {
+        self.observer.note_command(&command);
         // TR-03110-3 §B.1.2: each part of the chained GENERAL AUTHENTICATE is answered by itself.
         let command = if command.cla & 0x80 == 0 && command.ins == 0x86 {
             self.session.chain.reset();
@@ -209,6 +221,7 @@ impl Chip {
                 Err(error) => return Err(error.0.into()),
             }
         };
+        self.observer.note_command(&command);
         // ICAO 9303-11 §4.3: a challenge is for the next command.
         let challenge = self.session.challenge.take();
         if !scp && self.is_basic_access_control(&command) {

@@ -131,6 +131,7 @@ impl Chip {
                     Err(Fault::Status(sw)) => sw.into(),
                     Err(Fault::Dead) => return Err(Fault::Dead),
                 };
+                self.observer.note_response(&response);
                 let Ok(open) = self.session.issuer.open() else { return Ok(response) };
                 let response = open.session.wrap(response);
                 if open.last {

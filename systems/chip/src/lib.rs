@@ -29,6 +29,7 @@ mod keys;
 mod life_cycle;
 mod memory;
 mod nvm;
+mod observer;
 mod pkcs15;
 mod production;
 pub mod profile;
@@ -46,4 +47,5 @@ pub use issuer::{CENTRE_KEY_VERSIONS, PIN_MANAGEMENT_KEY_VERSION, TRANSPORT_KEY_
 pub use life_cycle::LifeCycle;
 pub use memory::{Changes, Cut, FileMemory, Flash, Memory, MemoryError, RamMemory};
 pub use nvm::BUDGET;
+pub use observer::Exchange;
 pub use profile::{ChipType, DocumentSigner, Profile};

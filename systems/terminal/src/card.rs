@@ -8,15 +8,17 @@ use curve::Random;
 use eac::pace::terminal::{Session, Start, establish};
 use eac::pace::{self, Parameters};
 use eac::sm::SmError;
-use eac::{Password, bac, sm};
+use eac::{Password, bac, security_infos, sm};
 
-use crate::commands;
 use crate::lengths::{announced_lengths, lengths_of_atr};
+use crate::{Refusal, commands};
 
 /// The largest file that is read: a photo of a travel document has some 20 to 100 KiB.
 const MAX_FILE: usize = 1024 * 1024;
 /// The most commands one file may take: a card that hands out single bytes must not keep a reader for hours.
 const MAX_READS: usize = 6_000;
+/// EF.CardAccess.
+const EF_CARD_ACCESS: FileRef = FileRef::new(0x011C, 0x1C);
 /// EF.ATR/INFO.
 const EF_ATR_INFO: FileRef = FileRef::new(0x2F01, 0x01);
 /// Response bytes of a card that says nothing about its buffers, in extended length.
@@ -66,6 +68,36 @@ impl CardError {
             _ => None,
         }
     }
+
+    /// The stable code, whose fault it is, and the words for people.
+    pub const fn refusal(&self) -> Refusal {
+        match self {
+            Self::Channel(ChannelError::CardGone) => Refusal::CardGone,
+            Self::Channel(ChannelError::Malformed) | Self::Malformed(_) | Self::TooLarge => {
+                Refusal::CardAnswer
+            }
+            Self::Channel(_) => Refusal::ReaderFailed,
+            Self::SecureMessaging(_) => Refusal::ChannelBroken,
+            Self::Pace(eac::Error::WrongPassword { .. }) => Refusal::WrongPassword,
+            Self::Pace(eac::Error::Unsupported) => Refusal::PaceUnsupported,
+            Self::Pace(eac::Error::Refused { sw, .. }) if is_blocked(*sw) => Refusal::PasswordBlocked,
+            Self::Pace(_) => Refusal::PaceFailed,
+            Self::Refused { .. } => Refusal::CardRefused,
+        }
+    }
+}
+
+/// Answers to PACE that say the password cannot be used now.
+const fn is_blocked(sw: StatusWord) -> bool {
+    matches!(
+        sw,
+        StatusWord(0x63C0)
+            | StatusWord::DEACTIVATED
+            | StatusWord::AUTHENTICATION_BLOCKED
+            | StatusWord::REFERENCE_DATA_NOT_USABLE
+            | StatusWord::CONDITIONS_NOT_SATISFIED
+            | StatusWord::REFERENCED_DATA_NOT_FOUND
+    )
 }
 
 /// How long the commands and answers of a card may be.
@@ -164,10 +196,12 @@ impl<C: CardChannel> Card<C> {
         let wrapped = secure.wrap(command)?;
         let answer = self.exchange(&wrapped)?;
         // Borrowed anew: `exchange` needs the whole card.
-        match &mut self.secure {
-            Some(secure) => Ok(secure.unwrap(&answer)?),
-            None => Err(SmError::Ended.into()),
-        }
+        let response = match &mut self.secure {
+            Some(secure) => secure.unwrap(&answer)?,
+            None => return Err(SmError::Ended.into()),
+        };
+        self.channel.unwrapped(command, &response);
+        Ok(response)
     }
 
     /// Sends one command that must succeed; in parts, where the card knows only short length and the command is longer.
@@ -206,6 +240,14 @@ impl<C: CardChannel> Card<C> {
             }
         }
         Ok(answer)
+    }
+
+    /// What the card wants PACE to run with: the first offer of EF.CardAccess that is known here. The MF is selected then.
+    pub fn pace_parameters(&mut self) -> Result<Parameters, CardError> {
+        refused_or(self.select_mf())?;
+        let access = self.read_object(EF_CARD_ACCESS)?;
+        let infos = security_infos::parse_file(&access)?;
+        Parameters::choose(&infos).ok_or(CardError::Pace(eac::Error::Unsupported))
     }
 
     /// Runs PACE and opens the secure channel. Inside an open channel PACE runs in it, and the new channel replaces it.

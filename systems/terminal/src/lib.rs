@@ -3,7 +3,9 @@
 //! - [`read_card`] reads the household and public zone as a stranger would, with the card access number or the MRZ, and
 //!   says of each check separately how it went: signature, chip, data, status;
 //! - [`npc_card`] is the holder's side of the certificate zone: PIN2, signing, deciphering;
+//! - [`pin1`] asks where PIN1 stands, opens the channel with it and changes it;
 //! - [`pcsc_channel`] finds cards in PC/SC readers;
+//! - [`narrator`] tells people in plain words what passes between a program and a card, [`Traced`] for any channel;
 //! - [`perso`] is the host of production and PIN management.
 //!
 //! The reader works with any eMRTD-like card of any issuer (ICAO Doc 9303-10 and -11, 8th edition), not only with ours.
@@ -11,11 +13,14 @@
 mod card;
 pub mod commands;
 mod lengths;
+pub mod narrator;
 pub mod npc_card;
 pub mod pcsc_channel;
 pub mod perso;
+pub mod pin1;
 mod read;
 mod refusal;
+mod traced;
 mod trust;
 
 pub use card::{Card, CardError, FileRef, Lengths, OpenedChannel};
@@ -25,4 +30,5 @@ pub use read::{
     PublicZoneFields, ReadOptions, ReadReport, SignerReport, Statements, Term, Timing, Verdict, read_card,
 };
 pub use refusal::{Fault, Refusal, Text};
+pub use traced::{Event, Traced};
 pub use trust::{SignerCheck, TrustError, TrustStore};

@@ -5,15 +5,16 @@
 //! also takes them in the clear on the contact interface ([`NpcCard::open_in_clear`]).
 
 use apdu::{CardChannel, Command, StatusWord};
-use curve::{Hash, Point, Random, SecretBytes, Signature, rsa};
+use curve::{Hash, Point, Random, SecretBytes, SecretKey, Signature, rsa};
 use eac::Password;
-use eac::pace::Parameters;
-use eac::security_infos;
+use jiff::Timestamp;
 use model::KeySlot;
-use x509::Certificate;
+use tlv::oid;
+use x509::cms::{self, EnvelopedData, Recipient};
+use x509::{Certificate, SignatureAlgorithm};
 
 use crate::card::{Card, CardError, FileRef};
-use crate::commands;
+use crate::{Refusal, commands};
 
 /// Reference of PIN2.
 const PIN2: u8 = 0x81;
@@ -85,48 +86,66 @@ pub enum Pin2Status {
     Blocked,
 }
 
-/// Why the certificate zone did not do what it was asked to.
+/// Why the certificate zone did not do what it was asked to. The words for people are [`NpcError::refusal`]'s.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NpcError {
     // The holder's.
     /// Wrong PIN2.
-    #[error("TERMINAL-E-PIN2-WRONG: PIN2 錯誤，剩餘 {tries_left} 次 wrong PIN2, {tries_left} tries left")]
+    #[error("{}（剩餘 {tries_left} 次 {tries_left} tries left）", Refusal::Pin2Wrong)]
     WrongPin {
         /// Tries left.
         tries_left: u8,
     },
     /// PIN2 is blocked.
-    #[error("TERMINAL-E-PIN2-BLOCKED: PIN2 已鎖定，請辦理解鎖 PIN2 is blocked: have it unblocked")]
+    #[error("{}", Refusal::Pin2Blocked)]
     PinBlocked,
     /// PIN2 is not set.
-    #[error("TERMINAL-E-PIN2-NOT-SET: 尚未設定 PIN2 PIN2 has not been set yet")]
+    #[error("{}", Refusal::Pin2NotSet)]
     PinNotSet,
     /// Not a possible PIN2.
-    #[error("TERMINAL-E-PIN2-FORM: PIN2 須為 8 至 12 位數字 PIN2 has 8 to 12 digits")]
+    #[error("{}", Refusal::Pin2Form)]
     PinForm,
     /// PIN2 must be verified first.
-    #[error("TERMINAL-E-PIN2-REQUIRED: 請先驗證 PIN2 verify PIN2 first")]
+    #[error("{}", Refusal::Pin2Required)]
     PinRequired,
 
     // The caller's.
     /// The certificate zone is closed, absent on this interface, or needs the secure channel.
-    #[error("TERMINAL-E-ZONE-CLOSED: 無法使用憑證區（{0}） the certificate zone cannot be used ({0})")]
+    #[error("{refusal} ({0})", refusal = Refusal::ZoneClosed)]
     ZoneClosed(StatusWord),
     /// The card has no such key or certificate.
-    #[error("TERMINAL-E-KEY-ABSENT: 卡片沒有此金鑰或憑證 the card has no such key or certificate")]
+    #[error("{}", Refusal::KeyAbsent)]
     Absent,
     /// The input does not fit the key.
-    #[error("TERMINAL-E-KEY-INPUT: 輸入資料不適用於此金鑰 the input does not fit the key")]
+    #[error("{}", Refusal::KeyInput)]
     Input,
 
     // The card's.
     /// The card gave what no key of this kind gives.
-    #[error("TERMINAL-E-KEY-OUTPUT: 卡片的運算結果不正確 the card's result is wrong")]
+    #[error("{}", Refusal::KeyOutput)]
     Output,
     /// Anything else the card or channel said.
-    #[error("TERMINAL-E-CARD: 卡片拒絕執行：{0} the card refused: {0}")]
+    #[error("{refusal} ({0})", refusal = .0.refusal())]
     Card(#[from] CardError),
+}
+
+impl NpcError {
+    /// The stable code, whose fault it is, and the words for people.
+    pub const fn refusal(&self) -> Refusal {
+        match self {
+            Self::WrongPin { .. } => Refusal::Pin2Wrong,
+            Self::PinBlocked => Refusal::Pin2Blocked,
+            Self::PinNotSet => Refusal::Pin2NotSet,
+            Self::PinForm => Refusal::Pin2Form,
+            Self::PinRequired => Refusal::Pin2Required,
+            Self::ZoneClosed(_) => Refusal::ZoneClosed,
+            Self::Absent => Refusal::KeyAbsent,
+            Self::Input => Refusal::KeyInput,
+            Self::Output => Refusal::KeyOutput,
+            Self::Card(error) => error.refusal(),
+        }
+    }
 }
 
 // ---- the commands ---------------------------------------------------------------------------------------------------
@@ -183,10 +202,7 @@ impl<C: CardChannel> NpcCard<C> {
     pub fn open(channel: C, password: &Password, rng: &mut dyn Random) -> Result<Self, NpcError> {
         let mut card = Card::new(channel);
         card.connect()?;
-        card.select_mf()?;
-        let access = card.read_object(FileRef::new(0x011C, 0x1C))?;
-        let infos = security_infos::parse_file(&access).map_err(CardError::from)?;
-        let parameters = Parameters::choose(&infos).ok_or(CardError::Pace(eac::Error::Unsupported))?;
+        let parameters = card.pace_parameters()?;
         card.open_channel(parameters, password, rng)?;
         Self::select(card)
     }
@@ -286,6 +302,92 @@ impl<C: CardChannel> NpcCard<C> {
         Ok(signature)
     }
 
+    /// A detached CMS SignedData over `content` (RFC 5652): signed attributes with content type and digest, with the time
+    /// if `at` is given; the signer's certificate and the intermediate of the card are inside.
+    pub fn sign_cms(
+        &mut self,
+        key: KeySlot,
+        hash: Hash,
+        content: &[u8],
+        at: Option<Timestamp>,
+    ) -> Result<Vec<u8>, NpcError> {
+        let signer = self.parsed_certificate(key.into())?;
+        let intermediate = match self.parsed_certificate(CertificateId::Intermediate) {
+            Err(NpcError::Absent) => None,
+            other => Some(other?),
+        };
+        let algorithm = SignatureAlgorithm::new(key.is_rsa(), hash).ok_or(NpcError::Input)?;
+        let more: Vec<&Certificate> = intermediate.iter().collect();
+        let spec = cms::Spec {
+            detached: true,
+            signing_time: at,
+            more_certificates: &more,
+            ..cms::Spec::new(oid::CMS_DATA, content, &signer, algorithm)
+        };
+        let prepared = cms::prepare(&spec).map_err(|_| NpcError::Output)?;
+        let signature = match key {
+            KeySlot::SigningRsa => self.sign_rsa(hash, prepared.to_be_signed())?,
+            KeySlot::SigningEc => self.sign_ec(hash, prepared.to_be_signed())?.to_der(),
+            // CARD-37: the others do not sign.
+            KeySlot::EncryptionRsa | KeySlot::EncryptionEc => return Err(NpcError::Input),
+        };
+        prepared.finish(&signature).map_err(|_| NpcError::Output)
+    }
+
+    /// Opens a CMS EnvelopedData (RFC 5652 §6) that was made for one of the holder's encryption certificates; says which.
+    /// For the holder's own terminal only, as [`Self::decipher_rsa`] is.
+    pub fn open_cms(&mut self, envelope: &EnvelopedData) -> Result<(KeySlot, SecretBytes), NpcError> {
+        for slot in [KeySlot::EncryptionRsa, KeySlot::EncryptionEc] {
+            let certificate = match self.parsed_certificate(slot.into()) {
+                Err(NpcError::Absent) => continue,
+                other => other?,
+            };
+            let key = match (slot, envelope.recipient(&certificate)) {
+                (KeySlot::EncryptionRsa, Some(Recipient::KeyTransport(transport))) => {
+                    self.decipher_rsa(transport.encrypted_key())?
+                }
+                (KeySlot::EncryptionEc, Some(Recipient::KeyAgreement(agreement))) => {
+                    let own = curve::point_from_spki(certificate.spki()).map_err(|_| NpcError::Output)?;
+                    let peer = Point::from_uncompressed(own.curve(), agreement.originator())
+                        .map_err(|_| NpcError::Input)?;
+                    let shared = self.agree_ec(&peer)?;
+                    agreement.unwrap_key(&shared).map_err(|_| NpcError::Input)?
+                }
+                _ => continue,
+            };
+            return Ok((slot, envelope.open(&key).map_err(|_| NpcError::Input)?));
+        }
+        Err(NpcError::Input)
+    }
+
+    /// Whether the private key on the card belongs to the certificate in its slot: it signs or deciphers something random,
+    /// and the certificate's key is the judge. Needs PIN2.
+    pub fn key_fits(&mut self, key: KeySlot, rng: &mut dyn Random) -> Result<bool, NpcError> {
+        let challenge = SecretBytes::random(32, rng);
+        let outcome = match key {
+            KeySlot::SigningRsa => self.sign_rsa(Hash::Sha256, challenge.expose()).map(|_| true),
+            KeySlot::SigningEc => self.sign_ec(Hash::Sha512, challenge.expose()).map(|_| true),
+            KeySlot::EncryptionRsa => {
+                let public = self.rsa_key(key)?;
+                let cryptogram = public.encrypt_pkcs1(challenge.expose()).map_err(|_| NpcError::Output)?;
+                self.decipher_rsa(&cryptogram).map(|plain| plain.expose() == challenge.expose())
+            }
+            KeySlot::EncryptionEc => {
+                let public = self.ec_key(key)?;
+                let own = SecretKey::generate(public.curve(), rng);
+                let expected = own.agree(&public).map_err(|_| NpcError::Output)?;
+                self.agree_ec(&own.public_key()).map(|shared| shared.expose() == expected.expose())
+            }
+        };
+        match outcome {
+            // What the certificate's key does not verify, another key made.
+            Err(NpcError::Output) => Ok(false),
+            // Another key finds no padding.
+            Err(NpcError::Input) if key == KeySlot::EncryptionRsa => Ok(false),
+            other => other,
+        }
+    }
+
     /// Deciphers what was enciphered to the holder with RSAES-PKCS1-v1_5. For the holder's own terminal only: whoever
     /// answers strangers with the difference between right and wrong padding gives them the message.
     pub fn decipher_rsa(&mut self, cryptogram: &[u8]) -> Result<SecretBytes, NpcError> {
@@ -306,9 +408,12 @@ impl<C: CardChannel> NpcCard<C> {
         Ok(shared.x().into())
     }
 
+    fn parsed_certificate(&mut self, id: CertificateId) -> Result<Certificate, NpcError> {
+        Certificate::parse(&self.certificate(id)?).map_err(|_| NpcError::Output)
+    }
+
     fn spki(&mut self, key: KeySlot) -> Result<Vec<u8>, NpcError> {
-        let der = self.certificate(key.into())?;
-        Ok(Certificate::parse(&der).map_err(|_| NpcError::Output)?.spki().to_vec())
+        Ok(self.parsed_certificate(key.into())?.spki().to_vec())
     }
 
     fn rsa_key(&mut self, key: KeySlot) -> Result<rsa::RsaPublicKey, NpcError> {

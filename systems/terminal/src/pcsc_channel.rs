@@ -1,7 +1,10 @@
 //! Cards in PC/SC readers (the PC/SC Workgroup's interface, as pcsc-lite and WinSCard offer it).
 //!
-//! Any reader that speaks PC/SC works, contact or contactless. The card is shared with other programs, as readers with a pad
-//! and desktop middleware need it; a program that resets it under us ends our session with an error.
+//! Any reader that speaks PC/SC works, contact or contactless. The card is shared with other programs, as desktop middleware
+//! that keeps its connection open needs it, but from connecting to dropping a [`PcscChannel`] holds one transaction: no other
+//! program can send a command in between, where a verified PIN2 would be its too on a card that takes it in the clear. The
+//! transaction ends with a reset, which comes before others are let in again; pcscd does the same for a process that is
+//! killed.
 
 use std::ffi::{CStr, CString};
 
@@ -34,7 +37,8 @@ impl PcscChannel {
     pub fn connect(name: &str) -> Result<Self, ChannelError> {
         let context = Context::establish(Scope::User).map_err(reader_error)?;
         let reader = find_reader(&context, name)?;
-        let card = context.connect(&reader, ShareMode::Shared, Protocols::ANY).map_err(connect_error)?;
+        let mut card = context.connect(&reader, ShareMode::Shared, Protocols::ANY).map_err(connect_error)?;
+        begin(&mut card)?;
         Ok(Self { card: Some(card), buffer: vec![0; BUFFER], _context: context })
     }
 
@@ -63,9 +67,33 @@ impl CardChannel for PcscChannel {
 impl Drop for PcscChannel {
     /// Leaves the card without our session: the next program must not find a verified PIN or an open channel.
     fn drop(&mut self) {
-        if let Some(card) = self.card.take() {
-            let _ = card.disconnect(Disposition::ResetCard);
+        let Some(mut card) = self.card.take() else { return };
+        // Ending a transaction resets the card before it lets others in; disconnecting lets them in first. Transactions
+        // nest: this one is counted beside that of `begin`, which ends with the connection.
+        let is_reset = match card.transaction() {
+            Ok(transaction) => transaction.end(Disposition::ResetCard).is_ok(),
+            Err(_) => false,
+        };
+        let _ = card.disconnect(if is_reset { Disposition::LeaveCard } else { Disposition::ResetCard });
+    }
+}
+
+// Waits until no other program is in a transaction, and begins one that lasts as long as the connection.
+fn begin(card: &mut Card) -> Result<(), ChannelError> {
+    loop {
+        let error = match card.transaction() {
+            // What ends the transaction is not the guard, which could not be kept beside the card it borrows, but `drop`.
+            Ok(transaction) => {
+                std::mem::forget(transaction);
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        // Another program has reset the card since we connected; that is no harm yet.
+        if error != pcsc::Error::ResetCard {
+            return Err(connect_error(error));
         }
+        card.reconnect(ShareMode::Shared, Protocols::ANY, Disposition::LeaveCard).map_err(connect_error)?;
     }
 }
 
@@ -103,6 +131,9 @@ fn connect_error(error: pcsc::Error) -> ChannelError {
         | pcsc::Error::UnresponsiveCard => ChannelError::CardGone,
         // Another program reset the card under us: our session on it is gone, the card is not.
         pcsc::Error::ResetCard => ChannelError::Reader("the card was reset by another program".into()),
+        pcsc::Error::SharingViolation => {
+            ChannelError::Reader("another program has the card for itself alone".into())
+        }
         other => reader_error(other),
     }
 }

@@ -85,6 +85,10 @@ refusals! {
     CardAnswer "TERMINAL-E-CARD-ANSWER" Card
         ["卡片的回應不符合標準。", "The card gave an answer that no standard allows."]
         ["請再試一次；仍失敗時請換用其他讀卡機，或洽發卡機關。", "Try again; if it fails again, try another reader or ask the issuer."]
+    /// A refusal without a name of its own.
+    CardRefused "TERMINAL-E-CARD" Card
+        ["卡片拒絕執行指令。", "The card refused a command."]
+        ["請以 --trace 查看是哪一個指令，並與 docs/card-commands.md 對照。", "See with --trace which command it was, and compare with docs/card-commands.md."]
     // --- the secure channel
     /// No EF.CardAccess.
     NoCardAccess "TERMINAL-E-NO-CARD-ACCESS" Card
@@ -114,6 +118,68 @@ refusals! {
     CardAccessAltered "TERMINAL-E-CARD-ACCESS" Card
         ["EF.CardAccess 與經簽章的內容不符，安全通道參數可能遭降級。", "EF.CardAccess is not what the issuer signed: somebody may have weakened the secure channel."]
         ["請勿採信，並通報發卡機關。", "Do not rely on the card, and report it to the issuer."]
+    // --- PINs
+    /// Wrong PIN1.
+    Pin1Wrong "TERMINAL-E-PIN1-WRONG" Holder
+        ["PIN1 錯誤。", "PIN1 is wrong."]
+        ["請確認後再輸入；連續錯 3 次即鎖定，最後一次之前須先輸入讀取碼。", "Check it and type it again; three wrong ones in a row block it, and before the last one the access number is needed."]
+    /// One try left: the access number first.
+    Pin1Suspended "TERMINAL-E-PIN1-SUSPENDED" Holder
+        ["PIN1 已暫停，只剩 1 次。", "PIN1 is suspended: one try is left."]
+        ["請加上讀取碼（--can）證明卡片在手，再輸入 PIN1。", "Give the access number too (--can), which shows that the card is at hand, then PIN1."]
+    /// PIN1 is blocked.
+    Pin1Blocked "TERMINAL-E-PIN1-BLOCKED" Holder
+        ["PIN1 已鎖定。", "PIN1 is blocked."]
+        ["請以用戶代碼線上或臨櫃辦理解鎖。", "Have it unblocked with the user code, online or at an office."]
+    /// PIN1 is not set.
+    Pin1NotSet "TERMINAL-E-PIN1-NOT-SET" Holder
+        ["尚未設定 PIN1，加密區不能讀取。", "PIN1 has not been set: the encrypted zone is closed."]
+        ["請以用戶代碼線上或臨櫃設定。", "Set it with the user code, online or at an office."]
+    /// Not a possible PIN1.
+    Pin1Form "TERMINAL-E-PIN1-FORM" Holder
+        ["PIN1 須為 6 位數字；未送至卡片，不計次。", "PIN1 has six digits; it was not sent to the card and no try was counted."]
+        ["請重新輸入。", "Type it again."]
+    /// PIN1 does not exist here.
+    Pin1Absent "TERMINAL-E-PIN1-ABSENT" Reader
+        ["此介面沒有 PIN1；PIN1 只用於接觸式介面。", "There is no PIN1 on this interface: it exists on the contact interface only."]
+        ["請改用接觸式讀卡機。", "Use a contact reader."]
+    /// Wrong PIN2.
+    Pin2Wrong "TERMINAL-E-PIN2-WRONG" Holder
+        ["PIN2 錯誤。", "PIN2 is wrong."]
+        ["請確認後再輸入；連續錯 3 次即鎖定。", "Check it and type it again; three wrong ones in a row block it."]
+    /// PIN2 is blocked.
+    Pin2Blocked "TERMINAL-E-PIN2-BLOCKED" Holder
+        ["PIN2 已鎖定。", "PIN2 is blocked."]
+        ["請以用戶代碼線上或臨櫃辦理解鎖。", "Have it unblocked with the user code, online or at an office."]
+    /// PIN2 is not set.
+    Pin2NotSet "TERMINAL-E-PIN2-NOT-SET" Holder
+        ["尚未設定 PIN2，憑證區不能使用。", "PIN2 has not been set: the certificate zone cannot be used."]
+        ["請以用戶代碼線上或臨櫃設定。", "Set it with the user code, online or at an office."]
+    /// Not a possible PIN2.
+    Pin2Form "TERMINAL-E-PIN2-FORM" Holder
+        ["PIN2 須為 8 至 12 位數字；未送至卡片，不計次。", "PIN2 has 8 to 12 digits; it was not sent to the card and no try was counted."]
+        ["請重新輸入。", "Type it again."]
+    /// PIN2 must be verified first.
+    Pin2Required "TERMINAL-E-PIN2-REQUIRED" Reader
+        ["使用私鑰前須先驗證 PIN2。", "PIN2 must be verified before a private key is used."]
+        ["請提供 PIN2（--pin2）。", "Give PIN2 (--pin2)."]
+    // --- the certificate zone
+    /// Closed, absent here, or in need of the secure channel.
+    ZoneClosed "TERMINAL-E-ZONE-CLOSED" Reader
+        ["無法使用憑證區：未開通、此介面沒有，或須先以讀取碼開啟安全通道。", "The certificate zone cannot be used: it is closed, absent on this interface, or needs a secure channel first."]
+        ["請用接觸式讀卡機並提供讀取碼（--can）；申辦時未選憑證的卡片沒有憑證區。", "Use a contact reader and give the access number (--can); a card without certificates has no such zone."]
+    /// No such key or certificate.
+    KeyAbsent "TERMINAL-E-KEY-ABSENT" Holder
+        ["卡片沒有此金鑰，或其憑證欄位是空的。", "The card has no such key, or its certificate slot is empty."]
+        ["請以 neweid cert list 查看卡片上的憑證。", "See with neweid cert list which certificates the card has."]
+    /// The input does not fit the key.
+    KeyInput "TERMINAL-E-KEY-INPUT" Reader
+        ["輸入資料不適用於此金鑰：不是給這張卡片的，或已毀損。", "The input does not fit the key: it was not made for this card, or is damaged."]
+        ["請確認資料是以這張卡片的憑證加密。", "Check that it was enciphered to the certificate of this card."]
+    /// A result that no such key gives.
+    KeyOutput "TERMINAL-E-KEY-OUTPUT" Card
+        ["卡片的運算結果不正確：金鑰與憑證不符，或晶片故障。", "The card's result is wrong: key and certificate do not belong together, or the chip is faulty."]
+        ["請勿使用該結果；請洽發卡機關。", "Do not use the result; ask the issuer."]
     // --- files
     /// No public zone.
     NoPublicZone "TERMINAL-E-NO-PUBLIC-ZONE" Card

@@ -9,6 +9,7 @@ use crate::directory::Directory;
 use crate::failure::{Failure, Fault};
 use crate::signals::Interruption;
 use crate::vpcd::{CONTACT_PORT, CONTACTLESS_PORT, Request, Slot};
+use crate::watch::Watch;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
@@ -24,15 +25,21 @@ pub async fn run(
     dir: &Path,
     interface: Interface,
     vpcd: Option<&str>,
+    prints: bool,
 ) -> Result<ExitCode, Failure> {
     let directory = Directory::open(dir)?;
-    let mut chip = cards::open(&directory, cards::parse_serial(serial)?)?;
+    let serial = cards::parse_serial(serial)?;
+    let mut chip = cards::open(&directory, serial)?;
     let address = address(interface, vpcd)?;
     let side = match interface {
         Interface::Contact => chip::Interface::Contact,
         Interface::Contactless => chip::Interface::Contactless,
     };
     let mut interruption = Interruption::listen()?;
+    let watch = Watch::open(&directory, serial, interface.as_str(), prints)?;
+    let seen = watch.clone();
+    chip.observe(move |exchange| seen.exchange(exchange));
+    let _close = Close(watch.clone());
     let slot = Slot::connect(address).map_err(|error| unreachable(address, &error))?;
     if !slot.is_felt(PATIENCE).map_err(|error| unreachable(address, &error))? {
         say!("讀卡機 {address} 沒有回應，可能已有另一張卡片；等候中。");
@@ -41,15 +48,26 @@ pub async fn run(
     say!(
         "已插入 Inserted {serial} ({interface:?}) at {address}. 按 Ctrl-C 取出 Press Ctrl-C to take it out."
     );
-    let worker = tokio::task::spawn_blocking(move || hold(&mut chip, side, slot, address));
+    let telling = watch.clone();
+    let worker = tokio::task::spawn_blocking(move || hold(&mut chip, side, slot, address, &telling));
     tokio::select! {
         result = worker => result.map_err(Failure::ours)?,
         () = interruption.wait() => {
             // The card is taken out: the connection ends with the process, as power does with a card pulled out of its
             // reader. What it was writing is whole or absent.
             say!("已取出 Taken out {serial}.");
+            watch.close();
             std::process::exit(0);
         }
+    }
+}
+
+/// Takes the watchers' socket away when the card is taken out.
+struct Close(Watch);
+
+impl Drop for Close {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
@@ -58,14 +76,16 @@ fn hold(
     side: chip::Interface,
     mut slot: Slot,
     address: SocketAddr,
+    watch: &Watch,
 ) -> Result<ExitCode, Failure> {
     // The same at every power on.
     let atr = chip.power_on(side);
     chip.power_off();
     loop {
-        match serve(chip, side, &atr, &mut slot) {
+        match serve(chip, side, &atr, &mut slot, Some(watch)) {
             Err(error) if is_reader_gone(&error) => {
                 chip.power_off();
+                watch.power_off();
                 tracing::info!(%address, "reader went away, waiting for it");
                 slot = loop {
                     std::thread::sleep(Duration::from_millis(500));
@@ -81,11 +101,26 @@ fn hold(
 }
 
 // One message of the reader: control codes have no answer but the ATR's.
-fn serve(chip: &mut chip::Chip, side: chip::Interface, atr: &[u8], slot: &mut Slot) -> io::Result<()> {
+fn serve(
+    chip: &mut chip::Chip,
+    side: chip::Interface,
+    atr: &[u8],
+    slot: &mut Slot,
+    watch: Option<&Watch>,
+) -> io::Result<()> {
+    let tell = |what: fn(&Watch)| watch.into_iter().for_each(what);
     match slot.receive()? {
-        Request::PowerOff => chip.power_off(),
-        Request::PowerOn | Request::Reset => {
+        Request::PowerOff => {
+            chip.power_off();
+            tell(Watch::power_off);
+        }
+        Request::PowerOn => {
             chip.power_on(side);
+            tell(Watch::power_on);
+        }
+        Request::Reset => {
+            chip.power_on(side);
+            tell(Watch::reset);
         }
         // vpcd asks several times a second whether the card is still there, also between two commands of a session:
         // the answer must leave the session alone.
@@ -159,7 +194,7 @@ mod tests {
         let mut ask = |message: &[u8], answers: bool| {
             let length = u16::try_from(message.len()).expect("short").to_be_bytes();
             reader.write_all(&[&length, message].concat()).expect("connected");
-            serve(&mut chip, chip::Interface::Contact, &atr, &mut slot).expect("connected");
+            serve(&mut chip, chip::Interface::Contact, &atr, &mut slot, None).expect("connected");
             if !answers {
                 return Vec::new();
             }

@@ -3,19 +3,31 @@
 mod card_face;
 mod card_insert;
 mod card_list;
+mod card_watch;
+mod cert_list;
+mod decipher;
 mod demo;
 pub mod doctor;
 mod npc_cases;
 mod npc_simulate;
+mod pin;
 mod pki_ceremony;
 mod pki_export;
 mod read;
+mod sign;
 mod status_check;
 mod up;
 
-use crate::cli::{Arguments, Card, Command, Npc, Pki, Status};
-use crate::failure::Failure;
+use crate::cli::{Arguments, Card, Cert, Command, Npc, Pin, Pki, Status};
+use crate::failure::{Failure, Fault};
+use apdu::CardChannel;
+use curve::SystemRandom;
+use eac::Password;
+use model::KeySlot;
+use std::path::Path;
 use std::process::ExitCode;
+use terminal::narrator::Words;
+use terminal::npc_card::{CertificateId, NpcCard, NpcError};
 
 /// Runs the command that was asked for.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
@@ -23,11 +35,17 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Up(up) => up::run(up).await,
         Command::Demo(demo) => demo::run(demo).await,
         Command::Card(Card::List { dir, json }) => card_list::run(&dir, json).await,
-        Command::Card(Card::Insert { serial, dir, interface, vpcd }) => {
-            card_insert::run(&serial, &dir, interface, vpcd.as_deref()).await
+        Command::Card(Card::Insert { serial, dir, interface, vpcd, watch }) => {
+            card_insert::run(&serial, &dir, interface, vpcd.as_deref(), watch).await
         }
+        Command::Card(Card::Watch { serial, dir, json }) => card_watch::run(&serial, &dir, json).await,
         Command::Card(Card::Face { serial, dir, out }) => card_face::run(&serial, &dir, &out).await,
         Command::Read(read) => read::run(read).await,
+        Command::Pin(Pin::Status(status)) => pin::status(status).await,
+        Command::Pin(Pin::Change(change)) => pin::change(change).await,
+        Command::Sign(sign) => sign::run(sign).await,
+        Command::Decipher(decipher) => decipher::run(decipher).await,
+        Command::Cert(Cert::List(list)) => cert_list::run(list).await,
         Command::Pki(Pki::Export { dir, out }) => pki_export::run(&dir, &out).await,
         Command::Pki(Pki::Propose { what, operator, dir }) => {
             pki_ceremony::check_operator(&operator)?;
@@ -42,4 +60,67 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Status(Status::Check(check)) => status_check::run(&check),
         Command::Npc(Npc::Simulate(simulate)) => npc_simulate::run(&simulate),
     }
+}
+
+/// The certificate zone: in the secure channel where the access number is known, in the clear otherwise.
+fn zone<C: CardChannel>(channel: C, access_number: Option<&Password>) -> Result<NpcCard<C>, Failure> {
+    Ok(match access_number {
+        Some(password) => NpcCard::open(channel, password, &mut SystemRandom)?,
+        None => NpcCard::open_in_clear(channel)?,
+    })
+}
+
+/// A refusal with the key it is about.
+fn with_key(error: NpcError, slot: KeySlot) -> Failure {
+    match &error {
+        NpcError::Absent | NpcError::Input | NpcError::Output | NpcError::PinRequired => {
+            let (id, name) = (slot.id(), key_name(slot));
+            let detail = Words::new(format!("金鑰 {id} {name}"), format!("key {id} {name}"));
+            Failure::from_refusal(error.refusal(), Some(detail))
+        }
+        _ => error.into(),
+    }
+}
+
+/// What a key is called on the command line and in documents.
+const fn key_name(slot: KeySlot) -> &'static str {
+    match slot {
+        KeySlot::SigningRsa => "rsa-sign",
+        KeySlot::EncryptionRsa => "rsa-decrypt",
+        KeySlot::SigningEc => "ec-sign",
+        KeySlot::EncryptionEc => "ec-agree",
+    }
+}
+
+/// What a certificate slot is called.
+const fn slot_name(id: CertificateId) -> &'static str {
+    match id {
+        CertificateId::SigningRsa => key_name(KeySlot::SigningRsa),
+        CertificateId::EncryptionRsa => key_name(KeySlot::EncryptionRsa),
+        CertificateId::SigningEc => key_name(KeySlot::SigningEc),
+        CertificateId::EncryptionEc => key_name(KeySlot::EncryptionEc),
+        CertificateId::Root => "root",
+        CertificateId::Intermediate => "intermediate",
+    }
+}
+
+/// The file a command works on.
+fn input(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| {
+        Failure::new(
+            "NEWEID-E-INPUT-FILE",
+            Fault::Caller,
+            format!("無法讀取 {}：{error}", path.display()),
+            format!("{} cannot be read: {error}", path.display()),
+            "檢查 --in 的路徑 Check the path given with --in.",
+        )
+        .exit(2)
+    })
+}
+
+/// The DER in a file that may be PEM with one of these labels.
+fn der(bytes: &[u8], labels: &[&str]) -> Vec<u8> {
+    let text = std::str::from_utf8(bytes).ok().filter(|text| text.contains("-----BEGIN "));
+    text.and_then(|text| labels.iter().find_map(|label| x509::pem::decode(label, text).ok()))
+        .unwrap_or_else(|| bytes.to_vec())
 }

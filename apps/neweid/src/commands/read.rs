@@ -1,4 +1,4 @@
-//! `neweid read`: reads household and public zone of any card through PC/SC, verifies what can be verified, and writes
+//! `neweid read`: reads household and public zone of any card, verifies what can be verified, and writes
 //! the card's files, the photo and a report.
 //!
 //! Exit codes: 0 verified; 2 wrong arguments; 3 nothing failed but signature or chip could not be checked (the document has
@@ -9,33 +9,28 @@ use crate::cli::Read;
 use crate::clock;
 use crate::directory::write_atomically;
 use crate::failure::{Failure, Fault};
-use apdu::ChannelError;
+use crate::hand::{Stop, work};
 use eac::Password;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
-use terminal::{
-    CheckKind, Outcome, PcscChannel, ReadOptions, ReadReport, Refusal, TrustStore, Verdict, read_card,
-};
+use terminal::{CheckKind, Outcome, ReadOptions, ReadReport, Refusal, TrustStore, Verdict, read_card};
 
 /// Exit code: nothing failed, but not everything could be checked.
 const UNPROVEN: u8 = 3;
-/// Exit code: there was no reader or no card.
-const NO_CARD: u8 = 4;
 
 /// Runs the command.
 pub async fn run(arguments: Read) -> Result<ExitCode, Failure> {
-    tokio::task::spawn_blocking(move || read(&arguments)).await.map_err(Failure::ours)?
+    work(move |stop| read(&arguments, stop)).await
 }
 
-fn read(arguments: &Read) -> Result<ExitCode, Failure> {
+fn read(arguments: &Read, stop: &Stop) -> Result<ExitCode, Failure> {
     let password = password(arguments)?;
     let trust = match &arguments.trust {
         Some(dir) => trust_store(dir)?,
         None => TrustStore::default(),
     };
-    let channel =
-        PcscChannel::connect(&arguments.reader).map_err(|error| no_card(&arguments.reader, &error))?;
+    let channel = arguments.card.take(stop)?;
     let started = Instant::now();
     let clock = || started.elapsed();
     let options = ReadOptions { clock: Some(&clock), ..ReadOptions::default() };
@@ -47,7 +42,7 @@ fn read(arguments: &Read) -> Result<ExitCode, Failure> {
     }
     let json = report.to_json();
     write_atomically(&arguments.out.join("report.json"), json.as_bytes())?;
-    if arguments.json {
+    if arguments.card.json {
         say!("{json}");
     } else {
         print(&report, &arguments.out);
@@ -60,20 +55,10 @@ fn read(arguments: &Read) -> Result<ExitCode, Failure> {
 }
 
 fn password(arguments: &Read) -> Result<Password, Failure> {
-    if let Some(crate::cli::Hidden(can)) = &arguments.can {
-        if can.len() == 6 && can.bytes().all(|b| b.is_ascii_digit()) {
-            return Ok(Password::can(can));
-        }
-        return Err(Failure::new(
-            "NEWEID-E-CAN-FORMAT",
-            Fault::Caller,
-            "讀取碼是 6 位數字（卡片序號末 6 碼）。",
-            "The card access number is six digits: the last six of the card serial number.",
-            "例 Example: --can 123456",
-        )
-        .exit(2));
-    }
-    let path = arguments.mrz.as_deref().unwrap_or(Path::new(""));
+    let Some(path) = &arguments.mrz else {
+        // Without the MRZ the arguments hold a number, or a serial that ends in it.
+        return arguments.card.access_number()?.ok_or_else(|| Failure::ours("neither CAN nor MRZ"));
+    };
     let text = std::fs::read_to_string(path).map_err(|error| mrz_file(path, &error))?;
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let mrz = lds::mrz::Td1::parse(&lines.join("\n")).map_err(|error| {
@@ -101,18 +86,21 @@ fn mrz_file(path: &Path, error: &std::io::Error) -> Failure {
 }
 
 fn trust_store(dir: &Path) -> Result<TrustStore, Failure> {
-    let mut trust = TrustStore::from_dir(dir).map_err(|error| {
-        Failure::new(
-            "NEWEID-E-TRUST",
-            Fault::Caller,
-            format!("無法載入信任憑證 {}：{error}", dir.display()),
-            format!("The trust anchors in {} cannot be loaded: {error}", dir.display()),
-            "neweid pki export --out DIR",
-        )
-        .exit(2)
-    })?;
+    let mut trust = TrustStore::from_dir(dir).map_err(|error| trust_failure(dir, &error))?;
     trust.open_master_lists(clock::now());
     Ok(trust)
+}
+
+/// What is said when the directory given with `--trust` is of no use.
+pub fn trust_failure(dir: &Path, error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(
+        "NEWEID-E-TRUST",
+        Fault::Caller,
+        format!("無法載入信任憑證 {}：{error}", dir.display()),
+        format!("The trust anchors in {} cannot be loaded: {error}", dir.display()),
+        "neweid pki export --out DIR",
+    )
+    .exit(2)
 }
 
 // The exit code of the first check that failed. A card that left or a reader that broke says nothing about what was just
@@ -129,19 +117,6 @@ fn refused(report: &ReadReport) -> u8 {
         Some(CheckKind::Household) => 15,
         Some(CheckKind::Expiry | CheckKind::CardStatus) => 16,
     }
-}
-
-fn no_card(reader: &str, error: &ChannelError) -> Failure {
-    let readers = PcscChannel::readers().unwrap_or_default();
-    let list = if readers.is_empty() { "(無 none)".to_owned() } else { readers.join(", ") };
-    Failure::new(
-        "NEWEID-E-NO-CARD",
-        Fault::Environment,
-        format!("讀卡機「{reader}」沒有卡片：{error}。可用的讀卡機：{list}"),
-        format!("No card in reader `{reader}`: {error}. Readers: {list}"),
-        "插入卡片並確認 pcscd 已啟動 Insert a card and see that pcscd runs; `neweid doctor` helps.",
-    )
-    .exit(NO_CARD)
 }
 
 fn print(report: &ReadReport, out: &Path) {

@@ -15,6 +15,7 @@ mod databases;
 mod demo;
 mod disk;
 mod faults;
+mod holder;
 mod kill;
 mod lifecycle;
 mod listeners;

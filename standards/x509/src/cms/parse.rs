@@ -5,9 +5,10 @@ use curve::Hash;
 use jiff::Timestamp;
 use tlv::oid;
 
+use super::identity::Identity;
 use crate::algorithm::verify_with;
-use crate::asn1::{Der, NULL, OCTET_STRING, OID, SEQUENCE, SET, explicit, implicit, oid_value};
-use crate::{Certificate, Error, PublicKey, SignatureAlgorithm, name, time};
+use crate::asn1::{Der, NULL, OCTET_STRING, OID, SEQUENCE, SET, explicit, oid_value};
+use crate::{Certificate, Error, PublicKey, SignatureAlgorithm, time};
 
 const MAX_CERTIFICATES: usize = 16;
 const MAX_SIGNERS: usize = 8;
@@ -29,12 +30,6 @@ pub struct SignerInfo {
     algorithm: SignatureAlgorithm,
     attributes: Option<Attributes>,
     signature: Vec<u8>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Identity {
-    IssuerAndSerial { issuer: Vec<u8>, serial: Vec<u8> },
-    KeyIdentifier(Vec<u8>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,12 +140,7 @@ impl SignedData {
 impl SignerInfo {
     /// Whether `certificate` is the one this SignerInfo names.
     pub fn is(&self, certificate: &Certificate) -> bool {
-        match &self.identity {
-            Identity::IssuerAndSerial { issuer, serial } => {
-                certificate.serial_octets() == serial && name::same(certificate.issuer(), issuer)
-            }
-            Identity::KeyIdentifier(id) => certificate.subject_key_identifier() == Some(id),
-        }
+        self.identity.is(certificate)
     }
 
     /// When it says it was signed.
@@ -188,20 +178,9 @@ impl SignerInfo {
     fn read(list: &mut Der<'_>) -> Result<Self, Error> {
         let mut inner = list.sequence()?;
         let version = inner.small()?;
-        let sid = inner.any()?;
-        let identity = match sid.tag {
-            SEQUENCE => {
-                let mut pair = Der::new(sid.value);
-                let issuer = pair.any()?.raw.to_vec();
-                let serial = pair.integer()?.to_vec();
-                pair.finish()?;
-                Identity::IssuerAndSerial { issuer, serial }
-            }
-            tag if tag == implicit(0) => Identity::KeyIdentifier(sid.value.to_vec()),
-            _ => return Err(Error::Malformed("signer identifier")),
-        };
+        let identity = Identity::read(&mut inner)?;
         // RFC 5652 §5.3: version 1 with issuerAndSerialNumber, 3 with subjectKeyIdentifier.
-        if version != if sid.tag == SEQUENCE { 1 } else { 3 } {
+        if version != if identity.is_by_key() { 3 } else { 1 } {
             return Err(Error::Malformed("version of a SignerInfo"));
         }
         let hash = read_digest_algorithm(&mut inner)?;

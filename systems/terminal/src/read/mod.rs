@@ -478,17 +478,9 @@ impl Stop {
 
 /// What an error of the card means for the reading, which ends with it.
 fn stop(check: CheckKind, error: CardError) -> Stop {
-    let refusal = match &error {
-        CardError::Channel(ChannelError::CardGone) => Refusal::CardGone,
-        CardError::Channel(ChannelError::Malformed) => Refusal::CardAnswer,
-        CardError::Channel(_) => Refusal::ReaderFailed,
-        CardError::SecureMessaging(_) => Refusal::ChannelBroken,
-        CardError::Pace(eac::Error::WrongPassword { .. }) => Refusal::WrongPassword,
-        CardError::Pace(eac::Error::Unsupported) => Refusal::PaceUnsupported,
-        CardError::Pace(eac::Error::Refused { sw, .. }) if is_blocked(*sw) => Refusal::PasswordBlocked,
-        CardError::Pace(_) => Refusal::PaceFailed,
-        CardError::Refused { .. } => Refusal::FileUnreadable,
-        CardError::Malformed(_) | CardError::TooLarge => Refusal::CardAnswer,
+    let refusal = match error.refusal() {
+        Refusal::CardRefused => Refusal::FileUnreadable,
+        refusal => refusal,
     };
     // What a card or reader says that breaks on extended length.
     let needs_short_length = matches!(
@@ -498,18 +490,6 @@ fn stop(check: CheckKind, error: CardError) -> Stop {
             | CardError::Channel(ChannelError::Reader(_))
     );
     Stop { check, refusal, detail: error.to_string(), needs_short_length }
-}
-
-const fn is_blocked(sw: StatusWord) -> bool {
-    matches!(
-        sw,
-        StatusWord(0x63C0)
-            | StatusWord::DEACTIVATED
-            | StatusWord::AUTHENTICATION_BLOCKED
-            | StatusWord::REFERENCE_DATA_NOT_USABLE
-            | StatusWord::CONDITIONS_NOT_SATISFIED
-            | StatusWord::REFERENCED_DATA_NOT_FOUND
-    )
 }
 
 /// The larger of two worries: failed, unknown, passed.

@@ -4,6 +4,7 @@ mod country;
 mod emrtd;
 mod garbage;
 mod golden;
+mod narrator;
 mod ours;
 mod reading;
 mod transport;

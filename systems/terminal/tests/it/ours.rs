@@ -28,15 +28,15 @@ use crate::country::{self, COUNTRY, Country, now};
 /// A country that signs with ML-DSA-65.
 static LABORATORY: LazyLock<Country> = LazyLock::new(Country::of_the_laboratory);
 
-const SERIAL: &str = "TWA000123";
-const PIN2: &[u8] = b"13572468";
-const OTHER_PIN2: &[u8] = b"864213579";
+pub(crate) const SERIAL: &str = "TWA000123";
+pub(crate) const PIN2: &[u8] = b"13572468";
+pub(crate) const OTHER_PIN2: &[u8] = b"864213579";
 
-fn rng(seed: &str) -> SeedRandom {
+pub(crate) fn rng(seed: &str) -> SeedRandom {
     SeedRandom::new(seed.as_bytes())
 }
 
-fn boxed_rng(seed: &str) -> Box<dyn Random + Send> {
+pub(crate) fn boxed_rng(seed: &str) -> Box<dyn Random + Send> {
     Box::new(rng(seed))
 }
 
@@ -44,20 +44,20 @@ fn keys(fill: u8) -> KeySet {
     KeySet::new(&[fill; 32], &[fill + 1; 32], &[fill + 2; 32]).expect("AES keys")
 }
 
-fn can() -> Password {
+pub(crate) fn can() -> Password {
     Password::can("000123")
 }
 
-type Channel = InProcessChannel<Chip>;
+pub(crate) type Channel = InProcessChannel<Chip>;
 
-fn open(flash: &Flash, interface: Interface) -> Channel {
+pub(crate) fn open(flash: &Flash, interface: Interface) -> Channel {
     let memory = RamMemory::open(flash.clone()).expect("a memory");
     let chip = Chip::open(Box::new(memory), boxed_rng("chip")).expect("a chip");
     InProcessChannel::new(chip, interface).without_waiting()
 }
 
 /// A finished card with PIN2 set; made once for each profile.
-fn card(profile: &'static str) -> Flash {
+pub(crate) fn card(profile: &'static str) -> Flash {
     static NATIONAL: OnceLock<Vec<u8>> = OnceLock::new();
     static INTEROP: OnceLock<Vec<u8>> = OnceLock::new();
     static BAC_LAB: OnceLock<Vec<u8>> = OnceLock::new();
@@ -89,6 +89,15 @@ fn make(profile: &str) -> Vec<u8> {
     let mut management = session(perso::PIN_MANAGEMENT_KEY_VERSION, &keys(0x30));
     management.set_pin(PinReference::Pin2, &SecretBytes::new(PIN2)).expect("PIN2 set");
     flash.image()
+}
+
+/// Sets PIN1 as PIN management does.
+pub(crate) fn set_pin1(flash: &Flash, pin: &SecretBytes) {
+    let channel = open(flash, Interface::Contact);
+    let keys = keys(0x30);
+    let mut management = Session::open(channel, perso::PIN_MANAGEMENT_KEY_VERSION, &keys, &mut rng("host"))
+        .expect("a session");
+    management.set_pin(PinReference::Pin1, pin).expect("PIN1 set");
 }
 
 fn files(card: &InitialisedCard, profile: &str) -> PersonalisationFiles {
@@ -370,7 +379,7 @@ fn short_length_reads_the_same_card() {
     assert_eq!(report.file("portrait.jpg"), Some(&country::jpeg(18_000)[..]));
 }
 
-fn secret(pin: &[u8]) -> SecretBytes {
+pub(crate) fn secret(pin: &[u8]) -> SecretBytes {
     SecretBytes::new(pin)
 }
 

@@ -1,0 +1,511 @@
+//! What the holder of a card does with it, and a developer who looks on: PINs, signatures, decipherment, certificates, trace
+//! and watch; every card held in process, OpenSSL as the judge.
+
+use crate::support::{Country, PATIENCE, Ran, card_of, cards, neweid, template, text};
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A copy of the country with a card in use, and files beside it.
+struct Desk {
+    country: Country,
+    card: Value,
+}
+
+impl Desk {
+    fn new(persona: &str) -> Self {
+        let country = Country::new();
+        let card = card_of(&cards(&country.dir()), persona);
+        Self { country, card }
+    }
+
+    fn serial(&self) -> String {
+        text(&self.card["serial"])
+    }
+
+    /// A file that only its owner can read.
+    fn secret(&self, name: &str, content: &str) -> String {
+        let path = self.country.beside(name);
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        options.open(&path).and_then(|mut file| file.write_all(content.as_bytes())).expect("writable");
+        shown(&path)
+    }
+
+    fn pin2(&self) -> String {
+        self.secret("pin2", &text(&self.card["pin2"]))
+    }
+
+    fn file(&self, name: &str, content: &[u8]) -> String {
+        let path = self.country.beside(name);
+        fs::write(&path, content).expect("writable");
+        shown(&path)
+    }
+
+    fn path(&self, name: &str) -> String {
+        shown(&self.country.beside(name))
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.country.beside(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// A command on the card, which this process holds.
+    fn card(&self, args: &[&str]) -> Ran {
+        Ran::of(&mut self.command(args))
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = neweid();
+        command.args(args).args(["--serial", &self.serial(), "--dir"]).arg(self.country.dir());
+        command
+    }
+
+    /// The certificates of the country, and the chain of the card's.
+    fn pki(&self) -> PathBuf {
+        let out = self.country.beside("pki");
+        if !out.exists() {
+            let mut export = neweid();
+            export.args(["pki", "export", "--out"]).arg(&out).arg("--dir").arg(self.country.dir());
+            Ran::of(&mut export).success();
+        }
+        out
+    }
+
+    fn certificate(&self, use_: &str) -> String {
+        shown(&self.pki().join(format!("sample-citizen-{}-{use_}.pem", self.serial())))
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.to_str().expect("a path").to_owned()
+}
+
+fn openssl(args: &[&str]) -> Option<(bool, String)> {
+    let output = Command::new("openssl").args(args).stdin(Stdio::null()).output().ok()?;
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    Some((output.status.success(), said))
+}
+
+fn judged(args: &[&str]) {
+    match openssl(args) {
+        Some((passed, said)) => assert!(passed, "openssl {args:?}: {said}"),
+        None => eprintln!("openssl is not installed: nobody judges {args:?}"),
+    }
+}
+
+// proves: CARD-35, CARD-39
+#[test]
+fn a_document_is_signed_and_openssl_verifies() {
+    for persona in ["active_interop", "active_national"] {
+        let desk = Desk::new(persona);
+        let document = desk.file("letter", "同意書 I agree.\n".as_bytes());
+        let pin2 = desk.pin2();
+        let keys = [("rsa-sign", "-sha256", "sign"), ("ec-sign", "-sha512", "sign-ec")];
+        // OPEN-14: the EC slots of a national card are filled at reissue.
+        let filled = if persona == "active_national" { 1 } else { 2 };
+        for (key, hash, certificate) in &keys[..filled] {
+            let signature = desk.path(key);
+            let args = ["sign", "--key", key, "--in", &document, "--out", &signature, "--pin2", &pin2];
+            let told = desk.card(&[&args[..], &["--json"]].concat());
+            assert_eq!(told.json()["key"], *key, "{told}");
+            let public = desk.path("public.pem");
+            let certificate = desk.certificate(certificate);
+            judged(&["x509", "-in", &certificate, "-pubkey", "-noout", "-out", &public]);
+            judged(&["dgst", hash, "-verify", &public, "-signature", &signature, &document]);
+
+            let cms = desk.path("cms");
+            desk.card(&[
+                "sign", "--key", key, "--in", &document, "--out", &cms, "--pin2", &pin2, "--format", "cms",
+            ])
+            .success();
+            let root = shown(&desk.pki().join("npc-root.pem"));
+            let verify = |content: &str| {
+                openssl(&[
+                    "cms",
+                    "-verify",
+                    "-inform",
+                    "DER",
+                    "-in",
+                    &cms,
+                    "-binary",
+                    "-content",
+                    content,
+                    "-CAfile",
+                    &root,
+                    "-purpose",
+                    "any",
+                    "-out",
+                    "/dev/null",
+                ])
+            };
+            if let Some((passed, said)) = verify(&document) {
+                assert!(passed, "{said}");
+                let changed = desk.file("changed", b"I do not agree.\n");
+                assert!(!verify(&changed).expect("installed").0);
+            }
+        }
+    }
+}
+
+// proves: CARD-37, CARD-39
+#[test]
+fn what_openssl_enciphers_the_card_opens() {
+    let desk = Desk::new("active_interop");
+    let secret = "只給持卡人 for the holder alone".as_bytes();
+    let plain = desk.file("plain", secret);
+    let (pin2, out) = (desk.pin2(), desk.path("opened"));
+    let open =
+        |input: &str| desk.card(&["decipher", "--in", input, "--out", &out, "--pin2", &pin2, "--json"]);
+    if openssl(&["version"]).is_none() {
+        eprintln!("openssl is not installed: nobody enciphers");
+        return;
+    }
+    let cases: [(&str, &[&str], &str); 5] = [
+        ("encrypt", &["-aes256"], "rsa-decrypt"),
+        ("encrypt", &["-aes128", "-keyid"], "rsa-decrypt"),
+        ("encrypt-ec", &["-aes256"], "ec-agree"),
+        ("encrypt-ec", &["-aes128", "-keyopt", "ecdh_kdf_md:sha512", "-keyid"], "ec-agree"),
+        ("encrypt-ec", &["-aes192", "-keyopt", "ecdh_kdf_md:sha256"], "ec-agree"),
+    ];
+    for (i, (use_, options, key)) in cases.into_iter().enumerate() {
+        let certificate = desk.certificate(use_);
+        let envelope = desk.path(&format!("envelope-{i}"));
+        let form = if i == 0 { "PEM" } else { "DER" };
+        // Options of a recipient stand after -recip.
+        let (cipher, more) = options.split_first().expect("a cipher");
+        let mut args =
+            vec!["cms", "-encrypt", "-binary", "-in", &plain, "-outform", form, "-out", &envelope, cipher];
+        args.extend(more.iter().filter(|o| **o == "-keyid"));
+        args.extend(["-recip", &certificate]);
+        args.extend(more.iter().filter(|o| **o != "-keyid"));
+        judged(&args);
+        let ran = open(&envelope);
+        assert_eq!(ran.json()["key"], key, "{args:?}: {ran}");
+        assert_eq!(desk.read("opened"), secret, "{args:?}");
+        fs::remove_file(&out).expect("written");
+    }
+
+    // One RSA block, and the other half of a key agreement.
+    let public = desk.path("public.pem");
+    judged(&["x509", "-in", &desk.certificate("encrypt"), "-pubkey", "-noout", "-out", &public]);
+    let block = desk.path("block");
+    judged(&["pkeyutl", "-encrypt", "-pubin", "-inkey", &public, "-in", &plain, "-out", &block]);
+    assert_eq!(open(&block).json()["format"], "rsa");
+    assert_eq!(desk.read("opened"), secret);
+    let (own, own_public) = (desk.path("own.pem"), desk.path("own-public.pem"));
+    judged(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521", "-out", &own]);
+    judged(&["pkey", "-in", &own, "-pubout", "-out", &own_public]);
+    judged(&["x509", "-in", &desk.certificate("encrypt-ec"), "-pubkey", "-noout", "-out", &public]);
+    let agreed = desk.path("agreed");
+    judged(&["pkeyutl", "-derive", "-inkey", &own, "-peerkey", &public, "-out", &agreed]);
+    assert_eq!(open(&own_public).json()["format"], "ecdh");
+    assert_eq!(desk.read("opened"), desk.read("agreed"));
+    fs::remove_file(&out).expect("written");
+
+    // Changed, for somebody else, or nothing of the kind.
+    let mut damaged = desk.read("block");
+    damaged[7] ^= 1;
+    open(&desk.file("damaged", &damaged)).fails_in_json(18, "TERMINAL-E-KEY-INPUT");
+    let mut cut = desk.read("envelope-1");
+    let last = cut.len() - 1;
+    cut[last] ^= 1;
+    open(&desk.file("cut", &cut)).fails_in_json(18, "TERMINAL-E-KEY-INPUT");
+    let stranger = Desk::new("active_national");
+    let other = desk.path("other");
+    let to = stranger.certificate("encrypt");
+    judged(&["cms", "-encrypt", "-in", &plain, "-outform", "DER", "-out", &other, "-aes256", "-recip", &to]);
+    open(&other).fails_in_json(18, "TERMINAL-E-KEY-INPUT");
+    open(&plain).fails_in_json(2, "NEWEID-E-DECIPHER-INPUT");
+    open(&desk.path("no such file")).fails_in_json(2, "NEWEID-E-INPUT-FILE");
+    assert!(!Path::new(&out).exists(), "nothing is written where nothing was opened");
+}
+
+// proves: CARD-38
+#[test]
+fn the_certificates_of_a_card_are_listed_and_judged() {
+    let desk = Desk::new("active_interop");
+    let pki = shown(&desk.pki());
+    let pin2 = desk.pin2();
+    let ran = desk.card(&["cert", "list", "--json", "--pin2", &pin2, "--trust", &pki]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let slots = ran.json();
+    let slots = slots.as_array().expect("an array");
+    let names: Vec<String> = slots.iter().map(|slot| text(&slot["name"])).collect();
+    assert_eq!(names, ["rsa-sign", "rsa-decrypt", "ec-sign", "ec-agree", "root", "intermediate"]);
+    for slot in slots {
+        assert_eq!((&slot["present"], &slot["valid_now"]), (&true.into(), &true.into()), "{slot}");
+        assert_eq!(slot["status"], "good", "{slot}");
+        let own = slot["slot"].as_u64().is_some_and(|n| n <= 4);
+        assert_eq!(slot["key_fits"].as_bool(), own.then_some(true), "{slot}");
+        assert!(
+            !text(&slot["subject"]).is_empty() && text(&slot["fingerprint_sha256"]).len() == 64,
+            "{slot}"
+        );
+    }
+    let plain = desk.card(&["cert", "list"]).success();
+    assert!(plain.contains("ec-agree") && !plain.contains("fits") && !plain.contains("status"), "{plain}");
+    // A card whose holder did not ask for certificates has no zone; neither has the contactless side.
+    Desk::new("no_certificate").card(&["cert", "list"]).fails(19, "TERMINAL-E-ZONE-CLOSED");
+    desk.card(&["cert", "list", "--interface", "contactless"]).fails(19, "TERMINAL-E-ZONE-CLOSED");
+}
+
+fn states(desk: &Desk, more: &[&str]) -> (String, String) {
+    let ran = desk.card(&[&["pin", "status", "--json"], more].concat());
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let document = ran.json();
+    (text(&document["pin1"]["state"]), text(&document["pin2"]["state"]))
+}
+
+fn pair(a: &str, b: &str) -> (String, String) {
+    (a.to_owned(), b.to_owned())
+}
+
+// proves: CARD-30, CARD-35, CARD-50, CARD-51, OPEN-64
+#[test]
+fn pins_are_asked_for_changed_suspended_and_blocked() {
+    let desk = Desk::new("active_national");
+    assert_eq!(states(&desk, &[]), pair("usable", "usable"));
+    assert_eq!(states(&desk, &["--interface", "contactless"]), pair("absent", "absent"));
+    assert_eq!(states(&Desk::new("ready"), &[]).0, "not_set");
+    assert_eq!(states(&Desk::new("no_certificate"), &[]).1, "absent");
+
+    let change = |which: &str, old: &str, new: &str| {
+        let (old, new) = (desk.secret("old", old), desk.secret("new", new));
+        desk.card(&["pin", "change", which, "--old", &old, "--new", &new])
+    };
+    let (pin1, pin2) = (text(&desk.card["pin1"]), text(&desk.card["pin2"]));
+    let other = |digits: &str| -> String {
+        digits.bytes().map(|digit| char::from(b'0' + (digit - b'0' + 1) % 10)).collect()
+    };
+    assert!(change("pin1", &pin1, &other(&pin1)).success().contains("PIN1"));
+    assert!(change("pin2", &pin2, &format!("{}00", other(&pin2))).success().contains("PIN2"));
+    change("pin2", &pin2, &other(&pin2)).fails(17, "TERMINAL-E-PIN2-WRONG");
+    // A form that cannot be is refused before the card is asked.
+    change("pin1", "12345", &pin1).fails(17, "TERMINAL-E-PIN1-FORM");
+    change("pin2", "1234567", "12345678").fails(17, "TERMINAL-E-PIN2-FORM");
+    change("pin2", "12345678", "1234567890123").fails(17, "TERMINAL-E-PIN2-FORM");
+    let wrong = change("pin1", &pin1, &pin1);
+    wrong.fails(17, "TERMINAL-E-PIN1-WRONG");
+    assert!(wrong.stderr.contains("2 tries left"), "{wrong}");
+    change("pin1", &pin1, &pin1).fails(17, "TERMINAL-E-PIN1-WRONG");
+    assert_eq!(states(&desk, &[]).0, "suspended");
+    // The access number is known here (--serial), so the right PIN1 is taken, and the counter starts anew.
+    change("pin1", &other(&pin1), &pin1).success();
+    assert_eq!(states(&desk, &[]), pair("usable", "usable"));
+    for _ in 0..2 {
+        change("pin2", "99999999", "11111111");
+    }
+    change("pin2", "99999999", "11111111").fails(17, "TERMINAL-E-PIN2-BLOCKED");
+    change("pin2", &format!("{}00", other(&pin2)), "11111111").fails(17, "TERMINAL-E-PIN2-BLOCKED");
+    assert_eq!(states(&desk, &[]), pair("usable", "blocked"));
+}
+
+#[test]
+fn pins_come_from_files_and_standard_input_but_never_from_arguments() {
+    let desk = Desk::new("active_interop");
+    let document = desk.file("letter", b"text");
+    let out = desk.path("signature");
+    let args = ["sign", "--key", "ec-sign", "--in", &document, "--out", &out];
+    let with = |more: &[&str]| desk.card(&[&args[..], more].concat());
+    // No terminal to ask at: the test has none.
+    let mut command = desk.command(&args);
+    let asked = Ran::of(
+        Command::new("setsid")
+            .arg("-w")
+            .arg(command.get_program())
+            .args(command.get_args())
+            .stdin(Stdio::null()),
+    );
+    asked.fails(2, "NEWEID-E-PIN-MISSING");
+    with(&["--pin2", &desk.path("absent")]).fails(2, "NEWEID-E-PIN-FILE");
+    with(&["--pin2", &desk.file("open", b"12345678")]).fails(2, "NEWEID-E-PIN-FILE");
+    with(&["--pin2", "-"]).fails(2, "NEWEID-E-PIN-MISSING");
+    let from_stdin = |mut command: Command, text: String| {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("starts");
+        child.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("taken");
+        let output = child.wait_with_output().expect("ends");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    command.args(["--pin2", "-"]);
+    let ended = from_stdin(command, format!("{}\n", text(&desk.card["pin2"])));
+    assert_eq!(ended.0, Some(0), "{}", ended.1);
+    let change = desk.command(&["pin", "change", "pin2", "--old", "-", "--new", "-"]);
+    let ended = from_stdin(change, format!("{}\n13579135\n", text(&desk.card["pin2"])));
+    assert_eq!(ended.0, Some(0), "{}", ended.1);
+    with(&["--pin2", &desk.secret("new", "13579135")]).success();
+    // There is no such argument, and the PIN is not repeated.
+    let ran = with(&["--pin", "13579135"]);
+    assert_eq!(ran.code, Some(2), "{ran}");
+}
+
+#[test]
+fn a_trace_tells_what_passes_and_no_secret() {
+    let desk = Desk::new("active_interop");
+    let document = desk.file("letter", b"text");
+    let (pin2, out) = (desk.pin2(), desk.path("signature"));
+    let args = ["sign", "--key", "rsa-sign", "--in", &document, "--out", &out, "--pin2", &pin2, "--trace"];
+    let ran = desk.card(&args);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    for expected in ["PACE step 4 of 4", "VERIFY PIN2 (hidden)", "SIGN with key 1", "SIGN 以金鑰 1", "> 0C"]
+    {
+        assert!(ran.stderr.contains(expected), "{expected}: {ran}");
+    }
+    let digits = text(&desk.card["pin2"]);
+    let hidden = [digits.clone(), digits.bytes().map(|digit| format!("{digit:02X}")).collect()];
+    assert!(hidden.iter().all(|secret| !ran.stderr.contains(secret.as_str())));
+    let json = desk.card(&[&args[..], &["--json"]].concat());
+    assert_eq!(json.json()["key"], "rsa-sign");
+    let events: Vec<Value> =
+        json.stderr.lines().map(|line| serde_json::from_str(line).expect("JSON per line")).collect();
+    assert_eq!(events[0]["trace"]["event"], "reset");
+    assert!(events.iter().any(|event| event["trace"]["line"]["answer"]["en"] == "done"));
+}
+
+// proves: CARD-25, CARD-27
+#[test]
+fn a_card_is_read_without_any_reader() {
+    let desk = Desk::new("active_national");
+    let (out, pki) = (desk.path("read"), shown(&desk.pki()));
+    for interface in ["contact", "contactless"] {
+        let ran = desk.card(&["read", "--out", &out, "--trust", &pki, "--interface", interface, "--json"]);
+        assert_eq!((ran.code, &ran.json()["verdict"]), (Some(0), &"verified".into()), "{ran}");
+    }
+    let number = if text(&desk.card["can"]) == "000000" { "111111" } else { "000000" };
+    let wrong = desk.card(&["read", "--out", &out, "--can", number]);
+    assert_eq!(wrong.code, Some(11), "{wrong}");
+    assert!(wrong.stdout.contains("TERMINAL-E-WRONG-PASSWORD"), "{wrong}");
+}
+
+/// A reader of vpcd's protocol that this test is.
+struct Reader {
+    listener: TcpListener,
+}
+
+struct Inserted {
+    stream: TcpStream,
+}
+
+impl Reader {
+    fn new() -> Self {
+        Self { listener: TcpListener::bind("127.0.0.1:0").expect("a free port") }
+    }
+
+    fn address(&self) -> String {
+        self.listener.local_addr().expect("bound").to_string()
+    }
+
+    fn feel(&self) -> Inserted {
+        let (stream, _) = self.listener.accept().expect("a card");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        Inserted { stream }
+    }
+}
+
+impl Inserted {
+    fn control(&mut self, code: u8) {
+        self.stream.write_all(&[0, 1, code]).expect("connected");
+    }
+
+    fn apdu(&mut self, command: &[u8]) -> Vec<u8> {
+        use std::io::Read;
+        let length = u16::try_from(command.len()).expect("short").to_be_bytes();
+        self.stream.write_all(&[&length, command].concat()).expect("connected");
+        let mut length = [0; 2];
+        self.stream.read_exact(&mut length).expect("an answer");
+        let mut answer = vec![0; usize::from(u16::from_be_bytes(length))];
+        self.stream.read_exact(&mut answer).expect("an answer");
+        answer
+    }
+}
+
+#[test]
+fn a_developer_watches_what_a_program_does_with_an_inserted_card() {
+    let desk = Desk::new("active_interop");
+    let (serial, dir) = (desk.serial(), desk.country.dir());
+    let watch = |json: bool| {
+        let mut command = neweid();
+        command.args(["card", "watch", &serial, "--dir"]).arg(&dir);
+        if json {
+            command.arg("--json");
+        }
+        command
+    };
+    Ran::of(&mut watch(false)).fails(1, "NEWEID-E-CARD-NOT-INSERTED");
+    let reader = Reader::new();
+    let mut card = neweid()
+        .args(["card", "insert", &serial, "--interface", "contact", "--vpcd", &reader.address(), "--dir"])
+        .arg(&dir)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("starts");
+    let mut slot = reader.feel();
+    slot.control(1);
+    assert!(!slot.apdu(&[4]).is_empty(), "the ATR");
+    let mut watcher = watch(true).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("starts");
+    let mut lines = BufReader::new(watcher.stdout.take().expect("a pipe")).lines();
+    let mut next = || -> Value {
+        let line = lines.next().expect("a line").expect("readable");
+        serde_json::from_str(&line).expect("JSON per line")
+    };
+    // The first line comes before anything else happens.
+    let first = next();
+    assert_eq!((&first["event"], text(&first["serial"])), (&"watching".into(), serial.clone()));
+    assert_eq!(slot.apdu(&[0x00, 0xA4, 0x00, 0x0C, 0x02, 0x3F, 0x00]), [0x90, 0x00]);
+    slot.apdu(&[0x00, 0xB0, 0x9C, 0x00, 0x00]);
+    let hsm =
+        [&[0x00, 0xA4, 0x04, 0x0C, 0x0B][..], &[0xE8, 0x2B, 6, 1, 4, 1, 0x81, 0xC3, 0x1F, 2, 1]].concat();
+    assert_eq!(slot.apdu(&hsm), [0x90, 0x00]);
+    slot.apdu(&[&[0x00, 0x20, 0x00, 0x81, 0x08][..], b"99999999"].concat());
+    slot.control(2);
+    slot.control(0);
+    for (event, words) in [
+        ("exchange", "SELECT the master file → 9000 done"),
+        ("exchange", "read EF.CardAccess (PACE parameters) → 9000"),
+        ("exchange", "SELECT certificate zone (SmartCard-HSM) → 9000 done"),
+        ("exchange", "VERIFY PIN2 (hidden) → 63C2 failed, 2 tries left (wrong PIN)"),
+        ("reset", "reset"),
+        ("power_off", "power off"),
+    ] {
+        let told = next();
+        assert_eq!(told["event"], event, "{told}");
+        assert!(text(&told["text"]).contains(words) || words.ends_with("9000"), "{words}: {told}");
+        assert!(!told.to_string().contains("99999999"));
+    }
+    let interrupt = Command::new("kill").args(["-INT", &card.id().to_string()]).status();
+    assert!(interrupt.is_ok_and(|status| status.success()));
+    assert!(card.wait().expect("ends").success());
+    // Taken out: the watcher ends by itself, and nothing is left behind.
+    assert!(lines.next().is_none());
+    assert!(watcher.wait().expect("ends").success());
+    assert!(!dir.join("cards").join(format!("{serial}.watch")).exists());
+}
+
+#[test]
+fn every_new_command_helps_in_both_languages() {
+    for args in [
+        &["pin", "status"][..],
+        &["pin", "change"],
+        &["sign"],
+        &["decipher"],
+        &["cert", "list"],
+        &["card", "watch"],
+    ] {
+        let help = Ran::of(neweid().args(args).arg("--help")).success();
+        assert!(help.contains("--json") && help.contains("--dir"), "{help}");
+    }
+    let help = Ran::of(neweid().arg("--help")).success();
+    for word in ["簽章", "解密", "PIN1", "讀卡"] {
+        assert!(help.contains(word), "{word}: {help}");
+    }
+    assert!(template().dir.exists());
+}
