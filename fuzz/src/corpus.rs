@@ -427,7 +427,8 @@ impl Country {
             serial: serial("stamps"),
             issuer: &issuer,
             subject: &Name::builder().country("TW").common_name("Stamps").build().expect("a name"),
-            validity: Validity::new(at("2026-01-01T00:00:00Z"), at("2026-12-31T00:00:00Z")).expect("in order"),
+            validity: Validity::new(at("2026-01-01T00:00:00Z"), at("2026-12-31T00:00:00Z"))
+                .expect("in order"),
             spki: self.signer_key.spki(),
             policy: oid::GPKI_POLICY_TEST,
             locations: profiles::StatusLocations {

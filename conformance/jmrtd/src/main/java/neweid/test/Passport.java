@@ -134,8 +134,8 @@ final class Passport {
             result = service.doPACE(key, pace.getObjectIdentifier(), PACEInfo.toParameterSpec(pace.getParameterId()), pace.getParameterId());
             return "channel open, mapping " + mapping;
         });
-        // proves: CARD-08
         if (opened && mapping == PACEInfo.MappingType.CAM) {
+            // proves: CARD-08
             verdict.check("chip-authentication-mapping", this::chipAuthenticationMapping);
         }
         return opened && verdict.check("select", () -> {
