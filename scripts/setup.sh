@@ -39,6 +39,7 @@ judging=(
   '/usr/lib/softhsm/libsofthsm2.so /usr/lib/*/softhsm/libsofthsm2.so|softhsm2'
   '/usr/lib/postgresql/*/bin/initdb|postgresql'
   'zbarimg|zbar-tools'
+  'cvc-create|openpace'
   'pdftotext|poppler-utils'
   '?python3 -c "import ensurepip, venv"|python3-venv'
   'javac|default-jdk-headless'

@@ -42,6 +42,9 @@ pub enum Command {
     /// 憑證系統 Measure the status services of the certification authority.
     #[command(subcommand)]
     Npc(Npc),
+    /// 終端授權憑證 Show card-verifiable certificates.
+    #[command(subcommand)]
+    Cvc(Cvc),
     /// 檢查本機 Say what is missing on this machine and the command that mends it.
     Doctor(Doctor),
 }
@@ -299,7 +302,8 @@ pub struct CertList {
 
 #[derive(Subcommand, Debug)]
 pub enum Pki {
-    /// 匯出 Write every CA and signer certificate (PEM) and the current CRLs (DER).
+    /// 匯出 Write every CA and signer certificate (PEM), the current CRLs (DER), the authorities of terminals and the sample
+    /// terminals with their keys.
     Export {
         #[arg(long, default_value = "data")]
         dir: PathBuf,
@@ -403,6 +407,18 @@ pub struct Simulate {
     pub json: bool,
 }
 
+#[derive(Subcommand, Debug)]
+pub enum Cvc {
+    /// 顯示 Show certificates, requests and descriptions in plain words, and which of the given keys signed them.
+    Print {
+        /// Files in TLV, as `neweid pki export` and other programs write them.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 #[derive(clap::Args, Debug)]
 pub struct Doctor {
     #[arg(long)]
@@ -442,6 +458,7 @@ impl Arguments {
             Command::Pki(Pki::Proposals { json, .. }) => *json,
             Command::Status(Status::Check(check)) => check.json,
             Command::Npc(Npc::Simulate(simulate)) => simulate.json,
+            Command::Cvc(Cvc::Print { json, .. }) => *json,
             Command::Up(_) | Command::Card(_) | Command::Pki(_) => false,
         }
     }

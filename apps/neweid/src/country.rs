@@ -5,6 +5,7 @@ use crate::directory::{Directory, write_atomically};
 use crate::failure::{Failure, Fault};
 use curve::{Random, SecretBytes, SystemRandom};
 use docsigner::{DocSigner, PublishedKind};
+use eacpki::EacPki;
 use jiff::Timestamp;
 use keys::{KeyStore, Pkcs11KeyStore, SoftwareKeyStore, WrappingKey};
 use mgmt::{CaChain, Mgmt, MgmtKeys, Neighbours};
@@ -40,6 +41,8 @@ pub struct Country {
     pub register: Arc<SimulatedRegister>,
     /// Country signing CA and document signers.
     pub docsigner: Arc<DocSigner>,
+    /// Which terminal may do what with a card.
+    pub eacpki: Arc<EacPki>,
     /// Natural-person certificates.
     pub npc: Arc<Npc>,
     /// Card centre.
@@ -112,6 +115,14 @@ impl Country {
         )
         .await
         .map_err(Failure::from_system)?;
+        let eacpki = EacPki::open(
+            database(directory, "eacpki").await?,
+            key_store(directory, token.as_ref(), "eacpki")?,
+            eacpki::Config::default(),
+            now,
+        )
+        .await
+        .map_err(Failure::from_system)?;
         let npc = Npc::open(
             database(directory, "npc").await?,
             key_store(directory, token.as_ref(), "npc")?,
@@ -156,6 +167,7 @@ impl Country {
             directory: directory.clone(),
             register,
             docsigner,
+            eacpki: Arc::new(eacpki),
             npc,
             centre,
             mgmt,
@@ -188,6 +200,8 @@ impl Country {
             self.docsigner.renew(now, &mut SystemRandom).await.map_err(Failure::from_system)?;
             // Quality control sees new lists and, after a roll-over, the new key.
             self.centre.trust(trust(&self.docsigner).await?);
+            self.eacpki.renew(now).await.map_err(Failure::from_system)?;
+            crate::terminals::renew(self, now).await?;
             *next = now + jiff::SignedDuration::from_secs(60);
         }
         Ok(made + advanced > 0)
@@ -234,6 +248,7 @@ impl Country {
             .populate(POPULATION, POPULATION_SEED, today, now)
             .await
             .map_err(Failure::from_system)?;
+        crate::terminals::renew(self, now).await?;
         self.restock(now).await?;
         self.create_cards().await?;
         self.npc.maintain(clock::now()).await.map_err(Failure::from_system)?;

@@ -5,7 +5,7 @@
 //! DIR/up.lock          held by the running `neweid up`
 //! DIR/endpoints.json   URLs, there only while everything answers
 //! DIR/db/              one SQLite file per system (absent with PostgreSQL)
-//! DIR/keys/            key stores, one per system, readable by the owner alone
+//! DIR/keys/            key stores, one per system, readable by the owner alone; keys of the sample terminals
 //! DIR/cards/           virtual cards: each file is one chip's memory
 //! ```
 
@@ -17,7 +17,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 /// The version of the directory's layout this program writes and reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Port of the first service where none is given.
 pub const DEFAULT_PORT_BASE: u16 = 8680;
@@ -333,10 +333,10 @@ mod tests {
     fn a_directory_of_another_version_is_left_alone() {
         let dir = tempfile::tempdir().expect("temporary directory");
         let path = dir.path().join("neweid.json");
-        std::fs::write(&path, r#"{"format":2,"something":"new"}"#).expect("writable");
+        std::fs::write(&path, r#"{"format":3,"something":"new"}"#).expect("writable");
         let failure = Directory::open_or_create(dir.path(), Choices::default()).expect_err("another version");
         assert_eq!(failure.code, "NEWEID-E-DIR-VERSION");
-        assert_eq!(std::fs::read_to_string(&path).expect("readable"), r#"{"format":2,"something":"new"}"#);
+        assert_eq!(std::fs::read_to_string(&path).expect("readable"), r#"{"format":3,"something":"new"}"#);
     }
 
     #[test]

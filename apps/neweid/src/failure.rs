@@ -261,6 +261,7 @@ system_errors!(
     store::StoreError,
     registry::RegistryError,
     docsigner::DocSignerError,
+    eacpki::EacPkiError,
     npc::NpcError,
     keys::KeyError,
     production::ProductionError,
@@ -324,7 +325,8 @@ fn is_disk_full<E: SystemError>(error: &E) -> bool {
             .or_else(|| error.downcast_ref().map(keys::KeyError::code))
             .or_else(|| error.downcast_ref().map(audit::AuditError::code))
             .or_else(|| error.downcast_ref().map(npc::NpcError::code))
-            .or_else(|| error.downcast_ref().map(docsigner::DocSignerError::code));
+            .or_else(|| error.downcast_ref().map(docsigner::DocSignerError::code))
+            .or_else(|| error.downcast_ref().map(eacpki::EacPkiError::code));
         if code.is_some_and(|code| code.ends_with("-FULL")) {
             return true;
         }

@@ -21,6 +21,7 @@ mod listener;
 mod openssl;
 mod secrets;
 mod signals;
+mod terminals;
 mod vpcd;
 mod watch;
 mod web;

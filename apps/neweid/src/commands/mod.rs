@@ -5,6 +5,7 @@ mod card_insert;
 mod card_list;
 mod card_watch;
 mod cert_list;
+mod cvc_print;
 mod decipher;
 mod demo;
 pub mod doctor;
@@ -18,7 +19,7 @@ mod sign;
 mod status_check;
 mod up;
 
-use crate::cli::{Arguments, Card, Cert, Command, Npc, Pin, Pki, Status};
+use crate::cli::{Arguments, Card, Cert, Command, Cvc, Npc, Pin, Pki, Status};
 use crate::failure::{Failure, Fault};
 use apdu::CardChannel;
 use curve::SystemRandom;
@@ -56,6 +57,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             pki_ceremony::approve(&dir, number, &operator).await
         }
         Command::Pki(Pki::Proposals { dir, json }) => pki_ceremony::proposals(&dir, json).await,
+        Command::Cvc(Cvc::Print { files, json }) => cvc_print::run(&files, json),
         Command::Doctor(doctor) => doctor::run(&doctor),
         Command::Status(Status::Check(check)) => status_check::run(&check),
         Command::Npc(Npc::Simulate(simulate)) => npc_simulate::run(&simulate),

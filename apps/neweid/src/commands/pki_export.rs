@@ -1,10 +1,13 @@
-//! `neweid pki export`: the certificates and revocation lists a relying party needs, under telling names.
+//! `neweid pki export`: the certificates and revocation lists a relying party needs, and the sample terminals, under telling
+//! names.
 
 use crate::clock;
 use crate::country::Country;
 use crate::directory::write_atomically;
 use crate::failure::Failure;
 use docsigner::{DocumentSigning, PublishedKind};
+use eac::cvc::Role;
+use eacpki::TerminalAuthorisation;
 use model::{CardSerial, CardState, KeySlot};
 use npc::Scope;
 use std::path::Path;
@@ -23,6 +26,7 @@ pub async fn run(dir: &Path, out: &Path) -> Result<ExitCode, Failure> {
 pub async fn export(country: &Country, out: &Path) -> Result<Vec<String>, Failure> {
     std::fs::create_dir_all(out)?;
     let mut files = authorities(country).await?;
+    files.extend(terminals(country).await?);
     for card in super::card_list::all(country).await? {
         if card.state == CardState::Active && card.sample.is_some() {
             files.extend(citizen(country, card.serial).await?);
@@ -75,6 +79,27 @@ async fn directory(country: &Country) -> Result<Vec<(String, Vec<u8>)>, Failure>
             None => (file.name, file.content),
         })
         .collect())
+}
+
+/// What readers of the Encrypted Zone need: the authorities of terminals, and the sample terminals with their keys.
+async fn terminals(country: &Country) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    let now = clock::now();
+    crate::terminals::renew(country, now).await?;
+    let root = country.eacpki.root().await.map_err(Failure::from_system)?;
+    let mut files = vec![("cvca.cvcert".to_owned(), root.encode())];
+    for certificate in country.eacpki.certificates().await.map_err(Failure::from_system)? {
+        let body = certificate.body();
+        let name = match body.chat.role() {
+            Role::Cvca => format!("cvca-link-{}.cvcert", body.holder.sequence()),
+            // The newest comes last and keeps the name.
+            Role::OfficialVerifier => "dv.cvcert".to_owned(),
+            _ => "dv-non-official.cvcert".to_owned(),
+        };
+        files.retain(|(present, _)| *present != name);
+        files.push((name, certificate.encode()));
+    }
+    files.extend(crate::terminals::files(country).await?);
+    Ok(files)
 }
 
 /// The certificates of one card: `sample-citizen-SERIAL-sign.pem` and so on.
