@@ -65,6 +65,11 @@ impl Operations {
         self.pace() + self.multiply
     }
 
+    /// A new chain of three certificates with its keys, verified; Terminal Authentication; Chip Authentication with its keys.
+    pub(crate) fn extended_access_control(self) -> Duration {
+        self.generate * 5 + (self.sign + self.verify) * 4 + self.multiply * 2
+    }
+
     /// Both sides of Active Authentication.
     pub(crate) fn active_authentication(self) -> Duration {
         self.sign + self.verify

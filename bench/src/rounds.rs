@@ -1,5 +1,5 @@
-//! Random rounds of PACE with each of its mappings and of Active Authentication on P-521, with every coordinate of fixed
-//! length.
+//! Random rounds of PACE with each of its mappings, of Terminal and Chip Authentication and of Active Authentication on P-521,
+//! with every coordinate of fixed length.
 
 use crate::Failure;
 use crate::curves::Operations;
@@ -7,8 +7,15 @@ use crate::figure::{Figure, millis};
 use crate::measure::thread_time;
 use apdu::{Command, Response};
 use curve::{Curve, Hash, Random, SecretKey, SeedRandom, SystemRandom};
+use eac::auxiliary_data::AuxiliaryData;
+use eac::cvc::{
+    Authorisation, Body, Certificate, Chat, Date, Extensions, PublicKey, Rights, Role, TrustPoint,
+    TrustPoints, UpdateRights,
+};
 use eac::pace::{Mapping, Parameters, chip, terminal};
-use eac::{Cipher, Password, active_authentication};
+use eac::terminal_authentication::chip::TerminalAuthentication;
+use eac::terminal_authentication::terminal::EphemeralKey;
+use eac::{Cipher, Password, active_authentication, chip_authentication, terminal_authentication};
 use std::time::{Duration, Instant};
 
 const GROUP: &str = "random rounds";
@@ -29,10 +36,11 @@ pub(crate) fn run(rounds: usize, seed: Option<&str>) -> Result<Vec<Figure>, Fail
     let per_round = |time: Duration| time / rounds.max(1) as u32;
     let mut figures = Vec::new();
     let mut failed = 0;
-    let kinds: [(&str, Round, Duration); 4] = [
+    let kinds: [(&str, Round, Duration); 5] = [
         ("PACE", |rng| pace(GENERIC, rng), operations.pace()),
         ("PACE-IM", |rng| pace(INTEGRATED, rng), operations.pace_integrated()),
         ("PACE-CAM", |rng| pace(CHIP_AUTHENTICATION, rng), operations.pace_chip_authentication()),
+        ("Terminal and Chip Authentication", extended, operations.extended_access_control()),
         ("Active Authentication", active, operations.active_authentication()),
     ];
     for (name, round, beside) in kinds {
@@ -133,6 +141,84 @@ fn pace(parameters: Parameters, rng: &mut dyn Random) -> Result<(), Failure> {
         return Err("the response arrived changed".into());
     }
     Ok(())
+}
+
+/// A new country with one terminal, its authentication to a chip, and the chip's to it, with new keys everywhere.
+fn extended(rng: &mut dyn Random) -> Result<(), Failure> {
+    let curve = Curve::P521;
+    let [root_key, verifier_key, terminal_key, chip_key] =
+        std::array::from_fn(|_| SecretKey::generate(curve, rng));
+    let root = certify("TWROOT00001", "TWROOT00001", Role::Cvca, &root_key, &root_key)?;
+    let verifier = certify("TWROOT00001", "TWDV00001", Role::OfficialVerifier, &verifier_key, &root_key)?;
+    let terminal = certify("TWDV00001", "TWTERM00001", Role::Terminal, &terminal_key, &verifier_key)?;
+    let mut id_picc = vec![0; curve.field_len()];
+    rng.fill(&mut id_picc);
+    let granted =
+        Authorisation { chat: Chat::authentication(Role::Terminal, Rights::ALL), updates: UpdateRights::ALL };
+    let trust_points = TrustPoints::new(TrustPoint::from_root(&root)?);
+    let mut chip = TerminalAuthentication::new(id_picc.clone(), granted, trust_points, Date::EARLIEST);
+    for command in terminal_authentication::terminal::present([&verifier, &terminal]) {
+        match command.ins {
+            0x22 => chip.set_dst(&command.data)?,
+            _ => drop(chip.verify_certificate(&command.data)?),
+        }
+    }
+    let ephemeral = EphemeralKey::generate(curve, rng);
+    let holder = terminal.body().holder.clone();
+    let start = terminal_authentication::terminal::Start::new(
+        holder,
+        tlv::oid::TA_ECDSA_SHA512,
+        &AuxiliaryData::new(),
+        &ephemeral,
+        id_picc,
+    );
+    chip.set_at(&start.mse_set_at().data)?;
+    let (_, state) = start.step(&Response::ok([]))?;
+    let challenge = Response::ok(chip.challenge(rng));
+    let (command, _) = state
+        .step::<Failure>(&challenge, |message| Ok(terminal_key.sign_digest(&Hash::Sha512.digest(message))))?;
+    let authenticated = chip.external_authenticate(&command.data)?;
+    if authenticated.compressed_key.len() != curve.field_len() {
+        return Err("the compressed key is not of fixed length".into());
+    }
+    let parameters = chip_authentication::Parameters { curve, cipher: Cipher::Aes256, key_id: None };
+    let start = chip_authentication::terminal::Start::new(parameters, chip_key.public_key(), ephemeral)?;
+    let (command, state) = start.step(&Response::ok([]))?;
+    let (answer, mut card) = chip_authentication::chip::authenticate(
+        parameters,
+        &chip_key,
+        &authenticated.compressed_key,
+        &command.data,
+        rng,
+    )?;
+    let mut reader = state.step(&Response::ok(answer))?;
+    let read = Command::new(0x00, 0xB0, 0x89, 0x00).with_le(256);
+    if card.unwrap(&reader.wrap(&read)?)? != read {
+        return Err("the command arrived changed".into());
+    }
+    Ok(())
+}
+
+fn certify(
+    authority: &str,
+    holder: &str,
+    role: Role,
+    key: &SecretKey,
+    signer: &SecretKey,
+) -> Result<Certificate, Failure> {
+    let point = key.public_key();
+    let public_key =
+        if role == Role::Cvca { PublicKey::explicit(&point) } else { PublicKey::inheriting(&point) };
+    let body = Body {
+        authority: authority.parse()?,
+        public_key,
+        holder: holder.parse()?,
+        chat: Chat::authentication(role, Rights::ALL),
+        effective: Date::new(2026, 1, 1)?,
+        expiration: Date::new(2028, 12, 31)?,
+        extensions: Extensions::default(),
+    };
+    body.issue(|message| Ok(signer.sign_digest(&Hash::Sha512.digest(message))))
 }
 
 /// One Active Authentication with a new key.

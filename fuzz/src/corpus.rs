@@ -6,8 +6,12 @@
 use apdu::{Command, Response};
 use curve::rsa::RsaPrivateKey;
 use curve::{Curve, Hash, SecretBytes, SecretKey, SeedRandom, spki_from_point};
+use eac::auxiliary_data::AuxiliaryData;
+use eac::cvc::{
+    self, CertificateDescription, Chat, Extension, Extensions, PublicKey, Rights, Role, TerminalType, UpdateRights,
+};
 use eac::pace::{Parameters, SetAuthenticationTemplate, chip, terminal};
-use eac::{Cipher, Password, security_infos};
+use eac::{Cipher, Password, security_infos, terminal_authentication};
 use jiff::Timestamp;
 use lds::dg13::Term;
 use lds::household::HouseholdData;
@@ -36,6 +40,14 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "pace_chip" => vec![joined(&pace(Side::Terminal))],
         "pace_terminal" => vec![joined(&pace(Side::Chip))],
         "secure_messaging" => secured(),
+        "cv_certificate" => {
+            let (_, root) = cvca();
+            vec![root.encode(), verifier(Curve::P256).1.encode(), verifier(Curve::P521).1.encode()]
+        }
+        "cv_request" => vec![cv_request(false), cv_request(true)],
+        "cv_rights" => cv_rights(),
+        "cv_description" => vec![cv_description().encode()],
+        "terminal_authentication" => vec![joined(&authentication())],
         "scp_card" => vec![joined(&scp_host())],
         "scp_host" => scp_card(),
         "mrz" => vec![zone().td1().expect("sample").lines().concat().into_bytes()],
@@ -180,6 +192,96 @@ fn infos() -> Vec<u8> {
         security_infos::SecurityInfo::chip_authentication_public_key(&key(Curve::P521).public_key(), Some(1)),
         security_infos::SecurityInfo::terminal_authentication(),
     ])
+}
+
+/// A root for terminals, with its key.
+pub(crate) fn cvca() -> (SecretKey, cvc::Certificate) {
+    let key = key(Curve::P256);
+    let body = cv_body("TWCVCATEST00001", "TWCVCATEST00001", Role::Cvca, PublicKey::explicit(&key.public_key()));
+    let certificate = body.issue(|message| cv_sign(&key, message)).expect("signed");
+    (key, certificate)
+}
+
+fn verifier(curve: Curve) -> (SecretKey, cvc::Certificate) {
+    let own = key(curve);
+    let public = PublicKey::inheriting(&own.public_key());
+    let body = cv_body("TWCVCATEST00001", "TWDVTEST00001", Role::OfficialVerifier, public);
+    let (root, _) = cvca();
+    let certificate = body.issue(|message| cv_sign(&root, message)).expect("signed");
+    (own, certificate)
+}
+
+fn cv_body(authority: &str, holder: &str, role: Role, public_key: PublicKey) -> cvc::Body {
+    cvc::Body {
+        authority: authority.parse().expect("a reference"),
+        public_key,
+        holder: holder.parse().expect("a reference"),
+        chat: Chat::authentication(role, Rights::ALL),
+        effective: cvc::Date::new(2026, 1, 1).expect("a date"),
+        expiration: cvc::Date::new(2028, 12, 31).expect("a date"),
+        extensions: cv_extensions(),
+    }
+}
+
+fn cv_extensions() -> Extensions {
+    let description = Extension::description(cv_description().hash(Hash::Sha256));
+    Extensions::new(vec![description, Extension::updates(UpdateRights::ALL)]).expect("two")
+}
+
+fn cv_sign(key: &SecretKey, message: &[u8]) -> Result<curve::Signature, cvc::CvcError> {
+    Ok(key.sign_digest(&key.curve().hash().digest(message)))
+}
+
+fn cv_request(authenticated: bool) -> Vec<u8> {
+    let own = key(Curve::P256);
+    let holder: cvc::Reference = "TWTERM00002".parse().expect("a reference");
+    let request = cvc::Request::create(None, holder.clone(), &own.public_key(), cv_extensions(), |m| cv_sign(&own, m));
+    let request = request.expect("signed by itself");
+    if authenticated { request.authenticate(holder, |m| cv_sign(&own, m)).expect("signed").encode() } else { request.encode() }
+}
+
+fn cv_rights() -> Vec<Vec<u8>> {
+    let questions = AuxiliaryData::new().born_on_or_before("20080101").valid_on("20261121").lives_in(b"63");
+    vec![
+        Chat::authentication(Role::Terminal, Rights::ALL).encode(),
+        Chat::new(TerminalType::InspectionSystem, Role::Cvca, Rights::ALL).encode(),
+        cv_extensions().encode(),
+        questions.encode(),
+        terminal_template().data,
+    ]
+}
+
+fn terminal_template() -> Command {
+    terminal_authentication::SetAuthenticationTemplate {
+        protocol: oid::TA_ECDSA_SHA256,
+        holder: "TWTERM00001".parse().expect("a reference"),
+        auxiliary_data: AuxiliaryData::new().valid_on("20261121").encode(),
+        compressed_key: key(Curve::P256).public_key().x(),
+    }
+    .command()
+}
+
+fn cv_description() -> CertificateDescription {
+    CertificateDescription {
+        issuer_name: "測試用".into(),
+        issuer_url: Some("https://eacpki.neweid.test".into()),
+        subject_name: "測試用機關".into(),
+        subject_url: Some("https://agency.neweid.test".into()),
+        terms_of_usage: "測試 Test".into(),
+        redirect_url: None,
+        communication_hashes: vec![vec![7; 32], vec![9; 32]],
+    }
+}
+
+/// The data fields of a terminal whose chain is valid and whose signature is not. Small enough for pieces of one length byte:
+/// the certificates are on the shortest curve.
+fn authentication() -> Vec<Vec<u8>> {
+    let (_, verifier) = verifier(Curve::P256);
+    let set_dst = terminal_authentication::set_dst(&verifier.body().authority).data;
+    let signature = key(Curve::P256).sign_digest(&[1; 32]).to_plain();
+    let mut parts = verifier.to_parts();
+    parts.truncate(255);
+    vec![set_dst, parts, terminal_template().data, signature]
 }
 
 enum Side {

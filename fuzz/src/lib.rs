@@ -6,6 +6,7 @@
 
 mod chip;
 pub mod corpus;
+mod cvc;
 mod eac;
 mod lds;
 pub mod mutate;
@@ -50,6 +51,11 @@ targets! {
     pace_chip: eac::pace_chip, 1_000;
     pace_terminal: eac::pace_terminal, 1_000;
     secure_messaging: eac::secure_messaging, 8_000;
+    cv_certificate: cvc::certificate, 4_000;
+    cv_request: cvc::request, 2_000;
+    cv_rights: cvc::rights, 8_000;
+    cv_description: cvc::description, 8_000;
+    terminal_authentication: cvc::terminal_authentication, 1_000;
     scp_card: scp::card, 8_000;
     scp_host: scp::host, 8_000;
     mrz: lds::mrz, 8_000;
