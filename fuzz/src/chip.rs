@@ -32,6 +32,18 @@ pub(crate) fn sequence(data: &[u8]) {
     drive(data);
 }
 
+/// A profile is a file that somebody edits: what is no profile is refused with a reason, and what is one keeps the rules.
+pub(crate) fn profile(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    match chip::Profile::parse(text) {
+        Ok(profile) => {
+            assert!(profile.sample || !profile.bac);
+            assert!(profile.pace.iter().all(|offer| offer.curve.field_len() >= 32));
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
 /// Gives the answers as whoever sent the commands sees them.
 fn drive(data: &[u8]) -> Vec<Response> {
     let Some((&choice, data)) = data.split_first() else { return Vec::new() };

@@ -8,9 +8,10 @@ use curve::rsa::RsaPrivateKey;
 use curve::{Curve, Hash, SecretBytes, SecretKey, SeedRandom, spki_from_point};
 use eac::auxiliary_data::AuxiliaryData;
 use eac::cvc::{
-    self, CertificateDescription, Chat, Extension, Extensions, PublicKey, Rights, Role, TerminalType, UpdateRights,
+    self, CertificateDescription, Chat, Extension, Extensions, PublicKey, Rights, Role, TerminalType,
+    UpdateRights,
 };
-use eac::pace::{Parameters, SetAuthenticationTemplate, chip, terminal};
+use eac::pace::{Mapping, Parameters, SetAuthenticationTemplate, chip, terminal};
 use eac::{Cipher, Password, security_infos, terminal_authentication};
 use jiff::Timestamp;
 use lds::dg13::Term;
@@ -39,6 +40,9 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "security_infos" => vec![infos(), set_at().data],
         "pace_chip" => vec![joined(&pace(Side::Terminal))],
         "pace_terminal" => vec![joined(&pace(Side::Chip))],
+        "pace_mapping" => mappings(),
+        "bac" => basic(),
+        "profile" => profiles(),
         "secure_messaging" => secured(),
         "cv_certificate" => {
             let (_, root) = cvca();
@@ -197,7 +201,8 @@ fn infos() -> Vec<u8> {
 /// A root for terminals, with its key.
 pub(crate) fn cvca() -> (SecretKey, cvc::Certificate) {
     let key = key(Curve::P256);
-    let body = cv_body("TWCVCATEST00001", "TWCVCATEST00001", Role::Cvca, PublicKey::explicit(&key.public_key()));
+    let body =
+        cv_body("TWCVCATEST00001", "TWCVCATEST00001", Role::Cvca, PublicKey::explicit(&key.public_key()));
     let certificate = body.issue(|message| cv_sign(&key, message)).expect("signed");
     (key, certificate)
 }
@@ -235,9 +240,14 @@ fn cv_sign(key: &SecretKey, message: &[u8]) -> Result<curve::Signature, cvc::Cvc
 fn cv_request(authenticated: bool) -> Vec<u8> {
     let own = key(Curve::P256);
     let holder: cvc::Reference = "TWTERM00002".parse().expect("a reference");
-    let request = cvc::Request::create(None, holder.clone(), &own.public_key(), cv_extensions(), |m| cv_sign(&own, m));
+    let request =
+        cvc::Request::create(None, holder.clone(), &own.public_key(), cv_extensions(), |m| cv_sign(&own, m));
     let request = request.expect("signed by itself");
-    if authenticated { request.authenticate(holder, |m| cv_sign(&own, m)).expect("signed").encode() } else { request.encode() }
+    if authenticated {
+        request.authenticate(holder, |m| cv_sign(&own, m)).expect("signed").encode()
+    } else {
+        request.encode()
+    }
 }
 
 fn cv_rights() -> Vec<Vec<u8>> {
@@ -289,9 +299,40 @@ enum Side {
     Chip,
 }
 
+/// Both sides' messages with each mapping, as `eac::pace_mapping` takes them.
+fn mappings() -> Vec<Vec<u8>> {
+    let seed = |(number, mapping): (u8, Mapping)| {
+        [(0, Side::Terminal), (1, Side::Chip)].map(|(side, messages)| {
+            [vec![number << 1 | side], joined(&pace_with(mapping, messages))].concat()
+        })
+    };
+    (0u8..).zip(Mapping::ALL).flat_map(seed).collect()
+}
+
+/// The message of a terminal that believes in another MRZ, and the answer of such a chip.
+fn basic() -> Vec<Vec<u8>> {
+    use eac::bac::{self, AccessKeys};
+    let keys = || AccessKeys::from_mrz_information(b"D23145890734934071279507122").expect("not empty");
+    let mut rng = SeedRandom::new(b"other");
+    let (command, _) = bac::Start::new(keys()).step(&Response::ok([7; 8]), &mut rng).expect("a challenge");
+    let (answer, _) = bac::answer(&keys(), &[7; 8], &command.data, &mut rng).expect("its own keys");
+    vec![command.data, Response::ok(answer).to_bytes(), Response::ok([7; 8]).to_bytes()]
+}
+
+fn profiles() -> Vec<Vec<u8>> {
+    let all = ::chip::Profile::built_in().iter();
+    all.filter_map(|profile| ::chip::Profile::text(&profile.name))
+        .map(|text| text.as_bytes().to_vec())
+        .collect()
+}
+
 /// One side's messages of a run of PACE in which the two believe in different passwords.
 fn pace(side: Side) -> Vec<Vec<u8>> {
-    let parameters = Parameters::generic(Curve::P256, Cipher::Aes128);
+    pace_with(Mapping::Generic, side)
+}
+
+fn pace_with(mapping: Mapping, side: Side) -> Vec<Vec<u8>> {
+    let parameters = Parameters { mapping, ..Parameters::generic(Curve::P256, Cipher::Aes128) };
     let (mut mine, mut other) = (SeedRandom::new(b"fuzz"), SeedRandom::new(b"other"));
     let (right, wrong) = (Password::can("123456"), Password::can("654321"));
     let (chip_password, password) = match side {
@@ -302,7 +343,8 @@ fn pace(side: Side) -> Vec<Vec<u8>> {
         Side::Terminal => (&mut mine, &mut other),
         Side::Chip => (&mut other, &mut mine),
     };
-    let mut chip = Some(chip::Pace::start(parameters, chip_password.key(parameters.cipher).expect("a key")));
+    let run = chip::Pace::start(parameters, chip_password.key(parameters.cipher).expect("a key"));
+    let mut chip = Some(run.with_chip_key(key(Curve::P256)));
     let (mut sent, mut answers) = (Vec::new(), vec![Response::ok([]).to_bytes()]);
     let mut ask = |command: Command| {
         sent.push(command.data.clone());

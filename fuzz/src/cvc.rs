@@ -4,8 +4,8 @@ use crate::standards::pieces;
 use ::eac::auxiliary_data::AuxiliaryData;
 use ::eac::chip_authentication;
 use ::eac::cvc::{
-    Authorisation, Body, Certificate, CertificateDescription, Chain, Chat, Date, Extensions, Request, Rights, Role,
-    TrustPoint, TrustPoints, UpdateRights,
+    Authorisation, Body, Certificate, CertificateDescription, Chain, Chat, Date, Extensions, Request, Rights,
+    Role, TrustPoint, TrustPoints, UpdateRights,
 };
 use ::eac::terminal_authentication::chip::TerminalAuthentication;
 use ::eac::terminal_authentication::{self as ta, SetAuthenticationTemplate};

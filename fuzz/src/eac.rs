@@ -1,10 +1,11 @@
 //! Security infos, PACE of both sides, secure messaging.
 
 use crate::standards::pieces;
-use ::eac::pace::{Parameters, SetAuthenticationTemplate, chip, terminal};
+use ::eac::bac as basic;
+use ::eac::pace::{Mapping, Parameters, SetAuthenticationTemplate, chip, terminal};
 use ::eac::{Cipher, Password, security_infos as infos, sm};
 use apdu::{Command, Response, StatusWord};
-use curve::{Curve, SecretBytes, SeedRandom};
+use curve::{Curve, SecretBytes, SecretKey, SeedRandom};
 
 /// The quickest parameters.
 const PARAMETERS: Parameters = Parameters::generic(Curve::P256, Cipher::Aes128);
@@ -47,6 +48,51 @@ pub(crate) fn pace_terminal(data: &[u8]) {
     let Ok((_, state)) = state.step(&next(), &mut rng) else { return };
     let Ok((_, state)) = state.step(&next()) else { return };
     assert!(state.step(&next()).is_err(), "a stranger has opened a channel");
+}
+
+/// The first byte chooses the mapping and the side; the pieces of the rest are what comes from the other side, which does not
+/// know the password.
+pub(crate) fn pace_mapping(data: &[u8]) {
+    let Some((&choice, data)) = data.split_first() else { return };
+    let mapping = Mapping::ALL[usize::from(choice >> 1) % Mapping::ALL.len()];
+    let parameters = Parameters { mapping, ..PARAMETERS };
+    let mut rng = SeedRandom::new(b"fuzz");
+    let password = Password::can("123456");
+    if choice & 1 == 0 {
+        let static_key = SecretKey::generate(parameters.curve, &mut SeedRandom::new(b"static"));
+        let key = password.key(parameters.cipher).expect("a key");
+        let mut run = chip::Pace::start(parameters, key).with_chip_key(static_key);
+        for piece in pieces(data, 80) {
+            match run.step(piece, &mut rng) {
+                Ok((_, chip::Next::Continue(next))) => run = next,
+                Ok((_, chip::Next::Done(_))) => panic!("a stranger has opened a channel"),
+                Err(_) => return,
+            }
+        }
+        return;
+    }
+    let mut responses =
+        pieces(data, 80).map(|p| Response::parse(p).unwrap_or(Response::from(StatusWord::UNKNOWN)));
+    let mut next = || responses.next().unwrap_or(Response::from(StatusWord::UNKNOWN));
+    let start = terminal::Start::new(parameters, &password).expect("a password");
+    let Ok((_, state)) = start.step(&next()) else { return };
+    let Ok((_, state)) = state.step(&next(), &mut rng) else { return };
+    let Ok((_, state)) = state.step(&next(), &mut rng) else { return };
+    let Ok((_, state)) = state.step(&next()) else { return };
+    assert!(state.step(&next()).is_err(), "a stranger has opened a channel");
+}
+
+/// Basic Access Control, both sides: the input is what somebody sends who does not know the MRZ.
+pub(crate) fn bac(data: &[u8]) {
+    let keys = || basic::AccessKeys::from_mrz_information(b"L898902C<369080619406236").expect("not empty");
+    let mut rng = SeedRandom::new(b"fuzz");
+    assert!(basic::answer(&keys(), &[7; 8], data, &mut rng).is_err(), "a stranger has opened a channel");
+    let response = Response::parse(data).unwrap_or(Response::from(StatusWord::UNKNOWN));
+    if let Ok((_, state)) = basic::Start::new(keys()).step(&response, &mut rng) {
+        assert!(state.step(&response).is_err(), "a stranger has opened a channel");
+    }
+    let (_, state) = basic::Start::new(keys()).step(&Response::ok([7; 8]), &mut rng).expect("a challenge");
+    assert!(state.step(&response).is_err(), "a stranger has opened a channel");
 }
 
 pub(crate) fn secure_messaging(data: &[u8]) {

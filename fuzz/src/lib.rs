@@ -50,6 +50,8 @@ targets! {
     security_infos: eac::security_infos, 8_000;
     pace_chip: eac::pace_chip, 1_000;
     pace_terminal: eac::pace_terminal, 1_000;
+    pace_mapping: eac::pace_mapping, 1_000;
+    bac: eac::bac, 8_000;
     secure_messaging: eac::secure_messaging, 8_000;
     cv_certificate: cvc::certificate, 4_000;
     cv_request: cvc::request, 2_000;
@@ -78,4 +80,5 @@ targets! {
     pem: x509::pem, 8_000;
     chip: chip::sequence, 1_500;
     sessions: sessions::dialogue, 200;
+    profile: chip::profile, 8_000;
 }
