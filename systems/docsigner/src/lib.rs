@@ -4,7 +4,6 @@
 //! - The Public Zone: an LDS security object, signed per card ([`DocumentSigning::sign_public_zone`]).
 //! - The Household Zone: the same bytes for every resident of a neighbourhood, so that nobody is tracked by them (OPEN-03).
 //! - EF.CardSecurity: the chip's public keys.
-//!
 //! - The Encrypted Zone: a hash for every field (DOCPKI-04); and the packages that update a card (DOCPKI-15).
 //! - The electronic files of paper documents, by a key that signs no chips (DOCPKI-14).
 //!

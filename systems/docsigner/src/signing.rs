@@ -108,15 +108,22 @@ impl DocSigner {
             let sql = "SELECT number, key_label, certificate, state, sign_until FROM document_signer \
                 WHERE state = $1 AND certificate IS NOT NULL AND sign_until > $2 AND asked < $3 ORDER BY number";
             let quota = i64::from(self.config.signer_signatures);
-            let signers = tx.all(sql, params![SignerState::Active.as_str(), now, quota]).await?;
-            let row = signers.get(choice(work, hash, signers.len())).ok_or(DocSignerError::NoSigner)?;
-            let number = row.read::<u32>("number")?;
-            let certificate = Certificate::parse(&row.read::<Vec<u8>>("certificate")?)?;
-            // A signature from before its certificate would never verify: the clock went back.
-            let made = certificate.not_before();
-            if now.as_second() < made.as_second() {
-                return Err(DocSignerError::Clock { now, made });
+            let (mut signers, mut later) = (Vec::new(), None);
+            for row in tx.all(sql, params![SignerState::Active.as_str(), now, quota]).await? {
+                let certificate = Certificate::parse(&row.read::<Vec<u8>>("certificate")?)?;
+                // A signature from before its certificate would never verify: the clock went back.
+                let made = certificate.not_before();
+                if made.as_second() <= now.as_second() {
+                    signers.push((row, certificate));
+                } else {
+                    later = Some(DocSignerError::Clock { now, made });
+                }
             }
+            if signers.is_empty() {
+                return Err(later.unwrap_or(DocSignerError::NoSigner));
+            }
+            let (row, certificate) = signers.swap_remove(choice(work, hash, signers.len()));
+            let number = row.read::<u32>("number")?;
             let count = "UPDATE document_signer SET asked = asked + 1 WHERE number = $1";
             tx.execute_one(count, params![number]).await?;
             tx.execute_one(

@@ -216,6 +216,12 @@ async fn a_clock_that_went_back_signs_nothing() {
         let ahead = Crl::parse(&signer.csca_crl(days(400)).await.unwrap()).unwrap();
         let back = Crl::parse(&signer.csca_crl(days(2)).await.unwrap()).unwrap();
         assert!(back.number() > ahead.number() && back.this_update() < ahead.this_update());
+        // Successors made before the clock went back wait; those whose certificates are valid then go on.
+        assert_eq!(signer.renew(days(82), &mut SeedRandom::new(b"y")).await.expect("renewed").begun, [3, 4]);
+        for number in 10..18 {
+            let file = signer.sign_public_zone(&card(number), &object(1), days(80)).await.expect("signed");
+            verify(&signer, sod::unwrap(&file).unwrap(), days(80)).await.expect("valid on that day");
+        }
     })
     .await;
 }
