@@ -15,6 +15,7 @@ use eac::pace::{Mapping, Parameters, SetAuthenticationTemplate, chip, terminal};
 use eac::{Cipher, Password, security_infos, terminal_authentication};
 use jiff::Timestamp;
 use lds::dg13::Term;
+use lds::eid::{EncryptedZone, PersonName, Placement, Sex};
 use lds::household::HouseholdData;
 use lds::{Date, PublicZone, com, dg1};
 use scp::{Card, CardChallenge, CardData, Host, KeySet, Options, SecurityLevel};
@@ -60,6 +61,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "household" => vec![household()],
         "field_security" => vec![field_security(), field_file()],
         "chip_update" => vec![chip_update()],
+        "encrypted_zone" => encrypted_zone(),
         "certificate" => vec![Country::new().csca.der().to_vec(), Country::new().signer.der().to_vec()],
         "csr" => vec![request()],
         "crl" => vec![Country::new().list()],
@@ -477,6 +479,30 @@ fn chip_update() -> Vec<u8> {
         content: household(),
     };
     lds::ChipUpdate::new(&[4; 133], 127, vec![file]).expect("sample").encode()
+}
+
+fn encrypted_zone() -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for placement in Placement::ALL {
+        let name = |text: &str| Some(PersonName { text: text.into(), cns: Vec::new() });
+        let day = Date::new(2000, 2, 29).expect("a day");
+        let zone = EncryptedZone {
+            placement,
+            state: "TWN".into(),
+            expiry: Some(day),
+            given_names: "HSIAO-LING".into(),
+            family_names: "CHEN".into(),
+            birth: day,
+            spouse: None,
+            father: name("陳大明"),
+            mother: name("林美"),
+            birthplace: "臺南市".into(),
+            sex: Sex::Female,
+            access_number: "234567".into(),
+        };
+        all.extend(zone.files().expect("sample").into_values());
+    }
+    all
 }
 
 fn household() -> Vec<u8> {

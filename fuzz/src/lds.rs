@@ -1,5 +1,6 @@
 //! The files of the card.
 
+use ::lds::eid::{Placement, Value};
 use ::lds::household::HouseholdData;
 use ::lds::{ChipUpdate, FieldSecurityObject};
 use ::lds::{
@@ -63,5 +64,16 @@ pub(crate) fn field_security(data: &[u8]) {
 pub(crate) fn chip_update(data: &[u8]) {
     if let Ok(update) = ChipUpdate::decode(data) {
         assert!(ChipUpdate::decode(&update.encode()).is_ok_and(|again| again == update));
+    }
+}
+
+/// The data groups of the Encrypted Zone by their tag.
+pub(crate) fn encrypted_zone(data: &[u8]) {
+    if let Ok((object, _)) = tlv::read_one(data)
+        && let Some(group) = object.tag.checked_sub(0x60).and_then(|group| u8::try_from(group).ok())
+    {
+        for placement in Placement::ALL {
+            let _ = Value::decode(&placement, group, data).map(|value| value.display());
+        }
     }
 }

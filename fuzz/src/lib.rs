@@ -66,6 +66,7 @@ targets! {
     household: lds::household, 8_000;
     field_security: lds::field_security, 8_000;
     chip_update: lds::chip_update, 8_000;
+    encrypted_zone: lds::encrypted_zone, 8_000;
     certificate: x509::certificate, 8_000;
     csr: x509::csr, 8_000;
     crl: x509::crl, 8_000;

@@ -18,6 +18,7 @@ pub mod dg13;
 pub mod dg14;
 pub mod dg15;
 pub mod dg2;
+pub mod eid;
 mod error;
 pub mod field_security;
 mod file;

@@ -115,6 +115,14 @@ oids! {
     FIELD_SECURITY_OBJECT = "1.3.6.1.4.1.32473.886.1.2";
     /// Content type of the package that updates a card.
     CHIP_UPDATE = "1.3.6.1.4.1.32473.886.1.3";
+    /// Type of the spouse's name in a data group of the Encrypted Zone.
+    FIELD_SPOUSE = "1.3.6.1.4.1.32473.886.4.1";
+    /// Type of the father's name.
+    FIELD_FATHER = "1.3.6.1.4.1.32473.886.4.2";
+    /// Type of the mother's name.
+    FIELD_MOTHER = "1.3.6.1.4.1.32473.886.4.3";
+    /// Type of the card access number.
+    FIELD_ACCESS_NUMBER = "1.3.6.1.4.1.32473.886.4.4";
 
     /// id-ecPublicKey (RFC 5480).
     EC_PUBLIC_KEY = "1.2.840.10045.2.1";

@@ -1,5 +1,6 @@
 //! The crate from outside: published machine readable zones, files of the card, the Public Zone as a whole, hostile input.
 
+mod eid;
 mod fields;
 mod files;
 mod hostile;
