@@ -110,6 +110,8 @@ impl Country {
         let config =
             CentreConfig { ready: count, ..CentreConfig::new(directory.join("cards"), trust, fonts) };
         let centre = Centre::open(db("production").await?, &key("centre"), config, random.clone()).await?;
+        let authorisation =
+            eacpki::EacPki::open(db("eacpki").await?, key_store(directory, "eacpki")?, now).await?;
         let ca = npc.ca_certificates();
         let chain = CaChain { root: ca.root.der().to_vec(), intermediate: ca.ca.der().to_vec() };
         let neighbours = Neighbours {
@@ -117,6 +119,7 @@ impl Country {
             certificates: npc.clone(),
             signing: signing.clone(),
             centre: Arc::new(centre.clone()),
+            authorisation: Arc::new(authorisation),
             chain,
         };
         // The user code is hashed when it is set, not when a card is made.

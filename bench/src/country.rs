@@ -2,18 +2,24 @@
 
 use crate::Failure;
 use chip::{Chip, FactoryData, Flash, InProcessChannel, Interface, RamMemory, factory};
+use const_oid::ObjectIdentifier;
 use curve::rsa::RsaPrivateKey;
 use curve::{Curve, Hash, SecretKey, SeedRandom};
 use eac::Cipher;
+use eac::cvc::{self, Body, Chat, Extensions, PublicKey, Reference, Rights, Role, TrustPoint};
 use eac::pace::Parameters;
 use eac::security_infos::{SecurityInfo, encode_set, encode_set_in_order};
 use jiff::{Timestamp, ToSpan};
+use lds::eid::{EncryptedZone, PersonName, Placement, Sex};
+use lds::field_security::{SALT_LEN, with_salt};
 use lds::household::HouseholdData;
 use lds::public_zone::Address;
-use lds::{DataGroup, Date, LdsSecurityObject, PublicZone, dg13::Term, sod};
+use lds::{DataGroup, Date, FieldSecurityObject, LdsSecurityObject, PublicZone, dg13::Term, sod};
 use scp::KeySet;
 use terminal::TrustStore;
-use terminal::perso::{InitialisationRequest, InitialisedCard, PersonalisationFiles, Session};
+use terminal::perso::{
+    EncryptedZoneFiles, InitialisationRequest, InitialisedCard, PersonalisationFiles, Session,
+};
 use tlv::oid;
 use x509::certificate::profiles::{self, Authority, Citizen, Issuer, StatusLocations};
 use x509::certificate::{Certificate, issue};
@@ -242,6 +248,10 @@ impl Country {
                 PARAMETERS[1].info(),
                 SecurityInfo::terminal_authentication(),
             ]),
+            encrypted: encrypted_zone(Placement::NATIONAL, &card.ca_spki, |content_type, content| {
+                self.sign(content_type, content).expect("the sample signer signs")
+            }),
+            trust_point: trust_point(),
             card_security: self.sign(oid::CARD_SECURITY_OBJECT, &encode_set(&infos))?,
             certificates,
             pin_management_keys: self.management.clone(),
@@ -361,4 +371,51 @@ fn jpeg() -> Vec<u8> {
         vec![0xFF, 0xD8, 0xFF, 0xE0, 0, 4, 0, 0, 0xFF, 0xC0, 0, 11, 8, 2, 19, 1, 157, 1, 1, 0x11, 0];
     out.extend((0..PORTRAIT - out.len()).map(|i| (i * 7 + i / 251) as u8));
     out
+}
+
+/// The encrypted zone with its salts, signed by `sign`.
+fn encrypted_zone(
+    placement: Placement,
+    ca_spki: &[u8],
+    sign: impl Fn(ObjectIdentifier, &[u8]) -> Vec<u8>,
+) -> EncryptedZoneFiles {
+    let name = |text: &str| Some(PersonName { text: text.into(), cns: Vec::new() });
+    let zone = EncryptedZone {
+        placement,
+        state: "TWN".into(),
+        expiry: None,
+        given_names: "MEI".into(),
+        family_names: "LIN".into(),
+        birth: Date::new(1990, 1, 1).expect("a day"),
+        spouse: None,
+        father: name("林大明"),
+        mother: name("陳美"),
+        birthplace: "臺北市".into(),
+        sex: Sex::Female,
+        access_number: CAN.into(),
+    };
+    let files = zone.files().expect("encodes").into_iter();
+    let groups: Vec<_> = files.map(|(group, file)| (group, with_salt(&file, &[group; SALT_LEN]))).collect();
+    let key = curve::point_from_spki(ca_spki).expect("the chip's key");
+    let salted = groups.iter().map(|(group, file)| (*group, file.as_slice()));
+    let object = FieldSecurityObject::over(Hash::Sha512, key.as_uncompressed(), 0, salted).expect("salted");
+    EncryptedZoneFiles { security_object: sign(oid::FIELD_SECURITY_OBJECT, &object.encode()), groups }
+}
+
+/// The root of an authorisation PKI.
+fn trust_point() -> Vec<u8> {
+    let key = SecretKey::generate(Curve::P521, &mut SeedRandom::new(b"cvca"));
+    let name: Reference = "TWCVCA00001".parse().expect("a reference");
+    let body = Body {
+        authority: name.clone(),
+        public_key: PublicKey::explicit(&key.public_key()),
+        holder: name,
+        chat: Chat::authentication(Role::Cvca, !Rights::NONE),
+        effective: cvc::Date::new(2026, 1, 1).expect("a day"),
+        expiration: cvc::Date::new(2046, 1, 1).expect("a day"),
+        extensions: Extensions::default(),
+    };
+    let sign = |bytes: &[u8]| Ok::<_, std::fmt::Error>(key.sign_digest(&Hash::Sha512.digest(bytes)));
+    let root = body.issue(sign).expect("signs");
+    TrustPoint::from_root(&root).expect("a root").encode()
 }

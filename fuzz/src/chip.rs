@@ -7,15 +7,22 @@
 
 use crate::standards::pieces;
 use ::terminal::perso::{
-    self, InitialisationRequest, InitialisedCard, PersonalisationFiles, PinReference, Session,
+    self, EncryptedZoneFiles, InitialisationRequest, InitialisedCard, PersonalisationFiles, PinReference, Session,
 };
 use apdu::{CardChannel, Command, Response};
 use chip::{Chip, FactoryData, Flash, InProcessChannel, Interface, RamMemory, factory};
 use curve::{Curve, Hash, SecretKey, SeedRandom};
+use const_oid::ObjectIdentifier;
+use eac::cvc::{self, Body, Chat, Extensions, PublicKey, Reference, Rights, Role, TrustPoint};
 use eac::pace::{Parameters, terminal};
+use eac::security_infos::SecurityInfo;
 use eac::{Cipher, Password, security_infos, sm};
+use lds::eid::{EncryptedZone, PersonName, Placement, Sex};
+use lds::field_security::{SALT_LEN, with_salt};
+use lds::{Date, FieldSecurityObject};
 use scp::KeySet;
 use std::sync::OnceLock;
+use tlv::oid;
 use x509::{Name, SignatureAlgorithm};
 
 const SERIAL: &str = "AB1234567";
@@ -117,7 +124,7 @@ pub(crate) fn states() -> &'static [Vec<u8>] {
                 session(&flash, perso::CENTRE_KEY_VERSION, 0x20).initialise(&request).expect("initialised");
             images.push(flash.image());
             session(&flash, perso::CENTRE_KEY_VERSION, 0x20)
-                .personalise(&files(&card))
+                .personalise(&files(&card, profile))
                 .expect("personalised");
             images.push(flash.image());
             let mut management = session(&flash, perso::PIN_MANAGEMENT_KEY_VERSION, 0x30);
@@ -147,7 +154,10 @@ pub(crate) fn host_session(flash: &Flash) -> Option<Session<InProcessChannel>> {
     Session::open(channel, perso::PIN_MANAGEMENT_KEY_VERSION, &keys(0x30), &mut SeedRandom::new(b"host")).ok()
 }
 
-fn files(card: &InitialisedCard) -> PersonalisationFiles {
+fn files(card: &InitialisedCard, profile: &str) -> PersonalisationFiles {
+    let placement = if profile == "interop" { Placement::INTEROP } else { Placement::NATIONAL };
+    let chip_key = curve::point_from_spki(&card.ca_spki).expect("the chip's key");
+    let signed_infos = [SecurityInfo::chip_authentication_public_key(&chip_key, None)];
     let group = |tag: u32, len: usize| tlv::encode(tag, &[MARK, &vec![tag as u8; len]].concat());
     let infos = [PARAMETERS.info(), security_infos::SecurityInfo::terminal_authentication()];
     PersonalisationFiles {
@@ -167,7 +177,9 @@ fn files(card: &InitialisedCard) -> PersonalisationFiles {
             (0x011D, group(0x77, 2_000)),
         ],
         card_access: security_infos::encode_set_in_order(&infos),
-        card_security: tlv::encode(0x30, &[9; 500]),
+        encrypted: encrypted_zone(placement, &card.ca_spki, signed),
+        trust_point: trust_point(),
+        card_security: signed(oid::CARD_SECURITY_OBJECT, &security_infos::encode_set(&signed_infos)),
         certificates: certificates(card),
         pin_management_keys: keys(0x30),
     }
@@ -198,6 +210,62 @@ fn certificate(ca: &SecretKey, spki: &[u8], serial: u8) -> Vec<u8> {
     ]);
     let signature = ca.sign_digest(&Hash::Sha256.digest(&tbs)).to_der();
     x509::certificate::assemble(&tbs, algorithm, &signature)
+}
+
+/// The encrypted zone with its salts, signed by `sign`.
+fn encrypted_zone(
+    placement: Placement,
+    ca_spki: &[u8],
+    sign: impl Fn(ObjectIdentifier, &[u8]) -> Vec<u8>,
+) -> EncryptedZoneFiles {
+    let name = |text: &str| Some(PersonName { text: text.into(), cns: Vec::new() });
+    let zone = EncryptedZone {
+        placement,
+        state: "TWN".into(),
+        expiry: None,
+        given_names: "MEI".into(),
+        family_names: "LIN".into(),
+        birth: Date::new(1990, 1, 1).expect("a day"),
+        spouse: None,
+        father: name("林大明"),
+        mother: name("陳美"),
+        birthplace: "臺北市".into(),
+        sex: Sex::Female,
+        access_number: CAN.into(),
+    };
+    let files = zone.files().expect("encodes").into_iter();
+    let groups: Vec<_> = files.map(|(group, file)| (group, with_salt(&file, &[group; SALT_LEN]))).collect();
+    let key = curve::point_from_spki(ca_spki).expect("the chip's key");
+    let salted = groups.iter().map(|(group, file)| (*group, file.as_slice()));
+    let object = FieldSecurityObject::over(Hash::Sha512, key.as_uncompressed(), 0, salted).expect("salted");
+    EncryptedZoneFiles { security_object: sign(oid::FIELD_SECURITY_OBJECT, &object.encode()), groups }
+}
+
+/// The root of an authorisation PKI.
+fn trust_point() -> Vec<u8> {
+    let key = SecretKey::generate(Curve::P521, &mut SeedRandom::new(b"cvca"));
+    let name: Reference = "TWCVCA00001".parse().expect("a reference");
+    let body = Body {
+        authority: name.clone(),
+        public_key: PublicKey::explicit(&key.public_key()),
+        holder: name,
+        chat: Chat::authentication(Role::Cvca, !Rights::NONE),
+        effective: cvc::Date::new(2026, 1, 1).expect("a day"),
+        expiration: cvc::Date::new(2046, 1, 1).expect("a day"),
+        extensions: Extensions::default(),
+    };
+    let sign = |bytes: &[u8]| Ok::<_, std::fmt::Error>(key.sign_digest(&Hash::Sha512.digest(bytes)));
+    let root = body.issue(sign).expect("signs");
+    TrustPoint::from_root(&root).expect("a root").encode()
+}
+
+/// CMS by a signer whom nobody has to trust here.
+fn signed(content_type: ObjectIdentifier, content: &[u8]) -> Vec<u8> {
+    let key = SecretKey::generate(Curve::P256, &mut SeedRandom::new(b"authority"));
+    let own = curve::spki_from_point(&key.public_key());
+    let signer = x509::Certificate::parse(&certificate(&key, &own, 9)).expect("well formed");
+    let spec = x509::cms::Spec::new(content_type, content, &signer, SignatureAlgorithm::EcdsaSha256);
+    x509::cms::sign(&spec, &x509::EcSigner::new(key)).expect("signs")
 }
 
 #[cfg(test)]

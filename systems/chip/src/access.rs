@@ -47,9 +47,10 @@ pub enum Condition {
     Channel,
     /// A secure channel opened with the card access number or the MRZ.
     AccessNumber,
-    /// A secure channel opened with PIN1, Terminal and Chip Authentication, and the right for the field. Terminal
-    /// Authentication is not part of this version of the chip, so nobody meets it.
+    /// A secure channel opened with PIN1, Terminal and Chip Authentication, and the right for the field.
     FieldRight,
+    /// Terminal and Chip Authentication, whatever the rights of the terminal.
+    Terminal,
     /// PIN2.
     Pin2,
     /// PIN2, and every command in a secure channel.
@@ -66,6 +67,7 @@ impl Condition {
             Self::Channel => "channel",
             Self::AccessNumber => "access-number",
             Self::FieldRight => "field-right",
+            Self::Terminal => "terminal",
             Self::Pin2 => "pin2",
             Self::Pin2InChannel => "pin2-in-channel",
             Self::Never => "never",
@@ -79,6 +81,7 @@ impl Condition {
             Self::Channel => status.channel,
             Self::AccessNumber => status.channel && status.access_number,
             Self::FieldRight => status.channel && status.pin1 && status.field_right,
+            Self::Terminal => status.channel && status.terminal,
             Self::Pin2 => status.pin2,
             Self::Pin2InChannel => status.pin2 && status.channel,
             Self::Never => false,
@@ -104,7 +107,9 @@ pub struct SecurityStatus {
     pub access_number: bool,
     /// The channel proved PIN1.
     pub pin1: bool,
-    /// The terminal's certificate grants the field. Set by Terminal Authentication, which this version lacks.
+    /// The terminal has proved its certificate's key, and the chip its own: the channel is that of Chip Authentication.
+    pub terminal: bool,
+    /// The terminal, its certificates and the holder grant the field in question.
     pub field_right: bool,
     /// PIN2 was verified since the application was selected.
     pub pin2: bool,

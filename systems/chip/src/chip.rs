@@ -274,6 +274,11 @@ impl Chip {
             Instruction::StoreData => self.store_data(command),
             Instruction::Commit => self.commit_personalisation(command),
             Instruction::SetStatus => self.set_status(command),
+            Instruction::VerifyCertificate => self.verify_certificate(command),
+            Instruction::AuthenticateTerminal => self.authenticate_terminal(command),
+            Instruction::VerifyAuxiliaryData => self.verify_auxiliary_data(command),
+            Instruction::StoreUpdate => self.store_update(command),
+            Instruction::CommitUpdate => self.commit_update(command),
         }
     }
 }

@@ -90,6 +90,10 @@ pub enum Read {
     Zone,
     /// As the profile says for the zone, even while PIN2 is not set: it tells what the token is, not whose.
     ZoneBeforePin2,
+    /// As the profile says for the encrypted zone, with the right for this data group.
+    Group(u8),
+    /// A terminal that was authenticated, whatever its rights: hashes, no values.
+    Terminal,
     /// Nobody.
     Never,
 }
@@ -99,7 +103,7 @@ pub enum Read {
 pub enum Write {
     /// Nobody: the field never changes.
     Never,
-    /// Nobody yet: the field may change at an office, by a terminal with the right to update.
+    /// The field may change at an office, by a terminal with the right to update it (CARD-45, OPEN-41).
     UpdateTerminal,
     /// PIN management (SCP03 key set 31): the slot takes another certificate for the same card.
     PinManagement,
@@ -112,6 +116,8 @@ impl File {
             Read::Always => Condition::Always,
             Read::Channel => Condition::Channel,
             Read::Never => Condition::Never,
+            Read::Terminal => Condition::Terminal,
+            Read::Group(_) => profile.read_encrypted,
             Read::Zone | Read::ZoneBeforePin2 => match self.zone {
                 Zone::Household => profile.read_household(interface),
                 Zone::Public => profile.read_public,
@@ -200,28 +206,25 @@ pub const FILES: &[File] = &[
     file("EF.DG14",                 Public,       0x010E, 0x0E, Stored(0x010E),                  Read::Zone,           Never),
     file("EF.DG15",                 Public,       0x010F, 0x0F, Stored(0x010F),                  Read::Zone,           Never),
 
-    file("EF.DG1 (eID)",            Eid,          0x0101, 0x01, Stored(0x0601),                  Read::Zone,           Never),
-    file("EF.DG2 (eID)",            Eid,          0x0102, 0x02, Stored(0x0602),                  Read::Zone,           Never),
-    file("EF.DG3 (eID)",            Eid,          0x0103, 0x03, Stored(0x0603),                  Read::Zone,           Never),
-    file("EF.DG4 (eID)",            Eid,          0x0104, 0x04, Stored(0x0604),                  Read::Zone,           Never),
-    file("EF.DG5 (eID)",            Eid,          0x0105, 0x05, Stored(0x0605),                  Read::Zone,           Never),
-    file("EF.DG6 (eID)",            Eid,          0x0106, 0x06, Stored(0x0606),                  Read::Zone,           Never),
-    file("EF.DG7 (eID)",            Eid,          0x0107, 0x07, Stored(0x0607),                  Read::Zone,           Never),
-    file("EF.DG8 (eID)",            Eid,          0x0108, 0x08, Stored(0x0608),                  Read::Zone,           Never),
-    file("EF.DG9 (eID)",            Eid,          0x0109, 0x09, Stored(0x0609),                  Read::Zone,           UpdateTerminal),
-    file("EF.DG10 (eID)",           Eid,          0x010A, 0x0A, Stored(0x060A),                  Read::Zone,           Never),
-    file("EF.DG11 (eID)",           Eid,          0x010B, 0x0B, Stored(0x060B),                  Read::Zone,           Never),
-    file("EF.DG12 (eID)",           Eid,          0x010C, 0x0C, Stored(0x060C),                  Read::Zone,           Never),
-    file("EF.DG13 (eID)",           Eid,          0x010D, 0x0D, Stored(0x060D),                  Read::Zone,           Never),
-    file("EF.DG14 (eID)",           Eid,          0x010E, 0x0E, Stored(0x060E),                  Read::Zone,           UpdateTerminal),
-    file("EF.DG15 (eID)",           Eid,          0x010F, 0x0F, Stored(0x060F),                  Read::Zone,           UpdateTerminal),
-    file("EF.DG16 (eID)",           Eid,          0x0110, 0x10, Stored(0x0610),                  Read::Zone,           UpdateTerminal),
-    file("EF.DG17 (eID)",           Eid,          0x0111, 0x11, Stored(0x0611),                  Read::Zone,           Never),
-    file("EF.DG18 (eID)",           Eid,          0x0112, 0x12, Stored(0x0612),                  Read::Zone,           UpdateTerminal),
-    file("EF.DG19 (eID)",           Eid,          0x0113, 0x13, Stored(0x0613),                  Read::Zone,           UpdateTerminal),
-    file("EF.DG20 (eID)",           Eid,          0x0114, 0x14, Stored(0x0614),                  Read::Zone,           UpdateTerminal),
-    file("EF.DG21 (eID)",           Eid,          0x0115, 0x15, Stored(0x0615),                  Read::Zone,           Never),
-    file("EF.DG22 (eID)",           Eid,          0x0116, 0x16, Stored(0x0616),                  Read::Zone,           Never),
+    file("EF.DG1 (eID)",            Eid,          0x0101, 0x01, Stored(0x0601),                 Read::Group(1),       Never),
+    file("EF.DG2 (eID)",            Eid,          0x0102, 0x02, Stored(0x0602),                 Read::Group(2),       Never),
+    file("EF.DG3 (eID)",            Eid,          0x0103, 0x03, Stored(0x0603),                 Read::Group(3),       Never),
+    file("EF.DG4 (eID)",            Eid,          0x0104, 0x04, Stored(0x0604),                 Read::Group(4),       Never),
+    file("EF.DG5 (eID)",            Eid,          0x0105, 0x05, Stored(0x0605),                 Read::Group(5),       Never),
+    file("EF.DG7 (eID)",            Eid,          0x0107, 0x07, Stored(0x0607),                 Read::Group(7),       Never),
+    file("EF.DG8 (eID)",            Eid,          0x0108, 0x08, Stored(0x0608),                 Read::Group(8),       Never),
+    file("EF.DG9 (eID)",            Eid,          0x0109, 0x09, Stored(0x0609),                 Read::Group(9),       UpdateTerminal),
+    file("EF.DG10 (eID)",           Eid,          0x010A, 0x0A, Stored(0x060A),                 Read::Group(10),      Never),
+    file("EF.DG11 (eID)",           Eid,          0x010B, 0x0B, Stored(0x060B),                 Read::Group(11),      Never),
+    file("EF.DG12 (eID)",           Eid,          0x010C, 0x0C, Stored(0x060C),                 Read::Group(12),      Never),
+    file("EF.DG13 (eID)",           Eid,          0x010D, 0x0D, Stored(0x060D),                 Read::Group(13),      Never),
+    file("EF.DG14 (eID)",           Eid,          0x010E, 0x0E, Stored(0x060E),                 Read::Group(14),      UpdateTerminal),
+    file("EF.DG15 (eID)",           Eid,          0x010F, 0x0F, Stored(0x060F),                 Read::Group(15),      UpdateTerminal),
+    file("EF.DG16 (eID)",           Eid,          0x0110, 0x10, Stored(0x0610),                 Read::Group(16),      UpdateTerminal),
+    file("EF.DG18 (eID)",           Eid,          0x0112, 0x12, Stored(0x0612),                 Read::Group(18),      UpdateTerminal),
+    file("EF.DG19 (eID)",           Eid,          0x0113, 0x13, Stored(0x0613),                 Read::Group(19),      UpdateTerminal),
+    file("EF.DG20 (eID)",           Eid,          0x0114, 0x14, Stored(0x0614),                 Read::Group(20),      UpdateTerminal),
+    file("EF.SOD (eID)",            Eid,          0x0118, 0x18, Stored(key::EID_SECURITY_OBJECT), Read::Terminal,       UpdateTerminal),
 
     file("C.DevAut",                SmartCardHsm, 0x2F02, 0x00, Stored(key::DEVICE_CERTIFICATE), Read::ZoneBeforePin2, Never),
     file("EF.TokenInfo",            SmartCardHsm, 0x2F03, 0x00, Content::Pkcs15(Pkcs15::TokenInfo), Read::ZoneBeforePin2, Never),

@@ -49,6 +49,16 @@ pub(crate) enum Instruction {
     Commit,
     /// 84 F0.
     SetStatus,
+    /// 00 2A.
+    VerifyCertificate,
+    /// 00 82.
+    AuthenticateTerminal,
+    /// 80 20.
+    VerifyAuxiliaryData,
+    /// 8C E2, in the channel of a terminal that may write.
+    StoreUpdate,
+    /// 8C 34, in the channel of a terminal that may write.
+    CommitUpdate,
 }
 
 /// How a command is protected, as its class byte says.
@@ -84,7 +94,7 @@ pub(crate) fn protection(cla: u8) -> Result<Protection, StatusWord> {
 impl Instruction {
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::Select,
         Self::ReadBinary,
         Self::ReadBinaryOdd,
@@ -107,6 +117,11 @@ impl Instruction {
         Self::StoreData,
         Self::Commit,
         Self::SetStatus,
+        Self::VerifyCertificate,
+        Self::AuthenticateTerminal,
+        Self::VerifyAuxiliaryData,
+        Self::StoreUpdate,
+        Self::CommitUpdate,
     ];
 
     /// The instruction of a command whose protection has been taken off (`scp`: it came inside SCP03).
@@ -120,8 +135,11 @@ impl Instruction {
             (false, 0x86) => Self::GeneralAuthenticate,
             (false, 0x88) => Self::InternalAuthenticate,
             (false, 0x20) => Self::Verify,
+            (false, 0x2A) => Self::VerifyCertificate,
+            (false, 0x82) => Self::AuthenticateTerminal,
             (false, 0x24) => Self::ChangeReferenceData,
             (false, 0x2C) => Self::ResetRetryCounter,
+            (true, 0x20) => Self::VerifyAuxiliaryData,
             (true, 0x58) => Self::EnumerateObjects,
             (true, 0x68) => Self::Sign,
             (true, 0x62) => Self::Decipher,
@@ -135,8 +153,10 @@ impl Instruction {
             (true, 0x34) if scp => Self::Commit,
             (true, 0x2C) if scp => Self::ResetRetryCounter,
             (true, 0xF0) if scp => Self::SetStatus,
+            (true, 0xE2) => Self::StoreUpdate,
+            (true, 0x34) => Self::CommitUpdate,
             // Known, but only inside SCP03.
-            (true, 0xD8 | 0x30 | 0x32 | 0xE2 | 0x34 | 0x2C | 0xF0) => {
+            (true, 0xD8 | 0x30 | 0x32 | 0x2C | 0xF0) => {
                 return Err(StatusWord::SECURITY_STATUS_NOT_SATISFIED);
             }
             _ => return Err(StatusWord::INS_NOT_SUPPORTED),

@@ -7,11 +7,10 @@
 //! Standards: ISO/IEC 7816-4 (2020), ICAO Doc 9303-10 and -11 (8th edition), BSI TR-03110-3 v2.21, GlobalPlatform 2.3.1
 //! with Amendment D v1.2, PKCS #15 v1.1; the SmartCard-HSM profile as OpenSC 0.23 expects it.
 //!
-//! What is here: the household, public and certificate zones; PACE with all mappings and with CAN, MRZ and PIN1; Basic
-//! Access Control, which no issued profile allows; secure messaging; active
-//! authentication; PIN1 and PIN2; production and PIN management. What is not: Terminal and Chip Authentication, so that
-//! nothing of the encrypted zone can be read yet, though its place in file system and access table is there; the
-//! transport of APDUs; a clock ([`Outcome::busy`] says how long an answer takes).
+//! What is here: the four zones; PACE with all mappings and with CAN, MRZ and PIN1; Basic Access Control, which no issued
+//! profile allows; secure messaging; active authentication; Terminal and Chip Authentication with rights per field; PIN1
+//! and PIN2; production, PIN management, updates. What is not: Restricted Identification; the transport of APDUs; a clock
+//! ([`Outcome::busy`] says how long an answer takes).
 
 mod access;
 mod application;
@@ -20,6 +19,7 @@ mod channel;
 mod chip;
 mod command_table;
 mod commands;
+mod encrypted;
 mod error;
 pub mod factory;
 pub mod files;
@@ -33,6 +33,7 @@ mod observer;
 mod pkcs15;
 mod production;
 pub mod profile;
+mod rights;
 mod rsa_padding;
 mod session;
 

@@ -36,6 +36,14 @@ pub(crate) mod key {
     pub(crate) const DEVICE_CERTIFICATE: u16 = 0x0480;
     pub(crate) const CARD_ACCESS: u16 = 0x051C;
     pub(crate) const CARD_SECURITY: u16 = 0x051D;
+    /// Data groups of the encrypted zone: 0600 plus the number, each with its salt behind it.
+    pub(crate) const EID_GROUP: u16 = 0x0600;
+    pub(crate) const EID_SECURITY_OBJECT: u16 = 0x0618;
+    /// The trust point for terminals, until the commit.
+    pub(crate) const ROOT: u16 = 0x0701;
+    /// The trust points, the newest first, and the date the card knows.
+    pub(crate) const TRUST_POINTS: u16 = 0x0702;
+    pub(crate) const CARD_DATE: u16 = 0x0703;
     pub(crate) const CAN: u16 = 0x1001;
     pub(crate) const MRZ: u16 = 0x1002;
 }

@@ -6,8 +6,9 @@
 //! chip is either washed or initialised, initialised or personalised, never between.
 
 use apdu::{Command, Response, StatusWord};
-use curve::Hash;
-use eac::security_infos;
+use curve::{Hash, Point};
+use eac::cvc::{TerminalType, TrustPoint, TrustPoints};
+use eac::security_infos::{self, SecurityInfo};
 use tlv::Reader;
 
 use crate::chip::Chip;
@@ -24,12 +25,13 @@ use crate::profile::Profile;
 const MAX_OBJECT: usize = 65_535;
 
 /// Objects that must be there before the card can be given to anybody.
-const REQUIRED: [u16; 11] = [
+const REQUIRED: [u16; 12] = [
     key::CAN,
     key::MRZ,
     key::HOUSEHOLD,
     key::CARD_ACCESS,
     key::CARD_SECURITY,
+    key::ROOT,
     key::KEY_SET_NEXT,
     COM,
     SOD,
@@ -48,6 +50,39 @@ const COM: u16 = 0x011E;
 pub(crate) struct Staging {
     data: Vec<u8>,
     next_block: u8,
+}
+
+impl Staging {
+    /// Takes the next block of an object. Gives identifier and content with the last one; any error leaves no half object
+    /// behind.
+    pub(crate) fn accept(
+        arriving: &mut Option<Self>,
+        command: &Command,
+    ) -> Result<Option<(u16, Vec<u8>)>, StatusWord> {
+        let last = match command.p1 {
+            0x00 => false,
+            0x80 => true,
+            _ => return Err(StatusWord::INCORRECT_P1_P2),
+        };
+        let mut staging = arriving.take().unwrap_or(Self { data: Vec::new(), next_block: 0 });
+        if command.p2 != staging.next_block {
+            return Err(StatusWord::INCORRECT_P1_P2);
+        }
+        if staging.data.len() + command.data.len() > MAX_OBJECT {
+            return Err(StatusWord::NOT_ENOUGH_MEMORY);
+        }
+        staging.data.extend_from_slice(&command.data);
+        staging.next_block = staging.next_block.wrapping_add(1);
+        if !last {
+            *arriving = Some(staging);
+            return Ok(None);
+        }
+        let (&object, content) = staging.data.split_first_chunk::<2>().ok_or(StatusWord::WRONG_DATA)?;
+        if content.is_empty() {
+            return Err(StatusWord::REFERENCED_DATA_NOT_FOUND);
+        }
+        Ok(Some((u16::from_be_bytes(object), content.to_vec())))
+    }
 }
 
 impl Chip {
@@ -113,28 +148,10 @@ impl Chip {
         let operational = self.state.is_in_use();
         let open =
             if operational { self.session.issuer.pin_management()? } else { self.session.issuer.centre()? };
-        let last = match command.p1 {
-            0x00 => false,
-            0x80 => true,
-            _ => return Err(StatusWord::INCORRECT_P1_P2.into()),
-        };
-        // Any error leaves no half object behind.
-        let mut staging = open.staging.take().unwrap_or(Staging { data: Vec::new(), next_block: 0 });
-        if command.p2 != staging.next_block {
-            return Err(StatusWord::INCORRECT_P1_P2.into());
-        }
-        if staging.data.len() + command.data.len() > MAX_OBJECT {
-            return Err(StatusWord::NOT_ENOUGH_MEMORY.into());
-        }
-        staging.data.extend_from_slice(&command.data);
-        staging.next_block = staging.next_block.wrapping_add(1);
-        if !last {
-            open.staging = Some(staging);
+        let Some((object, content)) = Staging::accept(&mut open.staging, command)? else {
             return Ok(Response::ok([]));
-        }
-        let (&[hi, lo], content) = staging.data.split_first_chunk::<2>().ok_or(StatusWord::WRONG_DATA)?;
-        let object = u16::from_be_bytes([hi, lo]);
-        if !is_storable(object) || content.is_empty() {
+        };
+        if !is_storable(object) {
             return Err(StatusWord::REFERENCED_DATA_NOT_FOUND.into());
         }
         if operational {
@@ -143,11 +160,10 @@ impl Chip {
             if !self.nvm.certificate_zone_is_open() {
                 return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into());
             }
-            let content = content.to_vec();
             self.certificate_fits(slot, &content)?;
             self.nvm.commit(&[(object, Some(content))])?;
         } else {
-            self.nvm.commit(&[(object, Some(content.to_vec()))])?;
+            self.nvm.commit(&[(object, Some(content))])?;
         }
         Ok(Response::ok([]))
     }
@@ -162,6 +178,7 @@ impl Chip {
             return Err(StatusWord::WRONG_DATA.into());
         }
         self.check_personalisation()?;
+        let root = self.nvm.load(key::ROOT).and_then(trust_point).ok_or(StatusWord::WRONG_DATA)?;
         let spki = self.private_key(ACTIVE_AUTHENTICATION)?.spki();
         let device =
             pkcs15::device_certificate(&pkcs15::token_name(&spki), &*self.private_key(CHIP_AUTHENTICATION)?)
@@ -176,6 +193,10 @@ impl Chip {
             (key::KEY_SET, keys),
             (key::KEY_SET_NEXT, None),
             (key::KEY_SET_FAILURES, None),
+            // CARD-57: the chip trusts one root, and knows that it is at least the day that root begins.
+            (key::ROOT, None),
+            (key::CARD_DATE, Some(root.effective().to_bytes().to_vec())),
+            (key::TRUST_POINTS, Some(TrustPoints::new(root).encode())),
             // OPEN-11: no PIN of any kind leaves production.
             (key::PIN1, None),
             (key::PIN1_TRIES, None),
@@ -207,6 +228,12 @@ impl Chip {
         // DOCPKI-07: the key that active authentication proves is the one the document signer vouches for.
         let own = self.private_key(ACTIVE_AUTHENTICATION)?.spki();
         wrong(self.nvm.load(DG15).and_then(|f| tlv::expect(f, 0x6F).ok()).is_some_and(|f| f.value == own))?;
+        // DOCPKI-07: and so is the key of chip authentication.
+        let chip_key = self.chip_authentication_point()?;
+        wrong(self.nvm.load(key::CARD_SECURITY).is_some_and(|file| vouches_for(file, &chip_key)))?;
+        let placement = self.profile.ok_or(StatusWord::WRONG_DATA)?.fields;
+        let key = chip_key.as_uncompressed();
+        crate::encrypted::inspect(|record| self.nvm.load(record), placement, key)?;
         let infos = security_infos::parse_file(self.nvm.load(key::CARD_ACCESS).unwrap_or_default())
             .map_err(|_| StatusWord::WRONG_DATA)?;
         let announced: Vec<_> = infos.iter().filter_map(eac::pace::Parameters::from_info).collect();
@@ -223,6 +250,12 @@ impl Chip {
             }
         }
         Ok(())
+    }
+
+    /// The public key of chip authentication.
+    pub(crate) fn chip_authentication_point(&mut self) -> Result<Point, StatusWord> {
+        let private = self.private_key(CHIP_AUTHENTICATION)?;
+        Ok(private.ec().ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?.public_key())
     }
 
     /// Whether a certificate is one, and holds the key of its slot.
@@ -252,16 +285,37 @@ impl Chip {
     }
 }
 
-/// Whether the card centre may store an object under this identifier: the stored files of the household, public and
-/// certificate zones and of the MF, CAN and MRZ.
+/// Whether the card centre may store an object under this identifier: the stored files of the zones and of the MF, CAN and
+/// MRZ.
 // CARD-16, CARD-17: there is nowhere to put anything else.
 fn is_storable(object: u16) -> bool {
-    matches!(object, key::CAN | key::MRZ)
-        || FILES.iter().any(|f| {
-            f.content == Content::Stored(object)
-                && f.directory != crate::files::Directory::Eid
-                && object != key::DEVICE_CERTIFICATE
-        })
+    matches!(object, key::CAN | key::MRZ | key::ROOT)
+        || FILES.iter().any(|f| f.content == Content::Stored(object) && object != key::DEVICE_CERTIFICATE)
+}
+
+/// The trust point for authentication terminals.
+fn trust_point(record: &[u8]) -> Option<TrustPoint> {
+    let point = TrustPoint::decode(record).ok()?;
+    let kind = point.authorisation().chat.terminal_type();
+    (kind == TerminalType::AuthenticationTerminal).then_some(point)
+}
+
+/// Whether a file is an EF.CardSecurity that names this key for chip authentication.
+fn vouches_for(card_security: &[u8], own: &Point) -> bool {
+    let named = || {
+        let cms = x509::cms::SignedData::parse(card_security).ok()?;
+        (cms.content_type() == tlv::oid::CARD_SECURITY_OBJECT && cms.verify().is_ok()).then_some(())?;
+        let infos = security_infos::parse_set(cms.content()?).ok()?;
+        let expected = SecurityInfo::chip_authentication_public_key(own, None);
+        Some(infos.iter().any(|info| match (info, &expected) {
+            (
+                SecurityInfo::ChipAuthenticationPublicKey { spki: found, .. },
+                SecurityInfo::ChipAuthenticationPublicKey { spki, .. },
+            ) => found == spki,
+            _ => false,
+        }))
+    };
+    named().unwrap_or(false)
 }
 
 /// The slot of a certificate object.

@@ -12,6 +12,7 @@ use curve::{Curve, Hash};
 use eac::pace::{Mapping, Parameters};
 use eac::security_infos::encode_set_in_order;
 use eac::{Cipher, PasswordReference};
+use lds::eid::{Field, Placement};
 
 use crate::access::{Condition, Interface};
 
@@ -125,6 +126,8 @@ pub struct Profile {
     pub read_certificate: Condition,
     /// Using a private key of the certificate zone.
     pub use_certificate: Condition,
+    /// In which data groups the six fields of the encrypted zone stand.
+    pub fields: Placement,
     /// Digits of PIN1.
     pub pin1_digits: RangeInclusive<usize>,
     /// Digits of PIN2.
@@ -217,6 +220,7 @@ impl Profile {
             read_encrypted: values.choice("read.encrypted", READ)?,
             read_certificate: values.choice("read.certificate", READ)?,
             use_certificate: values.choice("use.certificate", USE)?,
+            fields: placement(&mut values)?,
             pin1_digits: values.with("pins.pin1-digits", range)?,
             pin2_digits: values.with("pins.pin2-digits", range)?,
             tries: values.with("pins.tries", |v| v.parse().ok())?,
@@ -273,6 +277,11 @@ impl Profile {
             (
                 self.sample || self.read_certificate == Condition::Channel,
                 "only a sample card shows its certificates outside a secure channel",
+            ),
+            // Readers know the fields of a card that is no sample by their national types.
+            (
+                self.sample || self.fields == Placement::NATIONAL,
+                "only a sample card has its fields in data groups with another meaning",
             ),
             // CARD-30, CARD-35, CARD-36.
             (self.pin1_digits == (6..=6), "PIN1 has exactly six digits"),
@@ -384,6 +393,26 @@ const READ: &[(&str, Condition)] = &[
 ];
 
 const USE: &[(&str, Condition)] = &[("pin2", Condition::Pin2), ("pin2-in-channel", Condition::Pin2InChannel)];
+
+/// The data group of each field, which together must be a placement that readers know.
+fn placement(values: &mut Values) -> Result<Placement, ProfileError> {
+    let mut possible = Placement::ALL.to_vec();
+    for (key, field) in [
+        ("fields.spouse", Field::Spouse),
+        ("fields.father", Field::Father),
+        ("fields.mother", Field::Mother),
+        ("fields.birthplace", Field::Birthplace),
+        ("fields.sex", Field::Sex),
+        ("fields.access-number", Field::AccessNumber),
+    ] {
+        let group: u8 = values.with(key, |v| v.parse().ok())?;
+        possible.retain(|placement| placement.group(field) == group);
+    }
+    possible
+        .first()
+        .copied()
+        .ok_or(ProfileError::Contradiction("no reader knows the fields in these data groups"))
+}
 
 /// `8-12`, or `6` for exactly six.
 fn range(value: &str) -> Option<RangeInclusive<usize>> {
@@ -575,6 +604,7 @@ mod tests {
             name: national.name.clone(),
             sample: false,
             public_icao: Presence::None,
+            fields: Placement::NATIONAL,
             read_certificate: Condition::Channel,
             use_certificate: Condition::Pin2InChannel,
             pace: interop.pace.iter().copied().filter(|p| p.mapping != Mapping::Integrated).collect(),
@@ -606,6 +636,7 @@ mod tests {
             ("encrypted = \"field-right\"", "encrypted = \"access-number\""),
             ("certificate = \"channel\"", "certificate = \"always\""),
             ("certificate = \"pin2-in-channel\"", "certificate = \"pin2\""),
+            ("spouse = 14", "spouse = 18"),
             ("pin1-digits = \"6\"", "pin1-digits = \"6-12\""),
             ("pin2-digits = \"8-12\"", "pin2-digits = \"6-12\""),
             ("tries = 3", "tries = 10"),

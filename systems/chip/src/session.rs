@@ -3,13 +3,18 @@
 use std::time::Duration;
 
 use apdu::Chain;
+use eac::auxiliary_data::AuxiliaryData;
+use eac::chip_authentication;
 use eac::pace::{Parameters, chip::Pace};
+use eac::terminal_authentication::chip::{AuthenticatedTerminal, TerminalAuthentication};
 use eac::{PasswordReference, sm};
 
 use crate::access::{Interface, SecurityStatus};
 use crate::application::Application;
+use crate::commands::Update;
 use crate::files::File;
 use crate::issuer::IssuerSession;
+use crate::rights::TerminalRights;
 
 /// The largest command that chaining may build.
 const MAX_CHAIN: usize = 65_535;
@@ -41,12 +46,30 @@ pub(crate) struct Channel {
     pub(crate) sm: sm::Chip,
     pub(crate) access_number: bool,
     pub(crate) pin1: bool,
+    /// How far the terminal's authentication has come in this channel.
+    pub(crate) terminal: Terminal,
+    /// What a terminal that may write has stored so far.
+    pub(crate) update: Update,
+}
+
+/// Terminal and Chip Authentication, in the order in which they come (OPEN-05).
+#[derive(Default)]
+pub(crate) enum Terminal {
+    /// PACE announced none.
+    #[default]
+    None,
+    /// PACE announced one: its certificates may come.
+    Expected(Box<TerminalAuthentication>),
+    /// It has proved its key. Chip Authentication must follow, with these parameters once it is announced.
+    Authenticated(Box<AuthenticatedTerminal>, Option<chip_authentication::Parameters>),
+    /// The chip has proved its key, too: the terminal has its rights in this channel, and its questions.
+    Proven(TerminalRights, AuxiliaryData),
 }
 
 impl Channel {
     /// A channel that the MRZ has opened.
-    pub(crate) const fn opened_with_access_number(sm: sm::Chip) -> Self {
-        Self { sm, access_number: true, pin1: false }
+    pub(crate) fn opened_with_access_number(sm: sm::Chip) -> Self {
+        Self { sm, access_number: true, pin1: false, terminal: Terminal::None, update: Update::default() }
     }
 }
 
@@ -56,10 +79,10 @@ pub(crate) enum PaceRun {
     /// Nothing was announced.
     #[default]
     None,
-    /// MSE:Set AT has named protocol and password.
-    Announced(Parameters, PasswordReference),
+    /// MSE:Set AT has named protocol and password; its data.
+    Announced(Parameters, PasswordReference, Vec<u8>),
     /// GENERAL AUTHENTICATE is under way.
-    Running(Box<Pace>, PasswordReference),
+    Running(Box<Pace>, PasswordReference, Vec<u8>),
 }
 
 impl Session {
@@ -88,8 +111,18 @@ impl Session {
             channel: channel.is_some(),
             access_number: channel.is_some_and(|c| c.access_number),
             pin1: channel.is_some_and(|c| c.pin1),
+            terminal: channel.is_some_and(|c| matches!(c.terminal, Terminal::Proven(..))),
             field_right: false,
             pin2: self.pin2,
+        }
+    }
+
+    /// What the terminal of the present command may do: nothing, unless it was authenticated in this channel.
+    pub(crate) fn rights(&self) -> TerminalRights {
+        let channel = self.channel.as_ref().filter(|_| self.in_channel);
+        match channel.map(|channel| &channel.terminal) {
+            Some(Terminal::Proven(rights, _)) => *rights,
+            _ => TerminalRights::default(),
         }
     }
 

@@ -278,6 +278,11 @@ impl<C: CardChannel> Card<C> {
         Ok(())
     }
 
+    /// Uses another secure channel from now on: that of PACE or of Chip Authentication.
+    pub(crate) fn replace_channel(&mut self, secure: sm::Terminal) {
+        self.secure = Some(secure);
+    }
+
     /// SELECT of the master file; inside and outside of the secure channel.
     pub fn select_mf(&mut self) -> Result<(), CardError> {
         self.require("SELECT MF", &commands::select_mf()).map(drop)

@@ -4,6 +4,7 @@
 //!   says of each check separately how it went: signature, chip, data, status;
 //! - [`npc_card`] is the holder's side of the certificate zone: PIN2, signing, deciphering;
 //! - [`pin1`] asks where PIN1 stands, opens the channel with it and changes it;
+//! - [`eid`] is the terminal's side of the encrypted zone: reading, managing PINs, updating;
 //! - [`pcsc_channel`] finds cards in PC/SC readers;
 //! - [`narrator`] tells people in plain words what passes between a program and a card, [`Traced`] for any channel;
 //! - [`perso`] is the host of production and PIN management.
@@ -12,6 +13,7 @@
 
 mod card;
 pub mod commands;
+pub mod eid;
 mod lengths;
 pub mod narrator;
 pub mod npc_card;

@@ -293,6 +293,47 @@ refusals! {
     StatusUnknown "TERMINAL-W-STATUS-UNKNOWN" Reader
         ["尚未向發卡機關查詢卡片狀態（有效、停用或作廢）。", "The issuer was not asked whether the card is valid, suspended or void."]
         ["請連線查詢卡片狀態；簽章與晶片查驗結果不代表卡片仍然有效。", "Ask for the card's status online: a good signature and a genuine chip do not say that the card is still valid."]
+    // --- the encrypted zone
+    /// The eID application does not answer.
+    NoEncryptedZone "TERMINAL-E-NO-ENCRYPTED-ZONE" Reader
+        ["卡片在此介面沒有加密區。", "The card has no encrypted zone on this interface."]
+        ["請改用接觸式讀卡機，並確認放入的是 New eID。", "Use a contact reader, and check that the card is a New eID."]
+    /// The certificates do not decode.
+    TerminalCertificateMalformed "TERMINAL-E-TERMINAL-CERTIFICATE-MALFORMED" Reader
+        ["終端憑證檔不是卡片可驗證憑證（CVC）。", "The terminal certificate file holds no card-verifiable certificates."]
+        ["請提供授權驗證系統核發的憑證鏈（DV 與終端憑證）。", "Give the chain that the authorisation PKI issued: document verifier and terminal."]
+    /// The chain does not begin at a trust point of the card.
+    TerminalUntrusted "TERMINAL-E-TERMINAL-UNTRUSTED" Reader
+        ["終端憑證鏈無法連到卡片信任的根（CVCA）。", "The terminal's certificates do not lead to a root that the card trusts."]
+        ["請加上 CVCA 連結憑證，或向卡片所屬的授權驗證系統申請憑證。", "Add the link certificates of the root, or apply to the authorisation PKI of this card."]
+    /// The card refused a certificate.
+    TerminalCertificateRefused "TERMINAL-E-TERMINAL-CERTIFICATE-REFUSED" Reader
+        ["卡片不接受終端憑證：過期、簽章不符或角色不符。", "The card does not accept a certificate of the terminal: expired, wrongly signed, or of a wrong role."]
+        ["請查看細節所指的憑證，並更新憑證。", "Look at the certificate that the detail names, and renew it."]
+    /// The terminal's key is another one.
+    TerminalKey "TERMINAL-E-TERMINAL-KEY" Reader
+        ["終端金鑰與終端憑證不符。", "The terminal's key does not belong to its certificate."]
+        ["請確認金鑰檔與憑證屬於同一終端。", "Check that key and certificate are those of the same terminal."]
+    /// The right is not in the certificate, or was not granted.
+    TerminalRight "TERMINAL-E-TERMINAL-RIGHT" Reader
+        ["終端未獲此項權限；細節指出是哪一項。", "The terminal does not have the right for this; the detail says which one."]
+        ["請向授權驗證系統申請此項權限，並取得持卡人同意。", "Apply to the authorisation PKI for this right, and ask the holder to agree."]
+    /// EF.CardSecurity has no key.
+    ChipKeyUnsigned "TERMINAL-E-CA-KEY-UNSIGNED" Card
+        ["EF.CardSecurity 沒有晶片驗證金鑰，無法證明晶片為真。", "EF.CardSecurity holds no chip authentication key: nothing proves that the chip is genuine."]
+        ["請勿採信，並通報發卡機關。", "Do not rely on the card, and report it to the issuer."]
+    /// The chip does not hold the key.
+    ChipAuthenticationFailed "TERMINAL-E-CA" Card
+        ["晶片未通過晶片驗證，可能是複製品。", "The chip failed chip authentication: it may be a copy."]
+        ["請勿採信，並通報發卡機關。", "Do not rely on the card, and report it to the issuer."]
+    /// The zone was signed for another chip.
+    ZoneOfAnotherChip "TERMINAL-E-ZONE-OF-ANOTHER-CHIP" Card
+        ["加密區的簽章屬於另一張卡片。", "The encrypted zone was signed for another card."]
+        ["請勿採信，並通報發卡機關。", "Do not rely on the data, and report the card to the issuer."]
+    /// A command in the session that the card refused.
+    EidCommandRefused "TERMINAL-E-EID-COMMAND" Card
+        ["卡片拒絕加密區的指令。", "The card refused a command of the encrypted zone."]
+        ["請以細節所列的狀態碼對照 docs/card-commands.md。", "Compare the status word in the detail with docs/card-commands.md."]
 }
 
 impl std::fmt::Display for Refusal {

@@ -7,5 +7,8 @@ mod pace;
 mod pins;
 mod read;
 mod select;
+mod terminal;
+mod update;
 
 pub(crate) use pins::{PIN1, PIN2, Pin, delay};
+pub(crate) use update::Update;

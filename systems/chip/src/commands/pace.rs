@@ -9,7 +9,7 @@ use eac::{Password, PasswordReference, active_authentication};
 
 use crate::access::Interface;
 use crate::chip::Chip;
-use crate::commands::{PIN1, delay};
+use crate::commands::{PIN1, Update, delay};
 use crate::error::{Fault, Reply};
 use crate::files::{Directory, by_fid};
 use crate::keys::{ACTIVE_AUTHENTICATION, CHIP_AUTHENTICATION};
@@ -24,10 +24,10 @@ impl Chip {
         self.session.pace = PaceRun::None;
         match [command.p1, command.p2] {
             SET_AT_PACE => {}
-            // Terminal and Chip Authentication.
-            [0x81, 0xB6 | 0xA4] | [0x41, 0xA4 | 0xA6 | 0xB6] => {
-                return Err(StatusWord::FUNCTION_NOT_SUPPORTED.into());
-            }
+            [0x81, 0xB6] => return self.set_dst(command),
+            [0x81, 0xA4] => return self.set_at_terminal(command),
+            [0x41, 0xA4] => return self.set_at_chip(command),
+            [0x41, 0xA6 | 0xB6] => return Err(StatusWord::FUNCTION_NOT_SUPPORTED.into()),
             _ => return Err(StatusWord::INCORRECT_P1_P2.into()),
         }
         let template = SetAuthenticationTemplate::parse(&command.data).map_err(|_| StatusWord::WRONG_DATA)?;
@@ -54,7 +54,7 @@ impl Chip {
             // The user code never reaches the card.
             PasswordReference::Puk => return Err(StatusWord::REFERENCED_DATA_NOT_FOUND.into()),
         };
-        self.session.pace = PaceRun::Announced(parameters, password);
+        self.session.pace = PaceRun::Announced(parameters, password, command.data.clone());
         Ok(sw.into())
     }
 
@@ -63,18 +63,20 @@ impl Chip {
             return Err(StatusWord::INCORRECT_P1_P2.into());
         }
         // An error anywhere leaves no run behind.
-        let (run, password) = match std::mem::take(&mut self.session.pace) {
+        let (run, password, set_at) = match std::mem::take(&mut self.session.pace) {
+            PaceRun::None if self.expects_chip_authentication() => return self.authenticate_chip(command),
             PaceRun::None => return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into()),
-            PaceRun::Announced(parameters, password) => {
+            PaceRun::Announced(parameters, password, set_at) => {
                 let run = Pace::start(parameters, self.password_key(parameters, password)?);
-                (self.with_chip_key(run, parameters)?, password)
+                let run = self.with_chip_key(run, parameters)?;
+                (self.announce_trust_points(run), password, set_at)
             }
-            PaceRun::Running(run, password) => (*run, password),
+            PaceRun::Running(run, password, set_at) => (*run, password, set_at),
         };
         let left = if run.is_last_step() { Some(self.count_attempt(password)?) } else { None };
         match run.step(&command.data, &mut *self.rng) {
             Ok((data, Next::Continue(run))) => {
-                self.session.pace = PaceRun::Running(Box::new(run), password);
+                self.session.pace = PaceRun::Running(Box::new(run), password, set_at);
                 Ok(Response::ok(data))
             }
             Ok((data, Next::Done(session))) => {
@@ -86,6 +88,8 @@ impl Chip {
                     access_number: before.access_number
                         || matches!(password, PasswordReference::Can | PasswordReference::Mrz),
                     pin1: password == PasswordReference::Pin,
+                    terminal: self.expected_terminal(&set_at, &session.id_picc),
+                    update: Update::default(),
                 });
                 Ok(Response::ok(data))
             }
@@ -127,6 +131,18 @@ impl Chip {
         let private = self.private_key(CHIP_AUTHENTICATION)?;
         let key = private.ec().ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
         Ok(run.with_chip_key(key.clone()))
+    }
+
+    /// The references of the trust points go with the last answer of PACE, so that a terminal knows which certificates to
+    /// send; on the contactless side no terminal is authenticated, and the card says nothing about itself.
+    fn announce_trust_points(&self, run: Pace) -> Pace {
+        match self.trust() {
+            Some((points, _)) if self.session.interface == Interface::Contact => {
+                let reference = |point: &eac::cvc::TrustPoint| point.reference().as_bytes().to_vec();
+                run.with_trust_points(reference(points.current()), points.previous().map(reference))
+            }
+            _ => run,
+        }
     }
 
     /// K_π, if the password may be tried at all.

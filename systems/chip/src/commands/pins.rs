@@ -72,25 +72,28 @@ impl Chip {
         Ok(Response::ok([]))
     }
 
-    /// PIN1 changed by its holder, who has proved the old one by PACE.
-    // TR-03110-3 §B.6.3: RESET RETRY COUNTER 02 03, new reference data.
+    /// PIN1 changed by its holder, who has proved the old one by PACE; or either PIN set and unblocked by a terminal with
+    /// the right to manage PINs, which answers for having checked the user code (CARD-51, OPEN-11).
+    // TR-03110-3 §B.6.3, §B.11.7: RESET RETRY COUNTER 02 (new value) and 03 (tries only).
     pub(crate) fn reset_retry_counter(&mut self, command: &Command) -> Reply {
+        let managed = self.session.rights().may_manage_pins();
         match (command.p1, command.p2) {
-            (0x02, PIN1_REFERENCE) if self.session.status().pin1 => {}
+            (0x02, PIN1_REFERENCE) if self.session.status().pin1 || managed => {}
+            (0x02 | 0x03, PIN1_REFERENCE | PIN2_REFERENCE) if managed => {}
             (0x02 | 0x03, PIN1_REFERENCE | PIN2_REFERENCE) => {
                 return Err(StatusWord::SECURITY_STATUS_NOT_SATISFIED.into());
             }
             _ => return Err(StatusWord::INCORRECT_P1_P2.into()),
         }
-        if !self.is_well_formed(PIN1, &command.data) {
-            return Err(StatusWord::WRONG_DATA.into());
-        }
-        self.set_pin(PIN1, &command.data)?;
-        Ok(Response::ok([]))
+        self.set_or_unblock(command)
     }
 
     /// Setting and unblocking by the ministry's PIN management.
     pub(crate) fn issuer_reset_retry_counter(&mut self, command: &Command) -> Reply {
+        self.set_or_unblock(command)
+    }
+
+    fn set_or_unblock(&mut self, command: &Command) -> Reply {
         let pin = match command.p2 {
             PIN1_REFERENCE => PIN1,
             PIN2_REFERENCE if self.nvm.certificate_zone_is_open() => PIN2,

@@ -8,7 +8,7 @@ use crate::application::Application;
 use crate::atr::EF_ATR_INFO;
 use crate::chip::Chip;
 use crate::error::{Fault, Reply};
-use crate::files::{Content, Directory, File, by_fid, by_sfi};
+use crate::files::{Content, Directory, File, Read, by_fid, by_sfi};
 use crate::pkcs15;
 
 /// The most random bytes GET CHALLENGE gives.
@@ -70,6 +70,11 @@ impl Chip {
         if (command.p1, command.p2) != (0, 0) {
             return Err(StatusWord::INCORRECT_P1_P2.into());
         }
+        if matches!(command.le, None | Some(8 | 256 | 65_536))
+            && let Some(challenge) = self.terminal_challenge()
+        {
+            return Ok(challenge);
+        }
         let len = match command.le {
             Some(le) if self.session.selected == Application::SmartCardHsm => le as usize,
             None | Some(256 | 65_536) => 8,
@@ -94,7 +99,13 @@ impl Chip {
     /// nobody learns that before having the right to.
     pub(crate) fn may_read(&self, file: &File) -> Result<(), StatusWord> {
         let profile = self.profile.ok_or(StatusWord::FILE_NOT_FOUND)?;
-        if !file.condition(profile, self.session.interface).is_met(self.session.status()) {
+        let mut status = self.session.status();
+        // CARD-33: a right for each data group.
+        status.field_right = match file.read {
+            Read::Group(group) => self.session.rights().may_read(group),
+            _ => false,
+        };
+        if !file.condition(profile, self.session.interface).is_met(status) {
             return Err(StatusWord::SECURITY_STATUS_NOT_SATISFIED);
         }
         // CARD-50: until the holder has set PIN2, the zone cannot be read.

@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use apdu::{Command, Response};
 use chip::{COMMANDS, CommandRule, Flash, Interface, LifeCycle, Memory, RamMemory, Through};
+use eac::terminal_authentication;
 use terminal::perso::Session;
 
 use crate::support::*;
@@ -49,6 +50,13 @@ const WORKS: &[(&str, &str, &str, &str, &str)] = &[
     ("GENERAL AUTHENTICATE",         "PO",     "CL",  "cp",      "MHPTEK5I"),
     ("INTERNAL AUTHENTICATE",        "PO",     "CL",  "p",       "PT"),
     ("RESET RETRY COUNTER",          "O",      "C",   "p",       "MHPTEK5I"),
+    // Of a terminal that PACE announced: encrypted_zone.rs has such sessions, this search has none.
+    ("PSO: VERIFY CERTIFICATE",      "",       "",    "",        ""),
+    ("EXTERNAL AUTHENTICATE (terminal)", "",   "",    "",        ""),
+    ("VERIFY (auxiliary data)",      "",       "",    "",        ""),
+    // Inside SCP03 the same bytes are STORE DATA.
+    ("STORE DATA (update)",          "I",      "C",   "s",       "I"),
+    ("COMMIT (update)",              "",       "",    "",        ""),
     ("VERIFY",                       "O",      "C",   "cp",      "K5"),
     ("CHANGE REFERENCE DATA",        "O",      "C",   "cp",      "K5"),
     ("ENUMERATE OBJECTS",            "PO",     "C",   "cp",      "K"),
@@ -193,9 +201,9 @@ impl Place {
 fn staged(profile: &'static str) -> Flash {
     let flash = Stage::Initialised(profile).flash();
     let mut session = centre(&flash);
-    let package = files(&session.initialised_card().unwrap(), true);
-    // BEGIN, 20 objects, the keys; then the power goes before the commit.
-    flash.cut_power(1 + 20 + 1 + 1, chip::Cut::Before);
+    let package = files_of(profile, &session.initialised_card().unwrap(), true);
+    // BEGIN, 35 objects, the keys; then the power goes before the commit.
+    flash.cut_power(1 + 35 + 1 + 1, chip::Cut::Before);
     session.personalise(&package).unwrap_err();
     flash.restore_power();
     flash
@@ -206,7 +214,8 @@ fn manifest(flash: &Flash) -> Vec<u8> {
     let memory = RamMemory::open(Flash::from_image(flash.image())).unwrap();
     let mut joined = Vec::new();
     for (id, len) in memory.records() {
-        if matches!(id, 0x0101..=0x011E | 0x0201 | 0x0401..=0x0406 | 0x051C | 0x051D | 0x1001 | 0x1002) {
+        if matches!(id, 0x0101..=0x011E | 0x0201 | 0x0401..=0x0406 | 0x051C | 0x051D | 0x0601..=0x0618 | 0x0701 | 0x1001 | 0x1002)
+        {
             joined.extend(id.to_be_bytes());
             joined.extend((len as u32).to_be_bytes());
             joined.extend(memory.load(id).unwrap());
@@ -298,6 +307,17 @@ fn good(rule: &CommandRule, place: Place, flash: &Flash, line: &Line) -> (Vec<Co
         "GENERAL AUTHENTICATE" => (vec![mse()], plain(0x10, 0x86, 0, 0).with_data([0x7C, 0x00]).with_le(256)),
         "INTERNAL AUTHENTICATE" => (vec![], plain(0x00, 0x88, 0, 0).with_data([7; 8]).with_le(256)),
         "RESET RETRY COUNTER" => (vec![], plain(0x00, 0x2C, 0x02, 0x03).with_data(PIN1)),
+        "PSO: VERIFY CERTIFICATE" => {
+            (vec![], terminal_authentication::verify_certificate(&crate::eac_pki::verifier()))
+        }
+        "EXTERNAL AUTHENTICATE (terminal)" => {
+            (vec![], terminal_authentication::external_authenticate(&[1; 132]))
+        }
+        "VERIFY (auxiliary data)" => {
+            (vec![], eac::auxiliary_data::verify_command(tlv::oid::AUXILIARY_DATE_OF_BIRTH))
+        }
+        "STORE DATA (update)" => (vec![], plain(0x80, 0xE2, 0x80, 0).with_data([0x02, 0x01, 0x30, 0x00])),
+        "COMMIT (update)" => (vec![], plain(0x80, 0x34, 0, 0).with_data([0; 32])),
         "VERIFY" => (vec![], verify()),
         "CHANGE REFERENCE DATA" => (vec![], plain(0x00, 0x24, 0x00, 0x81).with_data([PIN2, PIN2].concat())),
         "ENUMERATE OBJECTS" => (vec![], plain(0x80, 0x58, 0, 0).with_le(256)),
@@ -431,7 +451,8 @@ fn every_command_in_every_state_on_every_interface_through_every_messaging_in_ev
     assert_eq!(tried, places.iter().filter(|p| p.exists()).count() * COMMANDS.len());
     for name in names {
         let must = places.iter().filter(|place| place.works(name)).count();
-        assert!(must > 0, "{name} works nowhere");
+        let elsewhere = WORKS.iter().any(|row| row.0 == name && row.1.is_empty());
+        assert!(must > 0 || elsewhere, "{name} works nowhere");
         assert_eq!(worked.get(name).copied().unwrap_or(0), must, "{name}");
     }
 }

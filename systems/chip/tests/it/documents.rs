@@ -32,7 +32,7 @@ fn table() -> String {
         };
         let write = match file.write {
             MayWrite::Never => "nobody",
-            MayWrite::UpdateTerminal => "update terminal (later version)",
+            MayWrite::UpdateTerminal => "update terminal",
             MayWrite::PinManagement => "PIN management",
         };
         writeln!(

@@ -10,6 +10,8 @@ mod attacks;
 mod certificate_zone;
 mod commands;
 mod documents;
+mod eac_pki;
+mod encrypted_zone;
 mod mappings;
 mod messaging;
 mod pace;

@@ -62,7 +62,7 @@ fn initialisation_is_whole_or_absent() {
 fn a_card_is_initialised_or_personalised_and_never_between() {
     let start = Stage::Initialised("interop").flash();
     let card = centre(&start).initialised_card().unwrap();
-    let package = files(&card, true);
+    let package = files_of("interop", &card, true);
     let personalise = |flash: &Flash| {
         let channel = contact(open(flash));
         terminal::perso::Session::open(channel, 0x20, &centre_keys(), &mut rng("host"))
@@ -95,8 +95,8 @@ fn a_card_is_initialised_or_personalised_and_never_between() {
         assert_eq!(reader.read_sfi(1).data, tlv::encode(0x61, &[0x61; 93]));
         assert_eq!(management(flash).status().unwrap().serial.as_deref(), Some(SERIAL));
     });
-    // Authentication 2, begin, 20 objects, PIN management keys, commit.
-    assert_eq!(writes, 2 + 1 + 20 + 1 + 1);
+    // Authentication 2, begin, 20 objects and 15 of the encrypted zone, PIN management keys, commit.
+    assert_eq!(writes, 2 + 1 + 35 + 1 + 1);
 }
 
 // A package of another card's data that was interrupted leaves nothing in the next one.

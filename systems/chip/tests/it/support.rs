@@ -12,11 +12,17 @@ use eac::{
     security_infos::{self, SecurityInfo},
     sm,
 };
+use lds::FieldSecurityObject;
+use lds::eid::{EncryptedZone, PersonName, Placement, Sex};
+use lds::field_security::{SALT_LEN, with_salt};
 use scp::KeySet;
 use terminal::perso::{
-    self, InitialisationRequest, InitialisedCard, PersonalisationFiles, PinReference, Session,
+    self, EncryptedZoneFiles, InitialisationRequest, InitialisedCard, PersonalisationFiles, PinReference,
+    Session,
 };
 use x509::{Name, SignatureAlgorithm};
+
+use crate::eac_pki;
 
 pub const SERIAL: &str = "AB1234567";
 pub const CAN: &str = "234567";
@@ -118,7 +124,7 @@ impl Stage {
                 let flash = Self::Initialised(profile).flash();
                 let mut centre = centre(&flash);
                 let card = centre.initialised_card().unwrap();
-                centre.personalise(&files(&card, open)).unwrap();
+                centre.personalise(&files_of(profile, &card, open)).unwrap();
                 flash
             }
             Self::InUse(profile) => {
@@ -168,8 +174,19 @@ pub fn request(profile: &str) -> InitialisationRequest {
     InitialisationRequest { serial: SERIAL.into(), profile: profile.into() }
 }
 
-/// A package for an initialised card. The contents of data groups are recognisable, not meaningful.
+/// A package for an initialised card of the national profile.
 pub fn files(card: &InitialisedCard, with_certificates: bool) -> PersonalisationFiles {
+    files_of("national", card, with_certificates)
+}
+
+/// A package for an initialised card. The contents of the public zone's data groups are recognisable, not meaningful.
+pub fn files_of(profile: &str, card: &InitialisedCard, with_certificates: bool) -> PersonalisationFiles {
+    let chip_key = curve::point_from_spki(&card.ca_spki).unwrap();
+    let infos = [
+        P521.info(),
+        SecurityInfo::chip_authentication(Cipher::Aes256, None),
+        SecurityInfo::chip_authentication_public_key(&chip_key, None),
+    ];
     let group = |tag: u32, len: usize| tlv::encode(tag, &vec![tag as u8; len]);
     PersonalisationFiles {
         serial: SERIAL.into(),
@@ -188,10 +205,57 @@ pub fn files(card: &InitialisedCard, with_certificates: bool) -> Personalisation
             (0x011D, group(0x77, 2_000)),
         ],
         card_access: card_access(),
-        card_security: group(0x30, 1_500),
+        encrypted: encrypted(&zone(profile), 0, &card.ca_spki),
+        trust_point: eac_pki::trust_point(),
+        card_security: signed(tlv::oid::CARD_SECURITY_OBJECT, &security_infos::encode_set(&infos)),
         certificates: if with_certificates { certificates(card) } else { Vec::new() },
         pin_management_keys: management_keys(),
     }
+}
+
+/// What the encrypted zone of the fixture says.
+pub fn zone(profile: &str) -> EncryptedZone {
+    let name = |text: &str| Some(PersonName { text: text.into(), cns: Vec::new() });
+    EncryptedZone {
+        placement: if profile == "interop" { Placement::INTEROP } else { Placement::NATIONAL },
+        state: "TWN".into(),
+        expiry: lds::Date::new(2036, 1, 31).ok(),
+        given_names: "HSIAO-LING".into(),
+        family_names: "CHEN".into(),
+        birth: lds::Date::new(1990, 2, 28).unwrap(),
+        spouse: None,
+        father: name("陳大明"),
+        mother: name("林美"),
+        birthplace: "臺南市".into(),
+        sex: Sex::Female,
+        access_number: CAN.into(),
+    }
+}
+
+/// The files of the zone with their salts, signed, after so many updates.
+pub fn encrypted(zone: &EncryptedZone, sequence: u16, ca_spki: &[u8]) -> EncryptedZoneFiles {
+    let files = zone.files().unwrap().into_iter();
+    let groups: Vec<_> =
+        files.map(|(group, file)| (group, with_salt(&file, &[group ^ sequence as u8; SALT_LEN]))).collect();
+    EncryptedZoneFiles { security_object: security_object(&groups, sequence, ca_spki), groups }
+}
+
+/// The signed security object over these files.
+pub fn security_object(groups: &[(u8, Vec<u8>)], sequence: u16, ca_spki: &[u8]) -> Vec<u8> {
+    let salted = groups.iter().map(|(group, file)| (*group, file.as_slice()));
+    let key = curve::point_from_spki(ca_spki).unwrap();
+    let object =
+        FieldSecurityObject::over(curve::Hash::Sha512, key.as_uncompressed(), sequence, salted).unwrap();
+    signed(tlv::oid::FIELD_SECURITY_OBJECT, &object.encode())
+}
+
+/// CMS by a signer whom nobody has to trust here.
+pub fn signed(content_type: const_oid::ObjectIdentifier, content: &[u8]) -> Vec<u8> {
+    let key = SecretKey::generate(Curve::P256, &mut rng("certificate authority"));
+    let own = curve::spki_from_point(&key.public_key());
+    let signer = x509::Certificate::parse(&certificate(&key, "root", &own, 9)).unwrap();
+    let spec = x509::cms::Spec::new(content_type, content, &signer, SignatureAlgorithm::EcdsaSha256);
+    x509::cms::sign(&spec, &x509::EcSigner::new(key)).unwrap()
 }
 
 pub fn card_access() -> Vec<u8> {

@@ -195,7 +195,7 @@ fn script() -> Vec<Line> {
     let personalised = || Stage::Personalised("interop", true).flash();
     let initialised = Stage::Initialised("interop").flash();
     let card = centre(&initialised).initialised_card().unwrap();
-    let package = files(&card, true);
+    let package = files_of("interop", &card, true);
     let authority = curve::SecretKey::generate(curve::Curve::P256, &mut rng("another authority"));
     let spki = x509::Certificate::parse(&certificates(&card)[0].1).unwrap().spki().to_vec();
     let renewed = certificate(&authority, "holder, reissued", &spki, 77);
@@ -212,7 +212,8 @@ fn script() -> Vec<Line> {
 
     let objects = [
         0x0101, 0x0102, 0x010B, 0x010C, 0x010D, 0x010E, 0x010F, 0x011D, 0x011E, 0x0201, 0x0401, 0x0402,
-        0x0403, 0x0404, 0x0405, 0x0406, 0x051C, 0x051D, 0x1001, 0x1002,
+        0x0403, 0x0404, 0x0405, 0x0406, 0x051C, 0x051D, 0x0601, 0x0602, 0x0603, 0x0604, 0x0605, 0x0607,
+        0x0608, 0x0609, 0x060A, 0x060D, 0x0612, 0x0613, 0x0614, 0x0618, 0x0701, 0x1001, 0x1002,
     ];
     let mut personalisation: Vec<String> = OPENS.map(str::to_owned).to_vec();
     // BEGIN drops what was left; here there is nothing.
@@ -220,7 +221,7 @@ fn script() -> Vec<Line> {
     personalisation.extend(objects.map(|object: u16| format!("+file {object:04X}")));
     personalisation.push("next keys 31".into());
     personalisation.push(
-        "chip id there>sealed, +file 0480, keys 20>31, life 3>4, next keys gone, -request 1, -request 2, -request 3, -request 4".into(),
+        "chip id there>sealed, +file 0480, -file 0701, +file 0702, +file 0703, keys 20>31, life 3>4, next keys gone, -request 1, -request 2, -request 3, -request 4".into(),
     );
 
     let mut lines = vec![
@@ -367,6 +368,30 @@ fn script() -> Vec<Line> {
             in_use(),
             through(vec![pin1()], vec![new_pin1], 0x9000),
             &["PIN1 tries 3>2", "PIN1 tries 2>3", "PIN1 135790>246802"],
+        ),
+        // Commands of a terminal that was not announced: refused, and nothing is written. Those of one that was are torn in
+        // encrypted_zone.rs.
+        line(
+            &[
+                "PSO: VERIFY CERTIFICATE",
+                "EXTERNAL AUTHENTICATE (terminal)",
+                "VERIFY (auxiliary data)",
+                "STORE DATA (update)",
+                "COMMIT (update)",
+            ],
+            in_use(),
+            through(
+                vec![can()],
+                vec![
+                    eac::terminal_authentication::verify_certificate(&crate::eac_pki::verifier()),
+                    eac::terminal_authentication::external_authenticate(&[1; 132]),
+                    eac::auxiliary_data::verify_command(tlv::oid::AUXILIARY_DATE_OF_BIRTH),
+                    Command::new(0x80, 0xE2, 0x80, 0).with_data([0x02, 0x01, 0x30, 0x00]),
+                    Command::new(0x80, 0x34, 0, 0).with_data([0; 32]),
+                ],
+                0x6982,
+            ),
+            &["access failures 0>1", "access failures 1>0"],
         ),
         // What never writes.
         line(

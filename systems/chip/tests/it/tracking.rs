@@ -23,12 +23,11 @@ fn another(profile: &str) -> Flash {
     let request = InitialisationRequest { serial: "XY9876543".into(), profile: profile.into() };
     let mut centre = open(0x20, &centre_keys());
     let card = centre.initialise(&request).unwrap();
-    let mut package = files(&card, false);
+    let mut package = files_of(profile, &card, false);
     package.serial = "XY9876543".into();
     package.can = "876543".into();
     package.mrz_information = "XY9876543190123123301016".into();
     package.household = tlv::encode(0x30, &[7; 500]);
-    package.card_security = tlv::encode(0x30, &[8; 1_100]);
     package.public[1].1 = tlv::encode(0x61, &[0x44; 93]);
     package.public[2].1 = tlv::encode(0x75, &[0x45; 9_000]);
     package.pin_management_keys = scp::KeySet::random(32, &mut rng("its own")).unwrap();

@@ -1,5 +1,7 @@
 //! What goes to a card in production, and what comes back.
 
+use std::borrow::Cow;
+
 use curve::Hash;
 use scp::KeySet;
 
@@ -38,6 +40,10 @@ pub struct PersonalisationFiles {
     pub household: Vec<u8>,
     /// EF.COM (011E), data groups (0101 to 0110) and EF.SOD (011D) of the public zone.
     pub public: Vec<(u16, Vec<u8>)>,
+    /// The encrypted zone.
+    pub encrypted: EncryptedZoneFiles,
+    /// The trust point of the authorisation PKI in its persisted form (`eac::cvc::TrustPoint`): whose terminals the card trusts.
+    pub trust_point: Vec<u8>,
     /// EF.CardAccess.
     pub card_access: Vec<u8>,
     /// EF.CardSecurity.
@@ -50,19 +56,37 @@ pub struct PersonalisationFiles {
 
 impl PersonalisationFiles {
     /// The objects of STORE DATA, in ascending order of their identifiers.
-    pub(super) fn objects(&self) -> Vec<(u16, &[u8])> {
-        let mut objects: Vec<(u16, &[u8])> = vec![
-            (0x0201, &self.household),
-            (0x051C, &self.card_access),
-            (0x051D, &self.card_security),
-            (0x1001, self.can.as_bytes()),
-            (0x1002, self.mrz_information.as_bytes()),
+    pub(super) fn objects(&self) -> Vec<(u16, Cow<'_, [u8]>)> {
+        let mut objects: Vec<(u16, Cow<'_, [u8]>)> = vec![
+            (0x0201, (&self.household).into()),
+            (0x051C, (&self.card_access).into()),
+            (0x051D, (&self.card_security).into()),
+            (EID_SECURITY_OBJECT, (&self.encrypted.security_object).into()),
+            (0x0701, (&self.trust_point).into()),
+            (0x1001, self.can.as_bytes().into()),
+            (0x1002, self.mrz_information.as_bytes().into()),
         ];
-        objects.extend(self.public.iter().map(|(fid, content)| (*fid, content.as_slice())));
-        objects
-            .extend(self.certificates.iter().map(|(slot, der)| (0x0400 | u16::from(*slot), der.as_slice())));
+        objects.extend(self.public.iter().map(|(fid, content)| (*fid, content.into())));
+        let groups = self.encrypted.groups.iter();
+        objects.extend(groups.map(|(group, file)| (eid_group_object(*group), file.into())));
+        objects.extend(self.certificates.iter().map(|(slot, der)| (0x0400 | u16::from(*slot), der.into())));
         objects.sort_by_key(|(object, _)| *object);
         objects
+    }
+}
+
+/// The files of the encrypted zone.
+#[derive(Clone, Default)]
+pub struct EncryptedZoneFiles {
+    /// Number and file of each data group, with its salt behind it.
+    pub groups: Vec<(u8, Vec<u8>)>,
+    /// The signed security object over them (EF.SOD of the zone).
+    pub security_object: Vec<u8>,
+}
+
+impl std::fmt::Debug for EncryptedZoneFiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "EncryptedZoneFiles({} data groups)", self.groups.len())
     }
 }
 
@@ -73,8 +97,16 @@ impl std::fmt::Debug for PersonalisationFiles {
     }
 }
 
+/// The object of the encrypted zone's security object.
+pub(crate) const EID_SECURITY_OBJECT: u16 = 0x0618;
+
+/// The object of a data group of the encrypted zone.
+pub(crate) const fn eid_group_object(group: u8) -> u16 {
+    0x0600 | group as u16
+}
+
 /// The hash COMMIT compares: over identifier, length and content of each object.
-pub(super) fn manifest(objects: &[(u16, &[u8])]) -> Vec<u8> {
+pub(crate) fn manifest(objects: &[(u16, Cow<'_, [u8]>)]) -> Vec<u8> {
     let mut hasher = Hash::Sha256.hasher();
     for (object, content) in objects {
         hasher.update(&object.to_be_bytes());

@@ -13,7 +13,8 @@ mod status;
 
 pub use cplc::{Cplc, read_cplc};
 pub use error::PersoError;
-pub use files::{InitialisationRequest, InitialisedCard, PersonalisationFiles};
+pub(crate) use files::{EID_SECURITY_OBJECT, eid_group_object};
+pub use files::{EncryptedZoneFiles, InitialisationRequest, InitialisedCard, PersonalisationFiles};
 pub use session::{PinReference, Session};
 pub use status::{ChipLifeCycle, ChipStatus, PinStatus};
 

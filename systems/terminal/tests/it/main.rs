@@ -1,6 +1,7 @@
 //! Reading cards: a document of another issuer with all its whims, our own virtual card, forged and broken ones.
 
 mod country;
+mod eid;
 mod emrtd;
 mod garbage;
 mod golden;

@@ -8,11 +8,14 @@ use curve::{Curve, Hash, Random, SecretBytes, SecretKey, SeedRandom, rsa};
 use eac::pace::Mapping;
 use eac::security_infos::{SecurityInfo, encode_set, encode_set_in_order};
 use eac::{Cipher, Password};
-use lds::DataGroup;
+use lds::eid::{EncryptedZone, PersonName, Placement, Sex};
+use lds::field_security::{SALT_LEN, with_salt};
+use lds::{DataGroup, FieldSecurityObject};
 use scp::KeySet;
 use terminal::npc_card::{self, CertificateId, NpcCard, NpcError, Pin2Status};
 use terminal::perso::{
-    self, InitialisationRequest, InitialisedCard, PersonalisationFiles, PinReference, Session,
+    self, EncryptedZoneFiles, InitialisationRequest, InitialisedCard, PersonalisationFiles, PinReference,
+    Session,
 };
 use terminal::{
     Access, Card, CheckKind, FileRef, Lengths, Outcome, ReadOptions, ReadReport, Refusal, Verdict, commands,
@@ -31,6 +34,7 @@ static LABORATORY: LazyLock<Country> = LazyLock::new(Country::of_the_laboratory)
 pub(crate) const SERIAL: &str = "TWA000123";
 pub(crate) const PIN2: &[u8] = b"13572468";
 pub(crate) const OTHER_PIN2: &[u8] = b"864213579";
+pub(crate) const PIN1: &[u8] = b"135790";
 
 pub(crate) fn rng(seed: &str) -> SeedRandom {
     SeedRandom::new(seed.as_bytes())
@@ -87,6 +91,7 @@ fn make(profile: &str) -> Vec<u8> {
     let initialised = centre.initialise(&request).expect("initialised");
     centre.personalise(&files(&initialised, profile)).expect("personalised");
     let mut management = session(perso::PIN_MANAGEMENT_KEY_VERSION, &keys(0x30));
+    management.set_pin(PinReference::Pin1, &SecretBytes::new(PIN1)).expect("PIN1 set");
     management.set_pin(PinReference::Pin2, &SecretBytes::new(PIN2)).expect("PIN2 set");
     flash.image()
 }
@@ -98,6 +103,45 @@ pub(crate) fn set_pin1(flash: &Flash, pin: &SecretBytes) {
     let mut management = Session::open(channel, perso::PIN_MANAGEMENT_KEY_VERSION, &keys, &mut rng("host"))
         .expect("a session");
     management.set_pin(PinReference::Pin1, pin).expect("PIN1 set");
+}
+
+/// The encrypted zone of the card.
+pub(crate) fn encrypted_zone(profile: &str) -> EncryptedZone {
+    let name = |text: &str| Some(PersonName { text: text.into(), cns: Vec::new() });
+    EncryptedZone {
+        placement: if profile == "interop" { Placement::INTEROP } else { Placement::NATIONAL },
+        state: "TWN".into(),
+        expiry: lds::Date::new(2036, 1, 31).ok(),
+        given_names: "HSIAO-LING".into(),
+        family_names: "CHEN".into(),
+        birth: lds::Date::new(1990, 2, 28).expect("a day"),
+        spouse: None,
+        father: name("陳大明"),
+        mother: name("林美"),
+        birthplace: "臺南市".into(),
+        sex: Sex::Female,
+        access_number: "000123".into(),
+    }
+}
+
+/// Its files, signed by the country, after so many updates.
+pub(crate) fn encrypted(
+    country: &Country,
+    zone: &EncryptedZone,
+    sequence: u16,
+    ca_spki: &[u8],
+) -> EncryptedZoneFiles {
+    let groups: Vec<_> = zone
+        .files()
+        .expect("encodes")
+        .into_iter()
+        .map(|(group, file)| (group, with_salt(&file, &[group; SALT_LEN])))
+        .collect();
+    let key = curve::point_from_spki(ca_spki).expect("a key");
+    let salted = groups.iter().map(|(group, file)| (*group, file.as_slice()));
+    let object = FieldSecurityObject::over(Hash::Sha512, key.as_uncompressed(), sequence, salted);
+    let object = object.expect("salted").encode();
+    EncryptedZoneFiles { groups, security_object: country.sign(oid::FIELD_SECURITY_OBJECT, &object) }
 }
 
 fn files(card: &InitialisedCard, profile: &str) -> PersonalisationFiles {
@@ -125,6 +169,8 @@ fn files(card: &InitialisedCard, profile: &str) -> PersonalisationFiles {
         mrz_information: zone.td1().expect("a zone").information(),
         household: country.sign(oid::HOUSEHOLD_DATA, &country::household().encode().expect("encodes")),
         public: files.into_iter().map(|(group, file)| (group.fid(), file)).collect(),
+        encrypted: encrypted(country, &encrypted_zone(profile), 0, &card.ca_spki),
+        trust_point: crate::eid::trust_point(),
         card_security: country.sign(oid::CARD_SECURITY_OBJECT, &encode_set(&infos)),
         card_access,
         certificates: certificates(card),

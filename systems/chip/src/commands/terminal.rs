@@ -1,0 +1,246 @@
+//! Terminal Authentication and Chip Authentication, version 2, in the channel of PACE; and the questions of an authenticated
+//! terminal (TR-03110-2 §3, TR-03110-3 §B.2, §B.3, §B.11).
+//!
+//! The order PACE, Terminal Authentication, Chip Authentication stands here alone (OPEN-05). All of it is part of the
+//! encrypted zone and absent on the contactless interface (CARD-31).
+
+use apdu::{Command, Response, StatusWord};
+use eac::Cipher;
+use eac::auxiliary_data::{self, Facts};
+use eac::chip_authentication::{self, Parameters};
+use eac::cvc::{Date, Rights, TrustPoints, Update as TrustUpdate};
+use eac::terminal_authentication::chip::TerminalAuthentication;
+use lds::eid::Value;
+use lds::field_security::without_salt;
+
+use crate::access::Interface;
+use crate::application::Application;
+use crate::chip::Chip;
+use crate::error::Reply;
+use crate::keys::CHIP_AUTHENTICATION;
+use crate::nvm::key;
+use crate::rights::TerminalRights;
+use crate::session::{Channel, Terminal};
+
+/// Certificate extensions among the data objects of MSE:Set AT for PACE.
+const EXTENSIONS: u32 = 0x65;
+
+impl Chip {
+    /// The trust points and the date the chip knows. None before it is personalised.
+    pub(crate) fn trust(&self) -> Option<(TrustPoints, Date)> {
+        let trust_points = TrustPoints::decode(self.nvm.load(key::TRUST_POINTS)?).ok()?;
+        let date = self.nvm.load(key::CARD_DATE).and_then(|bytes| Date::from_bytes(bytes).ok());
+        Some((trust_points, date.unwrap_or(Date::EARLIEST)))
+    }
+
+    /// What begins with a PACE channel whose MSE:Set AT had these data: the terminal that it announced may follow.
+    pub(crate) fn expected_terminal(&self, set_at: &[u8], id_picc: &[u8]) -> Terminal {
+        let object = |tag| tlv::Reader::new(set_at).map_while(Result::ok).find(|object| object.tag == tag);
+        let granted = object(CHAT).and_then(|chat| {
+            TerminalAuthentication::granted(chat.value, object(EXTENSIONS).map(|object| object.raw)).ok()
+        });
+        match (granted, self.trust()) {
+            (Some(granted), Some((trust_points, date))) if self.session.interface == Interface::Contact => {
+                let id_picc = id_picc.to_vec();
+                Terminal::Expected(Box::new(TerminalAuthentication::new(
+                    id_picc,
+                    granted,
+                    trust_points,
+                    date,
+                )))
+            }
+            _ => Terminal::None,
+        }
+    }
+
+    /// MSE:Set DST.
+    pub(crate) fn set_dst(&mut self, command: &Command) -> Reply {
+        self.terminal_authentication()?.set_dst(&command.data).map_err(|error| error.status_word())?;
+        Ok(Response::ok([]))
+    }
+
+    /// MSE:Set AT for Terminal Authentication.
+    pub(crate) fn set_at_terminal(&mut self, command: &Command) -> Reply {
+        self.terminal_authentication()?.set_at(&command.data).map_err(|error| error.status_word())?;
+        Ok(Response::ok([]))
+    }
+
+    /// PSO:Verify Certificate.
+    pub(crate) fn verify_certificate(&mut self, command: &Command) -> Reply {
+        if (command.p1, command.p2) != (0x00, 0xBE) {
+            return Err(StatusWord::INCORRECT_P1_P2.into());
+        }
+        let changed = self
+            .terminal_authentication()?
+            .verify_certificate(&command.data)
+            .map_err(|error| error.status_word())?;
+        // CARD-57: what the chip learns from a certificate survives the loss of power before it answers; both together.
+        if !changed.is_empty() {
+            let TrustUpdate { trust_points, date } = changed;
+            let mut changes = Vec::new();
+            changes.extend(trust_points.map(|points| (key::TRUST_POINTS, Some(points.encode()))));
+            changes.extend(date.map(|date| (key::CARD_DATE, Some(date.to_bytes().to_vec()))));
+            self.nvm.commit(&changes)?;
+        }
+        Ok(Response::ok([]))
+    }
+
+    /// GET CHALLENGE of Terminal Authentication, if that may follow in this channel.
+    pub(crate) fn terminal_challenge(&mut self) -> Option<Response> {
+        let rng = &mut *self.rng;
+        let channel = self.session.channel.as_mut().filter(|_| self.session.in_channel)?;
+        match &mut channel.terminal {
+            Terminal::Expected(run) => Some(Response::ok(run.challenge(rng))),
+            _ => None,
+        }
+    }
+
+    /// EXTERNAL AUTHENTICATE.
+    pub(crate) fn authenticate_terminal(&mut self, command: &Command) -> Reply {
+        if (command.p1, command.p2) != (0, 0) {
+            return Err(StatusWord::INCORRECT_P1_P2.into());
+        }
+        let terminal = self
+            .terminal_authentication()?
+            .external_authenticate(&command.data)
+            .map_err(|error| error.status_word())?;
+        let channel = self.session.channel.as_mut().ok_or(REFUSED)?;
+        // TR-03110-2 §3.2: without PIN1 only a terminal that may use the access number; OPEN-41: or one that writes.
+        let rights = terminal.authorisation.chat.rights();
+        let without_pin = rights.contains(Rights::CAN_ALLOWED) || !terminal.authorisation.updates.is_empty();
+        if !channel.pin1 && !without_pin {
+            return Err(REFUSED.into());
+        }
+        channel.terminal = Terminal::Authenticated(Box::new(terminal), None);
+        Ok(Response::ok([]))
+    }
+
+    /// MSE:Set AT for Chip Authentication.
+    pub(crate) fn set_at_chip(&mut self, command: &Command) -> Reply {
+        self.contact_only()?;
+        let template = chip_authentication::SetAuthenticationTemplate::parse(&command.data)
+            .map_err(|error| error.status_word())?;
+        let cipher = Parameters::cipher_of(template.protocol).filter(|cipher| *cipher == Cipher::Aes256);
+        let cipher = cipher.ok_or(StatusWord::WRONG_DATA)?;
+        if template.key_id.is_some() {
+            return Err(StatusWord::REFERENCED_DATA_NOT_FOUND.into());
+        }
+        let curve = self.profile.ok_or(REFUSED)?.curve;
+        match self.own_channel()? {
+            Channel { terminal: Terminal::Authenticated(_, announced), .. } => {
+                *announced = Some(Parameters { curve, cipher, key_id: None });
+                Ok(Response::ok([]))
+            }
+            // TR-03110-2 §3.4: version 2 comes after Terminal Authentication.
+            _ => Err(REFUSED.into()),
+        }
+    }
+
+    /// Whether the next GENERAL AUTHENTICATE is that of Chip Authentication.
+    pub(crate) fn expects_chip_authentication(&self) -> bool {
+        let channel = self.session.channel.as_ref().filter(|_| self.session.in_channel);
+        channel.is_some_and(|channel| matches!(channel.terminal, Terminal::Authenticated(_, Some(_))))
+    }
+
+    /// GENERAL AUTHENTICATE of Chip Authentication. The channel it opens is that of an authenticated terminal.
+    pub(crate) fn authenticate_chip(&mut self, command: &Command) -> Reply {
+        let private = self.private_key(CHIP_AUTHENTICATION)?;
+        let secret = private.ec().ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
+        let rng = &mut *self.rng;
+        let channel = self.session.channel.as_mut().ok_or(REFUSED)?;
+        let Terminal::Authenticated(terminal, announced) = &mut channel.terminal else {
+            return Err(REFUSED.into());
+        };
+        let parameters = announced.take().ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
+        let (data, sm) = chip_authentication::chip::authenticate(
+            parameters,
+            secret,
+            &terminal.compressed_key,
+            &command.data,
+            rng,
+        )
+        .map_err(|error| error.status_word())?;
+        let rights = TerminalRights {
+            rights: terminal.authorisation.chat.rights(),
+            updates: terminal.authorisation.updates,
+        };
+        let questions = std::mem::take(&mut terminal.auxiliary_data);
+        self.session.pin2 = false;
+        self.session.next_channel = Some(Channel {
+            sm,
+            access_number: channel.access_number,
+            pin1: channel.pin1,
+            terminal: Terminal::Proven(rights, questions),
+            update: Default::default(),
+        });
+        Ok(Response::ok(data))
+    }
+
+    /// VERIFY of auxiliary data: answers a question that the terminal signed.
+    pub(crate) fn verify_auxiliary_data(&mut self, command: &Command) -> Reply {
+        if (command.p1, command.p2) != (0x80, 0x00) {
+            return Err(StatusWord::INCORRECT_P1_P2.into());
+        }
+        if self.session.selected != Application::Eid {
+            return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into());
+        }
+        let question = auxiliary_data::parse_verify(&command.data).map_err(|error| error.status_word())?;
+        let (birth, expiry) = (self.mirror(8), self.mirror(3));
+        let channel = self.own_channel()?;
+        let Terminal::Proven(rights, questions) = &channel.terminal else { return Err(REFUSED.into()) };
+        // CARD-29: nothing about the holder leaves the zone without PIN1, not even yes or no.
+        if !channel.pin1 || !rights.rights.contains(auxiliary_data::required_right(question)) {
+            return Err(REFUSED.into());
+        }
+        let facts = Facts {
+            date_of_birth: birth.as_bytes(),
+            date_of_expiry: Some(expiry.as_bytes()).filter(|date| !date.is_empty()),
+            municipality: &[],
+        };
+        match questions.verify(question, &facts) {
+            Ok(true) => Ok(Response::ok([])),
+            Ok(false) => Err(StatusWord::AUTHENTICATION_FAILED.into()),
+            Err(error) => Err(error.status_word().into()),
+        }
+    }
+
+    /// A date in one of the mirrors, as eight digits; empty where it is unlimited.
+    fn mirror(&self, group: u8) -> String {
+        let value = || {
+            let file = without_salt(self.nvm.load(key::EID_GROUP + u16::from(group))?).ok()?;
+            match Value::decode(&self.profile?.fields, group, file).ok()? {
+                Value::Date(date) => date.map(lds::Date::compact),
+                _ => None,
+            }
+        };
+        value().unwrap_or_default()
+    }
+
+    /// Terminal Authentication in the channel of the present command.
+    fn terminal_authentication(&mut self) -> Result<&mut TerminalAuthentication, StatusWord> {
+        self.contact_only()?;
+        match &mut self.own_channel()?.terminal {
+            Terminal::Expected(run) => Ok(run),
+            // No certificate template in PACE, or done already.
+            _ => Err(REFUSED),
+        }
+    }
+
+    /// The channel the present command came through.
+    fn own_channel(&mut self) -> Result<&mut Channel, StatusWord> {
+        let in_channel = self.session.in_channel;
+        self.session.channel.as_mut().filter(|_| in_channel).ok_or(REFUSED)
+    }
+
+    fn contact_only(&self) -> Result<(), StatusWord> {
+        match self.session.interface {
+            Interface::Contact => Ok(()),
+            Interface::Contactless => Err(StatusWord::FUNCTION_NOT_SUPPORTED),
+        }
+    }
+}
+
+const REFUSED: StatusWord = StatusWord::SECURITY_STATUS_NOT_SATISFIED;
+
+/// The certificate holder authorisation template among the data objects of MSE:Set AT.
+const CHAT: u32 = 0x7F4C;

@@ -1,0 +1,849 @@
+//! The encrypted zone: who reads which field, who manages PINs, who writes; and everything that must not open it.
+
+use apdu::{Command, Response};
+use chip::{Chip, Flash, Interface};
+use curve::{Curve, Hash, SecretKey};
+use eac::auxiliary_data::{self, AuxiliaryData};
+use eac::chip_authentication::{self, Parameters as ChipParameters};
+use eac::cvc::{Body, Certificate, Date, Extension, Extensions, Rights, Role, UpdateRights};
+use eac::pace;
+use eac::terminal_authentication::terminal as ta;
+use eac::terminal_authentication::{get_challenge, set_dst, verify_certificate};
+use eac::{Cipher, Password};
+use lds::eid::{EncryptedZone, Field, PersonName};
+use terminal::perso::{EncryptedZoneFiles, PinReference};
+
+use crate::eac_pki::{self, ROOT, TERMINAL, Terminal, VERIFIER, body, date, issue, key, reference};
+use crate::support::*;
+
+const ALL_READS: Rights = Rights::from_bits(0x1FFF_FF00);
+
+fn reads(fields: &[Field], profile: &str) -> Rights {
+    fields.iter().fold(Rights::NONE, |rights, field| {
+        rights | Rights::read_dg(zone(profile).placement.group(*field)).unwrap()
+    })
+}
+
+/// The status word of a command, as an error unless it is 9000.
+fn ok(response: Response) -> Result<Vec<u8>, u16> {
+    response.into_ok().map_err(|sw| sw.0)
+}
+
+impl Reader {
+    /// PACE that announces a terminal with these rights.
+    fn pace_for(&mut self, password: &Password, rights: Rights, updates: UpdateRights) -> Vec<u8> {
+        let chat = eac::cvc::Chat::authentication(Role::Terminal, rights).to_value();
+        let start = pace::terminal::Start::new(P521, password).unwrap().with_chat(chat);
+        let extensions = Extensions::new(vec![Extension::updates(updates)]).unwrap().encode();
+        let mut random = rng("terminal");
+        let session = pace::terminal::establish::<eac::Error>(start, &mut random, |command| {
+            let mut command = command.clone();
+            if [command.ins, command.p1] == [0x22, 0xC1] {
+                command.data.extend(&extensions);
+            }
+            Ok(self.send(&command))
+        })
+        .unwrap();
+        let trusted = session.certification_authority.unwrap();
+        assert_eq!(trusted, ROOT.as_bytes(), "the card names its trust point");
+        self.sm = Some(session.sm);
+        session.id_picc
+    }
+
+    fn present(&mut self, chain: &[Certificate]) -> Result<(), u16> {
+        for command in ta::present(chain) {
+            ok(self.send(&command))?;
+        }
+        Ok(())
+    }
+
+    /// Terminal Authentication after the chain, with the key that the holder named here has.
+    fn prove(
+        &mut self,
+        chain: &[Certificate],
+        signer: &SecretKey,
+        questions: &AuxiliaryData,
+        id_picc: Vec<u8>,
+    ) -> Result<ta::EphemeralKey, u16> {
+        let holder = chain.last().unwrap().body().holder.clone();
+        let ephemeral = ta::EphemeralKey::generate(Curve::P521, &mut rng("ephemeral"));
+        let algorithm = tlv::oid::TA_ECDSA_SHA512;
+        let start = ta::Start::new(holder, algorithm, questions, &ephemeral, id_picc);
+        let sign = |message: &[u8]| Ok::<_, eac::Error>(signer.sign_digest(&Hash::Sha512.digest(message)));
+        let result = ta::authenticate::<eac::Error>(chain, start, sign, |command| Ok(self.send(command)));
+        match result {
+            Ok(()) => Ok(ephemeral),
+            Err(eac::Error::Refused { sw, .. }) => Err(sw.0),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    fn authenticate_chip(&mut self, ephemeral: ta::EphemeralKey) -> Result<(), u16> {
+        let chip_key = SecretKey::from_pkcs8(&self.chip_key_record()).unwrap().public_key();
+        let parameters = ChipParameters { curve: Curve::P521, cipher: Cipher::Aes256, key_id: None };
+        let start = chip_authentication::terminal::Start::new(parameters, chip_key, ephemeral).unwrap();
+        let run = chip_authentication::terminal::authenticate::<eac::Error>(start, |c| Ok(self.send(c)));
+        match run {
+            Ok(sm) => {
+                self.sm = Some(sm);
+                Ok(())
+            }
+            Err(eac::Error::Refused { sw, .. }) => Err(sw.0),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    /// The chip's key, from its memory: who it is that vouches for it is not what is tested here.
+    fn chip_key_record(&self) -> Vec<u8> {
+        CHIP_KEY.with(|key| key.borrow().clone())
+    }
+
+    /// The whole way: PACE, certificates, terminal, chip, eID application.
+    fn open_zone(&mut self, password: &Password, terminal: &Terminal) -> Result<(), u16> {
+        self.open_zone_with(password, terminal, &AuxiliaryData::new())
+    }
+
+    fn open_zone_with(
+        &mut self,
+        password: &Password,
+        terminal: &Terminal,
+        questions: &AuxiliaryData,
+    ) -> Result<(), u16> {
+        let id_picc = self.pace_for(password, terminal.rights, terminal.updates);
+        let ephemeral = self.prove(&terminal.chain, &key(TERMINAL), questions, id_picc)?;
+        self.authenticate_chip(ephemeral)?;
+        match self.select(EID) {
+            0x9000 => Ok(()),
+            sw => Err(sw),
+        }
+    }
+
+    /// The data groups that can be read, by all ways to read them.
+    fn readable(&mut self) -> Vec<u8> {
+        let mut groups = Vec::new();
+        for group in 1..=22u8 {
+            let short = self.read_sfi(group);
+            let selected = self.select_file(0x0100 | u16::from(group));
+            let odd = Command::new(0, 0xB1, 0x01, group).with_data([0x54, 1, 0]).with_le(256);
+            let odd = self.sw(&odd);
+            assert_eq!(short.sw.0 == 0x9000, selected == 0x9000, "DG{group}");
+            assert_eq!(short.sw.0 == 0x9000, matches!(odd, 0x9000 | 0x6282), "DG{group}");
+            if short.sw.0 == 0x9000 {
+                groups.push(group);
+            }
+        }
+        groups
+    }
+}
+
+thread_local! {
+    static CHIP_KEY: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+/// A reader with the card of a memory, on one interface.
+fn reader(flash: &Flash, interface: Interface) -> Reader {
+    let memory = chip::RamMemory::open(Flash::from_image(flash.image())).unwrap();
+    let record = chip::Memory::load(&memory, 0x0036).unwrap().to_vec();
+    CHIP_KEY.with(|key| *key.borrow_mut() = record);
+    Reader::new(open(flash), interface)
+}
+
+fn in_use(profile: &'static str) -> Reader {
+    reader(&Stage::InUse(profile).flash(), Interface::Contact)
+}
+
+// proves: CARD-28, CARD-29, CARD-32, CARD-33, EACPKI-04
+#[test]
+fn a_terminal_reads_the_fields_of_its_certificate_and_no_other() {
+    for profile in ["national", "interop"] {
+        let placement = zone(profile).placement;
+        let cases: [(&[Field], &[u8]); 4] = [
+            (&[], &[]),
+            (&[Field::Birthplace], &[placement.group(Field::Birthplace)]),
+            (&[Field::Sex, Field::Mother], &{
+                let mut groups = [placement.group(Field::Sex), placement.group(Field::Mother)];
+                groups.sort_unstable();
+                groups
+            }),
+            (&Field::ALL, &{
+                let mut groups = Field::ALL.map(|field| placement.group(field));
+                groups.sort_unstable();
+                groups
+            }),
+        ];
+        for (fields, groups) in cases {
+            let terminal = eac_pki::terminal(reads(fields, profile), UpdateRights::NONE);
+            let mut reader = in_use(profile);
+            reader.open_zone(&pin1(), &terminal).unwrap();
+            assert_eq!(reader.readable(), groups, "{profile} {fields:?}");
+            // Two fields can be verified without the others.
+            assert_eq!(reader.read_sfi(0x18).sw.0, 0x9000, "the hashes are for every authenticated terminal");
+        }
+        let all = eac_pki::terminal(ALL_READS, UpdateRights::NONE);
+        let mut reader = in_use(profile);
+        reader.open_zone(&pin1(), &all).unwrap();
+        assert_eq!(reader.readable(), placement.groups());
+        let files = zone(profile).files().unwrap();
+        for (group, file) in files {
+            assert!(reader.read_sfi(group).data.starts_with(&file), "DG{group}");
+        }
+    }
+}
+
+// proves: CARD-29, CARD-32, OPEN-05
+#[test]
+fn nothing_is_read_before_the_last_step_and_no_step_can_be_left_out() {
+    let terminal = eac_pki::terminal(ALL_READS, UpdateRights::NONE);
+    let mut reader = in_use("national");
+    let closed = |reader: &mut Reader| {
+        assert_eq!(reader.select(EID), 0x9000);
+        assert_eq!(reader.readable(), [0u8; 0]);
+        assert_eq!(reader.read_sfi(0x18).sw.0, 0x6982);
+    };
+    closed(&mut reader);
+    let id_picc = reader.pace_for(&pin1(), terminal.rights, terminal.updates);
+    closed(&mut reader);
+    // Chip Authentication does not come before Terminal Authentication.
+    let set_at = chip_authentication::SetAuthenticationTemplate {
+        protocol: tlv::oid::CA_ECDH_AES_CBC_CMAC_256,
+        key_id: None,
+    };
+    assert_eq!(reader.sw(&set_at.command()), 0x6982);
+    reader.present(&terminal.chain).unwrap();
+    closed(&mut reader);
+    let ephemeral =
+        reader.prove(&[terminal.chain[1].clone()], &key(TERMINAL), &AuxiliaryData::new(), id_picc);
+    let ephemeral = ephemeral.expect("the verifier is known in this session");
+    closed(&mut reader);
+    reader.authenticate_chip(ephemeral).unwrap();
+    reader.select(EID);
+    assert_eq!(reader.readable(), zone("national").placement.groups());
+    // A new channel begins from nothing.
+    reader.pace(&can()).unwrap();
+    closed(&mut reader);
+}
+
+// proves: CARD-29
+#[test]
+fn with_the_access_number_alone_nothing_is_read_whatever_the_certificate_says() {
+    let all = Rights::from_bits(0x1FFF_FF00) | Rights::CAN_ALLOWED | Rights::PIN_MANAGEMENT;
+    let mut reader = in_use("national");
+    reader.open_zone(&can(), &eac_pki::terminal(all, UpdateRights::NONE)).unwrap();
+    assert_eq!(reader.readable(), [0u8; 0]);
+    // And without the right to use it, not even the terminal is accepted.
+    let mut reader = in_use("national");
+    assert_eq!(reader.open_zone(&can(), &eac_pki::terminal(ALL_READS, UpdateRights::NONE)), Err(0x6982));
+    // PIN1 inside the channel of the access number is PIN1 (OPEN-04).
+    let mut reader = in_use("national");
+    reader.pace(&can()).unwrap();
+    reader.open_zone(&pin1(), &eac_pki::terminal(ALL_READS, UpdateRights::NONE)).unwrap();
+    assert_eq!(reader.readable(), zone("national").placement.groups());
+    reader.select(PUBLIC);
+    assert_eq!(reader.read_sfi(1).sw.0, 0x9000, "and the channel goes on to the public zone");
+}
+
+// The holder, or a program between, can only take rights away.
+#[test]
+fn what_pace_announces_narrows_the_rights_and_never_widens_them() {
+    let one = reads(&[Field::Birthplace], "national");
+    let two = reads(&[Field::Birthplace, Field::Sex], "national");
+    let cases = [
+        // Certificate, announced, what remains.
+        (one, ALL_READS, vec![9]),
+        (two, one, vec![9]),
+        (one, reads(&[Field::Sex], "national"), vec![]),
+        (two, Rights::NONE, vec![]),
+    ];
+    for (certified, announced, groups) in cases {
+        let mut terminal = eac_pki::terminal(certified, UpdateRights::NONE);
+        terminal.rights = announced;
+        let mut reader = in_use("national");
+        reader.open_zone(&pin1(), &terminal).unwrap();
+        assert_eq!(reader.readable(), groups);
+    }
+}
+
+// proves: EACPKI-04
+#[test]
+fn a_document_verifier_cannot_give_more_than_it_has() {
+    let poor =
+        body(ROOT, VERIFIER, Role::OfficialVerifier, reads(&[Field::Sex], "national"), UpdateRights::NONE);
+    let rich =
+        body(VERIFIER, TERMINAL, Role::Terminal, ALL_READS | Rights::PIN_MANAGEMENT, UpdateRights::ALL);
+    let terminal = Terminal {
+        chain: vec![issue(poor, ROOT), issue(rich, VERIFIER)],
+        rights: ALL_READS | Rights::PIN_MANAGEMENT,
+        updates: UpdateRights::ALL,
+    };
+    let mut reader = in_use("national");
+    reader.open_zone(&pin1(), &terminal).unwrap();
+    assert_eq!(reader.readable(), [11]);
+    assert_eq!(reader.sw(&Command::new(0, 0x2C, 0x03, 0x81)), 0x6982, "nor manages PINs");
+    let store = Command::new(0x80, 0xE2, 0x80, 0).with_data([0x06, 0x09, 0x69]);
+    assert_eq!(reader.sw(&store), 0x6982, "nor writes");
+}
+
+#[test]
+fn certificates_that_are_not_accepted() {
+    let good = || body(VERIFIER, TERMINAL, Role::Terminal, ALL_READS, UpdateRights::NONE);
+    let verifier = eac_pki::verifier;
+    type Case = (&'static str, Vec<Certificate>, u16);
+    let cases: Vec<Case> = vec![
+        ("signed by somebody else", vec![verifier(), issue(good(), "TWOTHER00001")], 0x6300),
+        ("signed by itself", vec![verifier(), issue(good(), TERMINAL)], 0x6300),
+        (
+            "below the root, without document verifier",
+            vec![issue(Body { authority: reference(ROOT), ..good() }, ROOT)],
+            0x6300,
+        ),
+        (
+            "expired before its verifier began",
+            vec![
+                verifier(),
+                issue(
+                    Body { effective: date(2025, 1, 1), expiration: date(2025, 12, 31), ..good() },
+                    VERIFIER,
+                ),
+            ],
+            0x6300,
+        ),
+        (
+            "a verifier that a verifier made",
+            vec![
+                verifier(),
+                issue(
+                    body(VERIFIER, "TWDVCB00001", Role::OfficialVerifier, ALL_READS, UpdateRights::NONE),
+                    VERIFIER,
+                ),
+            ],
+            0x6300,
+        ),
+        (
+            "of an unknown root",
+            vec![issue(Body { authority: reference("XXCVCA00001"), ..good() }, ROOT)],
+            0x6A88,
+        ),
+    ];
+    for (what, chain, sw) in cases {
+        let mut reader = in_use("national");
+        reader.pace_for(&pin1(), ALL_READS, UpdateRights::NONE);
+        assert_eq!(reader.present(&chain), Err(sw), "{what}");
+    }
+    // A certificate that was stolen: the key is missing.
+    let mut reader = in_use("national");
+    let id_picc = reader.pace_for(&pin1(), ALL_READS, UpdateRights::NONE);
+    let terminal = eac_pki::terminal(ALL_READS, UpdateRights::NONE);
+    let stolen = reader.prove(&terminal.chain, &key("a thief"), &AuxiliaryData::new(), id_picc.clone());
+    assert_eq!(stolen.err(), Some(0x6300));
+    // The signature over another session's key of the card.
+    let mut other = id_picc;
+    other[5] ^= 1;
+    let replayed = reader.prove(&terminal.chain[1..], &key(TERMINAL), &AuxiliaryData::new(), other);
+    assert_eq!(replayed.err(), Some(0x6300));
+}
+
+// proves: CARD-57, EACPKI-03
+#[test]
+fn the_card_learns_the_date_and_a_new_root_and_keeps_them_without_power() {
+    let flash = Stage::InUse("national").flash();
+    let mut first = reader(&flash, Interface::Contact);
+    let link = Body {
+        effective: date(2027, 6, 1),
+        expiration: date(2030, 1, 1),
+        ..body(ROOT, "TWCVCA00002", Role::Cvca, !Rights::NONE, UpdateRights::ALL)
+    };
+    first.pace_for(&pin1(), ALL_READS, UpdateRights::NONE);
+    first.present(&[issue(link, ROOT)]).unwrap();
+    drop(first);
+    // After the next power on the new root stands first, and a verifier that had expired by then is refused.
+    let mut second = Reader::new(open(&flash), Interface::Contact);
+    let start = pace::terminal::Start::new(P521, &can()).unwrap();
+    let session =
+        pace::terminal::establish::<eac::Error>(start, &mut rng("again"), |c| Ok(second.send(c))).unwrap();
+    assert_eq!(session.certification_authority.as_deref(), Some(&b"TWCVCA00002"[..]));
+    assert_eq!(session.certification_authority_previous.as_deref(), Some(ROOT.as_bytes()));
+    second.reset();
+    let chat = eac::cvc::Chat::authentication(Role::Terminal, ALL_READS).to_value();
+    let start = pace::terminal::Start::new(P521, &pin1()).unwrap().with_chat(chat);
+    let session =
+        pace::terminal::establish::<eac::Error>(start, &mut rng("once more"), |c| Ok(second.send(c)))
+            .unwrap();
+    second.sm = Some(session.sm);
+    let old = Body {
+        effective: date(2026, 2, 1),
+        expiration: date(2027, 5, 31),
+        ..body(ROOT, VERIFIER, Role::OfficialVerifier, ALL_READS, UpdateRights::NONE)
+    };
+    assert_eq!(second.present(&[issue(old, ROOT)]), Err(0x6300), "expired on the day the card knows");
+    assert_eq!(Date::EARLIEST, date(2000, 1, 1));
+}
+
+// proves: CARD-31
+#[test]
+fn on_the_contactless_side_the_zone_is_absent_in_every_order() {
+    let flash = Stage::InUse("national").flash();
+    let terminal = eac_pki::terminal(ALL_READS | Rights::CAN_ALLOWED, UpdateRights::ALL);
+    let commands = || {
+        let mut list = ta::present(&terminal.chain);
+        list.push(Command::new(0, 0xA4, 4, 0x0C).with_data(EID));
+        list.push(Command::new(0, 0xA4, 0, 0x0C).with_data([0x65, 0x01]));
+        list.push(Command::new(0, 0xB0, 0x89, 0).with_le(256));
+        list.push(Command::new(0x80, 0xE2, 0x80, 0).with_data([0x06, 0x09, 0x69]));
+        list.push(Command::new(0x80, 0x34, 0, 0).with_data([0; 32]));
+        list.push(auxiliary_data::verify_command(tlv::oid::AUXILIARY_DATE_OF_BIRTH));
+        list.push(Command::new(0, 0x2C, 0x02, 0x03).with_data(*b"111111"));
+        list
+    };
+    // In the clear, then after PACE, each command first and the rest after it.
+    for first in 0..commands().len() {
+        for password in [None, Some(can()), Some(mrz())] {
+            let mut reader = Reader::new(open(&flash), Interface::Contactless);
+            if let Some(password) = &password {
+                reader.pace(password).unwrap();
+            }
+            let mut list = commands();
+            list.rotate_left(first);
+            for command in list {
+                let sw = reader.sw(&command);
+                assert!(sw >> 8 >= 0x69, "{command:?}: {sw:04X}");
+            }
+        }
+    }
+    // A session of the contact side ends when the card is moved over.
+    let mut contact = reader(&flash, Interface::Contact);
+    contact.open_zone(&pin1(), &eac_pki::terminal(ALL_READS, UpdateRights::NONE)).unwrap();
+    let command = Command::new(0, 0xB0, 0x89, 0).with_le(256);
+    let wrapped = contact.sm.as_mut().unwrap().wrap(&command).unwrap().to_bytes();
+    let answer = contact.channel.chip().process(Interface::Contactless, &wrapped);
+    assert!(answer.len() == 2 && answer[0] >= 0x69, "{answer:02X?}");
+}
+
+// proves: OPEN-02
+#[test]
+fn pace_on_the_contactless_side_says_nothing_that_tells_cards_apart() {
+    let mut reader = Reader::new(Stage::InUse("national").chip(), Interface::Contactless);
+    let chat = eac::cvc::Chat::authentication(Role::Terminal, ALL_READS).to_value();
+    let start = pace::terminal::Start::new(P521, &can()).unwrap().with_chat(chat);
+    let session =
+        pace::terminal::establish::<eac::Error>(start, &mut rng("passer-by"), |c| Ok(reader.send(c)))
+            .unwrap();
+    assert_eq!(session.certification_authority, None);
+}
+
+// Somebody in possession of a running session sends something without it, strips it, or replays it.
+#[test]
+fn a_plain_command_stripped_protection_or_a_replay_ends_the_session() {
+    let terminal = eac_pki::terminal(ALL_READS, UpdateRights::NONE);
+    let read = Command::new(0, 0xB0, 0x89, 0).with_le(256);
+    type Attack = fn(&mut Reader, &Command) -> u16;
+    let attacks: [(&str, Attack); 4] = [
+        ("plain", |reader, read| reader.send_plain(read).sw.0),
+        ("class byte without protection", |reader, read| {
+            let mut wrapped = reader.sm.as_mut().unwrap().wrap(read).unwrap();
+            wrapped.cla &= !0x0C;
+            reader.send_plain(&wrapped).sw.0
+        }),
+        ("truncated checksum", |reader, read| {
+            let mut wrapped = reader.sm.as_mut().unwrap().wrap(read).unwrap();
+            wrapped.data.truncate(wrapped.data.len() - 1);
+            reader.send_plain(&wrapped).sw.0
+        }),
+        ("replay", |reader, read| {
+            let wrapped = reader.sm.as_mut().unwrap().wrap(read).unwrap();
+            assert_eq!(reader.send_plain(&wrapped).sw.0, 0x9000);
+            reader.send_plain(&wrapped).sw.0
+        }),
+    ];
+    for (what, attack) in attacks {
+        let mut reader = in_use("national");
+        reader.open_zone(&pin1(), &terminal).unwrap();
+        assert_ne!(attack(&mut reader, &read), 0x9000, "{what}");
+        // The next protected command finds no session, and nothing in the clear is left of it.
+        let wrapped = reader.sm.as_mut().unwrap().wrap(&read).unwrap();
+        assert_ne!(reader.send_plain(&wrapped).sw.0, 0x9000, "{what}");
+        reader.sm = None;
+        assert_eq!(reader.select(EID), 0x9000);
+        assert_eq!(reader.readable(), [0u8; 0], "{what}");
+    }
+}
+
+// proves: CARD-33
+#[test]
+fn no_other_zone_opens_the_encrypted_zone_nor_the_other_way_round() {
+    let mut reader = in_use("interop");
+    reader.pace(&can()).unwrap();
+    for aid in [PUBLIC, EMRTD, HOUSEHOLD, SC_HSM, PKCS15] {
+        assert_eq!(reader.select(aid), 0x9000);
+        if aid == SC_HSM {
+            assert_eq!(reader.verify(PIN2), 0x9000);
+        }
+        for path in [&[0x65, 0x01, 0x01, 0x09][..], &[0x65, 0x01], &[0x01, 0x09]] {
+            for p1 in [0x08, 0x09] {
+                assert_ne!(reader.sw(&Command::new(0, 0xA4, p1, 0x0C).with_data(path)), 0x9000);
+            }
+        }
+        assert_eq!(reader.select(EID), 0x9000);
+        assert_eq!(reader.readable(), [0u8; 0]);
+    }
+    // An authenticated terminal with PIN1 does not get the certificate zone's keys, nor the public zone without CAN.
+    let mut reader = in_use("national");
+    reader.open_zone(&pin1(), &eac_pki::terminal(ALL_READS, UpdateRights::NONE)).unwrap();
+    reader.select(PUBLIC);
+    assert_eq!(reader.read_sfi(1).sw.0, 0x6982);
+    reader.select(SC_HSM);
+    assert_eq!(reader.sw(&Command::new(0x80, 0x68, 1, 0x20).with_data([0; 256]).with_le(256)), 0x6982);
+}
+
+// proves: CARD-51, OPEN-11, OPEN-64
+#[test]
+fn a_terminal_with_the_right_sets_and_unblocks_both_pins() {
+    let rights = Rights::CAN_ALLOWED | Rights::PIN_MANAGEMENT;
+    let terminal = eac_pki::terminal(rights, UpdateRights::NONE);
+    let set = |pin: PinReference, value: &[u8]| Command::new(0, 0x2C, 0x02, pin as u8).with_data(value);
+    let unblock = |pin: PinReference| Command::new(0, 0x2C, 0x03, pin as u8);
+
+    // As the card leaves production: no PIN at all.
+    let flash = Stage::Personalised("national", true).flash();
+    let mut office = reader(&flash, Interface::Contact);
+    office.open_zone(&can(), &terminal).unwrap();
+    assert_eq!(office.sw(&unblock(PinReference::Pin1)), 0x6984, "there is nothing to unblock");
+    assert_eq!(office.sw(&set(PinReference::Pin1, b"12345")), 0x6A80);
+    assert_eq!(office.sw(&set(PinReference::Pin1, PIN1)), 0x9000);
+    assert_eq!(office.sw(&set(PinReference::Pin2, PIN2)), 0x9000);
+    drop(office);
+    let mut holder = Reader::new(open(&flash), Interface::Contact);
+    assert_eq!(holder.pace(&pin1()), Ok(()));
+
+    // Blocked by three wrong ones; the office unblocks it, and the old value is still right.
+    holder.reset();
+    holder.pace(&wrong_pin1()).unwrap_err();
+    holder.pace(&wrong_pin1()).unwrap_err();
+    holder.pace(&can()).unwrap();
+    assert_eq!(holder.pace(&wrong_pin1()), Err(0x63C0));
+    drop(holder);
+    let mut office = reader(&flash, Interface::Contact);
+    office.open_zone(&can(), &terminal).unwrap();
+    assert_eq!(office.sw(&unblock(PinReference::Pin1)), 0x9000);
+    drop(office);
+    let mut holder = Reader::new(open(&flash), Interface::Contact);
+    assert_eq!(holder.pace(&pin1()), Ok(()));
+    drop(holder);
+
+    // Neither the access number, nor PIN1, nor a terminal without the right does that.
+    for (password, rights) in [(can(), Rights::CAN_ALLOWED), (pin1(), ALL_READS)] {
+        let mut other = reader(&flash, Interface::Contact);
+        other.open_zone(&password, &eac_pki::terminal(rights, UpdateRights::NONE)).unwrap();
+        for command in
+            [unblock(PinReference::Pin1), unblock(PinReference::Pin2), set(PinReference::Pin2, PIN2)]
+        {
+            assert_eq!(other.sw(&command), 0x6982);
+        }
+    }
+    // CARD-40: a card without certificates has no PIN2.
+    let flash = Stage::Personalised("national", false).flash();
+    let mut office = reader(&flash, Interface::Contact);
+    office.open_zone(&can(), &terminal).unwrap();
+    assert_eq!(office.sw(&set(PinReference::Pin2, PIN2)), 0x6A88);
+}
+
+#[test]
+fn questions_are_answered_with_yes_or_no_and_only_if_they_were_signed() {
+    let rights = Rights::AGE_VERIFICATION;
+    let ask = |reader: &mut Reader, oid| reader.sw(&auxiliary_data::verify_command(oid));
+    let (birth, expiry) = (tlv::oid::AUXILIARY_DATE_OF_BIRTH, tlv::oid::AUXILIARY_DATE_OF_EXPIRY);
+    for (questions, oid, sw) in [
+        (AuxiliaryData::new().born_on_or_before("19900228"), birth, 0x9000),
+        (AuxiliaryData::new().born_on_or_before("19900227"), birth, 0x6300),
+        (AuxiliaryData::new().valid_on("20360131"), expiry, 0x9000),
+        (AuxiliaryData::new().valid_on("20360201"), expiry, 0x6300),
+        (AuxiliaryData::new().valid_on("20360201"), birth, 0x6A88),
+    ] {
+        let mut reader = in_use("national");
+        reader.open_zone_with(&pin1(), &eac_pki::terminal(rights, UpdateRights::NONE), &questions).unwrap();
+        assert_eq!(ask(&mut reader, oid), sw);
+        assert_eq!(reader.readable(), [0u8; 0], "the date itself stays in the card");
+    }
+    // Without the right, and without a session.
+    let questions = AuxiliaryData::new().born_on_or_before("20000101");
+    let mut reader = in_use("national");
+    reader.open_zone_with(&pin1(), &eac_pki::terminal(Rights::NONE, UpdateRights::NONE), &questions).unwrap();
+    assert_eq!(ask(&mut reader, birth), 0x6982);
+    let mut reader = in_use("national");
+    reader.select(EID);
+    assert_eq!(ask(&mut reader, birth), 0x6982);
+}
+
+/// Another spouse and another birthplace, with what stays, signed as the next content of the zone.
+fn changed(profile: &str, sequence: u16, ca_spki: &[u8]) -> (EncryptedZone, EncryptedZoneFiles) {
+    let new = EncryptedZone {
+        spouse: Some(PersonName { text: "王小明".into(), cns: Vec::new() }),
+        birthplace: "高雄市".into(),
+        ..zone(profile)
+    };
+    let old = encrypted(&zone(profile), 0, ca_spki);
+    let all = encrypted(&new, sequence, ca_spki);
+    let placement = new.placement;
+    let updated = [placement.group(Field::Spouse), placement.group(Field::Birthplace)];
+    let groups: Vec<_> = all.groups.into_iter().filter(|(group, _)| updated.contains(group)).collect();
+    let mut whole = old.groups;
+    for (group, file) in &groups {
+        whole.iter_mut().find(|(g, _)| g == group).unwrap().1.clone_from(file);
+    }
+    (new, EncryptedZoneFiles { security_object: security_object(&whole, sequence, ca_spki), groups })
+}
+
+fn objects(files: &EncryptedZoneFiles) -> Vec<(u16, Vec<u8>)> {
+    let mut objects: Vec<_> =
+        files.groups.iter().map(|(group, file)| (0x0600 | u16::from(*group), file.clone())).collect();
+    objects.push((0x0618, files.security_object.clone()));
+    objects.sort();
+    objects
+}
+
+/// Stores and commits; the first status word that is not 9000.
+fn update(reader: &mut Reader, objects: &[(u16, Vec<u8>)]) -> Result<(), u16> {
+    let mut hasher = Hash::Sha256.hasher();
+    for (object, content) in objects {
+        let data = [&object.to_be_bytes()[..], content].concat();
+        ok(reader.send(&Command::new(0x80, 0xE2, 0x80, 0).with_data(data)))?;
+        hasher.update(&object.to_be_bytes());
+        hasher.update(&(content.len() as u32).to_be_bytes());
+        hasher.update(content);
+    }
+    ok(reader.send(&Command::new(0x80, 0x34, 0, 0).with_data(hasher.finish()))).map(drop)
+}
+
+fn ca_spki(flash: &Flash) -> Vec<u8> {
+    let memory = chip::RamMemory::open(Flash::from_image(flash.image())).unwrap();
+    let record = chip::Memory::load(&memory, 0x0036).unwrap().to_vec();
+    curve::spki_from_point(&SecretKey::from_pkcs8(&record).unwrap().public_key())
+}
+
+const FAMILY: UpdateRights = UpdateRights::SPOUSE.with(UpdateRights::BIRTHPLACE);
+
+// proves: CARD-45, CARD-47, OPEN-41, UPDATE-02
+#[test]
+fn an_update_terminal_writes_without_pin1_and_does_not_read_the_old_values() {
+    for profile in ["national", "interop"] {
+        // A card whose PIN1 was never set is updated just as well.
+        let flash = Stage::Personalised(profile, true).flash();
+        let mut office = reader(&flash, Interface::Contact);
+        office.open_zone(&can(), &eac_pki::terminal(Rights::NONE, FAMILY)).unwrap();
+        assert_eq!(office.readable(), [0u8; 0]);
+        let (new, files) = changed(profile, 1, &ca_spki(&flash));
+        assert_eq!(update(&mut office, &objects(&files)), Ok(()), "{profile}");
+        // Once: the same package, or an older one, is refused from now on.
+        assert_eq!(update(&mut office, &objects(&files)), Err(0x6985));
+        drop(office);
+        management(&flash).set_pin(PinReference::Pin1, &PIN1.into()).unwrap();
+        let mut agency = reader(&flash, Interface::Contact);
+        agency.open_zone(&pin1(), &eac_pki::terminal(ALL_READS, UpdateRights::NONE)).unwrap();
+        for (group, file) in new.files().unwrap() {
+            assert!(agency.read_sfi(group).data.starts_with(&file), "DG{group}");
+        }
+        assert_eq!(agency.read_sfi(0x18).data, files.security_object);
+    }
+}
+
+// proves: CARD-45, CARD-46, CARD-47, DOCPKI-15
+#[test]
+fn updates_that_are_refused_leave_everything_as_it_was() {
+    let flash = Stage::InUse("national").flash();
+    let before = flash.image();
+    let key = ca_spki(&flash);
+    let (_, good) = changed("national", 1, &key);
+    let other_chip = curve::spki_from_point(&eac_pki::key("another chip").public_key());
+    let spoil = |change: &dyn Fn(&mut Vec<(u16, Vec<u8>)>)| {
+        let mut objects = objects(&good);
+        change(&mut objects);
+        objects
+    };
+    let cases: Vec<(&str, UpdateRights, Vec<(u16, Vec<u8>)>, u16)> = vec![
+        ("no right to write", UpdateRights::HOUSEHOLD, objects(&good), 0x6982),
+        ("one of two rights", UpdateRights::SPOUSE, objects(&good), 0x6982),
+        (
+            "without the security object",
+            FAMILY,
+            spoil(&|o| o.retain(|(object, _)| *object != 0x0618)),
+            0x6A80,
+        ),
+        ("a field the signature does not cover", FAMILY, spoil(&|o| o[0].1[5] ^= 1), 0x6A80),
+        ("for another chip", FAMILY, objects(&changed("national", 1, &other_chip).1), 0x6A80),
+        ("a number left out", FAMILY, objects(&changed("national", 2, &key).1), 0x6985),
+        ("the number of today", FAMILY, objects(&changed("national", 0, &key).1), 0x6985),
+        // CARD-45, table 4: never, whatever the certificate says.
+        ("the sex", UpdateRights::ALL, vec![(0x060B, vec![0x6B, 0])], 0x6982),
+        ("the access number", UpdateRights::ALL, vec![(0x060C, vec![0x6C, 0])], 0x6982),
+        ("the portrait", UpdateRights::ALL, vec![(0x0102, vec![0x75, 0])], 0x6982),
+        ("the name", UpdateRights::ALL, vec![(0x0101, vec![0x61, 0])], 0x6982),
+        ("a date in the encrypted zone", UpdateRights::ALL, vec![(0x0608, vec![0x68, 0])], 0x6982),
+        ("a PIN", UpdateRights::ALL, vec![(0x0020, b"000000".to_vec())], 0x6982),
+        ("a private key", UpdateRights::ALL, vec![(0x0036, vec![0x30, 0])], 0x6982),
+        ("the trust point", UpdateRights::ALL, vec![(0x0702, vec![0x7F, 0x4E, 0])], 0x6982),
+        ("household data that nobody signed", UpdateRights::ALL, vec![(0x0201, vec![0x30, 0])], 0x6A80),
+        ("too much", UpdateRights::ALL, vec![(0x0201, vec![0x30; 33_000])], 0x6A84),
+    ];
+    for (what, updates, objects, sw) in cases {
+        let mut office = reader(&flash, Interface::Contact);
+        office.open_zone(&can(), &eac_pki::terminal(Rights::NONE, updates)).unwrap();
+        assert_eq!(update(&mut office, &objects), Err(sw), "{what}");
+        let after = office.sw(&Command::new(0x80, 0x34, 0, 0).with_data([0; 32]));
+        assert!(matches!(after, 0x6985 | 0x6A80), "{what}: {after:04X}");
+    }
+    // An update that was begun in one channel is not committed in another.
+    let mut office = reader(&flash, Interface::Contact);
+    let terminal = eac_pki::terminal(Rights::NONE, FAMILY);
+    office.open_zone(&can(), &terminal).unwrap();
+    for (object, content) in objects(&good) {
+        let data = [&object.to_be_bytes()[..], &content].concat();
+        assert_eq!(office.sw(&Command::new(0x80, 0xE2, 0x80, 0).with_data(data)), 0x9000);
+    }
+    office.open_zone(&can(), &terminal).unwrap();
+    assert_eq!(office.sw(&Command::new(0x80, 0x34, 0, 0).with_data([0; 32])), 0x6985);
+    drop(office);
+    let values = |image: Vec<u8>| {
+        let memory = chip::RamMemory::open(Flash::from_image(image)).unwrap();
+        (0x0600..=0x0618u16)
+            .map(|key| chip::Memory::load(&memory, key).map(<[u8]>::to_vec))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(values(flash.image()), values(before));
+}
+
+// proves: CARD-47, UPDATE-13
+#[test]
+fn a_torn_update_leaves_the_old_zone_or_the_new_one() {
+    let start = Stage::InUse("national").flash();
+    let key = ca_spki(&start);
+    let (new, files) = changed("national", 1, &key);
+    let old = zone("national").files().unwrap();
+    let new = new.files().unwrap();
+    let terminal = eac_pki::terminal(Rights::NONE, FAMILY);
+    let agency = eac_pki::terminal(ALL_READS, UpdateRights::NONE);
+    let mut seen = [false; 2];
+    for n in 1.. {
+        for cut in [chip::Cut::Before, chip::Cut::Torn, chip::Cut::After] {
+            let flash = Flash::from_image(start.image());
+            let mut office = reader(&flash, Interface::Contact);
+            office.open_zone(&can(), &terminal).unwrap();
+            let already = flash.writes();
+            flash.cut_power(n, cut);
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                update(&mut office, &objects(&files))
+            }));
+            let reached = flash.writes() >= already + n;
+            drop(office);
+            flash.restore_power();
+            if !reached {
+                assert!(matches!(result, Ok(Ok(()))));
+                assert!(seen == [true, true], "both were seen");
+                return;
+            }
+            let mut reader = reader(&flash, Interface::Contact);
+            reader.open_zone(&pin1(), &agency).unwrap();
+            let read: Vec<Vec<u8>> = old.keys().map(|group| reader.read_sfi(*group).data).collect();
+            let is = |files: &std::collections::BTreeMap<u8, Vec<u8>>| {
+                read.iter().zip(files.values()).all(|(read, file)| read.starts_with(file))
+            };
+            assert!(is(&old) || is(&new), "write {n}, {cut:?}: something between");
+            seen[usize::from(is(&new))] = true;
+            // Whatever it is, the security object is that of these files.
+            let cms = x509::cms::SignedData::parse(&reader.read_sfi(0x18).data).unwrap();
+            let object = lds::FieldSecurityObject::decode(cms.content().unwrap()).unwrap();
+            for (group, file) in old.keys().zip(&read) {
+                assert_eq!(object.check(*group, file), lds::field_security::FieldCheck::Unaltered);
+            }
+        }
+    }
+}
+
+// CARD-49: no try is won by cutting the power around the counter of PIN1.
+// proves: CARD-49
+#[test]
+fn no_try_of_pin1_is_won_by_cutting_the_power() {
+    let start = Stage::InUse("national").flash();
+    let probe = |flash: &Flash| {
+        let mut reader = Reader::new(open(flash), Interface::Contact);
+        let mse = pace::terminal::Start::new(P521, &pin1()).unwrap().mse_set_at();
+        reader.sw(&mse)
+    };
+    for (password, n, cut, left) in [
+        (wrong_pin1(), 1, chip::Cut::Before, 0x9000),
+        (wrong_pin1(), 1, chip::Cut::Torn, 0x9000),
+        (wrong_pin1(), 1, chip::Cut::After, 0x63C2),
+        (pin1(), 1, chip::Cut::After, 0x63C2),
+        (pin1(), 2, chip::Cut::Before, 0x63C2),
+        (pin1(), 2, chip::Cut::Torn, 0x63C2),
+        (pin1(), 2, chip::Cut::After, 0x9000),
+    ] {
+        let flash = Flash::from_image(start.image());
+        flash.cut_power(n, cut);
+        let mut reader = Reader::new(open(&flash), Interface::Contact);
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| reader.pace(&password)));
+        assert!(result.is_err(), "an answer came: {n} {cut:?}");
+        drop(reader);
+        flash.restore_power();
+        assert_eq!(probe(&flash), left, "{n} {cut:?}");
+    }
+}
+
+// Each certificate's effect is stored before its answer; a cut leaves the trust point before or after it.
+// proves: CARD-57
+#[test]
+fn a_torn_link_leaves_the_old_trust_point_or_both() {
+    let start = Stage::InUse("national").flash();
+    let link = Body {
+        effective: date(2027, 6, 1),
+        ..body(ROOT, "TWCVCA00002", Role::Cvca, !Rights::NONE, UpdateRights::ALL)
+    };
+    let link = issue(link, ROOT);
+    for (cut, expected) in
+        [(chip::Cut::Before, ROOT), (chip::Cut::Torn, ROOT), (chip::Cut::After, "TWCVCA00002")]
+    {
+        let flash = Flash::from_image(start.image());
+        let mut first = reader(&flash, Interface::Contact);
+        first.pace_for(&pin1(), ALL_READS, UpdateRights::NONE);
+        first.send(&set_dst(&reference(ROOT)));
+        flash.cut_power(1, cut);
+        let verify = verify_certificate(&link);
+        let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| first.sw(&verify)));
+        assert!(died.is_err(), "an answer came");
+        drop(first);
+        flash.restore_power();
+        let mut second = Reader::new(open(&flash), Interface::Contact);
+        let start = pace::terminal::Start::new(P521, &can()).unwrap();
+        let session =
+            pace::terminal::establish::<eac::Error>(start, &mut rng("again"), |c| Ok(second.send(c)))
+                .unwrap();
+        assert_eq!(session.certification_authority.as_deref(), Some(expected.as_bytes()), "{cut:?}");
+    }
+}
+
+#[test]
+fn a_challenge_is_good_for_one_signature() {
+    let terminal = eac_pki::terminal(ALL_READS, UpdateRights::NONE);
+    let mut reader = in_use("national");
+    let id_picc = reader.pace_for(&pin1(), ALL_READS, UpdateRights::NONE);
+    reader.present(&terminal.chain).unwrap();
+    let ephemeral = ta::EphemeralKey::generate(Curve::P521, &mut rng("ephemeral"));
+    let holder = reference(TERMINAL);
+    let start = ta::Start::new(holder, tlv::oid::TA_ECDSA_SHA512, &AuxiliaryData::new(), &ephemeral, id_picc);
+    let set_at = start.mse_set_at();
+    let answer = reader.send(&set_at);
+    let (command, next) = start.step(&answer).unwrap();
+    assert_eq!(command, get_challenge());
+    let challenge = reader.send(&command);
+    let sign = |message: &[u8]| Ok::<_, eac::Error>(key(TERMINAL).sign_digest(&Hash::Sha512.digest(message)));
+    let (command, _) = next.step(&challenge, sign).unwrap();
+    // Announced anew, so the signature over the first challenge is none over the second.
+    assert_eq!(reader.sw(&set_at), 0x9000);
+    assert_eq!(reader.sw(&get_challenge()), 0x9000);
+    assert_eq!(reader.sw(&command), 0x6300);
+    assert_eq!(reader.sw(&command), 0x6985, "and the second challenge is used up");
+}
+
+#[test]
+fn the_fixture_opens_a_chip() {
+    let chip: Chip = Stage::InUse("national").chip();
+    assert_eq!(chip.life_cycle(), chip::LifeCycle::Operational);
+}

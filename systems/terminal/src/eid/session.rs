@@ -1,0 +1,377 @@
+//! A session with a card in which both sides are authenticated: PACE, Terminal Authentication, Chip Authentication.
+
+use std::collections::BTreeMap;
+
+use apdu::{CardChannel, Command, Response, StatusWord};
+use curve::{Hash, Point, Random, SecretBytes};
+use eac::auxiliary_data::{self, AuxiliaryData};
+use eac::chip_authentication;
+use eac::cvc::{Certificate, Extension, Extensions, Reference, Rights, UpdateRights};
+use eac::pace::{Parameters, terminal::Start};
+use eac::security_infos::{self, SecurityInfo};
+use eac::terminal_authentication::terminal::{self as terminal_authentication, EphemeralKey};
+use eac::{Password, PasswordReference, Step};
+use jiff::Timestamp;
+use tlv::oid;
+use x509::cms::SignedData;
+
+use super::AID_EID;
+use super::identity::TerminalIdentity;
+use crate::card::{Card, CardError, FileRef};
+use crate::perso::{EncryptedZoneFiles, PinReference};
+use crate::trust::TrustStore;
+use crate::{Refusal, SignerCheck};
+
+const EF_CARD_ACCESS: FileRef = FileRef::new(0x011C, 0x1C);
+const EF_CARD_SECURITY: FileRef = FileRef::new(0x011D, 0x1D);
+/// Bytes of an object in one STORE DATA.
+const BLOCK: usize = 3_000;
+
+/// Why a session or a command in it did not succeed: a refusal with its words, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{refusal} ({detail})")]
+pub struct EidError {
+    /// What it is, whose fault and what to do.
+    pub refusal: Refusal,
+    /// Which right, which check, which key. Never personal data.
+    pub detail: String,
+}
+
+/// What a session asks the card to grant: of the rights in the terminal's certificate those the holder agrees to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grant {
+    /// Rights of TR-03110.
+    pub rights: Rights,
+    /// Fields to be written.
+    pub updates: UpdateRights,
+}
+
+impl Grant {
+    /// Everything that the certificate has.
+    pub const ALL: Self = Self { rights: Rights::from_bits(u64::MAX), updates: UpdateRights::ALL };
+}
+
+/// Files to write in one transaction. Each zone that is touched brings its new security object.
+#[derive(Clone, Default)]
+pub struct UpdateFiles {
+    /// The household file.
+    pub household: Option<Vec<u8>>,
+    /// DG11, DG13 and EF.SOD of the public zone, by file identifier.
+    pub public: Vec<(u16, Vec<u8>)>,
+    /// Changed data groups of the encrypted zone, with the new security object.
+    pub encrypted: Option<EncryptedZoneFiles>,
+}
+
+/// An open session.
+pub struct Session<C> {
+    card: Card<C>,
+    /// What was asked for and stands in the terminal's certificate. The card may grant less.
+    pub grant: Grant,
+    /// The card's trust point that the certificates lead to.
+    pub trust_point: String,
+    /// Who vouches for the chip's key.
+    pub signer: x509::Certificate,
+    chip_key: Point,
+}
+
+impl<C: CardChannel> Session<C> {
+    /// Resets the card and opens a session with a password: PIN1 for reading, the access number for managing PINs and
+    /// updating. `before` is the access number with which to begin where PIN1 has one try left.
+    #[allow(clippy::too_many_arguments, reason = "a session has that many parties")]
+    pub fn open(
+        channel: C,
+        password: &Password,
+        before: Option<&Password>,
+        identity: &TerminalIdentity,
+        grant: Grant,
+        questions: &AuxiliaryData,
+        trust: &TrustStore,
+        now: Timestamp,
+        rng: &mut dyn Random,
+    ) -> Result<Self, EidError> {
+        let mut card = Card::new(channel);
+        card.connect().map_err(card_error)?;
+        card.select_mf().map_err(card_error)?;
+        let access = card
+            .read_object(EF_CARD_ACCESS)
+            .map_err(|error| refuse(Refusal::NoCardAccess, error.to_string()))?;
+        let infos = security_infos::parse_file(&access)
+            .map_err(|error| refuse(Refusal::NoCardAccess, error.to_string()))?;
+        let parameters = Parameters::choose(&infos)
+            .ok_or_else(|| refuse(Refusal::PaceUnsupported, "EF.CardAccess".into()))?;
+        if let Some(before) = before {
+            card.open_channel(parameters, before, rng).map_err(|error| pace_error(before, error))?;
+        }
+
+        let own = identity.authorisation();
+        let grant = Grant { rights: own.chat.rights() & grant.rights, updates: own.updates & grant.updates };
+        let start = Start::new(parameters, password)
+            .map_err(|error| refuse(Refusal::PaceFailed, error.to_string()))?
+            .with_chat(own.chat.with_rights(grant.rights).to_value());
+        let extensions = granted_updates(grant.updates)?;
+        let pace = eac::pace::terminal::establish::<CardError>(start, rng, |command| {
+            if [command.ins, command.p1] != [0x22, 0xC1] {
+                return card.send(command);
+            }
+            let data = [command.data.as_slice(), &extensions].concat();
+            card.send(&command.clone().with_data(data))
+        })
+        .map_err(|error| pace_error(password, error))?;
+        card.replace_channel(pace.sm);
+
+        let (signer, signed) = card_security(&mut card, trust, now)?;
+        check_downgrade(parameters, &signed)?;
+        let (chip, chip_key) = chip_authentication::Parameters::choose(&signed)
+            .ok_or_else(|| refuse(Refusal::ChipKeyUnsigned, "EF.CardSecurity".into()))?;
+
+        let trusted: Vec<Reference> = [pace.certification_authority, pace.certification_authority_previous]
+            .into_iter()
+            .flatten()
+            .filter_map(|bytes| Reference::from_bytes(&bytes).ok())
+            .collect();
+        let names = || trusted.iter().map(Reference::to_string).collect::<Vec<_>>().join(", ");
+        let path = identity
+            .path(&trusted)
+            .ok_or_else(|| refuse(Refusal::TerminalUntrusted, format!("the card trusts {}", names())))?;
+        let trust_point = path.first().map(|c| c.body().authority.to_string()).unwrap_or_default();
+        present(&mut card, &path)?;
+        let key = EphemeralKey::generate(chip.curve, rng);
+        prove_terminal(&mut card, identity, questions, &key, pace.id_picc)?;
+        let start = chip_authentication::terminal::Start::new(chip, chip_key.clone(), key)
+            .map_err(|error| refuse(Refusal::ChipAuthenticationFailed, error.to_string()))?;
+        let sm =
+            chip_authentication::terminal::authenticate::<CardError>(start, |command| card.send(command))
+                .map_err(|error| refuse(Refusal::ChipAuthenticationFailed, error.to_string()))?;
+        card.replace_channel(sm);
+        Ok(Self { card, grant, trust_point, signer, chip_key })
+    }
+
+    /// The public key that the chip has proved to hold.
+    pub const fn chip_key(&self) -> &Point {
+        &self.chip_key
+    }
+
+    /// Selects the eID application.
+    pub fn select(&mut self) -> Result<(), EidError> {
+        self.card
+            .select_application(AID_EID)
+            .map_err(|error| refuse(Refusal::NoEncryptedZone, error.to_string()))
+    }
+
+    /// Reads a file of the selected application.
+    pub(super) fn read(&mut self, file: FileRef) -> Result<Vec<u8>, CardError> {
+        self.card.read_to_end(file)
+    }
+
+    /// Sends one command in the session, for whoever knows the card's commands.
+    pub fn send(&mut self, command: &Command) -> Result<Response, EidError> {
+        self.card.send(command).map_err(card_error)
+    }
+
+    /// Sets a PIN, first or new, with all its tries. Needs the right to manage PINs.
+    pub fn set_pin(&mut self, pin: PinReference, new: &SecretBytes) -> Result<(), EidError> {
+        let command = Command::new(0x00, 0x2C, 0x02, pin as u8).with_data(new.expose());
+        self.require("RESET RETRY COUNTER", &command, "PIN_MANAGEMENT").map(drop)
+    }
+
+    /// Gives a blocked PIN its tries back; the PIN stays what it was. Needs the right to manage PINs.
+    pub fn unblock_pin(&mut self, pin: PinReference) -> Result<(), EidError> {
+        let command = Command::new(0x00, 0x2C, 0x03, pin as u8);
+        self.require("RESET RETRY COUNTER", &command, "PIN_MANAGEMENT").map(drop)
+    }
+
+    /// Whether the holder was born on or before the day the terminal signed; whether the document is valid on it.
+    pub fn ask(&mut self, question: const_oid::ObjectIdentifier) -> Result<bool, EidError> {
+        let answer = self.send(&auxiliary_data::verify_command(question))?;
+        match answer.sw {
+            StatusWord::OK => Ok(true),
+            StatusWord::AUTHENTICATION_FAILED => Ok(false),
+            sw => Err(refused("VERIFY", sw, "AGE_VERIFICATION")),
+        }
+    }
+
+    /// Writes files in one transaction: afterwards the card has all of them, or what it had before.
+    pub fn update(&mut self, files: &UpdateFiles) -> Result<(), EidError> {
+        let mut objects: BTreeMap<u16, Vec<u8>> = files.public.iter().cloned().collect();
+        objects.extend(files.household.clone().map(|file| (0x0201, file)));
+        if let Some(EncryptedZoneFiles { groups, security_object }) = &files.encrypted {
+            objects.insert(crate::perso::EID_SECURITY_OBJECT, security_object.clone());
+            objects.extend(
+                groups.iter().map(|(group, file)| (crate::perso::eid_group_object(*group), file.clone())),
+            );
+        }
+        let mut manifest = Hash::Sha256.hasher();
+        for (object, content) in &objects {
+            let data = [&object.to_be_bytes(), content.as_slice()].concat();
+            let count = data.len().div_ceil(BLOCK);
+            for (number, block) in data.chunks(BLOCK).enumerate() {
+                let last = if number + 1 == count { 0x80 } else { 0x00 };
+                let command = Command::new(0x80, 0xE2, last, number as u8).with_data(block);
+                self.require("STORE DATA", &command, "UPDATE")?;
+            }
+            manifest.update(&object.to_be_bytes());
+            manifest.update(&(content.len() as u32).to_be_bytes());
+            manifest.update(content);
+        }
+        let commit = Command::new(0x80, 0x34, 0, 0).with_data(manifest.finish());
+        self.require("COMMIT", &commit, "UPDATE").map(drop)
+    }
+
+    /// Gives the channel back.
+    pub fn into_channel(self) -> C {
+        self.card.into_channel()
+    }
+
+    fn require(&mut self, what: &'static str, command: &Command, right: &str) -> Result<Vec<u8>, EidError> {
+        self.send(command)?.into_ok().map_err(|sw| refused(what, sw, right))
+    }
+}
+
+fn refused(what: &str, sw: StatusWord, right: &str) -> EidError {
+    if sw == StatusWord::SECURITY_STATUS_NOT_SATISFIED {
+        refuse(Refusal::TerminalRight, format!("{what}: {right}, SW {sw}"))
+    } else {
+        refuse(Refusal::EidCommandRefused, format!("{what}: SW {sw}"))
+    }
+}
+
+/// The extension of PACE's MSE:Set AT that says which fields may be written; nothing where none may.
+fn granted_updates(updates: UpdateRights) -> Result<Vec<u8>, EidError> {
+    if updates.is_empty() {
+        return Ok(Vec::new());
+    }
+    Extensions::new(vec![Extension::updates(updates)])
+        .map(|extensions| extensions.encode())
+        .map_err(|error| refuse(Refusal::TerminalCertificateMalformed, error.to_string()))
+}
+
+/// Reads and verifies EF.CardSecurity: signature, signer, and what is signed.
+fn card_security<C: CardChannel>(
+    card: &mut Card<C>,
+    trust: &TrustStore,
+    now: Timestamp,
+) -> Result<(x509::Certificate, Vec<SecurityInfo>), EidError> {
+    let at = |refusal, detail: &str| refuse(refusal, format!("EF.CardSecurity: {detail}"));
+    card.select_mf().map_err(card_error)?;
+    let file = card
+        .read_object(EF_CARD_SECURITY)
+        .map_err(|error| at(Refusal::NoSecurityObject, &error.to_string()))?;
+    let signed =
+        SignedData::parse(&file).map_err(|error| at(Refusal::SecurityObjectMalformed, &error.to_string()))?;
+    if signed.content_type() != oid::CARD_SECURITY_OBJECT {
+        return Err(at(Refusal::SecurityObjectMalformed, "content type"));
+    }
+    let signer = verify_signer(&signed, trust, now).map_err(|refusal| at(refusal, ""))?;
+    let infos = signed.content().and_then(|content| security_infos::parse_set(content).ok());
+    let infos = infos.ok_or_else(|| at(Refusal::SecurityObjectMalformed, "SecurityInfos"))?;
+    Ok((signer, infos))
+}
+
+/// The signer of a message, if signature and signer are good.
+pub(super) fn verify_signer(
+    signed: &SignedData,
+    trust: &TrustStore,
+    now: Timestamp,
+) -> Result<x509::Certificate, Refusal> {
+    let signer = signed.verify().map_err(|error| match error {
+        x509::Error::UnsupportedAlgorithm(_) => Refusal::SignatureUnsupported,
+        x509::Error::Signature => Refusal::SignatureInvalid,
+        _ => Refusal::SecurityObjectMalformed,
+    })?;
+    let check: SignerCheck = trust.check_signer(signer, now);
+    match check.is_trusted() {
+        // Without a list of what is revoked, the reading goes on as that of the public zone does.
+        Ok(()) | Err(Refusal::RevocationUnknown) => Ok(signer.clone()),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+// TR-03110-3 §B.1: what EF.CardAccess offered must stand under the issuer's signature.
+fn check_downgrade(used: Parameters, signed: &[SecurityInfo]) -> Result<(), EidError> {
+    if signed.iter().any(|info| Parameters::from_info(info) == Some(used)) {
+        Ok(())
+    } else {
+        Err(refuse(Refusal::CardAccessAltered, used.protocol().to_string()))
+    }
+}
+
+fn present<C: CardChannel>(card: &mut Card<C>, path: &[&Certificate]) -> Result<(), EidError> {
+    for certificate in path {
+        let holder = &certificate.body().holder;
+        for command in terminal_authentication::present([*certificate]) {
+            let answer = card.send(&command).map_err(card_error)?;
+            if !answer.sw.is_ok() {
+                let until = certificate.body().expiration;
+                let detail = format!("{holder}, valid until {until}: SW {}", answer.sw);
+                return Err(refuse(Refusal::TerminalCertificateRefused, detail));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn prove_terminal<C: CardChannel>(
+    card: &mut Card<C>,
+    identity: &TerminalIdentity,
+    questions: &AuxiliaryData,
+    key: &EphemeralKey,
+    id_picc: Vec<u8>,
+) -> Result<(), EidError> {
+    let certificate = identity.certificate();
+    let holder = certificate.body().holder.clone();
+    let algorithm = certificate
+        .key(identity.curve())
+        .map_err(|error| refuse(Refusal::TerminalKey, error.to_string()))?
+        .algorithm();
+    let start = terminal_authentication::Start::new(holder.clone(), algorithm, questions, key, id_picc);
+    let sign = |message: &[u8]| {
+        identity.sign(message).ok_or(CardError::Malformed("signature of the terminal's key"))
+    };
+    terminal_authentication::authenticate::<CardError>([], start, sign, |command| card.send(command)).map_err(
+        |error| match error {
+            CardError::Pace(eac::Error::Refused { step: Step::ExternalAuthenticate, sw }) => {
+                let refusal = match sw {
+                    StatusWord::AUTHENTICATION_FAILED => Refusal::TerminalKey,
+                    // The access number in place of PIN1 without the right for it.
+                    StatusWord::SECURITY_STATUS_NOT_SATISFIED => Refusal::TerminalRight,
+                    _ => Refusal::TerminalCertificateRefused,
+                };
+                refuse(refusal, format!("{holder}: {}, SW {sw}", Step::ExternalAuthenticate))
+            }
+            error => refuse(Refusal::TerminalCertificateRefused, format!("{holder}: {error}")),
+        },
+    )
+}
+
+pub(super) fn refuse(refusal: Refusal, detail: String) -> EidError {
+    EidError { refusal, detail }
+}
+
+pub(super) fn card_error(error: CardError) -> EidError {
+    let refusal = match &error {
+        CardError::Channel(apdu::ChannelError::CardGone) => Refusal::CardGone,
+        CardError::Channel(_) => Refusal::ReaderFailed,
+        CardError::SecureMessaging(_) => Refusal::ChannelBroken,
+        CardError::Malformed(_) | CardError::TooLarge => Refusal::CardAnswer,
+        _ => Refusal::EidCommandRefused,
+    };
+    refuse(refusal, error.to_string())
+}
+
+fn pace_error(password: &Password, error: CardError) -> EidError {
+    let kind = match password.reference() {
+        PasswordReference::Pin => "PIN1",
+        PasswordReference::Can => "CAN",
+        PasswordReference::Mrz => "MRZ",
+        PasswordReference::Puk => "PUK",
+    };
+    let refusal = match &error {
+        CardError::Pace(eac::Error::WrongPassword { .. }) => Refusal::WrongPassword,
+        CardError::Pace(eac::Error::Refused { sw, .. }) if *sw != StatusWord::WRONG_DATA => {
+            Refusal::PasswordBlocked
+        }
+        CardError::Pace(_) => Refusal::PaceFailed,
+        _ => return card_error(error),
+    };
+    refuse(refusal, format!("{kind}: {error}"))
+}

@@ -1,0 +1,295 @@
+//! The encrypted zone through the terminal library: reading with reasons, PIN management, updates.
+
+use std::sync::{Arc, LazyLock};
+
+use chip::Interface;
+use curve::{Curve, SecretBytes, SecretKey};
+use eac::Password;
+use eac::auxiliary_data::AuxiliaryData;
+use eac::cvc::{Body, Certificate, Chat, Date, Extension, Extensions, PublicKey, Rights, Role, UpdateRights};
+use lds::eid::{EncryptedZone, Field, PersonName};
+use terminal::eid::{
+    EidError, FieldOutcome, Grant, IdentityError, Session, TerminalIdentity, UpdateFiles, read_encrypted_zone,
+};
+use terminal::perso::{EncryptedZoneFiles, PinReference};
+use terminal::{Refusal, TrustStore, Verdict};
+use x509::EcSigner;
+
+use crate::country::{COUNTRY, Country, now};
+use crate::ours::{self, Channel, PIN1, can, card, encrypted_zone, open, rng};
+
+const ROOT: &str = "TWCVCA00001";
+const VERIFIER: &str = "TWDVCA00001";
+
+fn key(name: &str) -> SecretKey {
+    SecretKey::generate(Curve::P521, &mut rng(name))
+}
+
+fn certificate(
+    authority: &str,
+    holder: &str,
+    role: Role,
+    rights: Rights,
+    updates: UpdateRights,
+    change: impl FnOnce(&mut Body),
+) -> Certificate {
+    let public = key(holder).public_key();
+    let mut body = Body {
+        authority: authority.parse().expect("a reference"),
+        public_key: if role == Role::Cvca {
+            PublicKey::explicit(&public)
+        } else {
+            PublicKey::inheriting(&public)
+        },
+        holder: holder.parse().expect("a reference"),
+        chat: Chat::authentication(role, rights),
+        effective: Date::new(2026, 1, 1).expect("a day"),
+        expiration: Date::new(2027, 12, 31).expect("a day"),
+        extensions: Extensions::new(vec![Extension::updates(updates)]).expect("one"),
+    };
+    change(&mut body);
+    body.issue(|bytes| Ok::<_, IdentityError>(key(authority).sign_digest(&curve::Hash::Sha512.digest(bytes))))
+        .expect("signs")
+}
+
+pub(crate) fn root() -> Certificate {
+    static CERTIFICATE: LazyLock<Certificate> =
+        LazyLock::new(|| certificate(ROOT, ROOT, Role::Cvca, !Rights::NONE, UpdateRights::ALL, |_| {}));
+    CERTIFICATE.clone()
+}
+
+/// What a card gets at personalisation.
+pub(crate) fn trust_point() -> Vec<u8> {
+    TrustPoint::from_root(&root()).expect("a root").encode()
+}
+
+fn verifier() -> Certificate {
+    certificate(ROOT, VERIFIER, Role::OfficialVerifier, !Rights::NONE, UpdateRights::ALL, |_| {})
+}
+
+fn signer(name: &str) -> Arc<EcSigner> {
+    Arc::new(EcSigner::new(key(name)))
+}
+
+fn identity(rights: Rights, updates: UpdateRights) -> TerminalIdentity {
+    let own = certificate(VERIFIER, "TWAGENCY00001", Role::Terminal, rights, updates, |_| {});
+    // As a file holds them, the root too, in no order.
+    let file = [own.encode(), root().encode(), verifier().encode()].concat();
+    TerminalIdentity::new(&file, signer("TWAGENCY00001")).expect("an identity")
+}
+
+fn read(fields: &[u8]) -> Rights {
+    fields.iter().fold(Rights::NONE, |all, group| all | Rights::read_dg(*group).expect("a data group"))
+}
+
+fn pin1() -> Password {
+    Password::pin(PIN1)
+}
+
+fn channel(profile: &'static str) -> Channel {
+    open(&card(profile), Interface::Contact)
+}
+
+fn session(
+    channel: Channel,
+    password: &Password,
+    identity: &TerminalIdentity,
+) -> Result<Session<Channel>, EidError> {
+    let (questions, trust) = (AuxiliaryData::new(), COUNTRY.trust());
+    Session::open(channel, password, None, identity, Grant::ALL, &questions, &trust, now(), &mut rng("eid"))
+}
+
+fn refusal(
+    channel: Channel,
+    password: &Password,
+    identity: &TerminalIdentity,
+    trust: &TrustStore,
+) -> Refusal {
+    let report =
+        read_encrypted_zone(channel, password, None, identity, Grant::ALL, trust, now(), &mut rng("eid"));
+    assert_eq!(report.verdict, Verdict::Refused);
+    report.refusal.expect("a reason")
+}
+
+// proves: CARD-32, CARD-33, DOCPKI-04, DOCPKI-06
+#[test]
+fn an_agency_reads_and_verifies_the_fields_it_may_and_is_told_why_not_the_others() {
+    for (profile, birthplace, sex) in [("national", 9, 11), ("interop", 9, 7)] {
+        let identity = identity(read(&[birthplace, sex]), UpdateRights::NONE);
+        let report = read_encrypted_zone(
+            channel(profile),
+            &pin1(),
+            None,
+            &identity,
+            Grant::ALL,
+            &COUNTRY.trust(),
+            now(),
+            &mut rng("eid"),
+        );
+        assert_eq!(report.verdict, Verdict::Verified, "{report:?}");
+        assert_eq!(report.trust_point, ROOT);
+        let field = |field| report.field(field).expect("every field is reported");
+        assert_eq!(field(Field::Birthplace).value.as_deref(), Some("臺南市"));
+        assert_eq!(field(Field::Sex).value.as_deref(), Some("F"));
+        for other in [Field::Spouse, Field::Father, Field::Mother, Field::AccessNumber] {
+            assert_eq!(field(other).outcome, FieldOutcome::NoRight);
+            assert!(field(other).value.is_none() && field(other).detail.starts_with("READ_DG"));
+        }
+        assert!(!format!("{report:?}").contains("臺南"), "Debug shows no personal data");
+    }
+}
+
+#[test]
+fn a_right_that_only_the_terminals_own_certificate_has_is_refused_by_the_card_and_named() {
+    let poor = certificate(ROOT, VERIFIER, Role::OfficialVerifier, read(&[9]), UpdateRights::NONE, |_| {});
+    let own =
+        certificate(VERIFIER, "TWAGENCY00001", Role::Terminal, read(&[9, 11]), UpdateRights::NONE, |_| {});
+    let identity =
+        TerminalIdentity::from_certificates(vec![poor, own], signer("TWAGENCY00001")).expect("an identity");
+    let report = read_encrypted_zone(
+        channel("national"),
+        &pin1(),
+        None,
+        &identity,
+        Grant::ALL,
+        &COUNTRY.trust(),
+        now(),
+        &mut rng("eid"),
+    );
+    let sex = report.field(Field::Sex).expect("reported");
+    assert_eq!(sex.outcome, FieldOutcome::NotGranted);
+    assert!(sex.detail.contains("READ_DG11") && sex.detail.contains("6982"), "{}", sex.detail);
+    assert_eq!(report.field(Field::Birthplace).expect("reported").outcome, FieldOutcome::Verified);
+}
+
+#[test]
+fn every_refusal_names_its_reason() {
+    let good = || identity(read(&[9]), UpdateRights::NONE);
+    let trust = COUNTRY.trust();
+    let other = |change: fn(&mut Body), signed_by: &str| {
+        let own =
+            certificate(signed_by, "TWAGENCY00001", Role::Terminal, read(&[9]), UpdateRights::NONE, change);
+        TerminalIdentity::from_certificates(vec![verifier(), own], signer("TWAGENCY00001"))
+            .expect("an identity")
+    };
+    // The password.
+    let wrong = Password::pin(b"000000");
+    assert_eq!(refusal(channel("national"), &wrong, &good(), &trust), Refusal::WrongPassword);
+    let contactless = open(&card("national"), Interface::Contactless);
+    assert_eq!(refusal(contactless, &pin1(), &good(), &trust), Refusal::PasswordBlocked);
+    // The terminal.
+    let stranger = other(|body| body.authority = "XXDVCA00001".parse().expect("a reference"), VERIFIER);
+    assert_eq!(refusal(channel("national"), &pin1(), &stranger, &trust), Refusal::TerminalUntrusted);
+    let expired = other(
+        |body| {
+            body.effective = Date::new(2025, 1, 1).expect("a day");
+            body.expiration = Date::new(2025, 6, 1).expect("a day");
+        },
+        VERIFIER,
+    );
+    assert_eq!(refusal(channel("national"), &pin1(), &expired, &trust), Refusal::TerminalCertificateRefused);
+    // The access number where PIN1 is needed.
+    let error = session(channel("national"), &can(), &good()).err().expect("refused");
+    assert_eq!(error.refusal, Refusal::TerminalRight);
+    // Who vouches for the chip.
+    assert_eq!(refusal(channel("national"), &pin1(), &good(), &TrustStore::new()), Refusal::SignerUntrusted);
+    let other_country = Country::new("another", x509::Validity::new(now(), now()).expect("in order"));
+    assert_eq!(
+        refusal(channel("national"), &pin1(), &good(), &other_country.trust()),
+        Refusal::SignerUntrusted
+    );
+    // Files that are no identity.
+    let file = [verifier().encode(), root().encode()].concat();
+    assert_eq!(TerminalIdentity::new(&file, signer("TWAGENCY00001")).err(), Some(IdentityError::OtherKey));
+    assert_eq!(TerminalIdentity::new(b"PEM", signer("TWAGENCY00001")).err(), Some(IdentityError::Malformed));
+}
+
+// proves: CARD-51
+#[test]
+fn an_office_manages_pins_with_the_access_number() {
+    let flash = card("national");
+    let rights = Rights::CAN_ALLOWED | Rights::PIN_MANAGEMENT;
+    let office = identity(rights, UpdateRights::NONE);
+    let mut open_session = session(open(&flash, Interface::Contact), &can(), &office).expect("a session");
+    open_session.set_pin(PinReference::Pin1, &SecretBytes::new(b"246802")).expect("set");
+    open_session.unblock_pin(PinReference::Pin2).expect("unblocked");
+    drop(open_session);
+    let agency = identity(read(&[9]), UpdateRights::NONE);
+    let mut reading =
+        session(open(&flash, Interface::Contact), &Password::pin(b"246802"), &agency).expect("the new PIN1");
+    let error = reading.set_pin(PinReference::Pin2, &SecretBytes::new(b"12345678")).expect_err("no right");
+    assert_eq!(error.refusal, Refusal::TerminalRight);
+    assert!(error.detail.contains("PIN_MANAGEMENT"));
+}
+
+// proves: CARD-47, OPEN-41
+#[test]
+fn an_office_updates_a_field_and_an_agency_verifies_it_afterwards() {
+    let flash = card("national");
+    let office = identity(Rights::NONE, UpdateRights::SPOUSE);
+    let mut session = session(open(&flash, Interface::Contact), &can(), &office).expect("a session");
+    let new = EncryptedZone {
+        spouse: Some(PersonName { text: "王小明".into(), cns: Vec::new() }),
+        ..encrypted_zone("national")
+    };
+    let spki = curve::spki_from_point(session.chip_key());
+    let EncryptedZoneFiles { groups, security_object } = ours::encrypted(&COUNTRY, &new, 1, &spki);
+    let groups = groups.into_iter().filter(|(group, _)| *group == 14).collect();
+    let encrypted = Some(EncryptedZoneFiles { groups, security_object });
+    session.update(&UpdateFiles { encrypted, ..UpdateFiles::default() }).expect("updated");
+    drop(session);
+    let report = read_encrypted_zone(
+        open(&flash, Interface::Contact),
+        &pin1(),
+        None,
+        &identity(read(&[14, 9]), UpdateRights::NONE),
+        Grant::ALL,
+        &COUNTRY.trust(),
+        now(),
+        &mut rng("eid"),
+    );
+    assert_eq!((report.verdict, report.version), (Verdict::Verified, 1));
+    assert_eq!(report.field(Field::Spouse).and_then(|f| f.value.as_deref()), Some("王小明"));
+}
+
+// proves: CARD-45, CARD-47, UPDATE-02
+#[test]
+fn the_public_zone_changes_in_address_and_military_service_alone() {
+    let flash = card("national");
+    let zone_now = || {
+        let trust = COUNTRY.trust();
+        let options = terminal::ReadOptions::default();
+        let channel = open(&flash, Interface::Contact);
+        let report = terminal::read_card(channel, &can(), &trust, &options, now(), &mut rng("read"));
+        assert!(
+            report
+                .check(terminal::CheckKind::SecurityObject)
+                .is_some_and(|c| c.outcome == terminal::Outcome::Passed)
+        );
+        report.public_zone().expect("decodes").clone()
+    };
+    let update = |updates, change: &dyn Fn(&mut lds::PublicZone)| {
+        let mut zone = zone_now();
+        change(&mut zone);
+        let mut files = zone.data_groups().expect("encodes");
+        let sod = COUNTRY.security_object(&files);
+        files.insert(lds::DataGroup::Sod, sod);
+        let written = [lds::DataGroup::Dg11, lds::DataGroup::Dg13, lds::DataGroup::Sod];
+        let public = written.map(|group| (group.fid(), files[&group].clone())).to_vec();
+        let office = identity(Rights::NONE, updates);
+        let mut session = session(open(&flash, Interface::Contact), &can(), &office).expect("a session");
+        session.update(&UpdateFiles { public, ..UpdateFiles::default() }).map_err(|error| error.refusal)
+    };
+    let both = UpdateRights::ADDRESS.with(UpdateRights::MILITARY_SERVICE);
+    assert_eq!(update(both, &|zone| zone.address.rest = "新路1號".into()), Ok(()));
+    assert_eq!(zone_now().address.rest, "新路1號");
+    // Table 4: nothing else, even signed by the issuer.
+    assert_eq!(
+        update(both, &|zone| zone.chinese_name = "李四".into()).err(),
+        Some(Refusal::EidCommandRefused)
+    );
+    let marital =
+        |zone: &mut lds::PublicZone| zone.marital_status = lds::dg13::Term::new("married", "有", "Married");
+    assert!(update(both, &marital).is_err() || zone_now().marital_status.code == "married");
+    assert_eq!(zone_now().address.rest, "新路1號");
+}
