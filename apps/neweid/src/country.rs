@@ -45,6 +45,8 @@ pub struct Country {
     pub eacpki: Arc<EacPki>,
     /// Natural-person certificates.
     pub npc: Arc<Npc>,
+    /// Authorisation PKI.
+    pub authorisation: Arc<EacPki>,
     /// Card centre.
     pub centre: Centre,
     /// Management system.
@@ -143,6 +145,15 @@ impl Country {
         )
         .await
         .map_err(Failure::from_system)?;
+        let authorisation = EacPki::open(
+            database(directory, "eacpki").await?,
+            key_store(directory, token.as_ref(), "eacpki")?,
+            eacpki::Config::default(),
+            now,
+        )
+        .await
+        .map_err(Failure::from_system)?;
+        let authorisation = Arc::new(authorisation);
         let authority = npc.ca_certificates();
         let mgmt = Mgmt::open(
             database(directory, "mgmt").await?,
@@ -151,6 +162,7 @@ impl Country {
                 certificates: npc.clone(),
                 signing: docsigner.clone(),
                 centre: Arc::new(centre.clone()),
+                authorisation: authorisation.clone(),
                 chain: CaChain {
                     root: authority.root.der().to_vec(),
                     intermediate: authority.ca.der().to_vec(),
@@ -169,6 +181,7 @@ impl Country {
             docsigner,
             eacpki: Arc::new(eacpki),
             npc,
+            authorisation,
             centre,
             mgmt,
             manufacturer,
@@ -197,6 +210,7 @@ impl Country {
         if *next <= now {
             self.npc.maintain(now).await.map_err(Failure::from_system)?;
             self.publish_card_list(now).await?;
+            self.authorisation.renew(now).await.map_err(Failure::from_system)?;
             self.docsigner.renew(now, &mut SystemRandom).await.map_err(Failure::from_system)?;
             // Quality control sees new lists and, after a roll-over, the new key.
             self.centre.trust(trust(&self.docsigner).await?);

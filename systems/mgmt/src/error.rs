@@ -242,6 +242,9 @@ pub enum MgmtError {
     /// The document signer did not answer, or refused.
     #[error("MGMT-E-DOCUMENT-SIGNER: 文件簽署系統無法使用 document signer unavailable: {0}")]
     DocumentSigner(#[from] docsigner::DocSignerError),
+    /// The authorisation PKI did not answer, or refused.
+    #[error("MGMT-E-AUTHORISATION: 授權驗證系統無法使用 authorisation PKI unavailable: {0}")]
+    Authorisation(#[from] eacpki::EacPkiError),
     /// The card centre did not answer, or refused.
     #[error("MGMT-E-CARD-CENTRE: 製卡中心無法使用 card centre unavailable: {0}")]
     CardCentre(#[from] production::ProductionError),
@@ -292,6 +295,12 @@ const OTHERS: &[Explained] = &[
         "MGMT-E-DOCUMENT-SIGNER",
         Fault::Neighbour,
         ("文件簽署系統無法使用或拒絕。", "The document signer does not answer or refuses."),
+        ("系統將自動重試。", "The step is tried again by itself."),
+    ),
+    (
+        "MGMT-E-AUTHORISATION",
+        Fault::Neighbour,
+        ("授權驗證系統無法使用或拒絕。", "The authorisation PKI does not answer or refuses."),
         ("系統將自動重試。", "The step is tried again by itself."),
     ),
     (
@@ -352,6 +361,7 @@ impl MgmtError {
             Self::Register(_) => "MGMT-E-REGISTER",
             Self::Certificates(_) => "MGMT-E-CERTIFICATES",
             Self::DocumentSigner(_) => "MGMT-E-DOCUMENT-SIGNER",
+            Self::Authorisation(_) => "MGMT-E-AUTHORISATION",
             Self::CardCentre(_) => "MGMT-E-CARD-CENTRE",
             Self::Unfinished => "MGMT-E-UNFINISHED",
             Self::Card(_) => "MGMT-E-CARD",

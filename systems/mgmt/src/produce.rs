@@ -2,6 +2,8 @@
 //! each stage calls its neighbour first and records second, and every call may be repeated (docs/issuance-cycle.md).
 
 use jiff::Timestamp;
+use lds::FieldSecurityObject;
+use lds::field_security::with_salt;
 use model::{Card, CaseNo, KeySlot};
 use production::{Order, Package, PairedCard};
 use registry::Person;
@@ -289,6 +291,20 @@ impl Mgmt {
         let object = zones::security_object(&files);
         files.insert(lds::DataGroup::Sod, self.signing.sign_public_zone(&serial, &object, now).await?);
         let household = self.signing.sign_household(&zones::household(&person)?, now).await?;
+        let encrypted = zones::encrypted_zone(&person, &data, read.profile)?;
+        let groups: Vec<(u8, Vec<u8>)> = encrypted
+            .files()
+            .map_err(zone_error)?
+            .into_iter()
+            .map(|(group, file)| (group, with_salt(&file, &self.keys.field_salt(serial, group, 0))))
+            .collect();
+        let chip_key = curve::point_from_spki(&paired.chip_authentication)
+            .map_err(|_| MgmtError::Data("chip authentication key"))?;
+        let salted = groups.iter().map(|(group, file)| (*group, file.as_slice()));
+        let object = FieldSecurityObject::over(zones::HASH, chip_key.as_uncompressed(), 0, salted)
+            .map_err(zone_error)?;
+        let encrypted_object = self.signing.sign_encrypted_zone(&serial, &object, now).await?;
+        let trust_point = self.authorisation.trust_point().await?.encode();
         let infos = zones::card_security_infos(read.profile, &paired.chip_authentication)?;
         let card_security = self.signing.sign_card_security(&infos, now).await?;
         let keys = self.keys.pin_management(serial)?;
@@ -297,6 +313,9 @@ impl Mgmt {
             mrz_information: zone.td1().map_err(zone_error)?.information(),
             household,
             public: files.into_iter().map(|(group, file)| (group.fid(), file)).collect(),
+            encrypted: groups,
+            encrypted_object,
+            trust_point,
             card_access: zones::card_access(read.profile),
             card_security,
             certificates: self.certificates_for_card(serial).await?,

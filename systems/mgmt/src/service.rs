@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use curve::Random;
 use docsigner::DocumentSigning;
+use eacpki::TerminalAuthorisation;
 use jiff::Timestamp;
 use npc::CertificateAuthority;
 use production::CardCentre;
@@ -23,6 +24,7 @@ pub struct Mgmt {
     pub(crate) certificates: Arc<dyn CertificateAuthority>,
     pub(crate) signing: Arc<dyn DocumentSigning>,
     pub(crate) centre: Arc<dyn CardCentre>,
+    pub(crate) authorisation: Arc<dyn TerminalAuthorisation>,
     pub(crate) chain: Arc<CaChain>,
     pub(crate) keys: MgmtKeys,
     pub(crate) config: Arc<Config>,
@@ -40,6 +42,8 @@ pub struct Neighbours {
     pub signing: Arc<dyn DocumentSigning>,
     /// The card centre.
     pub centre: Arc<dyn CardCentre>,
+    /// The authorisation PKI: whose terminals the cards trust.
+    pub authorisation: Arc<dyn TerminalAuthorisation>,
     /// The certificates above the citizens', which every card carries.
     pub chain: CaChain,
 }
@@ -63,9 +67,9 @@ impl Mgmt {
         random: SharedRandom,
     ) -> Result<Self, MgmtError> {
         db.migrate(MIGRATIONS).await?;
-        let Neighbours { register, certificates, signing, centre, chain } = neighbours;
+        let Neighbours { register, certificates, signing, centre, authorisation, chain } = neighbours;
         let (chain, config) = (Arc::new(chain), Arc::new(config));
-        Ok(Self { db, register, certificates, signing, centre, chain, keys, config, random })
+        Ok(Self { db, register, certificates, signing, centre, authorisation, chain, keys, config, random })
     }
 
     pub(crate) fn random(&self) -> SharedRandom {

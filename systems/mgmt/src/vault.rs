@@ -5,6 +5,7 @@
 //! long as the card lives: whose it is and how to reach the holder.
 
 use curve::SecretBytes;
+use lds::field_security::{self, SALT_LEN};
 use model::{CardSerial, CaseNo, NationalIdNo, PersonName, RocDate};
 use sealed::{DataKey, MasterKey, SharedRandom};
 use serde::de::DeserializeOwned;
@@ -17,6 +18,7 @@ use crate::{Contact, MgmtError};
 pub struct MgmtKeys {
     rows: MasterKey,
     persons: MasterKey,
+    salts: SecretBytes,
     pin_management: SecretBytes,
 }
 
@@ -26,6 +28,7 @@ impl MgmtKeys {
         Self {
             rows: master.derive("mgmt/rows"),
             persons: master.derive("mgmt/persons"),
+            salts: master.derive_bytes::<32>("mgmt/field-salts"),
             pin_management: master.derive_bytes::<32>("mgmt/pin-management"),
         }
     }
@@ -43,6 +46,12 @@ impl MgmtKeys {
             text.extend_from_slice(field.as_bytes());
         }
         self.persons.derive("face").lookup(&text)
+    }
+
+    /// The salt of a field of the Encrypted Zone after so many updates. It is derived, so that an update can tell from the
+    /// signed hashes which fields changed without reading them off the card (OPEN-41).
+    pub(crate) fn field_salt(&self, serial: CardSerial, group: u8, sequence: u16) -> [u8; SALT_LEN] {
+        field_security::salt(&self.salts, serial.as_str(), group, sequence)
     }
 
     /// The key set with which PINs of one card are set. The chip identifier is gone after personalisation, so the serial

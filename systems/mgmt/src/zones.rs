@@ -1,10 +1,11 @@
-//! From a registered person and a paired card to what the chip gets: Public Zone, Household Zone, security infos.
+//! From a registered person and a paired card to what the chip gets: Public, Household and Encrypted Zone, security infos.
 
 use curve::{Curve, Hash};
 use eac::Cipher;
 use eac::pace::Parameters;
 use eac::security_infos::{SecurityInfo, encode_set, encode_set_in_order};
 use lds::dg13::Term;
+use lds::eid::{EncryptedZone, PersonName, Placement, Sex};
 use lds::household::HouseholdData;
 use lds::public_zone::Address;
 use lds::{Date, LdsSecurityObject, PublicZone};
@@ -104,9 +105,52 @@ pub(crate) fn household(person: &Person) -> Result<HouseholdData, MgmtError> {
     })
 }
 
+/// The Encrypted Zone with its six fields (CARD-28), placed as the profile wants it.
+pub(crate) fn encrypted_zone(
+    person: &Person,
+    card: &CardData<'_>,
+    profile: CardProfile,
+) -> Result<EncryptedZone, MgmtError> {
+    let latin = latin_name(person, card.foreign_name)?;
+    let (family, given) = latin.split_once(',').unwrap_or((latin, ""));
+    Ok(EncryptedZone {
+        placement: match profile {
+            CardProfile::National => Placement::NATIONAL,
+            CardProfile::Interop => Placement::INTEROP,
+        },
+        state: "TWN".into(),
+        expiry: card.renewal.map(date).transpose()?,
+        given_names: given.trim().to_owned(),
+        family_names: family.trim().to_owned(),
+        birth: date(person.birth)?,
+        spouse: person.spouse.as_ref().map(name),
+        father: person.father.as_ref().map(name),
+        mother: person.mother.as_ref().map(name),
+        birthplace: person.birthplace.clone(),
+        sex: match person.sex {
+            model::Sex::Male => Sex::Male,
+            model::Sex::Female => Sex::Female,
+        },
+        access_number: card.serial.can().as_str().to_owned(),
+    })
+}
+
+fn name(name: &model::PersonName) -> PersonName {
+    PersonName {
+        text: name.chinese().to_owned(),
+        cns: name.codes().iter().map(|code| code.map(|code| code.to_bytes())).collect(),
+    }
+}
+
 /// EF.CardAccess: the order is the preference.
 pub(crate) fn card_access(profile: CardProfile) -> Vec<u8> {
-    encode_set_in_order(&pace(profile))
+    let mut infos = pace(profile);
+    infos.extend([
+        SecurityInfo::terminal_authentication(),
+        SecurityInfo::chip_authentication(Cipher::Aes256, None),
+        SecurityInfo::chip_authentication_domain(Curve::P521, None),
+    ]);
+    encode_set_in_order(&infos)
 }
 
 /// The SecurityInfos that EF.CardSecurity signs: those of EF.CardAccess and the chip's authentication key.
@@ -118,6 +162,7 @@ pub(crate) fn card_security_infos(
         .map_err(|_| MgmtError::Zones("the chip authentication key is no P-521 key".into()))?;
     let mut infos = pace(profile);
     infos.extend([
+        SecurityInfo::terminal_authentication(),
         SecurityInfo::chip_authentication(Cipher::Aes256, None),
         SecurityInfo::chip_authentication_domain(key.curve(), None),
         SecurityInfo::chip_authentication_public_key(&key, None),

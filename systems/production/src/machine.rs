@@ -9,8 +9,8 @@ use model::CardSerial;
 use scp::KeySet;
 use sealed::SharedRandom;
 use terminal::perso::{
-    CENTRE_KEY_VERSION, InitialisationRequest, InitialisedCard, PIN_MANAGEMENT_KEY_VERSION, PersoError,
-    PersonalisationFiles, Session, TRANSPORT_KEY_VERSION, read_cplc,
+    CENTRE_KEY_VERSION, EncryptedZoneFiles, InitialisationRequest, InitialisedCard,
+    PIN_MANAGEMENT_KEY_VERSION, PersoError, PersonalisationFiles, Session, TRANSPORT_KEY_VERSION, read_cplc,
 };
 
 use crate::ProductionError;
@@ -90,6 +90,11 @@ pub(crate) fn personalise(
                     mrz_information: package.mrz_information.clone(),
                     household: package.household.clone(),
                     public: package.public.clone(),
+                    encrypted: EncryptedZoneFiles {
+                        groups: package.encrypted.clone(),
+                        security_object: package.encrypted_object.clone(),
+                    },
+                    trust_point: package.trust_point.clone(),
                     card_access: package.card_access.clone(),
                     card_security: package.card_security.clone(),
                     certificates: package.certificates.clone(),

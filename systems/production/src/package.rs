@@ -1,7 +1,7 @@
 //! The personalisation package: everything that is written on and in one card (PRODUCTION-32).
 //!
 //! It travels sealed to the centre's key, bound to its order number, and is stored only under the data encryption key of
-//! its order. The stored and sent form is JSON with base64 for bytes, version 1.
+//! its order. The stored and sent form is JSON with base64 for bytes, version 2.
 
 use curve::{Point, Random, SecretBytes, SecretKey};
 use model::CardSerial;
@@ -21,6 +21,12 @@ pub struct Package {
     pub household: Vec<u8>,
     /// EF.COM, the data groups and EF.SOD of the Public Zone by file identifier.
     pub public: Vec<(u16, Vec<u8>)>,
+    /// The Encrypted Zone: number and file of each data group, with its salt behind it.
+    pub encrypted: Vec<(u8, Vec<u8>)>,
+    /// The signed security object of the Encrypted Zone.
+    pub encrypted_object: Vec<u8>,
+    /// The trust point of the authorisation PKI: whose terminals the card trusts.
+    pub trust_point: Vec<u8>,
     /// EF.CardAccess.
     pub card_access: Vec<u8>,
     /// EF.CardSecurity.
@@ -65,6 +71,9 @@ impl Package {
             mrz_information: self.mrz_information.clone(),
             household: Bytes(self.household.clone()),
             public: self.public.iter().map(|(fid, file)| (*fid, Bytes(file.clone()))).collect(),
+            encrypted: self.encrypted.iter().map(|(group, file)| (*group, Bytes(file.clone()))).collect(),
+            encrypted_object: Bytes(self.encrypted_object.clone()),
+            trust_point: Bytes(self.trust_point.clone()),
             card_access: Bytes(self.card_access.clone()),
             card_security: Bytes(self.card_security.clone()),
             certificates: self.certificates.iter().map(|(id, der)| (*id, Bytes(der.clone()))).collect(),
@@ -85,6 +94,9 @@ impl Package {
             mrz_information: wire.mrz_information,
             household: wire.household.0,
             public: wire.public.into_iter().map(|(fid, file)| (fid, file.0)).collect(),
+            encrypted: wire.encrypted.into_iter().map(|(group, file)| (group, file.0)).collect(),
+            encrypted_object: wire.encrypted_object.0,
+            trust_point: wire.trust_point.0,
             card_access: wire.card_access.0,
             card_security: wire.card_security.0,
             certificates: wire.certificates.into_iter().map(|(id, der)| (id, der.0)).collect(),
@@ -98,7 +110,7 @@ fn context(order: OrderNo) -> String {
     format!("production/package/{order}")
 }
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The stored and sent form.
 #[derive(Serialize, Deserialize)]
@@ -109,6 +121,9 @@ struct Wire {
     mrz_information: String,
     household: Bytes,
     public: Vec<(u16, Bytes)>,
+    encrypted: Vec<(u8, Bytes)>,
+    encrypted_object: Bytes,
+    trust_point: Bytes,
     card_access: Bytes,
     card_security: Bytes,
     certificates: Vec<(u8, Bytes)>,
@@ -147,6 +162,9 @@ mod tests {
             mrz_information: "N5A12345609001011".into(),
             household: vec![0x30, 0],
             public: vec![(0x011E, vec![0x60, 0]), (0x0101, vec![0x61, 0])],
+            encrypted: vec![(9, vec![0x69, 0])],
+            encrypted_object: vec![0x30, 0],
+            trust_point: vec![0x7F, 0x21, 0],
             card_access: vec![0x31, 0],
             card_security: vec![0x30, 1, 0],
             certificates: vec![(1, vec![0x30, 2, 5, 0])],
@@ -171,11 +189,11 @@ mod tests {
 
     #[test]
     fn any_bytes_are_refused_without_a_panic() {
-        for json in [&b""[..], b"{}", b"[]", b"{\"version\":2}", b"\xff\xff"] {
+        for json in [&b""[..], b"{}", b"[]", b"{\"version\":1}", b"\xff\xff"] {
             assert!(matches!(Package::decode(json), Err(ProductionError::PackageDamaged)));
         }
         let json = String::from_utf8(package().encode().expect("encodes").expose().to_vec()).expect("text");
-        assert!(Package::decode(json.replace("\"version\":1", "\"version\":9").as_bytes()).is_err());
+        assert!(Package::decode(json.replace("\"version\":2", "\"version\":9").as_bytes()).is_err());
         assert!(Package::decode(json.replace("/9j/", "!!!!").as_bytes()).is_err());
     }
 }

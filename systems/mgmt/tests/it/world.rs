@@ -37,7 +37,7 @@ pub(crate) struct World {
 }
 
 /// The databases in which a crash is injected, by their place in [`World::dbs`].
-pub(crate) const SYSTEMS: [&str; 5] = ["registry", "docsigner", "npc", "production", "mgmt"];
+pub(crate) const SYSTEMS: [&str; 6] = ["registry", "docsigner", "npc", "production", "mgmt", "eacpki"];
 
 pub(crate) fn start() -> Timestamp {
     "2026-07-01T02:00:00Z".parse().expect("a time")
@@ -95,6 +95,8 @@ impl World {
             CentreConfig { proof_dpi: 72, ..CentreConfig::new(dir.join("cards"), trust.clone(), fonts()) };
         let centre =
             Centre::open(dbs[3].clone(), &key("centre"), centre_config, random.clone()).await.expect("opens");
+        let authorisation = eacpki::EacPki::open(dbs[5].clone(), key_store(dir, "eacpki"), eacpki::Config::default(), now).await;
+        let authorisation = authorisation.expect("the authorisation PKI opens");
         let ca = npc.ca_certificates();
         let chain = CaChain { root: ca.root.der().to_vec(), intermediate: ca.ca.der().to_vec() };
         let neighbours = Neighbours {
@@ -102,6 +104,7 @@ impl World {
             certificates: npc.clone(),
             signing: signing.clone(),
             centre: Arc::new(centre.clone()),
+            authorisation: Arc::new(authorisation),
             chain,
         };
         let keys = MgmtKeys::new(&key("mgmt"));

@@ -4,17 +4,20 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use cardface::FontSet;
-use curve::{Curve, SecretBytes, SeedRandom, SystemRandom};
+use curve::{Curve, SecretBytes, SecretKey, SeedRandom, SystemRandom};
 use docsigner::{DocSigner, DocumentSigning};
 use eac::Cipher;
+use eac::cvc::{Body, Chat, Date as CvcDate, Extensions, PublicKey, Reference, Rights, Role, TrustPoint};
 use eac::pace::Parameters;
 use eac::security_infos::{SecurityInfo, encode_set, encode_set_in_order};
 use jiff::Timestamp;
 use keys::{SoftwareKeyStore, WrappingKey};
 use lds::dg13::Term;
+use lds::eid::{EncryptedZone, Placement, Sex};
+use lds::field_security::{SALT_LEN, with_salt};
 use lds::household::HouseholdData;
 use lds::public_zone::Address;
-use lds::{DataGroup, Date, PublicZone};
+use lds::{DataGroup, Date, FieldSecurityObject, PublicZone};
 use model::{CardProfile, OfficeCode};
 use production::{
     CardCentre, Centre, CentreConfig, LotOrder, Manufacturer, Order, OrderNo, Package, PairedCard,
@@ -128,12 +131,21 @@ impl Hall {
             SecurityInfo::chip_authentication(Cipher::Aes256, None),
             SecurityInfo::chip_authentication_public_key(&chip, None),
         ]);
+        let encrypted = encrypted_zone(card);
+        let salted = encrypted.iter().map(|(group, file)| (*group, file.as_slice()));
+        let object = FieldSecurityObject::over(curve::Hash::Sha512, chip.as_uncompressed(), 0, salted);
+        let object = object.expect("salted");
+        let encrypted_object =
+            signer.sign_encrypted_zone(&card.serial, &object, self.now).await.expect("signs");
         let pin_key = |n: u8| SecretBytes::from(vec![n; 32]);
         let mut package = Package {
             serial: card.serial,
             mrz_information: zone.td1().expect("an MRZ").information(),
             household,
             public: files.into_iter().map(|(group, file)| (group.fid(), file)).collect(),
+            encrypted,
+            encrypted_object,
+            trust_point: trust_point(),
             card_access: encode_set_in_order(&PACE.map(Parameters::info)),
             card_security: signer.sign_card_security(&infos, self.now).await.expect("signs"),
             certificates: Vec::new(),
@@ -154,6 +166,45 @@ impl Hall {
             package.seal(&self.centre.package_key(), order, &mut self.random.clone()).expect("seals");
         self.centre.deliver(order, &sealed, self.now).await
     }
+}
+
+/// The files of the encrypted zone, each with its salt.
+fn encrypted_zone(card: &PairedCard) -> Vec<(u8, Vec<u8>)> {
+    let day = lds::Date::new(1990, 1, 1).expect("a day");
+    let zone = EncryptedZone {
+        placement: Placement::NATIONAL,
+        state: "TWN".into(),
+        expiry: None,
+        given_names: "MEI".into(),
+        family_names: "LIN".into(),
+        birth: day,
+        spouse: None,
+        father: None,
+        mother: None,
+        birthplace: "臺北市".into(),
+        sex: Sex::Female,
+        access_number: card.serial.can().as_str().into(),
+    };
+    let files = zone.files().expect("encodes").into_iter();
+    files.map(|(group, file)| (group, with_salt(&file, &[group; SALT_LEN]))).collect()
+}
+
+/// The root of an authorisation PKI.
+fn trust_point() -> Vec<u8> {
+    let key = SecretKey::generate(Curve::P521, &mut curve::SeedRandom::new(b"cvca"));
+    let name: Reference = "TWCVCA00001".parse().expect("a reference");
+    let body = Body {
+        authority: name.clone(),
+        public_key: PublicKey::explicit(&key.public_key()),
+        holder: name,
+        chat: Chat::authentication(Role::Cvca, !Rights::NONE),
+        effective: CvcDate::new(2026, 1, 1).expect("a day"),
+        expiration: CvcDate::new(2046, 1, 1).expect("a day"),
+        extensions: Extensions::default(),
+    };
+    let sign = |bytes: &[u8]| Ok::<_, std::fmt::Error>(key.sign_digest(&curve::Hash::Sha512.digest(bytes)));
+    let root = body.issue(sign).expect("signs");
+    TrustPoint::from_root(&root).expect("a root").encode()
 }
 
 const PACE: [Parameters; 2] = [
