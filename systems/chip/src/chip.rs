@@ -230,6 +230,10 @@ impl Chip {
             return Ok(response);
         }
         let instruction = Instruction::of(&command, scp)?;
+        // In the clear the instruction is that of Basic Access Control, which has been tried by now: it does not exist.
+        if instruction == Instruction::AuthenticateTerminal && !self.session.in_channel {
+            return Err(StatusWord::INS_NOT_SUPPORTED.into());
+        }
         let protection = match scp {
             true => Protection::Scp,
             false if self.session.in_channel => Protection::Channel,
