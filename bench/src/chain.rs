@@ -110,8 +110,13 @@ impl Country {
         let config =
             CentreConfig { ready: count, ..CentreConfig::new(directory.join("cards"), trust, fonts) };
         let centre = Centre::open(db("production").await?, &key("centre"), config, random.clone()).await?;
-        let authorisation =
-            eacpki::EacPki::open(db("eacpki").await?, key_store(directory, "eacpki")?, eacpki::Config::default(), now).await?;
+        let authorisation = eacpki::EacPki::open(
+            db("eacpki").await?,
+            key_store(directory, "eacpki")?,
+            eacpki::Config::default(),
+            now,
+        )
+        .await?;
         let ca = npc.ca_certificates();
         let chain = CaChain { root: ca.root.der().to_vec(), intermediate: ca.ca.der().to_vec() };
         let neighbours = Neighbours {

@@ -95,7 +95,9 @@ impl World {
             CentreConfig { proof_dpi: 72, ..CentreConfig::new(dir.join("cards"), trust.clone(), fonts()) };
         let centre =
             Centre::open(dbs[3].clone(), &key("centre"), centre_config, random.clone()).await.expect("opens");
-        let authorisation = eacpki::EacPki::open(dbs[5].clone(), key_store(dir, "eacpki"), eacpki::Config::default(), now).await;
+        let authorisation =
+            eacpki::EacPki::open(dbs[5].clone(), key_store(dir, "eacpki"), eacpki::Config::default(), now)
+                .await;
         let authorisation = authorisation.expect("the authorisation PKI opens");
         let ca = npc.ca_certificates();
         let chain = CaChain { root: ca.root.der().to_vec(), intermediate: ca.ca.der().to_vec() };
