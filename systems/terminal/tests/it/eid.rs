@@ -6,7 +6,9 @@ use chip::Interface;
 use curve::{Curve, SecretBytes, SecretKey};
 use eac::Password;
 use eac::auxiliary_data::AuxiliaryData;
-use eac::cvc::{Body, Certificate, Chat, Date, Extension, Extensions, PublicKey, Rights, Role, UpdateRights};
+use eac::cvc::{
+    Body, Certificate, Chat, Date, Extension, Extensions, PublicKey, Rights, Role, TrustPoint, UpdateRights,
+};
 use lds::eid::{EncryptedZone, Field, PersonName};
 use terminal::eid::{
     EidError, FieldOutcome, Grant, IdentityError, Session, TerminalIdentity, UpdateFiles, read_encrypted_zone,
