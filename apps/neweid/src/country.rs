@@ -45,8 +45,6 @@ pub struct Country {
     pub eacpki: Arc<EacPki>,
     /// Natural-person certificates.
     pub npc: Arc<Npc>,
-    /// Authorisation PKI.
-    pub authorisation: Arc<EacPki>,
     /// Card centre.
     pub centre: Centre,
     /// Management system.
@@ -135,6 +133,7 @@ impl Country {
         .await
         .map_err(Failure::from_system)?;
         let (register, docsigner, npc) = (Arc::new(register), Arc::new(docsigner), Arc::new(npc));
+        let eacpki = Arc::new(eacpki);
 
         let trust = trust(&docsigner).await?;
         let centre = Centre::open(
@@ -145,15 +144,6 @@ impl Country {
         )
         .await
         .map_err(Failure::from_system)?;
-        let authorisation = EacPki::open(
-            database(directory, "eacpki").await?,
-            key_store(directory, token.as_ref(), "eacpki")?,
-            eacpki::Config::default(),
-            now,
-        )
-        .await
-        .map_err(Failure::from_system)?;
-        let authorisation = Arc::new(authorisation);
         let authority = npc.ca_certificates();
         let mgmt = Mgmt::open(
             database(directory, "mgmt").await?,
@@ -162,7 +152,7 @@ impl Country {
                 certificates: npc.clone(),
                 signing: docsigner.clone(),
                 centre: Arc::new(centre.clone()),
-                authorisation: authorisation.clone(),
+                authorisation: eacpki.clone(),
                 chain: CaChain {
                     root: authority.root.der().to_vec(),
                     intermediate: authority.ca.der().to_vec(),
@@ -179,9 +169,8 @@ impl Country {
             directory: directory.clone(),
             register,
             docsigner,
-            eacpki: Arc::new(eacpki),
+            eacpki,
             npc,
-            authorisation,
             centre,
             mgmt,
             manufacturer,
@@ -210,7 +199,6 @@ impl Country {
         if *next <= now {
             self.npc.maintain(now).await.map_err(Failure::from_system)?;
             self.publish_card_list(now).await?;
-            self.authorisation.renew(now).await.map_err(Failure::from_system)?;
             self.docsigner.renew(now, &mut SystemRandom).await.map_err(Failure::from_system)?;
             // Quality control sees new lists and, after a roll-over, the new key.
             self.centre.trust(trust(&self.docsigner).await?);
