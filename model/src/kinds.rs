@@ -99,6 +99,22 @@ text_enum! {
 }
 
 text_enum! {
+    /// Why a portrait is not printed (CARDFACE-23). The photo is handed in and kept on file all the same.
+    PortraitExemption ("portrait exemption") {
+        /// 顏面傷殘
+        FacialInjury = "facial_injury",
+        /// 重病
+        SeriousIllness = "serious_illness",
+        /// 植物人
+        VegetativeState = "vegetative_state",
+        /// 宗教因素
+        Religion = "religion",
+        /// 其他特殊情形
+        Other = "other",
+    }
+}
+
+text_enum! {
     /// Under which programme a card is issued.
     Programme ("programme") {
         /// 全面換證

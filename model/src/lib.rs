@@ -33,7 +33,8 @@ pub use divisions::{CountyCode, DistrictCode, Divisions, VillageCode};
 pub use error::Error;
 pub use field::{Field, Zone};
 pub use kinds::{
-    ApplicationKind, CardProfile, Channel, KeySlot, MaritalStatus, MilitaryServiceCategory, Programme, Sex,
+    ApplicationKind, CardProfile, Channel, KeySlot, MaritalStatus, MilitaryServiceCategory,
+    PortraitExemption, Programme, Sex,
 };
 pub use lifecycle::{Event, Stamp};
 pub use name::{PersonName, is_rare};

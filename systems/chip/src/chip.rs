@@ -140,6 +140,12 @@ impl Chip {
         self.observer.set(Box::new(watcher));
     }
 
+    /// The number on the plastic. A virtual card has no plastic to look at, so whoever holds it asks here; no command of any
+    /// reader leads to this.
+    pub fn serial(&self) -> Option<&str> {
+        self.nvm.load(crate::nvm::key::SERIAL).and_then(|serial| std::str::from_utf8(serial).ok())
+    }
+
     /// The state of the chip.
     pub const fn life_cycle(&self) -> LifeCycle {
         self.state

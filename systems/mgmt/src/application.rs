@@ -1,6 +1,6 @@
 //! What an applicant hands in, and the rules that decide whether a card may be made.
 
-use model::{ApplicationKind, CardProfile, Channel, NationalIdNo, OfficeCode, RocDate};
+use model::{ApplicationKind, CardProfile, Channel, NationalIdNo, OfficeCode, PortraitExemption, RocDate};
 use registry::{Person, Status};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,9 @@ pub struct NewApplication {
     pub wants_certificate: bool,
     /// Whether the foreign name is to be printed (CARDFACE-04).
     pub foreign_name: bool,
+    /// Why the portrait is not to be printed, where the applicant asks for that (CARDFACE-23). Approving the case is the
+    /// office's approval of it; the photo is handed in all the same.
+    pub portrait_exemption: Option<PortraitExemption>,
     /// The office of collection.
     pub office: OfficeCode,
     /// How to reach the applicant.

@@ -159,6 +159,7 @@ impl Mgmt {
             birth: person.birth,
             contact: applicant.contact.clone(),
             foreign_name: applicant.foreign_name,
+            portrait_exemption: applicant.portrait_exemption,
             mrz,
         };
         store::transaction!(self.db, |tx| {
@@ -283,7 +284,9 @@ impl Mgmt {
             active_authentication: &paired.active_authentication,
         };
         let mut zone = zones::public_zone(&person, &data, &self.config)?;
-        zone.portrait = Some(portrait);
+        // CARDFACE-23, OPEN-62: an exempted portrait is on file in the register and nowhere else.
+        let shown = applicant.portrait_exemption.is_none();
+        zone.portrait = shown.then_some(portrait);
         let zone_error = |error: lds::Error| MgmtError::Zones(error.to_string());
         let mut files = zone.data_groups().map_err(zone_error)?;
         // DOCPKI-05: every field is read back out of the files and compared before their hashes are signed.
@@ -320,7 +323,7 @@ impl Mgmt {
             card_security,
             certificates: self.certificates_for_card(serial).await?,
             pin_management_keys: [keys.enc, keys.mac, keys.dek],
-            photo: Some(print),
+            photo: shown.then_some(print),
         };
         let mut random = self.random();
         let sealed = package.seal(&self.centre.package_key(), read.order(), &mut random)?;

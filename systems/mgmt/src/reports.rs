@@ -103,8 +103,12 @@ impl Mgmt {
         if case.wrapped_key.is_none() {
             let holder: StoredHolder =
                 RowKey::of_card(&self.keys, entry.serial, &entry.wrapped_key)?.open(HOLDER, &entry.holder)?;
-            let applicant =
-                StoredApplicant { id: holder.id, contact: holder.contact, foreign_name: holder.foreign_name };
+            let applicant = StoredApplicant {
+                id: holder.id,
+                contact: holder.contact,
+                foreign_name: holder.foreign_name,
+                portrait_exemption: holder.portrait_exemption,
+            };
             let mut random = self.random();
             let (key, wrapped) = RowKey::new_case(&self.keys, case.no, &mut random)?;
             case.wrapped_key = Some(wrapped);

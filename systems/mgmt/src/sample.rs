@@ -135,6 +135,7 @@ impl Mgmt {
             photo,
             wants_certificate: sample.persona != "no_certificate" && age >= self.config.certificate_age,
             foreign_name: person.name.foreign().is_some(),
+            portrait_exemption: None,
             office: OfficeCode::new(district, 0).map_err(|_| MgmtError::Data("office"))?,
             contact: Contact::by_post(),
             profile: if sample.persona == "active_interop" {

@@ -27,6 +27,7 @@ impl Mgmt {
             photo,
             wants_certificate,
             foreign_name,
+            portrait_exemption,
             office,
             contact,
             profile,
@@ -43,7 +44,7 @@ impl Mgmt {
         let photo = accept_photo(photo).await?;
 
         let link = self.keys.person(&id);
-        let applicant = StoredApplicant { id, contact, foreign_name };
+        let applicant = StoredApplicant { id, contact, foreign_name, portrait_exemption };
         let submitted = store::transaction!(self.db, |tx| {
             let open =
                 tx.optional("SELECT case_no FROM application WHERE open_person = $1", params![link]).await?;
@@ -89,6 +90,7 @@ impl Mgmt {
                 no.as_str(),
                 serde_json::json!({
                     "kind": kind, "channel": channel, "certificate": wants_certificate, "office": office,
+                    "portrait_exempted": portrait_exemption.is_some(),
                 }),
             )
             .await?;

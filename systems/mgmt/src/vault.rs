@@ -6,7 +6,7 @@
 
 use curve::SecretBytes;
 use lds::field_security::{self, SALT_LEN};
-use model::{CardSerial, CaseNo, NationalIdNo, PersonName, RocDate};
+use model::{CardSerial, CaseNo, NationalIdNo, PersonName, PortraitExemption, RocDate};
 use sealed::{DataKey, MasterKey, SharedRandom};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -149,6 +149,8 @@ pub(crate) struct StoredApplicant {
     pub(crate) id: NationalIdNo,
     pub(crate) contact: Contact,
     pub(crate) foreign_name: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) portrait_exemption: Option<PortraitExemption>,
 }
 
 /// Whose a card is, sealed with the card. Stored form, version 1.
@@ -160,6 +162,8 @@ pub(crate) struct StoredHolder {
     pub(crate) birth: RocDate,
     pub(crate) contact: Contact,
     pub(crate) foreign_name: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) portrait_exemption: Option<PortraitExemption>,
     pub(crate) mrz: [String; 3],
 }
 

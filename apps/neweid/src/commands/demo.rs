@@ -250,6 +250,7 @@ impl Journey {
             photo,
             wants_certificate: true,
             foreign_name: false,
+            portrait_exemption: None,
             office,
             contact: Contact::by_post(),
             // The developers' profile, so that every foreign program can be tried on this card.

@@ -1,9 +1,10 @@
 //! From an application to a card in use.
 
-use mgmt::Refusal;
-use model::{ApplicationState, CardState, Pin1, Pin2, UserCode};
+use mgmt::{Inspection, NewApplication, Refusal};
+use model::{ApplicationState, CardState, Pin1, Pin2, PortraitExemption, UserCode};
 use npc::CertificateAuthority;
 use production::Interface;
+use registry::Register;
 use store::params;
 use terminal::Verdict;
 use terminal::npc_card::{NpcCard, Pin2Status};
@@ -118,6 +119,41 @@ async fn an_application_becomes_a_card_in_use() {
             mgmt.card_history(serial).await.expect("events").iter().map(|e| e.to.state()).collect();
         use CardState::*;
         assert_eq!(history, [Paired, Personalised, Finished, Shipped, Received, AwaitingCollection, Active]);
+        world.close().await;
+    })
+    .await;
+}
+
+// proves: CARDFACE-23, OPEN-62
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exempted_portrait_is_on_file_and_neither_printed_nor_in_the_chip() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let world = World::open(&url, &dir, start()).await;
+        world.restock(2).await;
+        let person = world.person(1).await;
+        let mut wish = application(&person);
+        wish.portrait_exemption = Some(PortraitExemption::FacialInjury);
+        // The photo must be handed in all the same.
+        let without = NewApplication { photo: Vec::new(), ..wish.clone() };
+        let refused = world.mgmt.submit(without, CLERK, world.now).await;
+        assert_eq!(refused.expect_err("no photo").refusal(), Some(Refusal::PhotoNotJpeg));
+        let no = world.mgmt.submit(wish, CLERK, world.now).await.expect("submits");
+        // The exemption stays with the case when the card has to be made again, from what is left of it.
+        world.produce_until(no, ApplicationState::Received).await.expect("is produced");
+        let flawed = world.mgmt.case(no).await.expect("a case").serial.expect("a card");
+        let inspection = Inspection::Flawed { defect: "scratched".into() };
+        world.mgmt.check_received(no, inspection, CLERK, world.now).await.expect("checks");
+        world.produce(no).await.expect("is produced again");
+        let serial = world.mgmt.case(no).await.expect("a case").serial.expect("a card");
+        assert_ne!(serial, flawed);
+        let on_file = world.register.portrait(&person.id).await.expect("answers");
+        assert!(on_file.is_some_and(|jpeg| jpeg.len() > 10_000));
+        for serial in [flawed, serial] {
+            let report = world.read(serial, Interface::Contactless);
+            assert_eq!(report.verdict, Verdict::Verified, "{:?}", report.refusal());
+            assert!(report.public_zone().expect("decodes").portrait.is_none());
+        }
         world.close().await;
     })
     .await;

@@ -229,6 +229,7 @@ pub(crate) fn application(person: &Person) -> NewApplication {
         photo: photo(826, 1062),
         wants_certificate: true,
         foreign_name: true,
+        portrait_exemption: None,
         office: office(person),
         contact: Contact::by_post(),
         profile: CardProfile::National,
