@@ -1,6 +1,6 @@
 //! Draws a sample card: `cargo run -p cardface --example card_face -- DIRECTORY` writes front.png, back.png, front.svg, back.svg and card.pdf.
 
-use cardface::{Face, FaceData, FontSet, Side};
+use cardface::{Arrangement, Face, FaceData, FontSet, Sheet, Side};
 use lds::Date;
 use lds::dg13::Term;
 use lds::public_zone::{Address, PublicZone};
@@ -29,9 +29,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let fonts = FontSet::system()?;
     let face = Face::new(&FaceData::new(&zone, true)?, &fonts)?;
     for (side, name) in [(Side::Front, "front"), (Side::Back, "back")] {
-        std::fs::write(directory.join(format!("{name}.png")), face.render_png(side, 300)?)?;
-        std::fs::write(directory.join(format!("{name}.svg")), face.render_svg(side))?;
+        std::fs::write(directory.join(format!("{name}.png")), face.render_png(Sheet::Side(side), 300)?)?;
+        std::fs::write(directory.join(format!("{name}.svg")), face.render_svg(Sheet::Side(side)))?;
     }
-    std::fs::write(directory.join("card.pdf"), face.render_pdf()?)?;
+    std::fs::write(directory.join("card.pdf"), face.render_pdf(Sheet::Both(Arrangement::Vertical))?)?;
     Ok(())
 }

@@ -35,6 +35,48 @@ pub enum Side {
     Back,
 }
 
+/// How both sides stand on one sheet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Arrangement {
+    /// 直式: the front above the back.
+    #[default]
+    Vertical,
+    /// 橫式: the front to the left of the back.
+    Horizontal,
+}
+
+/// What is written into one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sheet {
+    /// One side.
+    Side(Side),
+    /// Both sides; a PDF has a page for each.
+    Both(Arrangement),
+}
+
+/// The gap between the sides of a sheet: a whole number of barcode modules (and of pixels at 100, 300 and 600 dots per inch), so
+/// that no bar is blurred.
+const GAP_MM: f32 = 12.0 * barcode::MODULE_MM;
+
+impl Sheet {
+    /// The sides with their places, and the size of the whole, in millimetres.
+    fn places(self) -> (Vec<(Side, (f32, f32))>, (f32, f32)) {
+        // The second side begins on a whole module, and with that on a whole pixel.
+        let after = |length: f32| (length / barcode::MODULE_MM).ceil() * barcode::MODULE_MM + GAP_MM;
+        match self {
+            Self::Side(side) => (vec![(side, (0.0, 0.0))], (WIDTH_MM, HEIGHT_MM)),
+            Self::Both(Arrangement::Vertical) => {
+                let down = after(HEIGHT_MM);
+                (vec![(Side::Front, (0.0, 0.0)), (Side::Back, (0.0, down))], (WIDTH_MM, down + HEIGHT_MM))
+            }
+            Self::Both(Arrangement::Horizontal) => {
+                let right = after(WIDTH_MM);
+                (vec![(Side::Front, (0.0, 0.0)), (Side::Back, (right, 0.0))], (right + WIDTH_MM, HEIGHT_MM))
+            }
+        }
+    }
+}
+
 /// A card face laid out and ready to be written in any format.
 pub struct Face {
     front: Drawing,
@@ -57,24 +99,27 @@ impl Face {
         })
     }
 
-    /// One side as an SVG of 85.6 by 53.98 mm, without fonts or links.
-    pub fn render_svg(&self, side: Side) -> String {
-        svg::write(self.drawing(side), self.portrait.as_deref())
+    /// A sheet as an SVG without fonts or links; one side has 85.6 by 53.98 mm.
+    pub fn render_svg(&self, sheet: Sheet) -> String {
+        let (places, size) = sheet.places();
+        let sides: Vec<_> = places.into_iter().map(|(side, at)| (self.drawing(side), at)).collect();
+        svg::write(&sides, size, self.portrait.as_deref())
     }
 
-    /// One side as a PNG, at 72 to 1200 dots per inch (300 to 600 for print).
-    pub fn render_png(&self, side: Side, dpi: u32) -> Result<Vec<u8>, Error> {
-        png::write(&[self.render_svg(side)], dpi)
+    /// A sheet as a PNG, at 72 to 1200 dots per inch (300 to 600 for print).
+    pub fn render_png(&self, sheet: Sheet, dpi: u32) -> Result<Vec<u8>, Error> {
+        png::write(&self.render_svg(sheet), sheet.places().1, dpi)
     }
 
     /// The front above the back as one PNG: the proof image of quality control.
     pub fn render_proof(&self, dpi: u32) -> Result<Vec<u8>, Error> {
-        png::write(&[self.render_svg(Side::Front), self.render_svg(Side::Back)], dpi)
+        self.render_png(Sheet::Both(Arrangement::Vertical), dpi)
     }
 
-    /// Both sides as a PDF/A of two pages of the size of the card, in paths; the portrait is the JPEG as it is.
-    pub fn render_pdf(&self) -> Result<Vec<u8>, Error> {
-        pdf::write(&[&self.front, &self.back], self.portrait.as_deref(), self.issue)
+    /// A sheet as a PDF/A with pages of the size of the card, in paths; the portrait is the JPEG as it is.
+    pub fn render_pdf(&self, sheet: Sheet) -> Result<Vec<u8>, Error> {
+        let sides: Vec<_> = sheet.places().0.into_iter().map(|(side, _)| self.drawing(side)).collect();
+        pdf::write(&sides, self.portrait.as_deref(), self.issue)
     }
 
     const fn drawing(&self, side: Side) -> &Drawing {

@@ -6,29 +6,21 @@ use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree};
 
 use crate::Error;
-use crate::drawing::{HEIGHT_MM, WIDTH_MM};
 
-/// Renders the sides one below the other, with a gap between them.
-pub(crate) fn write(sides: &[String], dpi: u32) -> Result<Vec<u8>, Error> {
+/// Renders an SVG of this size in millimetres.
+pub(crate) fn write(svg: &str, (width, height): (f32, f32), dpi: u32) -> Result<Vec<u8>, Error> {
     if !(72..=1200).contains(&dpi) {
         return Err(Error::Resolution);
     }
     let scale = dpi as f32 / 25.4;
     let pixels = |mm: f32| (mm * scale).round() as u32;
-    let (width, height, gap) = (pixels(WIDTH_MM), pixels(HEIGHT_MM), pixels(3.0));
-    let count = sides.len() as u32;
-    let mut canvas =
-        Pixmap::new(width, height * count + gap * count.saturating_sub(1)).ok_or(Error::Resolution)?;
+    let mut canvas = Pixmap::new(pixels(width), pixels(height)).ok_or(Error::Resolution)?;
     canvas.fill(resvg::tiny_skia::Color::WHITE);
-    let options = Options::default();
-    for (index, side) in sides.iter().enumerate() {
-        let tree = Tree::from_str(side, &options).map_err(|_| Error::Render("the SVG is not read back"))?;
-        // The tree counts in pixels of 96 to the inch; one factor makes them ours, so that bars stay on whole pixels.
-        let factor = dpi as f32 / 96.0;
-        let down = index as u32 * (height + gap);
-        let transform = Transform::from_scale(factor, factor).post_translate(0.0, down as f32);
-        resvg::render(&tree, transform, &mut canvas.as_mut());
-    }
+    let tree =
+        Tree::from_str(svg, &Options::default()).map_err(|_| Error::Render("the SVG is not read back"))?;
+    // The tree counts in pixels of 96 to the inch; one factor makes them ours, so that bars stay on whole pixels.
+    let factor = dpi as f32 / 96.0;
+    resvg::render(&tree, Transform::from_scale(factor, factor), &mut canvas.as_mut());
     // The canvas is opaque; without the fourth channel and with light compression the file is as small and made in half the time.
     let rgb: Vec<u8> = canvas.pixels().iter().flat_map(|p| [p.red(), p.green(), p.blue()]).collect();
     let mut png = Vec::new();

@@ -4,13 +4,30 @@ use std::fmt::Write;
 
 use base64ct::{Base64, Encoding};
 
-use crate::drawing::{Drawing, HEIGHT_MM, Item, Path, Segment, WIDTH_MM};
+use crate::drawing::{Drawing, Item, Path, Segment};
 
-/// Writes one side.
-pub(crate) fn write(drawing: &Drawing, portrait: Option<&[u8]>) -> String {
+/// Writes sides beside or below each other, each at its place; `size` is that of the whole in millimetres.
+pub(crate) fn write(sides: &[(&Drawing, (f32, f32))], size: (f32, f32), portrait: Option<&[u8]>) -> String {
+    let (width, height) = size;
     let mut out = format!(
-        r#"<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH_MM}mm" height="{HEIGHT_MM}mm" viewBox="0 0 {WIDTH_MM} {HEIGHT_MM}">"#
+        r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}mm" height="{height}mm" viewBox="0 0 {width} {height}">"#
     );
+    for (number, (drawing, (x, y))) in sides.iter().enumerate() {
+        if (*x, *y) == (0.0, 0.0) {
+            out.push_str("\n<g>");
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "\n<g transform=\"translate({x} {y})\">");
+        }
+        items(&mut out, number, drawing, portrait);
+        out.push_str("\n</g>");
+    }
+    out.push_str("\n</svg>\n");
+    out
+}
+
+/// Everything one side shows; `number` keeps the names of its gradients apart from those of the other side.
+fn items(out: &mut String, number: usize, drawing: &Drawing, portrait: Option<&[u8]>) {
     for (index, item) in drawing.items.iter().enumerate() {
         out.push('\n');
         // Writing to a String cannot fail.
@@ -23,7 +40,7 @@ pub(crate) fn write(drawing: &Drawing, portrait: Option<&[u8]>) -> String {
                     colour.hex(),
                     number_attribute("fill-opacity", *opacity)
                 );
-                steps(&mut out, path);
+                steps(out, path);
                 write!(out, r#""/>"#)
             }
             Item::Stroke { path, colour, opacity, width } => {
@@ -33,12 +50,12 @@ pub(crate) fn write(drawing: &Drawing, portrait: Option<&[u8]>) -> String {
                     r#"<path fill="none" stroke="{}"{opacity} stroke-width="{width}" d=""#,
                     colour.hex()
                 );
-                steps(&mut out, path);
+                steps(out, path);
                 write!(out, r#""/>"#)
             }
             Item::Gradient { rect, from, to } => write!(
                 out,
-                r#"<linearGradient id="g{index}" x1="0" y1="0" x2="1" y2="1"><stop offset="0" stop-color="{}"/><stop offset="1" stop-color="{}"/></linearGradient><rect fill="url(#g{index})" x="{}" y="{}" width="{}" height="{}"/>"#,
+                r#"<linearGradient id="g{number}-{index}" x1="0" y1="0" x2="1" y2="1"><stop offset="0" stop-color="{}"/><stop offset="1" stop-color="{}"/></linearGradient><rect fill="url(#g{number}-{index})" x="{}" y="{}" width="{}" height="{}"/>"#,
                 from.hex(),
                 to.hex(),
                 rect.x,
@@ -57,8 +74,6 @@ pub(crate) fn write(drawing: &Drawing, portrait: Option<&[u8]>) -> String {
             ),
         };
     }
-    out.push_str("\n</svg>\n");
-    out
 }
 
 fn number_attribute(name: &str, value: f32) -> String {

@@ -1,19 +1,19 @@
 //! What the faces show and refuse.
 
 use crate::{PORTRAIT, data, fonts};
-use cardface::{Error, Face, FontSet, Side};
+use cardface::{Arrangement, Error, Face, FontSet, Sheet, Side};
 
 #[test]
 fn both_sides_are_written_in_every_format() {
     let Some(fonts) = fonts() else { return };
     let face = Face::new(&data(|_| {}), fonts).expect("lays out");
     for side in [Side::Front, Side::Back] {
-        let svg = face.render_svg(side);
+        let svg = face.render_svg(Sheet::Side(side));
         assert!(svg.starts_with("<svg ") && svg.contains("width=\"85.6mm\" height=\"53.98mm\""));
         // Outlines only: the file looks the same on a machine without the fonts.
         assert!(!svg.contains("<text") && !svg.contains("font-"));
         for (dpi, width, height) in [(300, 1011, 638), (600, 2022, 1275)] {
-            let png = face.render_png(side, dpi).expect("renders");
+            let png = face.render_png(Sheet::Side(side), dpi).expect("renders");
             let picture = image::load_from_memory_with_format(&png, image::ImageFormat::Png).expect("a PNG");
             assert_eq!((picture.width(), picture.height()), (width, height));
             let at = png.windows(4).position(|w| w == b"pHYs").expect("a resolution");
@@ -21,10 +21,10 @@ fn both_sides_are_written_in_every_format() {
             assert_eq!(per_metre, (f64::from(dpi) / 0.0254).round() as u32);
         }
     }
-    let pdf = face.render_pdf().expect("writes");
+    let pdf = face.render_pdf(Sheet::Both(Arrangement::Vertical)).expect("writes");
     assert!(pdf.starts_with(b"%PDF-") && pdf.windows(5).any(|w| w == b"pdfai"));
-    assert_eq!(face.render_png(Side::Front, 71), Err(Error::Resolution));
-    assert_eq!(face.render_png(Side::Front, 1201), Err(Error::Resolution));
+    assert_eq!(face.render_png(Sheet::Side(Side::Front), 71), Err(Error::Resolution));
+    assert_eq!(face.render_png(Sheet::Side(Side::Front), 1201), Err(Error::Resolution));
 }
 
 // proves: CARD-24
@@ -32,10 +32,10 @@ fn both_sides_are_written_in_every_format() {
 fn the_printed_portrait_is_the_file_of_the_chip() {
     let Some(fonts) = fonts() else { return };
     let face = Face::new(&data(|_| {}), fonts).expect("lays out");
-    let pdf = face.render_pdf().expect("writes");
+    let pdf = face.render_pdf(Sheet::Both(Arrangement::Vertical)).expect("writes");
     assert!(pdf.windows(PORTRAIT.len()).any(|w| w == PORTRAIT));
-    assert!(face.render_svg(Side::Front).contains("data:image/jpeg;base64,"));
-    assert!(!face.render_svg(Side::Back).contains("<image"));
+    assert!(face.render_svg(Sheet::Side(Side::Front)).contains("data:image/jpeg;base64,"));
+    assert!(!face.render_svg(Sheet::Side(Side::Back)).contains("<image"));
 }
 
 // proves: CARDFACE-23
@@ -43,8 +43,11 @@ fn the_printed_portrait_is_the_file_of_the_chip() {
 fn an_exempted_portrait_leaves_a_frame_that_says_so() {
     let Some(fonts) = fonts() else { return };
     let face = Face::new(&data(|zone| zone.portrait = None), fonts).expect("lays out");
-    assert!(!face.render_svg(Side::Front).contains("<image"));
-    assert!(face.render_pdf().is_ok() && face.render_png(Side::Front, 300).is_ok());
+    assert!(!face.render_svg(Sheet::Side(Side::Front)).contains("<image"));
+    assert!(
+        face.render_pdf(Sheet::Both(Arrangement::Vertical)).is_ok()
+            && face.render_png(Sheet::Side(Side::Front), 300).is_ok()
+    );
 }
 
 #[test]
@@ -62,7 +65,7 @@ fn names_with_characters_of_planes_2_3_and_15_are_printed() {
     let Some(fonts) = fonts() else { return };
     let mut record = data(|_| {});
     record.specimen = false;
-    let plain = Face::new(&record, fonts).expect("lays out").render_svg(Side::Front);
+    let plain = Face::new(&record, fonts).expect("lays out").render_svg(Sheet::Side(Side::Front));
     for (rare, package) in [
         ("陳\u{2000B}玲", "fonts-cns11643-kai"),
         ("陳\u{2F817}玲", "fonts-cns11643-kai"),
@@ -73,7 +76,7 @@ fn names_with_characters_of_planes_2_3_and_15_are_printed() {
         let mut record = data(|zone| zone.chinese_name = rare.into());
         record.specimen = false;
         match Face::new(&record, fonts) {
-            Ok(face) => assert_ne!(face.render_svg(Side::Front), plain),
+            Ok(face) => assert_ne!(face.render_svg(Sheet::Side(Side::Front)), plain),
             Err(error) => {
                 assert_eq!(error, Error::NoGlyph { field: "the Chinese name" });
                 assert!(
@@ -113,19 +116,19 @@ fn missing_fonts_are_named_with_their_package() {
 fn samples_are_marked_and_others_are_not() {
     let Some(fonts) = fonts() else { return };
     let mut record = data(|_| {});
-    let marked = Face::new(&record, fonts).expect("lays out").render_svg(Side::Front);
+    let marked = Face::new(&record, fonts).expect("lays out").render_svg(Sheet::Side(Side::Front));
     record.specimen = false;
-    let unmarked = Face::new(&record, fonts).expect("lays out").render_svg(Side::Front);
+    let unmarked = Face::new(&record, fonts).expect("lays out").render_svg(Sheet::Side(Side::Front));
     assert!(marked.contains("#b02a30") && !unmarked.contains("#b02a30"));
 }
 
 /// Both sides of a record.
 fn sides(change: impl Fn(&mut lds::PublicZone)) -> Option<[String; 2]> {
     let face = Face::new(&data(change), fonts()?).expect("lays out");
-    Some([Side::Front, Side::Back].map(|side| face.render_svg(side)))
+    Some([Side::Front, Side::Back].map(|side| face.render_svg(Sheet::Side(side))))
 }
 
-// proves: CARDFACE-26
+// proves: CARDFACE-25, CARDFACE-26
 #[test]
 fn every_field_changes_the_sides_it_stands_on_and_no_other() {
     let Some(plain) = sides(|_| {}) else { return };
@@ -165,10 +168,10 @@ fn both_sides_are_rendered_in_a_fraction_of_a_second() {
         let start = std::time::Instant::now();
         let face = Face::new(&record, fonts).expect("lays out");
         let laid_out = start.elapsed();
-        face.render_png(Side::Front, 300).expect("renders");
-        face.render_png(Side::Back, 300).expect("renders");
+        face.render_png(Sheet::Side(Side::Front), 300).expect("renders");
+        face.render_png(Sheet::Side(Side::Back), 300).expect("renders");
         let all = start.elapsed();
-        face.render_pdf().expect("writes");
+        face.render_pdf(Sheet::Both(Arrangement::Vertical)).expect("writes");
         println!("laid out {laid_out:?}, both sides {all:?}, with PDF {:?}", start.elapsed());
         best = best.min(all);
     }
