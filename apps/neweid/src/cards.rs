@@ -7,7 +7,7 @@ use chip::{Chip, FileMemory, InProcessChannel, Interface};
 use curve::SystemRandom;
 use eac::Password;
 use model::CardSerial;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use terminal::{ReadOptions, ReadReport, TrustStore, read_card};
 
@@ -25,20 +25,44 @@ pub fn parse_serial(text: &str) -> Result<CardSerial, Failure> {
     })
 }
 
-/// The file of a card.
-pub fn path(directory: &Directory, serial: CardSerial) -> PathBuf {
-    directory.root.join("cards").join(format!("{serial}.card"))
+/// A card to be taken in hand: one of the country's, or one that somebody handed over as a file.
+#[derive(Debug, Clone)]
+pub struct CardFile {
+    /// Where its memory lies.
+    pub path: PathBuf,
+    /// What people call it: the serial number or the name of the file.
+    pub name: String,
+}
+
+impl CardFile {
+    /// A card of this country.
+    pub fn of(directory: &Directory, serial: CardSerial) -> Self {
+        let path = directory.root.join("cards").join(format!("{serial}.card"));
+        Self { path, name: serial.to_string() }
+    }
+
+    /// What was typed: a serial number, looked up in the country at `dir`, or the file of a card.
+    pub fn find(text: &str, dir: &Path) -> Result<Self, Failure> {
+        // The ending decides, so that a mistyped serial number is never taken for a file.
+        if !text.to_lowercase().ends_with(".card") {
+            return Ok(Self::of(&Directory::open(dir)?, parse_serial(text)?));
+        }
+        let path = PathBuf::from(text);
+        let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        Ok(Self { path, name })
+    }
 }
 
 /// Fails where there is no such card.
-pub fn expect(directory: &Directory, serial: CardSerial) -> Result<(), Failure> {
-    if !path(directory, serial).exists() {
+pub fn expect(card: &CardFile) -> Result<(), Failure> {
+    let CardFile { path, name } = card;
+    if !path.is_file() {
         return Err(Failure::new(
             "NEWEID-E-CARD-NOT-FOUND",
             Fault::Caller,
-            format!("此處沒有卡片 {serial}。"),
-            format!("There is no card {serial} in {}.", directory.root.display()),
-            format!("neweid card list --dir {}", directory.root.display()),
+            format!("此處沒有卡片 {name}。"),
+            format!("There is no card {name}: {} is not there.", path.display()),
+            "neweid card list",
         ));
     }
     Ok(())
@@ -46,34 +70,39 @@ pub fn expect(directory: &Directory, serial: CardSerial) -> Result<(), Failure> 
 
 /// Takes a card in hand. Only one process can hold a card at a time.
 pub fn open(directory: &Directory, serial: CardSerial) -> Result<Chip, Failure> {
-    expect(directory, serial)?;
-    let memory =
-        FileMemory::open(&path(directory, serial)).map_err(|error| memory_failure(serial, &error))?;
+    open_file(&CardFile::of(directory, serial))
+}
+
+/// Takes a card in hand, wherever its file lies.
+pub fn open_file(card: &CardFile) -> Result<Chip, Failure> {
+    expect(card)?;
+    let CardFile { path, name } = card;
+    let memory = FileMemory::open(path).map_err(|error| memory_failure(name, &error))?;
     Chip::open(Box::new(memory), Box::new(SystemRandom)).map_err(|error| {
         Failure::new(
             "NEWEID-E-CARD-DAMAGED",
             Fault::Environment,
-            format!("卡片 {serial} 的記憶體已損毀：{error}"),
-            format!("The memory of card {serial} is damaged: {error}"),
+            format!("卡片 {name} 的記憶體已損毀：{error}"),
+            format!("The memory of card {name} is damaged: {error}"),
             "由備份還原，或作廢後重製 Restore the file from a backup, or void the card and make it again.",
         )
     })
 }
 
-fn memory_failure(serial: CardSerial, error: &chip::MemoryError) -> Failure {
+fn memory_failure(name: &str, error: &chip::MemoryError) -> Failure {
     match error {
         chip::MemoryError::Locked(_) => Failure::new(
             "NEWEID-E-CARD-IN-USE",
             Fault::Caller,
-            format!("卡片 {serial} 正插在另一個讀卡機中。"),
-            format!("Card {serial} is in another reader."),
+            format!("卡片 {name} 正插在另一個讀卡機中。"),
+            format!("Card {name} is in another reader."),
             "先取出該卡片 Take it out there first.",
         ),
         other => Failure::new(
             "NEWEID-E-CARD-DAMAGED",
             Fault::Environment,
-            format!("無法開啟卡片 {serial}：{other}"),
-            format!("Card {serial} cannot be opened: {other}"),
+            format!("無法開啟卡片 {name}：{other}"),
+            format!("Card {name} cannot be opened: {other}"),
             "由備份還原，或作廢後重製 Restore the file from a backup, or void the card and make it again.",
         ),
     }
@@ -88,14 +117,20 @@ pub fn read(chip: Chip, interface: Interface, serial: CardSerial, trust: &TrustS
 }
 
 /// Draws the face of a card from what its chip says.
-pub fn face(directory: &Directory, serial: CardSerial) -> Result<Face, Failure> {
-    let report = read(open(directory, serial)?, Interface::Contact, serial, &TrustStore::default());
-    let Some(zone) = report.public_zone() else {
+pub fn face(card: &CardFile) -> Result<Face, Failure> {
+    let chip = open_file(card)?;
+    let name = &card.name;
+    // A card of plastic shows its number; a virtual one is asked for it.
+    let report = chip
+        .serial()
+        .and_then(|serial| serial.parse().ok())
+        .map(|serial| read(chip, Interface::Contact, serial, &TrustStore::default()));
+    let Some(zone) = report.as_ref().and_then(ReadReport::public_zone) else {
         return Err(Failure::new(
             "NEWEID-E-CARD-EMPTY",
             Fault::Caller,
-            format!("卡片 {serial} 尚未個人化。"),
-            format!("Card {serial} is not personalised yet."),
+            format!("卡片 {name} 尚未個人化。"),
+            format!("Card {name} is not personalised yet."),
             "製卡完成後再試 Try again when it has been made.",
         ));
     };

@@ -21,6 +21,9 @@ pub enum Command {
     /// 卡片 List, insert and show virtual cards.
     #[command(subcommand)]
     Card(Card),
+    /// 人物卡 Sample cards as files, one for each situation a reader has to understand.
+    #[command(subcommand)]
+    Persona(Persona),
     /// 讀卡 Read household and public zone of any card and verify them.
     Read(Read),
     /// PIN PIN1 and PIN2 of a card: where they stand, and the holder's change of one.
@@ -100,8 +103,8 @@ pub enum Card {
     },
     /// 插入卡片 Attach a virtual card to pcscd through vpcd until interrupted.
     Insert {
-        /// Card serial number, as `neweid card list` shows it.
-        serial: String,
+        /// Card serial number, as `neweid card list` shows it, or the file of a card (`NAME.card`).
+        card: String,
         #[arg(long, default_value = "data")]
         dir: PathBuf,
         /// Side of the card that touches the reader.
@@ -116,8 +119,8 @@ pub enum Card {
     },
     /// 旁觀 Tell in plain words what programs do with a card that `neweid card insert` holds, until it is taken out.
     Watch {
-        /// Card serial number.
-        serial: String,
+        /// Card serial number, or the file of a card (`NAME.card`).
+        card: String,
         #[arg(long, default_value = "data")]
         dir: PathBuf,
         /// One JSON document per line.
@@ -126,12 +129,22 @@ pub enum Card {
     },
     /// 卡面 Draw the face of a card.
     Face {
-        serial: String,
+        /// Card serial number, as `neweid card list` shows it, or the file of a card (`NAME.card`).
+        card: String,
         #[arg(long, default_value = "data")]
         dir: PathBuf,
-        /// `.png` (front above back) or `.pdf` (two pages).
+        /// `.svg`, `.png` or `.pdf`; a document has one page per side.
         #[arg(long)]
         out: PathBuf,
+        /// Which side to draw.
+        #[arg(long, value_enum, default_value = "both")]
+        side: FaceSide,
+        /// How both sides stand in one picture.
+        #[arg(long, value_enum, default_value = "vertical")]
+        layout: FaceLayout,
+        /// Resolution of a `.png` in dots per inch; 300, 400 and 600 keep bars on whole pixels.
+        #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(72..=1200))]
+        dpi: u32,
     },
 }
 
@@ -149,6 +162,53 @@ impl Interface {
             Self::Contactless => "contactless",
         }
     }
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Persona {
+    /// 列出人物 List the personas and the verdict each is meant to get.
+    List {
+        #[arg(long)]
+        json: bool,
+    },
+    /// 匯出 Write personas as files: NAME.card, NAME.json with what a tester needs, and the trust anchors.
+    Export {
+        /// Name, as `neweid persona list` shows it.
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        name: Option<String>,
+        /// Every persona.
+        #[arg(long)]
+        all: bool,
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        #[arg(long)]
+        out: PathBuf,
+        /// Profile of the card: `interop` for foreign programs, `national` as citizens get it.
+        #[arg(long, default_value = "interop")]
+        profile: model::CardProfile,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Sides of a card face.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaceSide {
+    /// 正面
+    Front,
+    /// 背面
+    Back,
+    /// 正面與背面
+    Both,
+}
+
+/// How both sides stand in one picture.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaceLayout {
+    /// 直式：正面在上 The front above the back.
+    Vertical,
+    /// 橫式：正面在左 The front to the left of the back.
+    Horizontal,
 }
 
 #[derive(clap::Args, Debug)]
@@ -459,6 +519,7 @@ impl Arguments {
             Command::Status(Status::Check(check)) => check.json,
             Command::Npc(Npc::Simulate(simulate)) => simulate.json,
             Command::Cvc(Cvc::Print { json, .. }) => *json,
+            Command::Persona(Persona::List { json } | Persona::Export { json, .. }) => *json,
             Command::Up(_) | Command::Card(_) | Command::Pki(_) => false,
         }
     }

@@ -19,6 +19,7 @@ mod hand;
 mod http;
 mod listener;
 mod openssl;
+mod personas;
 mod secrets;
 mod signals;
 mod terminals;

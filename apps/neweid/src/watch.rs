@@ -1,18 +1,17 @@
 //! What a program does with an inserted card, live and in plain words. `neweid card insert` listens on a socket beside the
-//! card's file, `DIR/cards/SERIAL.watch`, that only the owner of the directory can reach; whoever connects gets one JSON
+//! card's file, `SERIAL.watch`, that only the owner of the directory can reach; whoever connects gets one JSON
 //! document per line from then on. Nothing is written to disk. A watcher that does not keep up is dropped, so that nobody who
 //! watches can slow the card down.
 
+use crate::cards::CardFile;
 use crate::clock;
-use crate::directory::Directory;
 use crate::failure::{Failure, Fault};
-use model::CardSerial;
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use terminal::narrator::{Line, Narrator, Protection};
 
@@ -70,13 +69,12 @@ struct State {
 impl Watch {
     /// Listens for watchers of a card that this process holds; prints everything itself too if `prints`.
     pub fn open(
-        directory: &Directory,
-        serial: CardSerial,
+        card: &CardFile,
         interface: &'static str,
         prints: bool,
     ) -> io::Result<Self> {
-        let place = Place::open(directory)?;
-        let socket = place.socket(serial);
+        let place = Place::open(card)?;
+        let socket = place.socket(card);
         // The card's lock is ours: what is there was left by a process that was killed.
         match std::fs::remove_file(&socket) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -86,10 +84,10 @@ impl Watch {
         let state = State {
             narrator: Narrator::new(),
             watchers: Vec::new(),
-            serial: serial.to_string(),
+            serial: card.name.clone(),
             interface,
             prints,
-            socket: directory.root.join("cards").join(socket_name(serial)),
+            socket: card.path.with_extension("watch"),
         };
         let watch = Self(Arc::new(Mutex::new(state)));
         let accepting = watch.clone();
@@ -166,39 +164,36 @@ impl State {
 }
 
 /// Connects to the process that holds the card.
-pub fn attach(directory: &Directory, serial: CardSerial) -> Result<UnixStream, Failure> {
-    let place = Place::open(directory)?;
-    UnixStream::connect(place.socket(serial)).map_err(|error| match error.kind() {
+pub fn attach(card: &CardFile) -> Result<UnixStream, Failure> {
+    let place = Place::open(card)?;
+    let name = &card.name;
+    UnixStream::connect(place.socket(card)).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Failure::new(
             "NEWEID-E-CARD-NOT-INSERTED",
             Fault::Caller,
-            format!("卡片 {serial} 不在讀卡機中。"),
-            format!("Card {serial} is in no reader."),
-            format!(
-                "先插入 Insert it first: neweid card insert {serial} --dir {} --interface contact",
-                directory.root.display()
-            ),
+            format!("卡片 {name} 不在讀卡機中。"),
+            format!("Card {name} is in no reader."),
+            format!("先插入 Insert it first: neweid card insert {name} --interface contact"),
         ),
         _ => error.into(),
     })
 }
 
-/// The directory of the cards. Names of sockets may have about a hundred characters, paths more, so they are reached through
+/// The directory of the card. Names of sockets may have about a hundred characters, paths more, so they are reached through
 /// the open directory.
 struct Place(File);
 
 impl Place {
-    fn open(directory: &Directory) -> io::Result<Self> {
-        Ok(Self(File::open(directory.root.join("cards"))?))
+    fn open(card: &CardFile) -> io::Result<Self> {
+        let directory = card.path.parent().filter(|path| !path.as_os_str().is_empty());
+        Ok(Self(File::open(directory.unwrap_or_else(|| Path::new(".")))?))
     }
 
-    fn socket(&self, serial: CardSerial) -> PathBuf {
-        PathBuf::from(format!("/proc/self/fd/{}/{}", self.0.as_raw_fd(), socket_name(serial)))
+    fn socket(&self, card: &CardFile) -> PathBuf {
+        let name = card.path.with_extension("watch");
+        let name = name.file_name().unwrap_or_default();
+        PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd())).join(name)
     }
-}
-
-fn socket_name(serial: CardSerial) -> String {
-    format!("{serial}.watch")
 }
 
 fn encode(event: &Event<'_>) -> Vec<u8> {

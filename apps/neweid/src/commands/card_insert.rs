@@ -3,9 +3,8 @@
 //! The card file is locked for as long as the card is in the reader, as a real card can be in one place only. When the
 //! reader goes away (pcscd restarted) the card waits for it and goes back in.
 
-use crate::cards;
+use crate::cards::{self, CardFile};
 use crate::cli::Interface;
-use crate::directory::Directory;
 use crate::failure::{Failure, Fault};
 use crate::signals::Interruption;
 use crate::vpcd::{CONTACT_PORT, CONTACTLESS_PORT, Request, Slot};
@@ -21,22 +20,21 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Runs the command.
 pub async fn run(
-    serial: &str,
+    card: &str,
     dir: &Path,
     interface: Interface,
     vpcd: Option<&str>,
     prints: bool,
 ) -> Result<ExitCode, Failure> {
-    let directory = Directory::open(dir)?;
-    let serial = cards::parse_serial(serial)?;
-    let mut chip = cards::open(&directory, serial)?;
+    let card = CardFile::find(card, dir)?;
+    let mut chip = cards::open_file(&card)?;
     let address = address(interface, vpcd)?;
     let side = match interface {
         Interface::Contact => chip::Interface::Contact,
         Interface::Contactless => chip::Interface::Contactless,
     };
     let mut interruption = Interruption::listen()?;
-    let watch = Watch::open(&directory, serial, interface.as_str(), prints)?;
+    let watch = Watch::open(&card, interface.as_str(), prints)?;
     let seen = watch.clone();
     chip.observe(move |exchange| seen.exchange(exchange));
     let _close = Close(watch.clone());
@@ -46,7 +44,8 @@ pub async fn run(
         say!("The reader at {address} is silent, perhaps because another card is in it; waiting.");
     }
     say!(
-        "已插入 Inserted {serial} ({interface:?}) at {address}. 按 Ctrl-C 取出 Press Ctrl-C to take it out."
+        "已插入 Inserted {} ({interface:?}) at {address}. 按 Ctrl-C 取出 Press Ctrl-C to take it out.",
+        card.name
     );
     let telling = watch.clone();
     let worker = tokio::task::spawn_blocking(move || hold(&mut chip, side, slot, address, &telling));
@@ -55,7 +54,7 @@ pub async fn run(
         () = interruption.wait() => {
             // The card is taken out: the connection ends with the process, as power does with a card pulled out of its
             // reader. What it was writing is whole or absent.
-            say!("已取出 Taken out {serial}.");
+            say!("已取出 Taken out {}.", card.name);
             watch.close();
             std::process::exit(0);
         }

@@ -1,7 +1,6 @@
 //! `neweid card watch`: a line per command for a card that `neweid card insert` holds in a reader, until it is taken out.
 
-use crate::cards;
-use crate::directory::Directory;
+use crate::cards::{self, CardFile};
 use crate::failure::Failure;
 use crate::watch;
 use std::io::{BufRead, BufReader};
@@ -9,11 +8,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// Runs the command.
-pub async fn run(serial: &str, dir: &Path, json: bool) -> Result<ExitCode, Failure> {
-    let directory = Directory::open(dir)?;
-    let serial = cards::parse_serial(serial)?;
-    cards::expect(&directory, serial)?;
-    let stream = watch::attach(&directory, serial)?;
+pub async fn run(card: &str, dir: &Path, json: bool) -> Result<ExitCode, Failure> {
+    let card = CardFile::find(card, dir)?;
+    cards::expect(&card)?;
+    let stream = watch::attach(&card)?;
     tokio::task::spawn_blocking(move || {
         for line in BufReader::new(stream).lines() {
             let line = line?;

@@ -11,6 +11,7 @@ mod demo;
 pub mod doctor;
 mod npc_cases;
 mod npc_simulate;
+pub mod persona;
 mod pin;
 mod pki_ceremony;
 mod pki_export;
@@ -19,7 +20,7 @@ mod sign;
 mod status_check;
 mod up;
 
-use crate::cli::{Arguments, Card, Cert, Command, Cvc, Npc, Pin, Pki, Status};
+use crate::cli::{Arguments, Card, Cert, Command, Cvc, Npc, Persona, Pin, Pki, Status};
 use crate::failure::{Failure, Fault};
 use apdu::CardChannel;
 use curve::SystemRandom;
@@ -36,11 +37,17 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Up(up) => up::run(up).await,
         Command::Demo(demo) => demo::run(demo).await,
         Command::Card(Card::List { dir, json }) => card_list::run(&dir, json).await,
-        Command::Card(Card::Insert { serial, dir, interface, vpcd, watch }) => {
-            card_insert::run(&serial, &dir, interface, vpcd.as_deref(), watch).await
+        Command::Card(Card::Insert { card, dir, interface, vpcd, watch }) => {
+            card_insert::run(&card, &dir, interface, vpcd.as_deref(), watch).await
         }
-        Command::Card(Card::Watch { serial, dir, json }) => card_watch::run(&serial, &dir, json).await,
-        Command::Card(Card::Face { serial, dir, out }) => card_face::run(&serial, &dir, &out).await,
+        Command::Card(Card::Watch { card, dir, json }) => card_watch::run(&card, &dir, json).await,
+        Command::Card(Card::Face { card, dir, out, side, layout, dpi }) => {
+            card_face::run(&card, &dir, &out, side, layout, dpi).await
+        }
+        Command::Persona(Persona::List { json }) => persona::list(json),
+        Command::Persona(Persona::Export { name, dir, out, profile, json, .. }) => {
+            persona::export(name.as_deref(), &dir, &out, profile, json).await
+        }
         Command::Read(read) => read::run(read).await,
         Command::Pin(Pin::Status(status)) => pin::status(status).await,
         Command::Pin(Pin::Change(change)) => pin::change(change).await,

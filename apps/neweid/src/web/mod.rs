@@ -2,9 +2,10 @@
 //! directory. Everything works without script, and nothing here changes anything.
 
 mod home;
+mod personas;
 mod pkd;
 
-use crate::cards;
+use crate::cards::{self, CardFile};
 use crate::country::Country;
 use crate::failure::Failure;
 use axum::Router;
@@ -21,6 +22,8 @@ use tower_http::set_header::SetResponseHeaderLayer;
 const STYLE: &str = include_str!("../../../../web/static/style.css");
 /// Resolution of a face on a page, dots per inch.
 const FACE_DPI: u32 = 300;
+/// Both sides.
+const WHOLE: cardface::Sheet = cardface::Sheet::Both(cardface::Arrangement::Vertical);
 /// What a page may load: our own style and pictures, no script.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -44,6 +47,9 @@ pub fn router(country: Arc<Country>, endpoints: BTreeMap<&'static str, String>) 
         .route("/cards/{serial}/face.pdf", get(face_pdf))
         .route("/pkd/", get(pkd::page))
         .route("/pkd/{name}", get(pkd::file))
+        .route("/personas/", get(personas::page))
+        .route("/personas/trust/{file}", get(personas::trust))
+        .route("/personas/{profile}/{file}", get(personas::file))
         .fallback(|| async { not_found() })
         .with_state(site);
     hardened(pages)
@@ -70,6 +76,7 @@ impl IntoResponse for Failure {
             "NEWEID-E-CARD-SERIAL"
             | "NEWEID-E-CARD-NOT-FOUND"
             | "NEWEID-E-CARD-EMPTY"
+            | "NEWEID-E-PERSONA-UNKNOWN"
             | "NEWEID-E-PAGE-NOT-FOUND" => StatusCode::NOT_FOUND,
             "NEWEID-E-CARD-IN-USE" => StatusCode::CONFLICT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
@@ -106,7 +113,7 @@ async fn face_png(State(site): State<Site>, Path(serial): Path<String>) -> Resul
 }
 
 async fn face_pdf(State(site): State<Site>, Path(serial): Path<String>) -> Result<Response, Failure> {
-    let bytes = site.face(&serial, cardface::Face::render_pdf).await?;
+    let bytes = site.face(&serial, |face| face.render_pdf(WHOLE)).await?;
     Ok(([(header::CONTENT_TYPE, "application/pdf"), (header::CACHE_CONTROL, "no-store")], bytes)
         .into_response())
 }
@@ -127,7 +134,7 @@ impl Site {
         tokio::task::spawn_blocking(move || {
             // Held until the drawing ends, also when whoever asked for it has left.
             let _turn = turn;
-            let face = cards::face(&directory, serial)?;
+            let face = cards::face(&CardFile::of(&directory, serial))?;
             draw(&face).map_err(Failure::ours)
         })
         .await

@@ -185,6 +185,24 @@ fn a_face_is_a_picture_or_a_document() {
     let pdf = std::fs::read(&out).expect("readable");
     assert!(pdf.starts_with(b"%PDF-") && pdf.len() > 10_000);
 
+    // One side, beside each other, or as a drawing that needs no fonts.
+    let side = |name: &str, more: &[&str]| {
+        let out = place.path().join(name);
+        let mut command = neweid();
+        command.args(["card", "face", &serial, "--dir"]).arg(dir).arg("--out").arg(&out).args(more);
+        Ran::of(&mut command).success();
+        out
+    };
+    let size =
+        |path| image::open(path).map(|picture| (picture.width(), picture.height())).expect("a picture");
+    assert_eq!(size(side("front.png", &["--side", "front", "--dpi", "300"])), (1_011, 638));
+    let (width, height) = size(side("wide.png", &["--layout", "horizontal", "--dpi", "300"]));
+    assert!(width > 2_022 && height == 638, "front beside back: {width} x {height}");
+    let svg = std::fs::read_to_string(side("back.svg", &["--side", "back"])).expect("text");
+    assert!(svg.starts_with("<svg ") && !svg.contains("<text") && !svg.contains("<image"));
+    let both = std::fs::read_to_string(side("both.svg", &[])).expect("text");
+    assert!(both.contains("<image") && both.contains("translate("));
+
     face("card.jpg", &serial).0.fails(2, "NEWEID-E-FACE-FORMAT");
     face("card", &serial).0.fails(2, "NEWEID-E-FACE-FORMAT");
     face("x.png", "N5A000000").0.fails(1, "NEWEID-E-CARD-NOT-FOUND");

@@ -19,5 +19,6 @@ mod holder;
 mod kill;
 mod lifecycle;
 mod listeners;
+mod personas;
 mod status;
 mod support;

@@ -1,0 +1,92 @@
+//! `neweid persona`: the catalogue of sample cards, and the cards as files.
+
+use crate::country::Country;
+use crate::failure::{Failure, Fault};
+use crate::personas::{self, PERSONAS};
+use model::CardProfile;
+use serde::Serialize;
+use std::path::Path;
+use std::process::ExitCode;
+use terminal::{CheckKind, Verdict};
+
+/// One line of the list.
+#[derive(Serialize)]
+struct Row {
+    name: &'static str,
+    zh: &'static str,
+    en: &'static str,
+    finding_zh: &'static str,
+    finding_en: &'static str,
+    verdict: Verdict,
+    check: Option<CheckKind>,
+}
+
+/// Runs `neweid persona list`.
+pub fn list(json: bool) -> Result<ExitCode, Failure> {
+    if json {
+        let rows: Vec<Row> = PERSONAS
+            .iter()
+            .map(|persona| Row {
+                name: persona.name,
+                zh: persona.zh,
+                en: persona.en,
+                finding_zh: persona.finding_zh,
+                finding_en: persona.finding_en,
+                verdict: persona.verdict,
+                check: persona.check,
+            })
+            .collect();
+        say!("{}", serde_json::to_string_pretty(&rows).map_err(Failure::ours)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    for persona in PERSONAS {
+        let mark = if persona.verdict == Verdict::Verified { "✓" } else { "✗" };
+        say!("{mark} {:<18}{} {}", persona.name, persona.zh, persona.en);
+        say!("{:>20}{}", "", persona.finding_zh);
+        say!("{:>20}{}", "", persona.finding_en);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs `neweid persona export`.
+pub async fn export(
+    name: Option<&str>,
+    dir: &Path,
+    out: &Path,
+    profile: CardProfile,
+    json: bool,
+) -> Result<ExitCode, Failure> {
+    let wanted: Vec<usize> = match name {
+        Some(name) => vec![find(name)?],
+        None => (0..PERSONAS.len()).collect(),
+    };
+    let country = Country::open(dir).await?;
+    let exports = personas::export(&country, &wanted, profile, out).await?;
+    if json {
+        say!("{}", serde_json::to_string_pretty(&exports).map_err(Failure::ours)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    for export in &exports {
+        say!("{}", export.path.display());
+    }
+    if let Some(first) = exports.first() {
+        say!("\n接下來 Next:");
+        say!("  neweid card insert {} --interface contactless", first.path.display());
+        say!("  neweid card face {} --out card.png", first.path.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The number of a persona in the catalogue.
+pub fn find(name: &str) -> Result<usize, Failure> {
+    personas::by_name(name).map(|(number, _)| number).ok_or_else(|| {
+        Failure::new(
+            "NEWEID-E-PERSONA-UNKNOWN",
+            Fault::Caller,
+            format!("沒有名為「{name}」的人物卡。"),
+            format!("There is no persona named `{name}`."),
+            "neweid persona list",
+        )
+        .exit(2)
+    })
+}
