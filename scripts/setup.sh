@@ -40,6 +40,7 @@ judging=(
   '/usr/lib/postgresql/*/bin/initdb|postgresql'
   'zbarimg|zbar-tools'
   'cvc-create|openpace'
+  '/usr/share/tesseract-ocr/*/tessdata/eng.traineddata|tesseract-ocr'
   'pdftotext|poppler-utils'
   '?python3 -c "import ensurepip, venv"|python3-venv'
   'javac|default-jdk-headless'

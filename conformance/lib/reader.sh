@@ -91,7 +91,7 @@ for _ in range(200):
 PY
 }
 
-# insert SERIAL contact|contactless LOG: puts a card into a reader and waits until the reader feels it
+# insert SERIAL-OR-FILE contact|contactless LOG: puts a card into a reader and waits until the reader feels it
 insert() {
   local serial=$1 interface=$2 log=$3 slot=0 try
   [ "$interface" = contactless ] && slot=1

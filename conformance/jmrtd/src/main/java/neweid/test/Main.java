@@ -16,7 +16,8 @@ import org.jmrtd.PACEKeySpec;
 import org.jmrtd.lds.PACEInfo;
 
 /**
- * Usage: {@code Main SCENE READER smoke}, {@code Main SCENE READER read|wrong-key OPTION=VALUE...}.
+ * Usage: {@code Main SCENE READER smoke}, {@code Main SCENE READER read|wrong-key OPTION=VALUE...}, {@code Main SCENE READER personas} with one card per line
+ * of standard input (see {@link Personas}).
  * Options: can, mrz (file with three lines), parameters (18: P-521, 13: brainpoolP256r1), mapping (GM, IM, CAM), csca, crl, stranger, holder, out, extended.
  * Prints a line per check and writes {@code out/verdict.json}; the exit code says whether all passed.
  */
@@ -31,9 +32,13 @@ public final class Main {
             int equals = arguments[i].indexOf('=');
             options.put(arguments[i].substring(0, equals), arguments[i].substring(equals + 1));
         }
-        CardTerminal terminal = terminal(arguments[1]);
+        CardTerminal terminal = arguments[2].equals("personas") ? reader(arguments[1]) : terminal(arguments[1]);
         switch (arguments[2]) {
             case "smoke" -> Smoke.run(verdict, terminal);
+            case "personas" -> {
+                // One machine for all cards: it takes longer to start than to read.
+                System.exit(Personas.run(terminal.getName(), System.in) ? 0 : 1);
+            }
             case "read" -> read(verdict, terminal, options);
             case "wrong-key" -> new Passport(verdict, parameters(options), mapping(options)).readWithWrongKey(new TerminalCardService(terminal), key(options));
             default -> throw new IllegalArgumentException(arguments[2]);
@@ -48,7 +53,7 @@ public final class Main {
         Path out = Files.createDirectories(Path.of(options.get("out")));
         Trust trust = new Trust(Path.of(options.get("csca")), Path.of(options.get("crl")));
         String mrz = String.join("", lines(options.get("mrz")));
-        Passport.Expected expected = new Passport.Expected(mrz, options.get("holder"));
+        Passport.Expected expected = new Passport.Expected(mrz, options.get("holder"), true);
         new Passport(verdict, parameters(options), mapping(options)).read(new TerminalCardService(terminal), key(options), options.containsKey("extended"), trust,
             Trust.certificate(Path.of(options.get("stranger"))), expected, out);
     }
@@ -70,14 +75,19 @@ public final class Main {
         return PACEKeySpec.createMRZKey(new BACKey(lines.get(0).substring(5, 14), lines.get(1).substring(0, 6), lines.get(1).substring(8, 14)));
     }
 
-    private static List<String> lines(String file) throws Exception {
+    static List<String> lines(String file) throws Exception {
         return Files.readAllLines(Path.of(file)).stream().filter(line -> !line.isBlank()).toList();
     }
 
-    private static CardTerminal terminal(String name) throws Exception {
+    static CardTerminal terminal(String name) throws Exception {
+        CardTerminal terminal = reader(name);
+        Verdict.require(terminal.waitForCardPresent(10_000), "no card in " + name);
+        return terminal;
+    }
+
+    private static CardTerminal reader(String name) throws Exception {
         for (CardTerminal terminal : TerminalFactory.getDefault().terminals().list()) {
             if (terminal.getName().equals(name)) {
-                Verdict.require(terminal.waitForCardPresent(10_000), "no card in " + name);
                 return terminal;
             }
         }

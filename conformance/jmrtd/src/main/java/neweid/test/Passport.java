@@ -67,7 +67,7 @@ final class Passport {
     }
 
     /** What a reading is expected to find. */
-    record Expected(String mrz, String holder) {}
+    record Expected(String mrz, String holder, boolean portrait) {}
 
     /** The whole reading; everything read is written below {@code out}. */
     void read(CardService card, AccessKeySpec key, boolean extended, Trust trust, X509Certificate stranger, Expected expected, Path out)
@@ -271,12 +271,25 @@ final class Passport {
         verdict.check("dg2-photo", () -> {
             List<FaceImageInfo> images = new ArrayList<>();
             new DG2File(new ByteArrayInputStream(group(2))).getFaceInfos().forEach(face -> images.addAll(face.getFaceImageInfos()));
-            Verdict.require(images.size() == 1, images.size() + " portraits");
+            Verdict.require(images.size() == (expected.portrait() ? 1 : 0), images.size() + " portraits");
+            if (images.isEmpty()) {
+                return "exempted";
+            }
             byte[] photo = images.get(0).getImageInputStream().readAllBytes();
             Files.write(out.resolve("photo.jpg"), photo);
             var image = ImageIO.read(new ByteArrayInputStream(photo));
             Verdict.require(image != null, "the portrait is no picture");
             return image.getWidth() + " x " + image.getHeight() + ", " + photo.length + " bytes";
+        });
+        // ICAO 9303-5 §4.2.2: fillers where a document has no date of expiry (OPEN-09).
+        verdict.check("expiry", () -> {
+            String expiry = new DG1File(new ByteArrayInputStream(group(1))).getMRZInfo().getDateOfExpiry();
+            if (expiry.isEmpty() || expiry.startsWith("<")) {
+                return "none";
+            }
+            java.time.LocalDate last = java.time.LocalDate.parse("20" + expiry, java.time.format.DateTimeFormatter.BASIC_ISO_DATE);
+            Verdict.require(!last.isBefore(java.time.LocalDate.now(java.time.ZoneId.of("Asia/Taipei"))), "expired on " + last);
+            return last.toString();
         });
         verdict.check("dg11-holder", () -> {
             DG11File person = new DG11File(new ByteArrayInputStream(group(11)));

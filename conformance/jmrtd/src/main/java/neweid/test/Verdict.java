@@ -2,6 +2,8 @@ package neweid.test;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
 
 /** Collects what was found: one line per check for people and counters, one JSON document for programs. */
 final class Verdict {
@@ -13,10 +15,17 @@ final class Verdict {
 
     private final String scene;
     private final List<String> entries = new ArrayList<>();
-    private boolean failed;
+    private final TreeSet<String> failures = new TreeSet<>();
+    private final boolean quiet;
 
     Verdict(String scene) {
+        this(scene, false);
+    }
+
+    /** {@code quiet}: nothing is printed, the caller judges. */
+    Verdict(String scene, boolean quiet) {
         this.scene = scene;
+        this.quiet = quiet;
     }
 
     /** Runs one check and says how it went. Returns whether it passed, so that what depends on it can be left out. */
@@ -26,18 +35,28 @@ final class Verdict {
             say("ok", name, detail);
             return true;
         } catch (Exception | LinkageError error) {
-            failed = true;
+            failures.add(name);
             say("FAIL", name, error.getClass().getSimpleName() + ": " + rootMessage(error));
             return false;
         }
     }
 
     boolean hasFailed() {
-        return failed;
+        return !failures.isEmpty();
+    }
+
+    /** The names of the checks that failed. */
+    Set<String> failures() {
+        return failures;
+    }
+
+    /** Whether any check was made. */
+    boolean isEmpty() {
+        return entries.isEmpty();
     }
 
     String toJson() {
-        return "{\"scene\": " + quote(scene) + ", \"passed\": " + !failed + ", \"checks\": [\n  "
+        return "{\"scene\": " + quote(scene) + ", \"passed\": " + !hasFailed() + ", \"checks\": [\n  "
             + String.join(",\n  ", entries) + "\n]}\n";
     }
 
@@ -48,7 +67,9 @@ final class Verdict {
     }
 
     private void say(String state, String name, String detail) {
-        System.out.println((state + " jmrtd/" + scene + "/" + name + " " + detail.replace('\n', ' ')).trim());
+        if (!quiet) {
+            System.out.println((state + " jmrtd/" + scene + "/" + name + " " + detail.replace('\n', ' ')).trim());
+        }
         entries.add("{\"check\": " + quote(name) + ", \"state\": " + quote(state) + ", \"detail\": " + quote(detail) + "}");
     }
 
