@@ -156,6 +156,7 @@ impl Country {
                 photo: photo.clone(),
                 wants_certificate: true,
                 foreign_name: false,
+                portrait_exemption: None,
                 office: OfficeCode::new(person.address.village().district(), 0)?,
                 contact: Contact::by_post(),
                 profile: CardProfile::National,

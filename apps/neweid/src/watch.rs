@@ -68,11 +68,7 @@ struct State {
 
 impl Watch {
     /// Listens for watchers of a card that this process holds; prints everything itself too if `prints`.
-    pub fn open(
-        card: &CardFile,
-        interface: &'static str,
-        prints: bool,
-    ) -> io::Result<Self> {
+    pub fn open(card: &CardFile, interface: &'static str, prints: bool) -> io::Result<Self> {
         let place = Place::open(card)?;
         let socket = place.socket(card);
         // The card's lock is ours: what is there was left by a process that was killed.

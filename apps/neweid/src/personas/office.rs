@@ -7,6 +7,7 @@ use curve::{Random, SecretBytes, SystemRandom};
 use docsigner::DocumentSigning;
 use eac::Password;
 use eac::pace::Parameters;
+use eacpki::EacPki;
 use jiff::Timestamp;
 use mgmt::{CaChain, Contact, Decision, Inspection, Mgmt, MgmtKeys, Neighbours, NewApplication};
 use model::{
@@ -64,6 +65,7 @@ impl Office {
         directory: &Path,
         signing: Arc<dyn DocumentSigning>,
         certificates: Arc<Npc>,
+        authorisation: Arc<EacPki>,
         now: Timestamp,
     ) -> Result<Self, Failure> {
         let random = SharedRandom::new(SystemRandom);
@@ -93,6 +95,7 @@ impl Office {
             certificates,
             signing,
             centre: Arc::new(centre.clone()),
+            authorisation,
             chain,
         };
         let mgmt = Mgmt::open(

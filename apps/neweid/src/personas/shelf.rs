@@ -197,7 +197,8 @@ async fn make(
             (Arc::new(open_signer(&work.join("forger"), now).await?), now)
         }
     };
-    let office = Office::open(&work, signing.clone(), country.npc.clone(), now).await?;
+    let (certificates, terminals) = (country.npc.clone(), country.eacpki.clone());
+    let office = Office::open(&work, signing.clone(), certificates, terminals, now).await?;
     let mut orders = Vec::new();
     for number in personas {
         let persona = &PERSONAS[*number];
