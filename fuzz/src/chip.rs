@@ -7,12 +7,13 @@
 
 use crate::standards::pieces;
 use ::terminal::perso::{
-    self, EncryptedZoneFiles, InitialisationRequest, InitialisedCard, PersonalisationFiles, PinReference, Session,
+    self, EncryptedZoneFiles, InitialisationRequest, InitialisedCard, PersonalisationFiles, PinReference,
+    Session,
 };
 use apdu::{CardChannel, Command, Response};
 use chip::{Chip, FactoryData, Flash, InProcessChannel, Interface, RamMemory, factory};
-use curve::{Curve, Hash, SecretKey, SeedRandom};
 use const_oid::ObjectIdentifier;
+use curve::{Curve, Hash, SecretKey, SeedRandom};
 use eac::cvc::{self, Body, Chat, Extensions, PublicKey, Reference, Rights, Role, TrustPoint};
 use eac::pace::{Parameters, terminal};
 use eac::security_infos::SecurityInfo;

@@ -58,9 +58,12 @@ pub enum Sheet {
 /// that no bar is blurred.
 const GAP_MM: f32 = 12.0 * barcode::MODULE_MM;
 
+/// A side and where its upper left corner is, in millimetres.
+type Placed = (Side, (f32, f32));
+
 impl Sheet {
     /// The sides with their places, and the size of the whole, in millimetres.
-    fn places(self) -> (Vec<(Side, (f32, f32))>, (f32, f32)) {
+    fn places(self) -> (Vec<Placed>, (f32, f32)) {
         // The second side begins on a whole module, and with that on a whole pixel.
         let after = |length: f32| (length / barcode::MODULE_MM).ceil() * barcode::MODULE_MM + GAP_MM;
         match self {

@@ -22,16 +22,19 @@ pub struct Exchange<'a> {
     pub response: &'a Response,
 }
 
+/// Whoever is told of each command after it was answered.
+type Watcher = dyn FnMut(&Exchange<'_>) + Send;
+
 /// Whoever looks in, and what is known of the command under way.
 #[derive(Default)]
 pub(crate) struct Observer {
-    watcher: Option<Box<dyn FnMut(&Exchange<'_>) + Send>>,
+    watcher: Option<Box<Watcher>>,
     command: Option<Command>,
     response: Option<Response>,
 }
 
 impl Observer {
-    pub(crate) fn set(&mut self, watcher: Box<dyn FnMut(&Exchange<'_>) + Send>) {
+    pub(crate) fn set(&mut self, watcher: Box<Watcher>) {
         self.watcher = Some(watcher);
     }
 

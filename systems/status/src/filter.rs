@@ -57,6 +57,9 @@ struct Section {
     suspended: ExactSet,
 }
 
+/// Goes through the serial numbers of a population; may be called several times.
+pub type Serials<'a> = dyn Fn(&mut dyn FnMut(u128)) + 'a;
+
 /// Everything about the certificates of one issuer.
 pub struct Population<'a> {
     /// The issuer.
@@ -64,7 +67,7 @@ pub struct Population<'a> {
     /// How many certificates there are.
     pub size: u64,
     /// Goes through the serial numbers of all of them; called several times.
-    pub all: &'a dyn Fn(&mut dyn FnMut(u128)),
+    pub all: &'a Serials<'a>,
     /// The revoked ones, sorted, each once.
     pub revoked: &'a [u128],
     /// The suspended ones, sorted, each once, none of them revoked.

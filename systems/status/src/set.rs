@@ -5,6 +5,9 @@
 use crate::Error;
 use crate::ribbon::{Hashed, MAX_RANK, Ribbon};
 
+/// Goes through every key of a universe; may be called several times.
+pub(crate) type Universe<'a> = dyn Fn(&mut dyn FnMut(u128)) + 'a;
+
 /// The set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ExactSet {
@@ -20,7 +23,7 @@ impl ExactSet {
     pub(crate) fn build(
         members: &[u128],
         size: u64,
-        universe: &dyn Fn(&mut dyn FnMut(u128)),
+        universe: &Universe<'_>,
         salt: u64,
     ) -> Result<Self, Error> {
         (0..8)
@@ -28,12 +31,7 @@ impl ExactSet {
             .ok_or(Error::Unsolved)
     }
 
-    fn attempt(
-        members: &[u128],
-        size: u64,
-        universe: &dyn Fn(&mut dyn FnMut(u128)),
-        salt: u64,
-    ) -> Option<Self> {
+    fn attempt(members: &[u128], size: u64, universe: &Universe<'_>, salt: u64) -> Option<Self> {
         let count = members.len() as u64;
         let others = size.saturating_sub(count);
         let bits = |rank: u8| count * u64::from(rank) + count + (others >> rank);

@@ -118,7 +118,7 @@ impl EnvelopedData {
     /// answers strangers with more than that gives the content away.
     pub fn open(&self, key: &SecretBytes) -> Result<SecretBytes, Error> {
         let wrong = Error::Malformed("enciphered content");
-        if key.len() != self.key_len || self.content.is_empty() || self.content.len() % BLOCK != 0 {
+        if key.len() != self.key_len || self.content.is_empty() || !self.content.len().is_multiple_of(BLOCK) {
             return Err(wrong);
         }
         let padded: SecretBytes =
@@ -275,7 +275,7 @@ fn unwrap(wrapping: &SecretBytes, wrapped: &[u8]) -> Option<SecretBytes> {
     const HALF: usize = 8;
     const INITIAL: [u8; HALF] = [0xA6; HALF];
     let n = (wrapped.len() / HALF).checked_sub(1).filter(|n| (2..=8).contains(n))?;
-    if wrapped.len() % HALF != 0 {
+    if !wrapped.len().is_multiple_of(HALF) {
         return None;
     }
     let aes = aes::Aes::new(wrapping.expose()).ok()?;

@@ -652,13 +652,14 @@ fn updates_that_are_refused_leave_everything_as_it_was() {
     let before = flash.image();
     let key = ca_spki(&flash);
     let (_, good) = changed("national", 1, &key);
+    type Objects = Vec<(u16, Vec<u8>)>;
     let other_chip = curve::spki_from_point(&eac_pki::key("another chip").public_key());
-    let spoil = |change: &dyn Fn(&mut Vec<(u16, Vec<u8>)>)| {
+    let spoil = |change: &dyn Fn(&mut Objects)| {
         let mut objects = objects(&good);
         change(&mut objects);
         objects
     };
-    let cases: Vec<(&str, UpdateRights, Vec<(u16, Vec<u8>)>, u16)> = vec![
+    let cases: Vec<(&str, UpdateRights, Objects, u16)> = vec![
         ("no right to write", UpdateRights::HOUSEHOLD, objects(&good), 0x6982),
         ("one of two rights", UpdateRights::SPOUSE, objects(&good), 0x6982),
         (

@@ -84,7 +84,7 @@ fn questions() -> Vec<(String, Vec<Vec<u8>>)> {
             [("CAN", can()), ("MRZ", mrz()), ("PIN1", pin1()), ("PUK", eac::Password::puk(b"1234567890"))]
         {
             let mse = eac::pace::terminal::Start::new(parameters, &password).unwrap().mse_set_at();
-            ask(format!("PACE with {what}"), &[mse.clone()]);
+            ask(format!("PACE with {what}"), std::slice::from_ref(&mse));
             ask(format!("nonce for {what}"), &[mse, first.clone()]);
         }
     }

@@ -164,7 +164,7 @@ type Rules = Vec<(&'static str, bool)>;
 fn certificate_rules(c: &Certificate, kind: PublishedKind, roots: &[Certificate]) -> Rules {
     let critical = |oid| c.extension(oid).is_some_and(|e| e.critical);
     let absent = |oid| c.extension(oid).is_none();
-    let country = |name: Result<x509::Name, x509::Error>| name.unwrap().country().map(str::to_owned);
+    let country = |name: Result<x509::Name, x509::Error>| name.expect("a name").country().map(str::to_owned);
     let mut rules = vec![
         ("version 3", c.version() == 3),
         ("serial number positive, at most 20 octets", c.serial().is_ok() && c.serial_octets().len() <= 20),

@@ -102,7 +102,7 @@ async fn verifiers_are_succeeded_and_never_outlive_the_root() {
             if body.chat.role() == Role::Cvca {
                 roots.push(pki.trust_point().await.expect("a trust point"));
             } else {
-                assert_eq!(body.public_key.resolve(None).is_err(), true, "parameters are the root's");
+                assert!(body.public_key.resolve(None).is_err(), "parameters are the root's");
             }
         }
         assert_eq!(roots.len(), 1);

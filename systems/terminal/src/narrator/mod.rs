@@ -236,9 +236,7 @@ fn announcement(command: &Command) -> Announced {
         (0x81, 0xA4) => Announced::TerminalAuthentication,
         (0x41, 0xA4) => match tlv::find(&command.data, 0x80).map(|object| object.value) {
             // TR-03110-3 §A.1.1.5: id-RI.
-            Some(oid) if oid.starts_with(&[0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x05]) => {
-                Announced::RestrictedIdentification
-            }
+            Some([0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x05, ..]) => Announced::RestrictedIdentification,
             _ => Announced::ChipAuthentication,
         },
         _ => Announced::Nothing,

@@ -27,14 +27,15 @@ fn session() -> (Vec<Line>, Vec<Line>, String) {
         let protection = Protection::of(exchange.class);
         assert!(exchange.opened, "nothing is sealed for the card itself");
         let line = narrator.exchange(protection, exchange.command, exchange.response);
-        told.lock().unwrap().push(line);
+        told.lock().expect("nobody died").push(line);
     });
     let (collected, text) = (Arc::clone(&lines), Arc::clone(&everything));
     let traced = Traced::new(channel, move |event| {
         if let Event::Exchange { line, wire } = event {
-            collected.lock().unwrap().push(line.clone());
+            collected.lock().expect("nobody died").push(line.clone());
             let wire = wire.map(|(command, answer)| hex::encode_upper([command, answer].concat()));
-            *text.lock().unwrap() += &format!("{line} {} {wire:?}\n", serde_json::to_string(line).unwrap());
+            *text.lock().expect("nobody died") +=
+                &format!("{line} {} {wire:?}\n", serde_json::to_string(line).expect("JSON"));
         }
     });
     let mut zone = NpcCard::open(traced, &can(), &mut rng("holder")).expect("the zone");
@@ -49,8 +50,9 @@ fn session() -> (Vec<Line>, Vec<Line>, String) {
     let cryptogram = key.encrypt_pkcs1(b"a secret for the holder").expect("enciphered");
     assert_eq!(zone.decipher_rsa(&cryptogram).expect("deciphered").expose(), b"a secret for the holder");
     drop(zone);
-    let (lines, seen) = (lines.lock().unwrap().clone(), seen.lock().unwrap().clone());
-    let text = everything.lock().unwrap().clone();
+    let (lines, seen) =
+        (lines.lock().expect("nobody died").clone(), seen.lock().expect("nobody died").clone());
+    let text = everything.lock().expect("nobody died").clone();
     (lines, seen, text)
 }
 
@@ -109,14 +111,14 @@ fn in_the_clear_pins_and_results_are_not_shown() {
     let text = Arc::clone(&everything);
     let traced = Traced::new(open(&card("interop"), Interface::Contact), move |event| {
         if let Event::Exchange { line, wire } = event {
-            *text.lock().unwrap() += &format!("{line} {wire:02X?}\n");
+            *text.lock().expect("nobody died") += &format!("{line} {wire:02X?}\n");
         }
     });
     let mut zone = NpcCard::open_in_clear(traced).expect("the zone");
     zone.verify_pin2(&secret(PIN2)).expect("PIN2");
     zone.sign_ec(Hash::Sha512, b"text").expect("signed");
     drop(zone);
-    let text = everything.lock().unwrap().clone();
+    let text = everything.lock().expect("nobody died").clone();
     let line = |what: &str| text.lines().find(|line| line.contains(what)).expect("told").to_owned();
     assert!(line("SELECT certificate zone").contains("Some("));
     for hidden in ["VERIFY PIN2", "SIGN with key 3", "READ BINARY: read certificate 3"] {
