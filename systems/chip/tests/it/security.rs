@@ -193,7 +193,7 @@ fn reissue_fills_the_slots_of_the_curve_keys() {
     let flash = Stage::Initialised("interop").flash();
     let mut session = centre(&flash);
     let card = session.initialised_card().unwrap();
-    let mut package = files(&card, true);
+    let mut package = files_of("interop", &card, true);
     let all = std::mem::take(&mut package.certificates);
     // As issued: the two RSA certificates, root and intermediate.
     package.certificates = all.iter().filter(|(slot, _)| !matches!(slot, 3 | 4)).cloned().collect();
