@@ -18,7 +18,7 @@ use terminal::{Refusal, TrustStore, Verdict};
 use x509::EcSigner;
 
 use crate::country::{COUNTRY, Country, now};
-use crate::ours::{self, Channel, PIN1, can, card, encrypted_zone, open, rng};
+use crate::ours::{self, Channel, PIN1, can, encrypted_zone, open, rng};
 
 const ROOT: &str = "TWCVCA00001";
 const VERIFIER: &str = "TWDVCA00001";
@@ -82,6 +82,13 @@ fn identity(rights: Rights, updates: UpdateRights) -> TerminalIdentity {
 
 fn read(fields: &[u8]) -> Rights {
     fields.iter().fold(Rights::NONE, |all, group| all | Rights::read_dg(*group).expect("a data group"))
+}
+
+/// A card whose holder has set PIN1.
+fn card(profile: &'static str) -> chip::Flash {
+    let flash = ours::card(profile);
+    ours::set_pin1(&flash, &SecretBytes::new(PIN1));
+    flash
 }
 
 fn pin1() -> Password {
