@@ -20,6 +20,11 @@ use tokio::sync::watch;
 /// How often work that has become due is looked for.
 const PULSE: Duration = Duration::from_millis(500);
 
+/// How long a stopping country waits for connections that are still open.
+const LAST_ANSWER: Duration = Duration::from_secs(5);
+/// How long it waits for the step of work that is under way.
+const LAST_STEP: Duration = Duration::from_secs(15);
+
 /// Runs the command until it is interrupted.
 pub async fn run(arguments: Up) -> Result<ExitCode, Failure> {
     let started = std::time::Instant::now();
@@ -71,7 +76,8 @@ pub struct Serving {
     pub first_run: bool,
     directory: Directory,
     stop: watch::Sender<bool>,
-    tasks: Vec<tokio::task::JoinHandle<()>>,
+    listeners: [tokio::task::JoinHandle<()>; 2],
+    work: tokio::task::JoinHandle<()>,
     _lock: crate::directory::UpLock,
 }
 
@@ -110,28 +116,41 @@ impl Serving {
         let (stop, stopped) = watch::channel(false);
         let site = web::router(Arc::clone(&country), endpoints.clone());
         let status = web::hardened(npc::router(Arc::clone(&country.npc), country.clock()));
-        let tasks = vec![
-            serve(web_listener, site, stopped.clone()),
-            serve(status_listener, status, stopped.clone()),
-            work_thread(Arc::clone(&country), stopped),
-        ];
-        country.publish_card_list(clock::now()).await?;
+        let listeners =
+            [serve(web_listener, site, stopped.clone()), serve(status_listener, status, stopped.clone())];
+        let work = work_thread(Arc::clone(&country), stopped);
+        let directory = directory.clone();
+        let serving = Self { country, endpoints, first_run, directory, stop, listeners, work, _lock: lock };
+        match serving.announce().await {
+            Ok(()) => Ok(serving),
+            Err(failure) => {
+                serving.stop().await;
+                Err(failure)
+            }
+        }
+    }
+
+    // Writes `endpoints.json` once everything answers.
+    async fn announce(&self) -> Result<(), Failure> {
+        self.country.publish_card_list(clock::now()).await?;
         // OCSP and time stamps are asked with a POST.
         let asked = |url: &&String| !url.ends_with("/ocsp") && !url.ends_with("/tsa");
-        for url in endpoints.values().filter(asked) {
+        for url in self.endpoints.values().filter(asked) {
             answers(url).await?;
         }
-        write_atomically(&endpoints_file, &serde_json::to_vec_pretty(&endpoints).map_err(Failure::ours)?)?;
-        Ok(Self { country, endpoints, first_run, directory: directory.clone(), stop, tasks, _lock: lock })
+        let list = serde_json::to_vec_pretty(&self.endpoints).map_err(Failure::ours)?;
+        write_atomically(&self.directory.endpoints(), &list)?;
+        Ok(())
     }
 
     /// Ends every service: requests under way are answered, the step under way is finished.
     pub async fn stop(self) {
         let _ = std::fs::remove_file(self.directory.endpoints());
         let _ = self.stop.send(true);
-        for task in self.tasks {
-            let _ = tokio::time::timeout(Duration::from_secs(5), task).await;
+        for listener in self.listeners {
+            let _ = tokio::time::timeout(LAST_ANSWER, listener).await;
         }
+        let _ = tokio::time::timeout(LAST_STEP, self.work).await;
     }
 }
 
@@ -190,13 +209,14 @@ fn work_thread(country: Arc<Country>, stopped: watch::Receiver<bool>) -> tokio::
 async fn work(country: Arc<Country>, mut stopped: watch::Receiver<bool>) {
     loop {
         match country.work_due(clock::now()).await {
-            Ok(true) if !*stopped.borrow() => continue,
+            Ok(true) if !*stopped.borrow() && stopped.has_changed().is_ok() => continue,
             Ok(_) => {}
             Err(failure) => tracing::warn!(code = failure.code, "{}", failure.message),
         }
         tokio::select! {
-            () = tokio::time::sleep(PULSE) => {}
+            biased;
             _ = stopped.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(PULSE) => {}
         }
     }
 }

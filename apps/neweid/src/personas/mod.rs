@@ -324,7 +324,7 @@ mod tests {
             }
             assert!(page.contains(&format!("`{}`", persona.name)), "docs/personas.md lacks {}", persona.name);
         }
-        let rows = page.lines().filter(|line| line.starts_with("| `")).count();
+        let rows = page.lines().filter(|line| line.starts_with("| `") && line.contains(['✓', '✗'])).count();
         assert_eq!(rows, PERSONAS.len(), "docs/personas.md has other rows");
     }
 }

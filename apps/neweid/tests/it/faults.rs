@@ -154,7 +154,7 @@ fn a_directory_of_another_version() {
     let file = country.dir().join("neweid.json");
     let ours = std::fs::read_to_string(&file).expect("settings");
     for other in [
-        ours.replace("\"format\": 1", "\"format\": 2"),
+        ours.replace("\"format\": 2", "\"format\": 1"),
         r#"{"format":0}"#.into(),
         r#"{"format":99999}"#.into(),
     ] {
