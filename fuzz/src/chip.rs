@@ -156,7 +156,7 @@ pub(crate) fn host_session(flash: &Flash) -> Option<Session<InProcessChannel>> {
 }
 
 fn files(card: &InitialisedCard, profile: &str) -> PersonalisationFiles {
-    let placement = if profile == "interop" { Placement::INTEROP } else { Placement::NATIONAL };
+    let placement = ::chip::Profile::by_name(profile).expect("a profile").fields;
     let chip_key = curve::point_from_spki(&card.ca_spki).expect("the chip's key");
     let signed_infos = [SecurityInfo::chip_authentication_public_key(&chip_key, None)];
     let group = |tag: u32, len: usize| tlv::encode(tag, &[MARK, &vec![tag as u8; len]].concat());

@@ -13,7 +13,7 @@ use eac::{
     sm,
 };
 use lds::FieldSecurityObject;
-use lds::eid::{EncryptedZone, PersonName, Placement, Sex};
+use lds::eid::{EncryptedZone, PersonName, Sex};
 use lds::field_security::{SALT_LEN, with_salt};
 use scp::KeySet;
 use terminal::perso::{
@@ -217,7 +217,7 @@ pub fn files_of(profile: &str, card: &InitialisedCard, with_certificates: bool) 
 pub fn zone(profile: &str) -> EncryptedZone {
     let name = |text: &str| Some(PersonName { text: text.into(), cns: Vec::new() });
     EncryptedZone {
-        placement: if profile == "interop" { Placement::INTEROP } else { Placement::NATIONAL },
+        placement: chip::Profile::by_name(profile).expect("a profile").fields,
         state: "TWN".into(),
         expiry: lds::Date::new(2036, 1, 31).ok(),
         given_names: "HSIAO-LING".into(),

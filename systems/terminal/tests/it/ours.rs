@@ -8,7 +8,7 @@ use curve::{Curve, Hash, Random, SecretBytes, SecretKey, SeedRandom, rsa};
 use eac::pace::Mapping;
 use eac::security_infos::{SecurityInfo, encode_set, encode_set_in_order};
 use eac::{Cipher, Password};
-use lds::eid::{EncryptedZone, PersonName, Placement, Sex};
+use lds::eid::{EncryptedZone, PersonName, Sex};
 use lds::field_security::{SALT_LEN, with_salt};
 use lds::{DataGroup, FieldSecurityObject};
 use scp::KeySet;
@@ -109,7 +109,7 @@ pub(crate) fn set_pin1(flash: &Flash, pin: &SecretBytes) {
 pub(crate) fn encrypted_zone(profile: &str) -> EncryptedZone {
     let name = |text: &str| Some(PersonName { text: text.into(), cns: Vec::new() });
     EncryptedZone {
-        placement: if profile == "interop" { Placement::INTEROP } else { Placement::NATIONAL },
+        placement: chip::Profile::by_name(profile).expect("a profile").fields,
         state: "TWN".into(),
         expiry: lds::Date::new(2036, 1, 31).ok(),
         given_names: "HSIAO-LING".into(),
