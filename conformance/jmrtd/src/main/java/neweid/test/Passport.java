@@ -18,6 +18,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import javax.imageio.ImageIO;
+import net.sf.scuba.smartcards.CardFileInputStream;
 import net.sf.scuba.smartcards.CardService;
 import org.bouncycastle.asn1.ASN1BitString;
 import org.bouncycastle.asn1.ASN1Encodable;
@@ -29,6 +30,7 @@ import org.bouncycastle.jce.ECNamedCurveTable;
 import org.bouncycastle.jce.spec.ECNamedCurveParameterSpec;
 import org.bouncycastle.math.ec.ECPoint;
 import org.jmrtd.AccessKeySpec;
+import org.jmrtd.DefaultFileSystem;
 import org.jmrtd.PassportService;
 import org.jmrtd.lds.ActiveAuthenticationInfo;
 import org.jmrtd.lds.CardAccessFile;
@@ -46,6 +48,7 @@ import org.jmrtd.lds.iso19794.FaceImageInfo;
 import org.jmrtd.protocol.PACECAMResult;
 import org.jmrtd.protocol.PACEGMMappingResult;
 import org.jmrtd.protocol.PACEResult;
+import org.jmrtd.protocol.ReadBinaryAPDUSender;
 
 /** Reads a card as a passport program does and checks all it finds. */
 final class Passport {
@@ -147,7 +150,11 @@ final class Passport {
     /** The chip's mapping key is the product of the data it sent and its static key, which EF.CardSecurity names (ICAO 9303-11 section 4.4.3.5.2). */
     private String chipAuthenticationMapping() throws Exception {
         byte[] content;
-        try (InputStream in = service.getInputStream(PassportService.EF_CARD_SECURITY, PassportService.DEFAULT_MAX_BLOCKSIZE)) {
+        // JMRTD asks for files outside the application without its channel; this one is only given inside.
+        DefaultFileSystem files = new DefaultFileSystem(new ReadBinaryAPDUSender(service), false);
+        files.setWrapper(service.getWrapper());
+        files.selectFile(PassportService.EF_CARD_SECURITY);
+        try (InputStream in = new CardFileInputStream(PassportService.DEFAULT_MAX_BLOCKSIZE, files)) {
             content = in.readAllBytes();
         }
         ECNamedCurveParameterSpec curve = ECNamedCurveTable.getParameterSpec("secp521r1");
