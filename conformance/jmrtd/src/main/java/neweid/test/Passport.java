@@ -2,14 +2,12 @@ package neweid.test;
 
 import java.io.ByteArrayInputStream;
 import java.io.InputStream;
-import java.math.BigInteger;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.PublicKey;
 import java.security.SecureRandom;
 import java.security.cert.X509Certificate;
-import java.security.interfaces.ECPublicKey;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
@@ -18,19 +16,8 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import javax.imageio.ImageIO;
-import net.sf.scuba.smartcards.CardFileInputStream;
 import net.sf.scuba.smartcards.CardService;
-import org.bouncycastle.asn1.ASN1BitString;
-import org.bouncycastle.asn1.ASN1Encodable;
-import org.bouncycastle.asn1.ASN1OctetString;
-import org.bouncycastle.asn1.ASN1Sequence;
-import org.bouncycastle.asn1.ASN1Set;
-import org.bouncycastle.asn1.ASN1TaggedObject;
-import org.bouncycastle.jce.ECNamedCurveTable;
-import org.bouncycastle.jce.spec.ECNamedCurveParameterSpec;
-import org.bouncycastle.math.ec.ECPoint;
 import org.jmrtd.AccessKeySpec;
-import org.jmrtd.DefaultFileSystem;
 import org.jmrtd.PassportService;
 import org.jmrtd.lds.ActiveAuthenticationInfo;
 import org.jmrtd.lds.CardAccessFile;
@@ -45,10 +32,7 @@ import org.jmrtd.lds.icao.DG15File;
 import org.jmrtd.lds.icao.DG1File;
 import org.jmrtd.lds.icao.DG2File;
 import org.jmrtd.lds.iso19794.FaceImageInfo;
-import org.jmrtd.protocol.PACECAMResult;
-import org.jmrtd.protocol.PACEGMMappingResult;
 import org.jmrtd.protocol.PACEResult;
-import org.jmrtd.protocol.ReadBinaryAPDUSender;
 
 /** Reads a card as a passport program does and checks all it finds. */
 final class Passport {
@@ -137,10 +121,6 @@ final class Passport {
             result = service.doPACE(key, pace.getObjectIdentifier(), PACEInfo.toParameterSpec(pace.getParameterId()), pace.getParameterId());
             return "channel open, mapping " + mapping;
         });
-        if (opened && mapping == PACEInfo.MappingType.CAM) {
-            // proves: CARD-08
-            verdict.check("chip-authentication-mapping", this::chipAuthenticationMapping);
-        }
         return opened && verdict.check("select", () -> {
             service.sendSelectApplet(true);
             return "A0000002471001";
@@ -148,41 +128,6 @@ final class Passport {
     }
 
     /** The chip's mapping key is the product of the data it sent and its static key, which EF.CardSecurity names (ICAO 9303-11 section 4.4.3.5.2). */
-    private String chipAuthenticationMapping() throws Exception {
-        byte[] content;
-        // JMRTD asks for files outside the application without its channel; this one is only given inside.
-        DefaultFileSystem files = new DefaultFileSystem(new ReadBinaryAPDUSender(service), false);
-        files.setWrapper(service.getWrapper());
-        files.selectFile(PassportService.EF_CARD_SECURITY);
-        try (InputStream in = new CardFileInputStream(PassportService.DEFAULT_MAX_BLOCKSIZE, files)) {
-            content = in.readAllBytes();
-        }
-        ECNamedCurveParameterSpec curve = ECNamedCurveTable.getParameterSpec("secp521r1");
-        ECPoint staticKey = curve.getCurve().decodePoint(chipAuthenticationKey(content));
-        byte[] data = ((PACECAMResult) result).getChipAuthenticationData();
-        Verdict.require(data.length == 66, "chip authentication data of " + data.length + " bytes");
-        var announced = ((ECPublicKey) ((PACEGMMappingResult) result.getMappingResult()).getPICCMappingPublicKey()).getW();
-        ECPoint mappingKey = curve.getCurve().createPoint(announced.getAffineX(), announced.getAffineY());
-        BigInteger scalar = new BigInteger(1, data);
-        Verdict.require(staticKey.multiply(scalar).equals(mappingKey), "the data do not belong to the key of EF.CardSecurity");
-        Verdict.require(!curve.getG().multiply(scalar).equals(mappingKey), "the data fit any key");
-        return "the chip has the key of EF.CardSecurity";
-    }
-
-    /** The point of the ChipAuthenticationPublicKeyInfo in the signed content of EF.CardSecurity. */
-    private static byte[] chipAuthenticationKey(byte[] cardSecurity) throws Exception {
-        ASN1Sequence signedData = ASN1Sequence.getInstance(ASN1TaggedObject.getInstance(ASN1Sequence.getInstance(cardSecurity).getObjectAt(1)), true);
-        ASN1Sequence encapsulated = ASN1Sequence.getInstance(signedData.getObjectAt(2));
-        byte[] content = ASN1OctetString.getInstance(ASN1TaggedObject.getInstance(encapsulated.getObjectAt(1)), true).getOctets();
-        for (ASN1Encodable info : ASN1Set.getInstance(content)) {
-            ASN1Sequence fields = ASN1Sequence.getInstance(info);
-            // id-PK-ECDH (BSI TR-03110-3 A.1.1.3).
-            if (fields.getObjectAt(0).toString().equals("0.4.0.127.0.7.2.2.1.2")) {
-                return ASN1BitString.getInstance(ASN1Sequence.getInstance(fields.getObjectAt(1)).getObjectAt(1)).getOctets();
-            }
-        }
-        throw new IllegalStateException("EF.CardSecurity names no key of chip authentication");
-    }
 
     private boolean readFiles(Path out) {
         return verdict.check("read-files", () -> {
