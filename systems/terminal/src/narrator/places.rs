@@ -88,7 +88,7 @@ impl Place {
             (Self::Public, 0x011D) => words("EF.SOD（安全物件）", "EF.SOD (security object)"),
             (Self::Public, 0x0101..=0x0110) => Some(group("", low)),
             (Self::Eid, 0x0101..=0x0116) => Some(group("eID ", low)),
-            (Self::Eid, 0x011D) => words("加密區安全物件", "security object of the encrypted zone"),
+            (Self::Eid, 0x0118) => words("加密區安全物件", "security object of the encrypted zone"),
             (Self::SmartCardHsm, 0x2F02) => words("裝置憑證", "device certificate"),
             (Self::SmartCardHsm, 0x2F03) | (Self::Pkcs15, 0x5032) => words("EF.TokenInfo", "EF.TokenInfo"),
             (Self::SmartCardHsm, _) if matches!(high, 0xCC | 0xC4 | 0xC8 | 0xCA | 0xCE) => match high {

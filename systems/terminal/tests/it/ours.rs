@@ -91,7 +91,6 @@ fn make(profile: &str) -> Vec<u8> {
     let initialised = centre.initialise(&request).expect("initialised");
     centre.personalise(&files(&initialised, profile)).expect("personalised");
     let mut management = session(perso::PIN_MANAGEMENT_KEY_VERSION, &keys(0x30));
-    management.set_pin(PinReference::Pin1, &SecretBytes::new(PIN1)).expect("PIN1 set");
     management.set_pin(PinReference::Pin2, &SecretBytes::new(PIN2)).expect("PIN2 set");
     flash.image()
 }
