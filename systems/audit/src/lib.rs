@@ -63,22 +63,7 @@ mod tests {
     /// Every code has its line in the golden list, and the list has no other.
     #[test]
     fn the_golden_list_has_every_code() {
-        let quoted =
-            |line: &str| line.split('"').nth(1).filter(|text| text.starts_with("AUDIT-")).map(str::to_owned);
-        let mut codes: Vec<_> =
-            include_str!("lib.rs").lines().filter(|line| line.contains("=> \"")).filter_map(quoted).collect();
         let list = include_str!("../../../docs/errors-npc.md");
-        let listed = |line: &str| {
-            line.strip_prefix("| ")?
-                .split(' ')
-                .next()
-                .filter(|code| code.starts_with("AUDIT-"))
-                .map(str::to_owned)
-        };
-        let mut lines: Vec<_> = list.lines().filter_map(listed).collect();
-        codes.sort();
-        lines.sort();
-        assert!(!codes.is_empty());
-        assert_eq!(codes, lines);
+        store::testkit::assert_codes_listed("AUDIT-", include_str!("lib.rs"), list);
     }
 }

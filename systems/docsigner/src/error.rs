@@ -112,18 +112,7 @@ mod tests {
     /// Every code has its line in the golden list, and the list has no other.
     #[test]
     fn the_golden_list_has_every_code() {
-        let code = |text: &str| text.starts_with("DOCSIGNER-").then(|| text.to_owned());
-        let mut codes: Vec<_> = include_str!("error.rs")
-            .lines()
-            .filter(|line| line.contains("=> \""))
-            .filter_map(|line| code(line.split('"').nth(1)?))
-            .collect();
-        let mut listed: Vec<_> = include_str!("../../../docs/errors-docsigner.md")
-            .lines()
-            .filter_map(|line| code(line.strip_prefix("| `")?.split('`').next()?))
-            .collect();
-        codes.sort();
-        listed.sort();
-        assert_eq!(codes, listed);
+        let list = include_str!("../../../docs/errors-docsigner.md");
+        store::testkit::assert_codes_listed("DOCSIGNER-", include_str!("error.rs"), list);
     }
 }

@@ -18,6 +18,25 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::Db;
 
+/// Asserts that the codes a system's `source` answers with (`=> "PREFIX..."`) are those in the first column of `list`, a
+/// document for people: each once, and no other.
+pub fn assert_codes_listed(prefix: &str, source: &str, list: &str) {
+    let code = |text: &str| text.starts_with(prefix).then(|| text.to_owned());
+    let mut codes: Vec<_> = source
+        .lines()
+        .filter(|line| line.contains("=> \""))
+        .filter_map(|line| code(line.split('"').nth(1)?))
+        .collect();
+    let mut listed: Vec<_> = list
+        .lines()
+        .filter_map(|line| code(line.strip_prefix("| ")?.split(' ').next()?.trim_matches('`')))
+        .collect();
+    codes.sort();
+    listed.sort();
+    assert!(!codes.is_empty());
+    assert_eq!(codes, listed);
+}
+
 /// Runs `test` with an empty database of the system `schema` on each engine.
 pub async fn each_engine(schema: &str, test: impl AsyncFn(Db)) {
     each_engine_url(async |url| {
