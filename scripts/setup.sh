@@ -36,6 +36,7 @@ judging=(
   '/usr/share/fonts/truetype/cns11643/TW-Sung*.ttf /usr/share/fonts/*/*/TW-Sung*.ttf|fonts-cns11643-sung'
   'pcsc_scan|pcsc-tools'
   'opensc-tool|opensc'
+  'AusweisApp2|ausweisapp2'
   '/usr/lib/softhsm/libsofthsm2.so /usr/lib/*/softhsm/libsofthsm2.so|softhsm2'
   '/usr/lib/postgresql/*/bin/initdb|postgresql'
   'zbarimg|zbar-tools'

@@ -10,6 +10,7 @@ A scene is a word and its arguments, joined by commas:
   wrong,PIN,COUNTER          a wrong PIN is refused and leaves this counter
   wrongcan,CAN,PIN,COUNTER   the access number, then a wrong PIN
   puk                        CHANGE_PIN asks for the PUK: the card is blocked
+  none,READER                the card in this reader is looked at and found to be no eID card
 It prints nothing when all goes as expected; otherwise what was expected and what came, and fails.
 """
 
@@ -26,7 +27,8 @@ import sys
 import tempfile
 import time
 
-PATIENCE = 40
+# Seconds for one answer. Nothing waits this long on a machine at rest.
+PATIENCE = 120
 
 
 class Unexpected(Exception):
@@ -99,14 +101,20 @@ class Client:
         environment = dict(
             os.environ, HOME=home, XDG_RUNTIME_DIR=runtime, TMPDIR=runtime, QT_QPA_PLATFORM="offscreen", LANG="C.UTF-8"
         )
+        self.said = os.path.join(out, "ausweisapp.log")
         # Only what was started here is stopped here.
-        self.process = subprocess.Popen(
-            ["AusweisApp2", "--ui", "websocket", "--port", "0", "--no-logfile"],
-            env=environment,
-            stdout=open(os.path.join(out, "ausweisapp.log"), "ab"),
-            stderr=subprocess.STDOUT,
-        )
-        self.socket = WebSocket(self._port(runtime), "/eID-Kernel")
+        with open(self.said, "ab") as said:
+            self.process = subprocess.Popen(
+                ["AusweisApp2", "--ui", "websocket", "--port", "0", "--no-logfile"],
+                env=environment,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            self.socket = WebSocket(self._port(runtime), "/eID-Kernel")
+        except BaseException:
+            self.stop()
+            raise
 
     def _port(self, runtime):
         end = time.monotonic() + PATIENCE
@@ -160,6 +168,28 @@ class Client:
                 time.sleep(0.3)
                 self.send("GET_READER_LIST")
         raise Unexpected(f"the card is shown as {last}")
+
+    def no_card(self, name):
+        """Waits until a reader is announced, which comes after its card was looked at, and has nothing to show."""
+        end = time.monotonic() + PATIENCE
+        self.send("GET_READER_LIST")
+        while time.monotonic() < end:
+            message = self.receive()
+            for reader in message.get("readers") or [message]:
+                if reader.get("name") != name:
+                    continue
+                if reader.get("card"):
+                    raise Unexpected(f"the card is shown as {reader['card']}")
+                with open(self.said, encoding="utf-8", errors="replace") as file:
+                    text = file.read()
+                # It found the public zone, so it did look; and nothing with PIN1.
+                if "Passport found" in text and "Not a German EID card" in text:
+                    return
+                raise Unexpected("it did not look at the card")
+            if message.get("msg") == "READER_LIST":
+                time.sleep(0.3)
+                self.send("GET_READER_LIST")
+        raise Unexpected(f"{name} is not announced")
 
     def stop(self):
         for one in (signal.SIGTERM, signal.SIGKILL):
@@ -231,6 +261,8 @@ def play(client, scene):
         refused(client, change(client, arguments[0], None), int(arguments[1]))
     elif word == "wrongcan":
         refused(client, change(client, arguments[1], None, arguments[0]), int(arguments[2]))
+    elif word == "none":
+        client.no_card(arguments[0])
     elif word == "puk":
         client.send("RUN_CHANGE_PIN")
         asked = client.until("ENTER_PUK", "ENTER_PIN", "ENTER_CAN")
@@ -244,7 +276,12 @@ def play(client, scene):
 def main():
     out, scenes = sys.argv[1], sys.argv[2:]
     os.makedirs(out, exist_ok=True)
-    client = Client(out)
+    # Also when the patience of whoever started this ends, nothing stays behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+    try:
+        client = Client(out)
+    except (Unexpected, OSError) as error:
+        sys.exit(f"start: {error}")
     try:
         for scene in scenes:
             try:
