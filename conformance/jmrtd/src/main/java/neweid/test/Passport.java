@@ -2,12 +2,14 @@ package neweid.test;
 
 import java.io.ByteArrayInputStream;
 import java.io.InputStream;
+import java.math.BigInteger;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.PublicKey;
 import java.security.SecureRandom;
 import java.security.cert.X509Certificate;
+import java.security.interfaces.ECPublicKey;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
@@ -15,9 +17,23 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import javax.crypto.Cipher;
+import javax.crypto.SecretKey;
+import javax.crypto.spec.IvParameterSpec;
 import javax.imageio.ImageIO;
+import net.sf.scuba.smartcards.CardFileInputStream;
 import net.sf.scuba.smartcards.CardService;
+import org.bouncycastle.asn1.ASN1BitString;
+import org.bouncycastle.asn1.ASN1Encodable;
+import org.bouncycastle.asn1.ASN1OctetString;
+import org.bouncycastle.asn1.ASN1Sequence;
+import org.bouncycastle.asn1.ASN1Set;
+import org.bouncycastle.asn1.ASN1TaggedObject;
+import org.bouncycastle.jce.ECNamedCurveTable;
+import org.bouncycastle.jce.spec.ECNamedCurveParameterSpec;
+import org.bouncycastle.math.ec.ECPoint;
 import org.jmrtd.AccessKeySpec;
+import org.jmrtd.DefaultFileSystem;
 import org.jmrtd.PassportService;
 import org.jmrtd.lds.ActiveAuthenticationInfo;
 import org.jmrtd.lds.CardAccessFile;
@@ -32,7 +48,10 @@ import org.jmrtd.lds.icao.DG15File;
 import org.jmrtd.lds.icao.DG1File;
 import org.jmrtd.lds.icao.DG2File;
 import org.jmrtd.lds.iso19794.FaceImageInfo;
+import org.jmrtd.protocol.PACECAMResult;
+import org.jmrtd.protocol.PACEGMMappingResult;
 import org.jmrtd.protocol.PACEResult;
+import org.jmrtd.protocol.ReadBinaryAPDUSender;
 
 /** Reads a card as a passport program does and checks all it finds. */
 final class Passport {
@@ -121,6 +140,10 @@ final class Passport {
             result = service.doPACE(key, pace.getObjectIdentifier(), PACEInfo.toParameterSpec(pace.getParameterId()), pace.getParameterId());
             return "channel open, mapping " + mapping;
         });
+        if (opened && mapping == PACEInfo.MappingType.CAM) {
+            // proves: CARD-08
+            verdict.check("chip-authentication-mapping", this::chipAuthenticationMapping);
+        }
         return opened && verdict.check("select", () -> {
             service.sendSelectApplet(true);
             return "A0000002471001";
@@ -128,6 +151,66 @@ final class Passport {
     }
 
     /** The chip's mapping key is the product of the data it sent and its static key, which EF.CardSecurity names (ICAO 9303-11 section 4.4.3.5.2). */
+    private String chipAuthenticationMapping() throws Exception {
+        byte[] content;
+        // JMRTD asks for files outside the application without its channel; this one is only given inside.
+        DefaultFileSystem files = new DefaultFileSystem(new ReadBinaryAPDUSender(service), false);
+        files.setWrapper(service.getWrapper());
+        files.selectFile(PassportService.EF_CARD_SECURITY);
+        try (InputStream in = new CardFileInputStream(PassportService.DEFAULT_MAX_BLOCKSIZE, files)) {
+            content = in.readAllBytes();
+        }
+        ECNamedCurveParameterSpec curve = ECNamedCurveTable.getParameterSpec("secp521r1");
+        ECPoint staticKey = curve.getCurve().decodePoint(chipAuthenticationKey(content));
+        byte[] data = chipAuthenticationData((PACECAMResult) result);
+        Verdict.require(data.length == 66, "chip authentication data of " + data.length + " bytes");
+        var announced = ((ECPublicKey) ((PACEGMMappingResult) result.getMappingResult()).getPICCMappingPublicKey()).getW();
+        ECPoint mappingKey = curve.getCurve().createPoint(announced.getAffineX(), announced.getAffineY());
+        BigInteger scalar = new BigInteger(1, data);
+        Verdict.require(staticKey.multiply(scalar).equals(mappingKey), "the data do not belong to the key of EF.CardSecurity");
+        Verdict.require(!curve.getG().multiply(scalar).equals(mappingKey), "the data fit any key");
+        return "the chip has the key of EF.CardSecurity";
+    }
+
+    /**
+     * The data, deciphered with the channel's key. JMRTD 0.8.6 takes -1 itself as the first block's predecessor, where ICAO 9303-11
+     * section 4.4.3.5.4 has -1 enciphered with the same key, so that the first sixteen octets it hands out are other ones.
+     */
+    private static byte[] chipAuthenticationData(PACECAMResult result) throws Exception {
+        SecretKey key = result.getWrapper().getEncryptionKey();
+        byte[] minusOne = new byte[16];
+        Arrays.fill(minusOne, (byte) 0xFF);
+        Cipher block = Cipher.getInstance("AES/ECB/NoPadding");
+        block.init(Cipher.ENCRYPT_MODE, key);
+        Cipher chained = Cipher.getInstance("AES/CBC/NoPadding");
+        chained.init(Cipher.DECRYPT_MODE, key, new IvParameterSpec(block.doFinal(minusOne)));
+        byte[] padded = chained.doFinal(result.getEncryptedChipAuthenticationData());
+        // ISO 9797-1 padding method 2.
+        int end = padded.length - 1;
+        while (end > 0 && padded[end] == 0) {
+            end--;
+        }
+        Verdict.require(padded[end] == (byte) 0x80, "the data are not padded");
+        byte[] data = Arrays.copyOf(padded, end);
+        byte[] theirs = result.getChipAuthenticationData();
+        Verdict.require(Arrays.equals(data, 16, data.length, theirs, 16, theirs.length), "JMRTD deciphers other data");
+        return data;
+    }
+
+    /** The point of the ChipAuthenticationPublicKeyInfo in the signed content of EF.CardSecurity. */
+    private static byte[] chipAuthenticationKey(byte[] cardSecurity) throws Exception {
+        ASN1Sequence signedData = ASN1Sequence.getInstance(ASN1TaggedObject.getInstance(ASN1Sequence.getInstance(cardSecurity).getObjectAt(1)), true);
+        ASN1Sequence encapsulated = ASN1Sequence.getInstance(signedData.getObjectAt(2));
+        byte[] content = ASN1OctetString.getInstance(ASN1TaggedObject.getInstance(encapsulated.getObjectAt(1)), true).getOctets();
+        for (ASN1Encodable info : ASN1Set.getInstance(content)) {
+            ASN1Sequence fields = ASN1Sequence.getInstance(info);
+            // id-PK-ECDH (BSI TR-03110-3 A.1.1.3).
+            if (fields.getObjectAt(0).toString().equals("0.4.0.127.0.7.2.2.1.2")) {
+                return ASN1BitString.getInstance(ASN1Sequence.getInstance(fields.getObjectAt(1)).getObjectAt(1)).getOctets();
+            }
+        }
+        throw new IllegalStateException("EF.CardSecurity names no key of chip authentication");
+    }
 
     private boolean readFiles(Path out) {
         return verdict.check("read-files", () -> {
