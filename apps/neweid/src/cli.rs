@@ -504,6 +504,11 @@ impl std::fmt::Debug for Hidden {
 }
 
 impl Arguments {
+    /// Whether the command serves until it is stopped.
+    pub const fn stays(&self) -> bool {
+        matches!(self.command, Command::Up(_))
+    }
+
     /// Whether failures are to be printed as JSON.
     pub const fn wants_json(&self) -> bool {
         match &self.command {

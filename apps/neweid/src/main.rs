@@ -18,6 +18,7 @@ mod failure;
 mod hand;
 mod http;
 mod listener;
+mod memory;
 mod openssl;
 mod personas;
 mod secrets;
@@ -37,6 +38,9 @@ const LAST_COMPUTATION: Duration = Duration::from_secs(8);
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
+    if arguments.stays() {
+        memory::give_back();
+    }
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("NEWEID_LOG")

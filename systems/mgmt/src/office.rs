@@ -13,7 +13,6 @@ use crate::books::{
     CardEntry, Case, allowed, card, cards_of, case, case_now, log, parse, save_case, stamp, step_card,
 };
 use crate::service::Mgmt;
-use crate::user_code;
 use crate::{MgmtError, Refusal};
 
 /// The result of counting a box against its roster (MGMT-47).
@@ -217,7 +216,7 @@ impl Mgmt {
         let serial = read.serial.ok_or(MgmtError::Data("card of the case"))?;
         let person = self.person_of(serial).await?;
         let code = UserCode::sample(self.draw());
-        let hash = user_code::hash(&code, self.config.user_code_cost, self.draw()).await?;
+        let hash = self.hasher.hash(&code, self.draw()).await?;
         let handed = store::transaction!(self.db, |tx| {
             let mut case = case(tx, no).await?;
             let entry = card(tx, serial).await?;

@@ -13,6 +13,7 @@ use sealed::SharedRandom;
 use store::{Db, Tx, params};
 
 use crate::schema::MIGRATIONS;
+use crate::user_code::Hasher;
 use crate::vault::MgmtKeys;
 use crate::{Config, MgmtError};
 
@@ -28,6 +29,7 @@ pub struct Mgmt {
     pub(crate) chain: Arc<CaChain>,
     pub(crate) keys: MgmtKeys,
     pub(crate) config: Arc<Config>,
+    pub(crate) hasher: Hasher,
     random: SharedRandom,
 }
 
@@ -68,8 +70,20 @@ impl Mgmt {
     ) -> Result<Self, MgmtError> {
         db.migrate(MIGRATIONS).await?;
         let Neighbours { register, certificates, signing, centre, authorisation, chain } = neighbours;
-        let (chain, config) = (Arc::new(chain), Arc::new(config));
-        Ok(Self { db, register, certificates, signing, centre, authorisation, chain, keys, config, random })
+        let hasher = Hasher::new(config.user_code_cost);
+        Ok(Self {
+            db,
+            register,
+            certificates,
+            signing,
+            centre,
+            authorisation,
+            chain: Arc::new(chain),
+            keys,
+            config: Arc::new(config),
+            hasher,
+            random,
+        })
     }
 
     pub(crate) fn random(&self) -> SharedRandom {

@@ -1,45 +1,72 @@
 //! The user code (用戶代碼): kept as a salted slow hash, counted, locked, never shown again (MGMT-59, 60, 62).
 
+use std::sync::Arc;
+
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use jiff::Timestamp;
 use model::{CardSerial, CardState, UserCode};
 use serde_json::json;
 use store::params;
+use tokio::sync::Semaphore;
 
 use crate::books::{card, log, stamp};
 use crate::config::UserCodeCost;
 use crate::service::Mgmt;
 use crate::{MgmtError, Refusal};
 
-/// Hashes a code with Argon2id, off the request's thread. The result names its own parameters (PHC string).
-pub(crate) async fn hash(code: &UserCode, cost: UserCodeCost, salt: [u8; 16]) -> Result<String, MgmtError> {
-    let code = code.clone();
-    off_thread(move || {
-        let params =
-            Params::new(cost.memory, cost.passes, 1, None).map_err(|_| MgmtError::Data("hash cost"))?;
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let hash: PasswordHash = argon2
-            .hash_password_with_salt(code.expose().as_bytes(), &salt)
-            .map_err(|_| MgmtError::Data("user code hash"))?;
-        Ok(hash.to_string())
-    })
-    .await
+/// Hashes and compares user codes with Argon2id, off the requests' threads and no more at a time than the machine has
+/// processors: each takes 19 MiB, and a flood of guesses must wait for memory, not take it.
+#[derive(Clone)]
+pub(crate) struct Hasher {
+    cost: UserCodeCost,
+    places: Arc<Semaphore>,
 }
 
-async fn matches(code: &UserCode, hash: String) -> Result<bool, MgmtError> {
-    let code = code.clone();
-    off_thread(move || {
-        let hash = PasswordHash::new(&hash).map_err(|_| MgmtError::Data("user code hash"))?;
-        Ok(Argon2::default().verify_password(code.expose().as_bytes(), &hash).is_ok())
-    })
-    .await
-}
+impl Hasher {
+    pub(crate) fn new(cost: UserCodeCost) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { cost, places: Arc::new(Semaphore::new(processors)) }
+    }
 
-async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, MgmtError> + Send + 'static,
-) -> Result<T, MgmtError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| MgmtError::Data("hash worker"))?
+    /// The salted hash to be stored. It names its own parameters (PHC string).
+    pub(crate) async fn hash(&self, code: &UserCode, salt: [u8; 16]) -> Result<String, MgmtError> {
+        let (code, cost) = (code.clone(), self.cost);
+        self.off_thread(move || {
+            let params =
+                Params::new(cost.memory, cost.passes, 1, None).map_err(|_| MgmtError::Data("hash cost"))?;
+            let hash: PasswordHash = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+                .hash_password_with_salt(code.expose().as_bytes(), &salt)
+                .map_err(|_| MgmtError::Data("user code hash"))?;
+            Ok(hash.to_string())
+        })
+        .await
+    }
+
+    /// Whether the code is the one the hash was made of.
+    async fn matches(&self, code: &UserCode, hash: String) -> Result<bool, MgmtError> {
+        let code = code.clone();
+        self.off_thread(move || {
+            let hash = PasswordHash::new(&hash).map_err(|_| MgmtError::Data("user code hash"))?;
+            Ok(Argon2::default().verify_password(code.expose().as_bytes(), &hash).is_ok())
+        })
+        .await
+    }
+
+    async fn off_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, MgmtError> + Send + 'static,
+    ) -> Result<T, MgmtError> {
+        let died = || MgmtError::Data("hash worker");
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| died())?;
+        let worker = tokio::task::spawn_blocking(move || {
+            let done = work();
+            // Kept by the work, not by the request: one that was given up still computes.
+            drop(place);
+            done
+        });
+        worker.await.map_err(|_| died())?
+    }
 }
 
 impl Mgmt {
@@ -55,7 +82,7 @@ impl Mgmt {
         if old == new {
             return Err(Refusal::UserCodeUnchanged.into());
         }
-        let hash = hash(new, self.config.user_code_cost, self.draw()).await?;
+        let hash = self.hasher.hash(new, self.draw()).await?;
         self.store_user_code(serial, &hash, "set", "user-code-change", "holder", now).await
     }
 
@@ -67,7 +94,7 @@ impl Mgmt {
         now: Timestamp,
     ) -> Result<UserCode, MgmtError> {
         let code = UserCode::sample(self.draw());
-        let hash = hash(&code, self.config.user_code_cost, self.draw()).await?;
+        let hash = self.hasher.hash(&code, self.draw()).await?;
         self.store_user_code(serial, &hash, "default", "user-code-reset", clerk, now).await?;
         Ok(code)
     }
@@ -146,7 +173,7 @@ impl Mgmt {
             .await?;
             Ok(hash)
         })?;
-        if !matches(code, hash).await? {
+        if !self.hasher.matches(code, hash).await? {
             store::transaction!(self.db, |tx| {
                 log(tx, &stamp(now, "holder"), "user-code-wrong", serial.as_str(), json!({})).await
             })?;
