@@ -28,7 +28,9 @@ conformance: build ## the foreign judges alone; ONLY="openssl zbar" picks some
 	@conformance/run $(NEWEID) $(ONLY)
 
 bench: ## figures beside limits and peers
-	cargo run --quiet --release -p bench
+	@scripts/setup.sh run
+	@cargo build --release -p neweid -p bench
+	@$(TARGET)/release/bench
 
 .PHONY: build
 build:

@@ -5,10 +5,11 @@ use chip::{Chip, FactoryData, Flash, InProcessChannel, Interface, RamMemory, fac
 use const_oid::ObjectIdentifier;
 use curve::rsa::RsaPrivateKey;
 use curve::{Curve, Hash, SecretKey, SeedRandom};
-use eac::Cipher;
-use eac::cvc::{self, Body, Chat, Extensions, PublicKey, Reference, Rights, Role, TrustPoint};
+use eac::auxiliary_data::AuxiliaryData;
+use eac::cvc::{self, Body, Chat, Extensions, PublicKey, Rights, Role, TrustPoint};
 use eac::pace::Parameters;
 use eac::security_infos::{SecurityInfo, encode_set, encode_set_in_order};
+use eac::{Cipher, Password};
 use jiff::{Timestamp, ToSpan};
 use lds::eid::{EncryptedZone, PersonName, Placement, Sex};
 use lds::field_security::{SALT_LEN, with_salt};
@@ -16,9 +17,11 @@ use lds::household::HouseholdData;
 use lds::public_zone::Address;
 use lds::{DataGroup, Date, FieldSecurityObject, LdsSecurityObject, PublicZone, dg13::Term, sod};
 use scp::KeySet;
+use std::sync::Arc;
 use terminal::TrustStore;
+use terminal::eid::{Grant, TerminalIdentity};
 use terminal::perso::{
-    EncryptedZoneFiles, InitialisationRequest, InitialisedCard, PersonalisationFiles, Session,
+    EncryptedZoneFiles, InitialisationRequest, InitialisedCard, PersonalisationFiles, PinReference, Session,
 };
 use tlv::oid;
 use x509::certificate::profiles::{self, Authority, Citizen, Issuer, StatusLocations};
@@ -30,6 +33,8 @@ use x509::{EcSigner, Name, RsaSigner, Serial, Signer, Validity};
 
 pub(crate) const SERIAL: &str = "TWA000123";
 pub(crate) const CAN: &str = "000123";
+pub(crate) const PIN1: &str = "246813";
+pub(crate) const PIN2: &str = "24681357";
 
 /// A portrait of the usual size.
 const PORTRAIT: usize = 20_000;
@@ -251,7 +256,7 @@ impl Country {
             encrypted: encrypted_zone(Placement::NATIONAL, &card.ca_spki, |content_type, content| {
                 self.sign(content_type, content).expect("the sample signer signs")
             }),
-            trust_point: trust_point(),
+            trust_point: trust_point()?,
             card_security: self.sign(oid::CARD_SECURITY_OBJECT, &encode_set(&infos))?,
             certificates,
             pin_management_keys: self.management.clone(),
@@ -264,9 +269,33 @@ impl Country {
         Ok(())
     }
 
-    /// The keys of PIN management.
-    pub(crate) const fn management_keys(&self) -> &KeySet {
-        &self.management
+    /// A terminal with every right.
+    pub(crate) fn agency(&self) -> Result<TerminalIdentity, Failure> {
+        let [root, verifier, agency] = [ROOT, VERIFIER, AGENCY].map(authority);
+        let certificates = vec![
+            certify(ROOT, VERIFIER, Role::OfficialVerifier, &verifier, &root)?,
+            certify(VERIFIER, AGENCY, Role::Terminal, &agency, &verifier)?,
+        ];
+        Ok(TerminalIdentity::from_certificates(certificates, Arc::new(EcSigner::new(agency)))?)
+    }
+
+    /// Sets PIN1 and PIN2 as an office does.
+    pub(crate) fn set_pins(&self, flash: &Flash) -> Result<(), Failure> {
+        let (trust, questions) = (self.trust()?, AuxiliaryData::new());
+        let mut session = terminal::eid::Session::open(
+            open(flash)?,
+            &Password::can(CAN),
+            None,
+            &self.agency()?,
+            Grant::ALL,
+            &questions,
+            &trust,
+            now(),
+            &mut SeedRandom::new(b"office"),
+        )?;
+        session.set_pin(PinReference::Pin1, &PIN1.as_bytes().into())?;
+        session.set_pin(PinReference::Pin2, &PIN2.as_bytes().into())?;
+        Ok(())
     }
 
     /// A finished card.
@@ -402,20 +431,41 @@ fn encrypted_zone(
     EncryptedZoneFiles { security_object: sign(oid::FIELD_SECURITY_OBJECT, &object.encode()), groups }
 }
 
-/// The root of an authorisation PKI.
-fn trust_point() -> Vec<u8> {
-    let key = SecretKey::generate(Curve::P521, &mut SeedRandom::new(b"cvca"));
-    let name: Reference = "TWCVCA00001".parse().expect("a reference");
+const ROOT: &str = "TWCVCA00001";
+const VERIFIER: &str = "TWDVCA00001";
+const AGENCY: &str = "TWAGENCY00001";
+
+/// What a card trusts terminals by: the root of the authorisation PKI.
+fn trust_point() -> Result<Vec<u8>, Failure> {
+    let root = authority(ROOT);
+    Ok(TrustPoint::from_root(&certify(ROOT, ROOT, Role::Cvca, &root, &root)?)?.encode())
+}
+
+/// The key of an authority or terminal.
+fn authority(name: &str) -> SecretKey {
+    SecretKey::generate(Curve::P521, &mut SeedRandom::new(name.as_bytes()))
+}
+
+/// A card-verifiable certificate with every right.
+pub(crate) fn certify(
+    authority: &str,
+    holder: &str,
+    role: Role,
+    key: &SecretKey,
+    signer: &SecretKey,
+) -> Result<cvc::Certificate, Failure> {
+    let point = key.public_key();
+    let public_key =
+        if role == Role::Cvca { PublicKey::explicit(&point) } else { PublicKey::inheriting(&point) };
     let body = Body {
-        authority: name.clone(),
-        public_key: PublicKey::explicit(&key.public_key()),
-        holder: name,
-        chat: Chat::authentication(Role::Cvca, !Rights::NONE),
-        effective: cvc::Date::new(2026, 1, 1).expect("a day"),
-        expiration: cvc::Date::new(2046, 1, 1).expect("a day"),
+        authority: authority.parse()?,
+        public_key,
+        holder: holder.parse()?,
+        chat: Chat::authentication(role, !Rights::NONE),
+        effective: cvc::Date::new(2026, 1, 1)?,
+        expiration: cvc::Date::new(2028, 12, 31)?,
         extensions: Extensions::default(),
     };
-    let sign = |bytes: &[u8]| Ok::<_, std::fmt::Error>(key.sign_digest(&Hash::Sha512.digest(bytes)));
-    let root = body.issue(sign).expect("signs");
-    TrustPoint::from_root(&root).expect("a root").encode()
+    let hash = signer.curve().hash();
+    body.issue(|message| Ok(signer.sign_digest(&hash.digest(message))))
 }

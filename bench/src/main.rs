@@ -13,11 +13,13 @@ mod measure;
 mod pcsc;
 mod read;
 mod rounds;
+mod sessions;
 mod start;
 mod status;
 mod timing;
 
 use clap::{Parser, Subcommand};
+use curve::Curve;
 use figure::Figure;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,23 +44,28 @@ enum What {
         /// The neweid program; without it nothing is measured that needs the whole country.
         #[arg(long)]
         binary: Option<PathBuf>,
-        /// Rounds of PACE and of Active Authentication.
+        /// Rounds of PACE with each mapping, of Terminal, Chip and Active Authentication.
         #[arg(long, default_value_t = 10_000)]
         rounds: usize,
     },
     /// Each elliptic-curve operation on each curve.
     Curves,
-    /// Random rounds of PACE and of Active Authentication on P-521; every one must succeed.
+    /// Random rounds of PACE, Terminal, Chip and Active Authentication; every one must succeed.
     Rounds {
         /// How many of each.
         #[arg(long, default_value_t = 10_000)]
         rounds: usize,
+        /// On every curve, not only on those of the issued cards.
+        #[arg(long)]
+        every_curve: bool,
         /// Seed of the randomness, to repeat a run.
         #[arg(long)]
         seed: Option<String>,
     },
     /// One public-zone read in process beside the sum of its elliptic-curve operations, and one APDU.
     Read,
+    /// Whole sessions in process, the card's and the reader's time apart.
+    Sessions,
     /// Whether the time of a refusal tells where a wrong PIN, message or cryptogram differs from the right one.
     Timing {
         /// Measurements of each kind.
@@ -127,7 +134,11 @@ type Part = Box<dyn FnOnce() -> Result<Vec<Figure>, Failure>>;
 fn parts(what: What) -> Vec<Part> {
     match what {
         What::Curves => vec![Box::new(curves::run)],
-        What::Rounds { rounds, seed } => vec![Box::new(move || rounds::run(rounds, seed.as_deref()))],
+        What::Rounds { rounds, every_curve, seed } => {
+            let curves: &[Curve] = if every_curve { &Curve::STANDARDISED } else { &rounds::ISSUED };
+            vec![Box::new(move || rounds::run(rounds, seed.as_deref(), curves))]
+        }
+        What::Sessions => vec![Box::new(sessions::run)],
         What::Read => vec![Box::new(read::run)],
         What::Timing { samples } => vec![Box::new(move || timing::run(samples))],
         What::Cards { count } => vec![Box::new(move || cards::run(count))],
@@ -140,8 +151,9 @@ fn parts(what: What) -> Vec<Part> {
         What::All { binary, rounds } => {
             let mut all: Vec<Part> = vec![
                 Box::new(curves::run),
-                Box::new(move || rounds::run(rounds, None)),
+                Box::new(move || rounds::run(rounds, None, &rounds::ISSUED)),
                 Box::new(read::run),
+                Box::new(sessions::run),
                 Box::new(|| timing::run(20_000)),
                 Box::new(|| cards::run(40)),
                 Box::new(|| chain::run(40)),

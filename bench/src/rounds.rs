@@ -1,17 +1,15 @@
-//! Random rounds of PACE with each of its mappings, of Terminal and Chip Authentication and of Active Authentication on P-521,
-//! with every coordinate of fixed length.
+//! Random rounds of PACE with each of its mappings, of Terminal and Chip Authentication and of Active Authentication, with
+//! every coordinate of fixed length.
 
 use crate::Failure;
+use crate::country::certify;
 use crate::curves::Operations;
 use crate::figure::{Figure, millis};
 use crate::measure::thread_time;
 use apdu::{Command, Response};
 use curve::{Curve, Hash, Random, SecretKey, SeedRandom, SystemRandom};
 use eac::auxiliary_data::AuxiliaryData;
-use eac::cvc::{
-    Authorisation, Body, Certificate, Chat, Date, Extensions, PublicKey, Rights, Role, TrustPoint,
-    TrustPoints, UpdateRights,
-};
+use eac::cvc::{Authorisation, Chat, Date, Rights, Role, TrustPoint, TrustPoints, UpdateRights};
 use eac::pace::{Mapping, Parameters, chip, terminal};
 use eac::terminal_authentication::chip::TerminalAuthentication;
 use eac::terminal_authentication::terminal::EphemeralKey;
@@ -19,11 +17,11 @@ use eac::{Cipher, Password, active_authentication, chip_authentication, terminal
 use std::time::{Duration, Instant};
 
 const GROUP: &str = "random rounds";
-const GENERIC: Parameters = Parameters::generic(Curve::P521, Cipher::Aes256);
-const INTEGRATED: Parameters = Parameters::integrated(Curve::P521, Cipher::Aes256);
-const CHIP_AUTHENTICATION: Parameters = Parameters::chip_authentication(Curve::P521, Cipher::Aes256);
 
-pub(crate) fn run(rounds: usize, seed: Option<&str>) -> Result<Vec<Figure>, Failure> {
+/// The curves of the issued cards (card.md: P-521 first, brainpoolP256r1 second).
+pub(crate) const ISSUED: [Curve; 2] = [Curve::P521, Curve::BrainpoolP256r1];
+
+pub(crate) fn run(rounds: usize, seed: Option<&str>, curves: &[Curve]) -> Result<Vec<Figure>, Failure> {
     let seed = match seed {
         Some(seed) => seed.to_owned(),
         None => {
@@ -32,40 +30,61 @@ pub(crate) fn run(rounds: usize, seed: Option<&str>) -> Result<Vec<Figure>, Fail
             bytes.iter().map(|b| format!("{b:02x}")).collect()
         }
     };
-    let operations = Operations::measure(Curve::P521, 200);
-    let per_round = |time: Duration| time / rounds.max(1) as u32;
     let mut figures = Vec::new();
     let mut failed = 0;
-    let kinds: [(&str, Round, Duration); 5] = [
-        ("PACE", |rng| pace(GENERIC, rng), operations.pace()),
-        ("PACE-IM", |rng| pace(INTEGRATED, rng), operations.pace_integrated()),
-        ("PACE-CAM", |rng| pace(CHIP_AUTHENTICATION, rng), operations.pace_chip_authentication()),
-        ("Terminal and Chip Authentication", extended, operations.extended_access_control()),
-        ("Active Authentication", active, operations.active_authentication()),
-    ];
-    for (name, round, beside) in kinds {
-        let (time, failures) = all(rounds, &seed, name, round);
-        failed += failures;
-        figures.push(
-            Figure::new(GROUP, format!("{name} failures in {rounds} rounds"), failures as f64, "")
-                .beside("allowed", 0.0),
-        );
-        figures.push(
-            Figure::time(GROUP, format!("one {name}, both sides, one core"), per_round(time))
-                .beside("its curve operations", millis(beside)),
-        );
+    for curve in curves {
+        failed += on_curve(*curve, rounds, &seed, &mut figures)?;
     }
+    figures.insert(
+        0,
+        Figure::new(GROUP, format!("failures, {rounds} rounds of each kind"), failed as f64, "")
+            .beside("allowed", 0.0),
+    );
     if failed > 0 {
         return Err(format!("{failed} rounds failed").into());
     }
     Ok(figures)
 }
 
+/// Gives the number of failures.
+fn on_curve(curve: Curve, rounds: usize, seed: &str, figures: &mut Vec<Figure>) -> Result<usize, Failure> {
+    let mut kinds: Vec<(&str, Round)> = vec![
+        ("PACE", |curve, rng| pace(Parameters::generic(curve, Cipher::Aes256), rng)),
+        ("PACE-IM", |curve, rng| pace(Parameters::integrated(curve, Cipher::Aes256), rng)),
+        ("PACE-CAM", |curve, rng| pace(Parameters::chip_authentication(curve, Cipher::Aes256), rng)),
+    ];
+    // The others are for channels alone (ICAO 9303-11 §9.5.1); no key of a certificate lies on them.
+    let keys = Curve::ALL.contains(&curve);
+    if keys {
+        kinds.push(("Terminal and Chip Authentication", extended));
+        kinds.push(("Active Authentication", active));
+    }
+    let operations = keys.then(|| Operations::measure(curve, 200));
+    let mut failed = 0;
+    for (name, round) in kinds {
+        let (time, failures) = all(rounds, &format!("{seed} {curve}"), name, curve, round);
+        failed += failures;
+        let figure = Figure::time(GROUP, format!("one {name}, {curve}"), time / rounds.max(1) as u32);
+        let beside = operations.map(|operations| match name {
+            "PACE" => operations.pace(),
+            "PACE-IM" => operations.pace_integrated(),
+            "PACE-CAM" => operations.pace_chip_authentication(),
+            "Active Authentication" => operations.active_authentication(),
+            _ => operations.extended_access_control(),
+        });
+        figures.push(match beside {
+            Some(beside) => figure.beside("its curve operations, both sides", millis(beside)),
+            None => figure,
+        });
+    }
+    Ok(failed)
+}
+
 /// One round with its own randomness.
-type Round = fn(&mut dyn Random) -> Result<(), Failure>;
+type Round = fn(Curve, &mut dyn Random) -> Result<(), Failure>;
 
 /// Runs the rounds on all cores. Gives the time spent, summed over the cores, and the number of failures.
-fn all(rounds: usize, seed: &str, name: &str, round: Round) -> (Duration, usize) {
+fn all(rounds: usize, seed: &str, name: &str, curve: Curve, round: Round) -> (Duration, usize) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let results: Vec<(Duration, usize)> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
@@ -74,7 +93,8 @@ fn all(rounds: usize, seed: &str, name: &str, round: Round) -> (Duration, usize)
                     let begin = Instant::now();
                     let before = thread_time(begin);
                     let mine = (worker..rounds).step_by(threads);
-                    let failures = mine.filter(|n| failed(&format!("{seed} {name} {n}"), round)).count();
+                    let failures =
+                        mine.filter(|n| failed(&format!("{seed} {name} {n}"), curve, round)).count();
                     (thread_time(begin).saturating_sub(before), failures)
                 })
             })
@@ -84,8 +104,8 @@ fn all(rounds: usize, seed: &str, name: &str, round: Round) -> (Duration, usize)
     results.into_iter().fold((Duration::ZERO, 0), |(time, failures), (t, f)| (time + t, failures + f))
 }
 
-fn failed(seed: &str, round: Round) -> bool {
-    match round(&mut SeedRandom::new(seed.as_bytes())) {
+fn failed(seed: &str, curve: Curve, round: Round) -> bool {
+    match round(curve, &mut SeedRandom::new(seed.as_bytes())) {
         Ok(()) => false,
         Err(failure) => {
             eprintln!("bench: round with seed \"{seed}\": {failure}");
@@ -129,7 +149,7 @@ fn pace(parameters: Parameters, rng: &mut dyn Random) -> Result<(), Failure> {
     }
     let mut terminal = opened.sm;
     let mut chip = session.ok_or("the chip has no channel")?;
-    if chip.id_picc.len() != Curve::P521.field_len() {
+    if chip.id_picc.len() != parameters.curve.field_len() {
         return Err("ID_PICC is not of fixed length".into());
     }
     let read = Command::new(0x00, 0xB0, 0x81, 0x00).with_le(256);
@@ -144,8 +164,9 @@ fn pace(parameters: Parameters, rng: &mut dyn Random) -> Result<(), Failure> {
 }
 
 /// A new country with one terminal, its authentication to a chip, and the chip's to it, with new keys everywhere.
-fn extended(rng: &mut dyn Random) -> Result<(), Failure> {
-    let curve = Curve::P521;
+fn extended(curve: Curve, rng: &mut dyn Random) -> Result<(), Failure> {
+    let hash = curve.hash();
+    let algorithm = terminal_key_algorithm(hash);
     let [root_key, verifier_key, terminal_key, chip_key] =
         std::array::from_fn(|_| SecretKey::generate(curve, rng));
     let root = certify("TWROOT00001", "TWROOT00001", Role::Cvca, &root_key, &root_key)?;
@@ -167,7 +188,7 @@ fn extended(rng: &mut dyn Random) -> Result<(), Failure> {
     let holder = terminal.body().holder.clone();
     let start = terminal_authentication::terminal::Start::new(
         holder,
-        tlv::oid::TA_ECDSA_SHA512,
+        algorithm,
         &AuxiliaryData::new(),
         &ephemeral,
         id_picc,
@@ -175,8 +196,8 @@ fn extended(rng: &mut dyn Random) -> Result<(), Failure> {
     chip.set_at(&start.mse_set_at().data)?;
     let (_, state) = start.step(&Response::ok([]))?;
     let challenge = Response::ok(chip.challenge(rng));
-    let (command, _) = state
-        .step::<Failure>(&challenge, |message| Ok(terminal_key.sign_digest(&Hash::Sha512.digest(message))))?;
+    let (command, _) =
+        state.step::<Failure>(&challenge, |message| Ok(terminal_key.sign_digest(&hash.digest(message))))?;
     let authenticated = chip.external_authenticate(&command.data)?;
     if authenticated.compressed_key.len() != curve.field_len() {
         return Err("the compressed key is not of fixed length".into());
@@ -199,38 +220,25 @@ fn extended(rng: &mut dyn Random) -> Result<(), Failure> {
     Ok(())
 }
 
-fn certify(
-    authority: &str,
-    holder: &str,
-    role: Role,
-    key: &SecretKey,
-    signer: &SecretKey,
-) -> Result<Certificate, Failure> {
-    let point = key.public_key();
-    let public_key =
-        if role == Role::Cvca { PublicKey::explicit(&point) } else { PublicKey::inheriting(&point) };
-    let body = Body {
-        authority: authority.parse()?,
-        public_key,
-        holder: holder.parse()?,
-        chat: Chat::authentication(role, Rights::ALL),
-        effective: Date::new(2026, 1, 1)?,
-        expiration: Date::new(2028, 12, 31)?,
-        extensions: Extensions::default(),
-    };
-    body.issue(|message| Ok(signer.sign_digest(&Hash::Sha512.digest(message))))
+/// id-TA-ECDSA with the hash that matches the curve.
+const fn terminal_key_algorithm(hash: Hash) -> const_oid::ObjectIdentifier {
+    match hash {
+        Hash::Sha384 => tlv::oid::TA_ECDSA_SHA384,
+        Hash::Sha512 => tlv::oid::TA_ECDSA_SHA512,
+        _ => tlv::oid::TA_ECDSA_SHA256,
+    }
 }
 
 /// One Active Authentication with a new key.
-fn active(rng: &mut dyn Random) -> Result<(), Failure> {
-    let key = SecretKey::generate(Curve::P521, rng);
+fn active(curve: Curve, rng: &mut dyn Random) -> Result<(), Failure> {
+    let key = SecretKey::generate(curve, rng);
     let mut challenge = [0; 8];
     rng.fill(&mut challenge);
-    let signature = active_authentication::sign(&key, Hash::Sha512, &challenge);
-    if signature.len() != 2 * Curve::P521.order_len() {
+    let signature = active_authentication::sign(&key, curve.hash(), &challenge);
+    if signature.len() != 2 * curve.order_len() {
         return Err("the signature is not of fixed length".into());
     }
     let spki = curve::spki_from_point(&key.public_key());
-    active_authentication::verify(&spki, Hash::Sha512, &challenge, &signature)?;
+    active_authentication::verify(&spki, curve.hash(), &challenge, &signature)?;
     Ok(())
 }

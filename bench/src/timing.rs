@@ -7,7 +7,7 @@
 //! other figures mean nothing.
 
 use crate::Failure;
-use crate::country::{Country, open};
+use crate::country::{Country, PIN2, open};
 use crate::figure::Figure;
 use apdu::{CardChannel, Command};
 use chip::Flash;
@@ -16,7 +16,6 @@ use eac::sm;
 use scp::{Card, CardChallenge, CardData, Host, KeySet, Options, SecurityLevel};
 use std::hint::black_box;
 use std::time::Instant;
-use terminal::perso::{PIN_MANAGEMENT_KEY_VERSION, PinReference, Session};
 
 const GROUP: &str = "timing: Welch's t of wrong first place against wrong last place";
 const LIMIT: &str = "limit";
@@ -42,16 +41,12 @@ pub(crate) fn run(samples: usize) -> Result<Vec<Figure>, Failure> {
 fn pin2(samples: usize) -> Result<f64, Failure> {
     let country = Country::new()?;
     let flash: Flash = country.card_of("interop")?;
-    let keys = country.management_keys();
-    let mut session =
-        Session::open(open(&flash)?, PIN_MANAGEMENT_KEY_VERSION, keys, &mut SeedRandom::new(b"host"))?;
-    session.set_pin(PinReference::Pin2, &b"24681357"[..].into())?;
-    drop(session);
+    country.set_pins(&flash)?;
     let mut channel = open(&flash)?;
     let select = Command::new(0, 0xA4, 4, 0x0C).with_data(chip::Application::SmartCardHsm.aid());
     channel.exchange(&select)?;
     let verify = |pin: &[u8]| Command::new(0, 0x20, 0, 0x81).with_data(pin).to_bytes();
-    let (first, last, right) = (verify(b"94681357"), verify(b"24681359"), verify(b"24681357"));
+    let (first, last, right) = (verify(b"94681357"), verify(b"24681359"), verify(PIN2.as_bytes()));
     let mut refused = true;
     let t = welch(samples, |wrong| {
         let command = if wrong == Wrong::First { &first } else { &last };
