@@ -49,12 +49,26 @@ text_enum! {
 }
 
 text_enum! {
-    /// The personalisation profile: what citizens get, or what developers use with foreign programs.
+    /// The personalisation profile, by the name of the chip's profile: what citizens get, what developers use with foreign
+    /// programs, and what laboratories look at.
     CardProfile ("card profile") {
         /// Own application identifiers only; private keys only inside secure messaging.
         National = "national",
         /// Answers also to the identifiers that passport readers and PKCS #11 drivers know.
         Interop = "interop",
+        /// `interop` with Basic Access Control (CARD-08).
+        BacLab = "bac-lab",
+        /// `national` on the reserve chip with keys on P-384 (CARD-12).
+        ReserveP384 = "reserve-p384",
+        /// `interop` with security objects signed with ML-DSA-65.
+        MldsaLab = "mldsa-lab",
+    }
+}
+
+impl CardProfile {
+    /// Whether only sample cards have it: no citizen ever gets one.
+    pub const fn is_sample(self) -> bool {
+        matches!(self, Self::Interop | Self::BacLab | Self::MldsaLab)
     }
 }
 

@@ -183,12 +183,20 @@ pub enum Persona {
         dir: PathBuf,
         #[arg(long)]
         out: PathBuf,
-        /// Profile of the card: `interop` for foreign programs, `national` as citizens get it.
-        #[arg(long, default_value = "interop")]
+        /// Profile of the card: `interop` for foreign programs, `national` as citizens get it. A persona about a profile keeps its own.
+        #[arg(long, default_value = "interop", value_parser = persona_profile)]
         profile: model::CardProfile,
         #[arg(long)]
         json: bool,
     },
+}
+
+/// A profile that personas are offered in.
+fn persona_profile(text: &str) -> Result<model::CardProfile, String> {
+    crate::personas::OFFERED
+        .into_iter()
+        .find(|profile| profile.as_str() == text)
+        .ok_or_else(|| "interop, national".to_owned())
 }
 
 /// Sides of a card face.

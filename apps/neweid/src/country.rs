@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use keys::{KeyStore, Pkcs11KeyStore, SoftwareKeyStore, WrappingKey};
 use mgmt::{CaChain, Mgmt, MgmtKeys, Neighbours};
 use npc::{Npc, NpcConfig, Urls};
-use production::{Centre, CentreConfig, LotOrder, Manufacturer};
+use production::{Centre, CentreConfig, Manufacturer};
 use registry::SimulatedRegister;
 use sealed::{MasterKey, SharedRandom};
 use std::path::Path;
@@ -30,8 +30,6 @@ const LOW_STOCK: u64 = 6;
 const CREATION_PATIENCE: jiff::SignedDuration = jiff::SignedDuration::from_secs(30);
 /// Series of the serial numbers of the test country.
 const SERIES: &str = "N5A";
-/// Chip type of the delivered cards.
-const CARD_TYPE: &str = "neweid-virtual-1";
 
 /// The systems of one country.
 pub struct Country {
@@ -226,20 +224,11 @@ impl Country {
         if self.centre.available().await.map_err(Failure::from_system)? >= LOW_STOCK {
             return Ok(());
         }
-        let first = self.centre.received(SERIES).await.map_err(Failure::from_system)?;
-        let order = LotOrder {
-            lot: format!("{SERIES}-{first:06}"),
-            card_type: CARD_TYPE.into(),
-            series: SERIES.into(),
-            first,
-            quantity: LOT,
-        };
-        let delivery = self
-            .manufacturer
-            .make(&order, self.centre.shelf(), now, &self.random)
-            .map_err(Failure::from_system)?;
-        self.centre.receive_lot(&delivery, LOT, "stock", now).await.map_err(Failure::from_system)?;
-        Ok(())
+        self.centre
+            .restock(&self.manufacturer, SERIES, LOT, "stock", now)
+            .await
+            .map(drop)
+            .map_err(Failure::from_system)
     }
 
     // The first run: register, blank cards, sample persons with their cards.

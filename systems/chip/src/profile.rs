@@ -52,6 +52,12 @@ impl ChipType {
     pub const PLANNED: Self =
         Self { fabricator: 0x4E45, ic_type: 0x0144, operating_system: 0x4E31, pre_issuing: *b"NeID" };
 
+    /// How registers and lots call it: the maker's letters and the type in hexadecimal, `NE-0144`.
+    pub fn name(self) -> String {
+        let [first, second] = self.fabricator.to_be_bytes().map(char::from);
+        format!("{first}{second}-{:04X}", self.ic_type)
+    }
+
     /// The type of the chip with these CPLC data, among those that have a profile.
     pub(crate) fn of(cplc: &[u8]) -> Option<Self> {
         BUILT_IN.iter().map(|profile| profile.chip).find(|chip| chip.made(cplc))
@@ -589,6 +595,7 @@ mod tests {
     fn the_reserve_chip_is_another_type_with_its_own_keys() {
         let reserve = Profile::by_name("reserve-p384").expect("a profile");
         assert_ne!(reserve.chip, ChipType::PLANNED);
+        assert_eq!((ChipType::PLANNED.name(), reserve.chip.name()), ("NE-0144".into(), "RS-0180".into()));
         assert_ne!(reserve.chip.pre_issuing, ChipType::PLANNED.pre_issuing);
         assert_eq!((reserve.curve, reserve.active_authentication), (Curve::P384, Hash::Sha384));
         assert_eq!(reserve.pace[0].curve, Curve::P384);

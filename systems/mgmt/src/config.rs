@@ -52,7 +52,7 @@ impl Default for Config {
 impl Config {
     /// The slots that get a certificate at issue on a card of this profile. Sample cards show all four.
     pub(crate) fn slots(&self, profile: CardProfile) -> &'static [KeySlot] {
-        if self.all_slots || profile == CardProfile::Interop {
+        if self.all_slots || profile.is_sample() {
             KeySlot::ALL
         } else {
             &[KeySlot::SigningRsa, KeySlot::EncryptionRsa]

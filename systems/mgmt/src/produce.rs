@@ -319,7 +319,7 @@ impl Mgmt {
             encrypted: groups,
             encrypted_object,
             trust_point,
-            card_access: zones::card_access(read.profile),
+            card_access: zones::card_access(read.profile)?,
             card_security,
             certificates: self.certificates_for_card(serial).await?,
             pin_management_keys: [keys.enc, keys.mac, keys.dek],

@@ -1,11 +1,11 @@
 //! From a registered person and a paired card to what the chip gets: Public, Household and Encrypted Zone, security infos.
 
-use curve::{Curve, Hash};
+use chip::Profile;
+use curve::Hash;
 use eac::Cipher;
-use eac::pace::Parameters;
 use eac::security_infos::{SecurityInfo, encode_set, encode_set_in_order};
 use lds::dg13::Term;
-use lds::eid::{EncryptedZone, PersonName, Placement, Sex};
+use lds::eid::{EncryptedZone, PersonName, Sex};
 use lds::household::HouseholdData;
 use lds::public_zone::Address;
 use lds::{Date, LdsSecurityObject, PublicZone};
@@ -15,24 +15,25 @@ use tlv::oid;
 
 use crate::{Config, MgmtError};
 
-/// The PACE parameters of a card, preferred first: what EF.CardAccess announces, and DG14 and EF.CardSecurity repeat. The
-/// chip's profile of the same name offers these.
-const PACE: &[Parameters] = &[
-    Parameters::generic(Curve::P521, Cipher::Aes256),
-    Parameters::generic(Curve::BrainpoolP256r1, Cipher::Aes128),
-    Parameters::chip_authentication(Curve::P521, Cipher::Aes256),
-    // From here on sample cards alone.
-    Parameters::integrated(Curve::BrainpoolP256r1, Cipher::Aes128),
-    Parameters::integrated(Curve::P521, Cipher::Aes256),
-];
+/// What the chip of a card with this profile can do, and where the fields of its encrypted zone stand.
+fn facts(profile: CardProfile) -> Result<&'static Profile, MgmtError> {
+    Profile::by_name(profile.as_str()).ok_or(MgmtError::Data("card profile"))
+}
 
-/// The PACEInfos of a card with this profile.
-fn pace(profile: CardProfile) -> Vec<SecurityInfo> {
-    let offers = match profile {
-        CardProfile::National => &PACE[..3],
-        CardProfile::Interop => PACE,
+/// The PACEInfos of a card, preferred first: what EF.CardAccess announces, and DG14 and EF.CardSecurity repeat.
+fn pace(profile: &Profile) -> Vec<SecurityInfo> {
+    profile.pace.iter().map(|parameters| parameters.info()).collect()
+}
+
+/// How the chip answers active authentication, as DG14 announces it.
+fn active_authentication(profile: &Profile) -> Result<SecurityInfo, MgmtError> {
+    let algorithm = match profile.active_authentication {
+        Hash::Sha256 => oid::ECDSA_PLAIN_SHA256,
+        Hash::Sha384 => oid::ECDSA_PLAIN_SHA384,
+        Hash::Sha512 => oid::ECDSA_PLAIN_SHA512,
+        _ => return Err(MgmtError::Data("active authentication of the card profile")),
     };
-    offers.iter().map(|parameters| parameters.info()).collect()
+    Ok(SecurityInfo::active_authentication(algorithm))
 }
 
 /// The hash of the security object.
@@ -55,6 +56,7 @@ pub(crate) fn public_zone(
     config: &Config,
 ) -> Result<PublicZone, MgmtError> {
     let place = person.address.place().ok_or(MgmtError::Data("address"))?;
+    let profile = facts(card.profile)?;
     Ok(PublicZone {
         chinese_name: person.name.chinese().to_owned(),
         cns: person.name.codes().iter().map(|code| code.map(|code| code.to_bytes())).collect(),
@@ -79,10 +81,7 @@ pub(crate) fn public_zone(
         issue: date(card.issue)?,
         portrait: None,
         issuing_authority: config.issuing_authority.clone(),
-        security_infos: encode_set(
-            &[vec![SecurityInfo::active_authentication(oid::ECDSA_PLAIN_SHA512)], pace(card.profile)]
-                .concat(),
-        ),
+        security_infos: encode_set(&[vec![active_authentication(profile)?], pace(profile)].concat()),
         active_authentication_key: card.active_authentication.to_vec(),
     })
 }
@@ -114,10 +113,7 @@ pub(crate) fn encrypted_zone(
     let latin = latin_name(person, card.foreign_name)?;
     let (family, given) = latin.split_once(',').unwrap_or((latin, ""));
     Ok(EncryptedZone {
-        placement: match profile {
-            CardProfile::National => Placement::NATIONAL,
-            CardProfile::Interop => Placement::INTEROP,
-        },
+        placement: facts(profile)?.fields,
         state: "TWN".into(),
         expiry: card.renewal.map(date).transpose()?,
         given_names: given.trim().to_owned(),
@@ -143,14 +139,15 @@ fn name(name: &model::PersonName) -> PersonName {
 }
 
 /// EF.CardAccess: the order is the preference.
-pub(crate) fn card_access(profile: CardProfile) -> Vec<u8> {
+pub(crate) fn card_access(profile: CardProfile) -> Result<Vec<u8>, MgmtError> {
+    let profile = facts(profile)?;
     let mut infos = pace(profile);
     infos.extend([
         SecurityInfo::terminal_authentication(),
         SecurityInfo::chip_authentication(Cipher::Aes256, None),
-        SecurityInfo::chip_authentication_domain(Curve::P521, None),
+        SecurityInfo::chip_authentication_domain(profile.curve, None),
     ]);
-    encode_set_in_order(&infos)
+    Ok(encode_set_in_order(&infos))
 }
 
 /// The SecurityInfos that EF.CardSecurity signs: those of EF.CardAccess and the chip's authentication key.
@@ -159,7 +156,13 @@ pub(crate) fn card_security_infos(
     chip_authentication: &[u8],
 ) -> Result<Vec<u8>, MgmtError> {
     let key = curve::point_from_spki(chip_authentication)
-        .map_err(|_| MgmtError::Zones("the chip authentication key is no P-521 key".into()))?;
+        .map_err(|_| MgmtError::Zones("the chip authentication key is no key".into()))?;
+    let profile = facts(profile)?;
+    if key.curve() != profile.curve {
+        return Err(MgmtError::Zones(
+            "the chip authentication key is on another curve than the profile's".into(),
+        ));
+    }
     let mut infos = pace(profile);
     infos.extend([
         SecurityInfo::terminal_authentication(),
@@ -262,8 +265,15 @@ mod tests {
     #[test]
     fn a_card_announces_what_its_chip_offers() {
         for profile in CardProfile::ALL {
-            let chip = chip::Profile::by_name(profile.as_str()).expect("a profile of the chip");
-            assert_eq!(encode_set_in_order(&pace(*profile)), chip.card_access(), "{}", profile.as_str());
+            let chip = facts(*profile).expect("a profile of the chip");
+            assert_eq!(encode_set_in_order(&pace(chip)), chip.card_access(), "{profile}");
+            let announced = card_access(*profile).expect("encodes");
+            let whole = eac::security_infos::parse_file(&announced).expect("decodes");
+            assert!(whole.starts_with(&pace(chip)), "{profile}");
+            assert!(whole.contains(&SecurityInfo::chip_authentication_domain(chip.curve, None)), "{profile}");
+            active_authentication(chip).expect("announced");
+            assert_eq!(profile.is_sample(), chip.sample, "{profile}");
         }
+        assert_eq!(CardProfile::ALL.len(), Profile::built_in().len());
     }
 }

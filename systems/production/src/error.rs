@@ -31,6 +31,9 @@ pub enum ProductionError {
     /// A series of serial numbers has three capital letters or digits.
     #[error("PRODUCTION-E-SERIES: 序號字軌格式不符 series of serial numbers has the wrong form")]
     Series,
+    /// No chip type of this name is known.
+    #[error("PRODUCTION-E-CHIP-TYPE-UNKNOWN: 查無此晶片型別 no such chip type")]
+    ChipTypeUnknown,
     /// All serial numbers of the series are used.
     #[error("PRODUCTION-E-SERIES-USED-UP: 序號字軌已用罄 series of serial numbers is used up")]
     SeriesUsedUp,
@@ -79,6 +82,7 @@ impl ProductionError {
             Self::LotFile => "PRODUCTION-E-LOT-FILE",
             Self::LotRefused(_) => "PRODUCTION-E-LOT-REFUSED",
             Self::Series => "PRODUCTION-E-SERIES",
+            Self::ChipTypeUnknown => "PRODUCTION-E-CHIP-TYPE-UNKNOWN",
             Self::SeriesUsedUp => "PRODUCTION-E-SERIES-USED-UP",
             Self::Store(_) => "PRODUCTION-E-STORE",
             Self::CardFile(_) => "PRODUCTION-E-CARD-FILE",
@@ -142,6 +146,12 @@ pub const EXPLAINED: &[[&str; 4]] = &[
         "操作者 caller",
         "序號字軌須為 3 個大寫字母或數字。 A series has three capital letters or digits.",
         "改用正確字軌。 Use a correct series.",
+    ],
+    [
+        "PRODUCTION-E-CHIP-TYPE-UNKNOWN",
+        "操作者 caller",
+        "晶片型別未登錄。 No chip type of this name is registered.",
+        "核對型別代號。 Check the name of the type.",
     ],
     [
         "PRODUCTION-E-SERIES-USED-UP",

@@ -10,6 +10,7 @@
 
 mod books;
 mod centre;
+mod chip_types;
 mod error;
 mod keys;
 mod machine;
@@ -28,6 +29,7 @@ pub use books::StockKind;
 pub use centre::{CardCentre, Order, OrderNo, PairedCard, Report, ReportKind, Roster};
 /// The interfaces of a card put into a reader with [`Centre::reader`].
 pub use chip::{InProcessChannel, Interface};
+pub use chip_types::chip_type_of;
 pub use error::{EXPLAINED, ProductionError};
 pub use manufacturer::{Delivery, LotCard, LotOrder, Manufacturer, TransportShare};
 pub use package::Package;

@@ -13,6 +13,7 @@ use sealed::{MasterKey, SharedRandom};
 use serde::{Deserialize, Serialize};
 
 use crate::ProductionError;
+use crate::chip_types;
 use crate::package::Bytes;
 use crate::serials::{SERIES_SIZE, SerialNumbers};
 use crate::shelf::{Shelf, file_error};
@@ -103,6 +104,7 @@ impl Manufacturer {
         if order.first.checked_add(order.quantity).is_none_or(|end| end > SERIES_SIZE) {
             return Err(ProductionError::SeriesUsedUp);
         }
+        let chip = chip_types::by_name(&order.card_type).ok_or(ProductionError::ChipTypeUnknown)?;
         let serials = SerialNumbers::new(&self.key, &order.series)?;
         let shares = ["a", "b"].map(|share| {
             TransportShare(self.key.derive_bytes::<SHARE_LEN>(&format!("transport/{}/{share}", order.lot)))
@@ -112,7 +114,7 @@ impl Manufacturer {
         for running in order.first..order.first + order.quantity {
             let serial = serials.serial(running)?;
             let chip_id = self.chip_id(&order.series, running);
-            let data = FactoryData::new(chip_id, card_keys(&transport, &chip_id)?);
+            let data = FactoryData::new(chip_id, card_keys(&transport, &chip_id)?).of_type(chip);
             make_card(shelf, serial, &data, random)?;
             cards.push(LotCard { serial, chip_id, cplc: data.cplc().to_vec() });
         }
@@ -252,7 +254,7 @@ mod tests {
     use curve::SeedRandom;
 
     fn order(quantity: u32) -> LotOrder {
-        LotOrder { lot: "L1".into(), card_type: "NE44".into(), series: "N5A".into(), first: 0, quantity }
+        LotOrder { lot: "L1".into(), card_type: "NE-0144".into(), series: "N5A".into(), first: 0, quantity }
     }
 
     fn manufacturer() -> (Manufacturer, SharedRandom, Timestamp) {
@@ -268,7 +270,7 @@ mod tests {
         let (manufacturer, random, now) = manufacturer();
         let delivery = manufacturer.make(&order(3), &shelf, now, &random).expect("makes");
         let (card_type, cards) = open_data_file(&delivery).expect("opens");
-        assert_eq!((card_type.as_str(), cards.len()), ("NE44", 3));
+        assert_eq!((card_type.as_str(), cards.len()), ("NE-0144", 3));
         assert_eq!(shelf.cards().expect("lists").len(), 3);
         let [a, b] = delivery.shares.clone();
         for shares in [
@@ -294,6 +296,9 @@ mod tests {
         let cards = shelf.cards().expect("lists");
         assert!(cards.len() == 4 && first.is_subset(&cards));
         assert_eq!(open_data_file(&whole).expect("opens").1.len(), 4);
+        let unknown = LotOrder { card_type: "XX-0000".into(), ..order(2) };
+        let refused = manufacturer.make(&unknown, &shelf, now, &random);
+        assert!(matches!(refused, Err(ProductionError::ChipTypeUnknown)));
         let late = LotOrder { first: SERIES_SIZE - 1, ..order(2) };
         assert!(matches!(manufacturer.make(&late, &shelf, now, &random), Err(ProductionError::SeriesUsedUp)));
     }

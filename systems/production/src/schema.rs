@@ -78,4 +78,10 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
             to_kind TEXT
         );",
     ),
+    Migration::new(
+        2,
+        "chip types by their registered name",
+        // Until now every lot was of the planned type, under whatever name.
+        "UPDATE lot SET card_type = 'NE-0144';",
+    ),
 ];

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cardface::FontSet;
-use chip::{InProcessChannel, Interface};
+use chip::{ChipType, InProcessChannel, Interface};
 use jiff::{SignedDuration, Timestamp};
 use model::{CardProfile, CardSerial, CardState};
 use sealed::{MasterKey, SharedRandom};
@@ -13,6 +13,7 @@ use terminal::TrustStore;
 
 use crate::ProductionError;
 use crate::books::{self, By, CardRow, StockKind};
+use crate::chip_types;
 use crate::keys::CentreKeys;
 use crate::machine;
 use crate::manufacturer::{Delivery, LotCard, LotOrder, Manufacturer, card_keys, combine, open_data_file};
@@ -116,9 +117,9 @@ impl Centre {
             .inner
             .db
             .one(
-                "SELECT count(*) FROM card WHERE order_no IS NULL AND state IN ('blank', 'washed', 'initialised') \
-                 AND (profile IS NULL OR profile = $1)",
-                params![CardProfile::National.as_str()],
+                "SELECT count(*) FROM card JOIN lot ON lot.lot = card.lot WHERE order_no IS NULL \
+                 AND state IN ('blank', 'washed', 'initialised') AND (profile = $1 OR (profile IS NULL AND card_type = $2))",
+                params![CardProfile::National.as_str(), chip_types::chip_type_of(CardProfile::National)?],
             )
             .await?;
         Ok(row.read(0)?)
@@ -134,8 +135,8 @@ impl Centre {
         Ok(row.read(0)?)
     }
 
-    /// Orders the next lot of a series from the manufacturer and receives it. An interrupted order is placed again by
-    /// calling this again.
+    /// Orders the next lot of a series from the manufacturer and receives it: chips of the planned type. An interrupted order
+    /// is placed again by calling this again.
     pub async fn restock(
         &self,
         manufacturer: &Manufacturer,
@@ -144,10 +145,24 @@ impl Centre {
         actor: &str,
         now: Timestamp,
     ) -> Result<usize, ProductionError> {
+        let planned = ChipType::PLANNED.name();
+        self.restock_type(manufacturer, &planned, series, quantity, actor, now).await
+    }
+
+    /// As [`Centre::restock`], chips of the named type.
+    pub async fn restock_type(
+        &self,
+        manufacturer: &Manufacturer,
+        card_type: &str,
+        series: &str,
+        quantity: u32,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<usize, ProductionError> {
         let first = self.received(series).await?;
         let order = LotOrder {
             lot: format!("{series}-{first:06}"),
-            card_type: CARD_TYPE.to_owned(),
+            card_type: card_type.to_owned(),
             series: series.to_owned(),
             first,
             quantity,
@@ -322,9 +337,6 @@ impl std::fmt::Debug for Centre {
         f.write_str("Centre(..)")
     }
 }
-
-/// The chip type in stock.
-const CARD_TYPE: &str = "NE-0144";
 
 /// Runs card work on a thread of its own: making RSA keys takes a core for a while.
 pub(crate) async fn blocking<T: Send + 'static>(

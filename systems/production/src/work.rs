@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use crate::ProductionError;
 use crate::books::{self, By, CardRow, report};
 use crate::centre::{OrderNo, PairedCard, ReportKind};
+use crate::chip_types;
 use crate::machine;
 use crate::package::{Bytes, Package};
 use crate::quality;
@@ -104,15 +105,16 @@ impl Centre {
         for profile in model::CardProfile::ALL {
             let reserve =
                 if *profile == model::CardProfile::National { i64::from(self.inner.config.ready) } else { 0 };
+            let card_type = chip_types::chip_type_of(*profile)?;
             let profile = profile.as_str();
             let values = params![profile];
             let missing = reserve + self.inner.db.one(MISSING, values).await?.read::<i64>(0)?;
-            if missing <= 0 || self.inner.db.optional(WASHED, params![1i64]).await?.is_none() {
+            if missing <= 0 || self.inner.db.optional(WASHED, params![&card_type, 1i64]).await?.is_none() {
                 continue;
             }
             store::transaction!(self.inner.db, |tx| {
                 let missing = reserve + tx.one(MISSING, values).await?.read::<i64>(0)?;
-                for row in tx.all(WASHED, params![missing.max(0)]).await? {
+                for row in tx.all(WASHED, params![&card_type, missing.max(0)]).await? {
                     let serial = books::serial(&row)?;
                     tx.execute_one(
                         "UPDATE card SET profile = $2, changed_at = $3 WHERE serial = $1",
@@ -420,5 +422,5 @@ pub(crate) const REQUIRED: [DataGroup; 9] = DataGroup::PUBLIC_ZONE;
 /// Orders that wait for a card, less the cards of that profile that are initialised or on the way there.
 const MISSING: &str = "SELECT (SELECT count(*) FROM card_order WHERE state = 'placed' AND profile = $1) \
     - (SELECT count(*) FROM card WHERE profile = $1 AND order_no IS NULL AND state IN ('washed', 'initialised'))";
-const WASHED: &str =
-    "SELECT serial FROM card WHERE state = 'washed' AND profile IS NULL ORDER BY serial LIMIT $1";
+const WASHED: &str = "SELECT serial FROM card JOIN lot ON lot.lot = card.lot WHERE state = 'washed' AND profile IS NULL \
+    AND card_type = $1 ORDER BY serial LIMIT $2";

@@ -19,6 +19,7 @@ struct Row {
     finding_en: &'static str,
     verdict: Verdict,
     check: Option<CheckKind>,
+    profiles: Vec<CardProfile>,
 }
 
 /// Runs `neweid persona list`.
@@ -34,6 +35,7 @@ pub fn list(json: bool) -> Result<ExitCode, Failure> {
                 finding_en: persona.finding_en,
                 verdict: persona.verdict,
                 check: persona.check,
+                profiles: persona.profiles(),
             })
             .collect();
         say!("{}", serde_json::to_string_pretty(&rows).map_err(Failure::ours)?);

@@ -14,7 +14,7 @@ mod shelf;
 
 pub use shelf::{export, file, trust_file};
 
-use model::PortraitExemption;
+use model::{CardProfile, PortraitExemption};
 use terminal::{CheckKind, Verdict};
 
 /// One persona of the catalogue.
@@ -45,6 +45,8 @@ struct Recipe {
     certificate: bool,
     exemption: Option<PortraitExemption>,
     pins: Pins,
+    /// The only profile there is of it.
+    profile: Option<CardProfile>,
     signer: Signer,
     attack: Option<Attack>,
 }
@@ -73,6 +75,8 @@ enum Signer {
     Earlier,
     /// A document signer that was revoked afterwards, below a generation of its own, so that no healthy card loses its signer.
     Revoked,
+    /// A document signer of the reserve chip's curve, below a generation of its own.
+    Reserve,
     /// A forger with a country signing certificate that only names the country.
     SelfMade,
 }
@@ -97,6 +101,7 @@ const HEALTHY: Recipe = Recipe {
     certificate: true,
     exemption: None,
     pins: Pins::Set,
+    profile: None,
     signer: Signer::Country,
     attack: None,
 };
@@ -268,7 +273,45 @@ pub const PERSONAS: &[Persona] = &[
         CheckKind::Chip,
         Recipe { person: people::BANKER, attack: Some(Attack::Clone), ..HEALTHY },
     ),
+    good(
+        "bac-lab",
+        ("實驗卡：基本存取控制（BAC）", "laboratory card with Basic Access Control"),
+        (
+            "驗證通過；以機讀碼開啟 BAC 亦可讀公開區，發行的卡片一律不開放",
+            "verified; BAC with the machine readable zone opens the public zone too, as on no card that is issued",
+        ),
+        Recipe { person: people::POTTER, profile: Some(CardProfile::BacLab), ..HEALTHY },
+    ),
+    good(
+        "reserve-chip",
+        ("備援晶片，金鑰為 P-384", "reserve chip with keys on P-384"),
+        (
+            "驗證通過；另一晶片型別，PACE、晶片與文件簽章均為 P-384",
+            "verified; another type of chip: PACE, chip and document signer on P-384",
+        ),
+        Recipe {
+            person: people::WEAVER,
+            profile: Some(CardProfile::ReserveP384),
+            signer: Signer::Reserve,
+            ..HEALTHY
+        },
+    ),
 ];
+
+impl Persona {
+    /// The profiles that it can be had in.
+    pub fn profiles(&self) -> Vec<CardProfile> {
+        self.recipe.profile.map_or_else(|| OFFERED.to_vec(), |profile| vec![profile])
+    }
+
+    /// The profile of its card where `wanted` is asked for: its own, if it has one.
+    pub fn profile(&self, wanted: CardProfile) -> CardProfile {
+        self.recipe.profile.unwrap_or(wanted)
+    }
+}
+
+/// The profiles of a persona that is not about its profile.
+pub const OFFERED: [CardProfile; 2] = [CardProfile::Interop, CardProfile::National];
 
 /// The persona of this name.
 pub fn by_name(name: &str) -> Option<(usize, &'static Persona)> {
@@ -309,7 +352,8 @@ mod tests {
             assert_eq!(persona.name == "senior", age >= 65, "{}: {age}", persona.name);
             assert!(!persona.recipe.certificate || age >= 18, "{}: {age}", persona.name);
             assert_eq!(
-                persona.recipe.attack.is_some() || persona.recipe.signer != Signer::Country,
+                persona.recipe.attack.is_some()
+                    || !matches!(persona.recipe.signer, Signer::Country | Signer::Reserve),
                 persona.check.is_some()
             );
         }

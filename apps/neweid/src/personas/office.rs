@@ -141,10 +141,11 @@ impl Office {
             .person(number, RocDate::in_taipei(now))
             .ok_or_else(|| Failure::ours("a persona is no person"))?;
         // A series of its own, so that no serial number of a persona is one of the country's, or another persona's.
-        let letter = ["P", "Q", "R", "S"][order.profile as usize % 4];
+        let letter = ["P", "Q", "R", "S", "T"][order.profile as usize % 5];
         let series = format!("{letter}{:02}", number % 100 + order.copy * 50);
+        let chip = production::chip_type_of(order.profile).map_err(Failure::from_system)?;
         self.centre
-            .restock(&self.manufacturer, &series, 1, CLERK, now)
+            .restock_type(&self.manufacturer, &chip, &series, 1, CLERK, now)
             .await
             .map_err(Failure::from_system)?;
         self.register.enrol(std::slice::from_ref(&person), now).await.map_err(Failure::from_system)?;

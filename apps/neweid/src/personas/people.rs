@@ -98,6 +98,10 @@ pub const SINGER: Sketch =
     sketch("溫如玉", "WEN, JU-YU", Female, 26, (7, 7), ("屏東縣", "恆春鎮"), "天文路30號");
 pub const BANKER: Sketch =
     sketch("杜明哲", "TU, MING-CHE", Male, 50, (10, 25), ("花蓮縣", "吉安鄉"), "中央路三段1號");
+pub const POTTER: Sketch =
+    sketch("鍾陶然", "CHUNG, TAO-JAN", Male, 43, (3, 19), ("新北市", "鶯歌區"), "文化路200號");
+pub const WEAVER: Sketch =
+    sketch("田織心", "TIEN, CHIH-HSIN", Female, 35, (8, 8), ("花蓮縣", "秀林鄉"), "秀林路64號");
 
 impl Sketch {
     /// The person, `number` being different for each. `None` if a place is not in the table of divisions.

@@ -86,7 +86,7 @@ pub struct Export {
 
 /// Whether a persona has been made.
 pub fn is_made(directory: &Directory, persona: &Persona, profile: CardProfile) -> bool {
-    place(directory, persona, profile, "json").exists()
+    place(directory, persona, persona.profile(profile), "json").exists()
 }
 
 /// A file of a persona, `card` or `json`; made now if it is not there.
@@ -97,7 +97,8 @@ pub async fn file(
     ending: &str,
 ) -> Result<Vec<u8>, Failure> {
     ensure(country, &[persona], profile).await?;
-    Ok(std::fs::read(place(&country.directory, &PERSONAS[persona], profile, ending))?)
+    let persona = &PERSONAS[persona];
+    Ok(std::fs::read(place(&country.directory, persona, persona.profile(profile), ending))?)
 }
 
 /// A trust anchor or revocation list by the name the records give it; `None` for any other name.
@@ -118,6 +119,7 @@ pub async fn export(
     let mut exports = Vec::with_capacity(personas.len());
     for number in personas {
         let persona = &PERSONAS[*number];
+        let profile = persona.profile(profile);
         let path = out.join(format!("{}.card", persona.name));
         let json = std::fs::read(place(&country.directory, persona, profile, "json"))?;
         write_atomically(&path, &std::fs::read(place(&country.directory, persona, profile, "card"))?)?;
@@ -152,13 +154,13 @@ async fn ensure(country: &Country, personas: &[usize], profile: CardProfile) -> 
         return Ok(());
     }
     let root = root(directory);
-    create_private(&root.join(profile.as_str()))?;
+    create_private(&root)?;
     let file = File::create(root.join("lock"))?;
     let lock =
         tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await.map_err(Failure::ours)??;
     // Another process may have been at work while this one waited.
     let missing = missing();
-    for signer in [Signer::Country, Signer::Earlier, Signer::Revoked, Signer::SelfMade] {
+    for signer in [Signer::Country, Signer::Earlier, Signer::Revoked, Signer::Reserve, Signer::SelfMade] {
         let some: Vec<usize> =
             missing.iter().copied().filter(|n| PERSONAS[*n].recipe.signer == signer).collect();
         if !some.is_empty() {
@@ -192,6 +194,11 @@ async fn make(
             let now = clock::now();
             (Arc::new(open_signer(&root(&country.directory).join(REVOKED), now).await?), now)
         }
+        Signer::Reserve => {
+            let now = clock::now();
+            let place = root(&country.directory).join(RESERVE);
+            (Arc::new(open_signer_on(&place, curve::Curve::P384, now).await?), now)
+        }
         Signer::SelfMade => {
             let now = clock::now();
             (Arc::new(open_signer(&work.join("forger"), now).await?), now)
@@ -202,6 +209,8 @@ async fn make(
     let mut orders = Vec::new();
     for number in personas {
         let persona = &PERSONAS[*number];
+        let profile = persona.profile(profile);
+        create_private(&root(&country.directory).join(profile.as_str()))?;
         orders.push(Order { persona, number: *number, profile, copy: 0 });
         if persona.recipe.attack == Some(Attack::Clone) {
             // The card that the forger owns.
@@ -215,7 +224,7 @@ async fn make(
     }
     let trust = trust(country).await?;
     for (order, card) in orders.iter().zip(&made).filter(|(order, _)| order.copy == 0) {
-        let persona = order.persona;
+        let (persona, profile) = (order.persona, order.profile);
         let own = orders.iter().zip(&made).find(|(o, _)| o.number == order.number && o.copy == 1);
         let file = match persona.recipe.attack {
             None => &card.card,
@@ -272,6 +281,7 @@ fn inspect(
     let trust = match persona.recipe.signer {
         Signer::Earlier => [EARLIER_CSCA, EARLIER_LIST],
         Signer::Revoked => [REVOKED_CSCA, REVOKED_LIST],
+        Signer::Reserve => [RESERVE_CSCA, RESERVE_LIST],
         Signer::Country | Signer::SelfMade => [CSCA, CSCA_LIST],
     };
     let recipe = &persona.recipe;
@@ -324,6 +334,8 @@ const EARLIER_CSCA: &str = "csca-earlier.pem";
 const EARLIER_LIST: &str = "csca-earlier.crl";
 const REVOKED_CSCA: &str = "csca-revoked.pem";
 const REVOKED_LIST: &str = "csca-revoked.crl";
+const RESERVE_CSCA: &str = "csca-reserve.pem";
+const RESERVE_LIST: &str = "csca-reserve.crl";
 
 // Certificates and lists that readers of personas trust, under the names the records give them.
 async fn anchors(country: &Country) -> Result<Vec<(String, Vec<u8>)>, Failure> {
@@ -335,6 +347,11 @@ async fn anchors(country: &Country) -> Result<Vec<(String, Vec<u8>)>, Failure> {
     if place.join("docsigner.sqlite").exists() {
         let signing = open_signer(&place, clock::now()).await?;
         files.extend(anchor(&signing, REVOKED_CSCA, REVOKED_LIST).await?);
+    }
+    let place = root(&country.directory).join(RESERVE);
+    if place.join("docsigner.sqlite").exists() {
+        let signing = open_signer_on(&place, curve::Curve::P384, clock::now()).await?;
+        files.extend(anchor(&signing, RESERVE_CSCA, RESERVE_LIST).await?);
     }
     Ok(files)
 }
@@ -382,6 +399,8 @@ async fn trust(country: &Country) -> Result<TrustStore, Failure> {
 const EARLIER: &str = "earlier";
 /// Directory of the generation whose document signers are revoked once they have signed.
 const REVOKED: &str = "revoked";
+/// Directory of the generation that signs for the reserve chip.
+const RESERVE: &str = "reserve";
 /// File with the moment it was made at.
 const SINCE: &str = "since";
 /// How long ago: longer than a card is valid, but not longer than its signer's certificate.
@@ -401,6 +420,14 @@ async fn earlier(country: &Country) -> Result<(DocSigner, Timestamp), Failure> {
 }
 
 async fn open_signer(place: &Path, now: Timestamp) -> Result<DocSigner, Failure> {
+    open_signer_on(place, docsigner::Config::default().signer_curve, now).await
+}
+
+async fn open_signer_on(
+    place: &Path,
+    signer_curve: curve::Curve,
+    now: Timestamp,
+) -> Result<DocSigner, Failure> {
     create_private(place)?;
     let url = format!("sqlite:{}", place.join("docsigner.sqlite").display());
     let db = Db::open(&url, "docsigner").await.map_err(Failure::from_system)?;
@@ -408,7 +435,7 @@ async fn open_signer(place: &Path, now: Timestamp) -> Result<DocSigner, Failure>
         WrappingKey::create(&place.join("wrapping.key"), &mut SystemRandom).map_err(Failure::from_system)?;
     let keys = SoftwareKeyStore::open(&place.join("keys"), wrapping, Box::new(SystemRandom))
         .map_err(Failure::from_system)?;
-    let config = docsigner::Config { parallel_signers: 1, ..docsigner::Config::default() };
+    let config = docsigner::Config { parallel_signers: 1, signer_curve, ..docsigner::Config::default() };
     DocSigner::open(db, Arc::new(keys), config, now, &mut SystemRandom).await.map_err(Failure::from_system)
 }
 

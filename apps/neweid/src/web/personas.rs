@@ -17,7 +17,6 @@ use terminal::Verdict;
 #[template(path = "personas.html")]
 struct Page {
     rows: Vec<Row>,
-    profiles: Vec<&'static str>,
     trust: Vec<&'static str>,
 }
 
@@ -28,6 +27,7 @@ struct Row {
     finding_zh: &'static str,
     finding_en: &'static str,
     good: bool,
+    profiles: Vec<&'static str>,
 }
 
 /// `GET /personas/`
@@ -45,10 +45,10 @@ fn render() -> Result<String, Failure> {
             finding_zh: persona.finding_zh,
             finding_en: persona.finding_en,
             good: persona.verdict == Verdict::Verified,
+            profiles: persona.profiles().into_iter().map(CardProfile::as_str).collect(),
         })
         .collect();
-    let profiles = CardProfile::ALL.iter().map(|profile| profile.as_str()).collect();
-    let page = Page { rows, profiles, trust: vec!["csca.pem", "csca.crl"] };
+    let page = Page { rows, trust: vec!["csca.pem", "csca.crl"] };
     page.render().map_err(Failure::ours)
 }
 
@@ -74,6 +74,9 @@ pub async fn file(
         _ => return Err(unknown()),
     };
     let number = persona::find(name)?;
+    if !PERSONAS[number].profiles().contains(&profile) {
+        return Err(unknown());
+    }
     // Making one takes seconds, on a thread of its own; whoever has left in the meantime does not stop it.
     let turn = Arc::clone(&site.drawing).lock_owned().await;
     let (country, ending) = (Arc::clone(&site.country), ending.to_owned());
@@ -107,7 +110,8 @@ mod tests {
     fn every_persona_can_be_downloaded_from_the_page() {
         let page = super::render().expect("renders");
         for persona in super::PERSONAS {
-            for link in ["interop", "national"].map(|p| format!("/personas/{p}/{}.card", persona.name)) {
+            for profile in persona.profiles() {
+                let link = format!("/personas/{profile}/{}.card", persona.name);
                 assert!(page.contains(&link), "{link}");
             }
             assert!(page.contains(persona.zh) && page.contains(persona.finding_en), "{}", persona.name);
