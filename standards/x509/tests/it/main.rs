@@ -10,6 +10,7 @@ mod mldsa;
 mod ocsp;
 mod openssl;
 mod path;
+mod pkits;
 mod profiles;
 mod robustness;
 mod support;
