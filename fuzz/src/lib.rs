@@ -70,6 +70,7 @@ targets! {
     certificate: x509::certificate, 8_000;
     csr: x509::csr, 8_000;
     crl: x509::crl, 8_000;
+    cmp: x509::cmp, 8_000;
     ocsp_request: x509::ocsp_request, 8_000;
     ocsp_response: x509::ocsp_response, 8_000;
     time_stamp_request: x509::time_stamp_request, 8_000;

@@ -25,6 +25,20 @@ pub(crate) fn crl(data: &[u8]) {
     let _ = ::x509::crl::Crl::parse(data);
 }
 
+pub(crate) fn cmp(data: &[u8]) {
+    let Ok(message) = ::x509::cmp::Message::parse(data) else { return };
+    if let ::x509::cmp::Body::Requests(requests) = &message.body {
+        for request in requests {
+            let _ = request.verify();
+        }
+    }
+    for certificate in &message.extra_certificates {
+        if let Ok(certificate) = Certificate::parse(certificate) {
+            let _ = message.verify(certificate.spki());
+        }
+    }
+}
+
 pub(crate) fn ocsp_request(data: &[u8]) {
     let _ = Request::parse(data);
     if let Ok(path) = std::str::from_utf8(data) {

@@ -258,6 +258,18 @@ oids! {
     TST_INFO = "1.2.840.113549.1.9.16.1.4";
     /// id-aa-signingCertificateV2 (RFC 5035).
     ATTR_SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.47";
+    /// id-kp-cmcCA: signs the answers of a CA (RFC 6402 §2.10, RFC 9810 §4.5).
+    KP_CMC_CA = "1.3.6.1.5.5.7.3.27";
+    /// id-regCtrl-oldCertID (RFC 4211 §6.5).
+    REG_CTRL_OLD_CERT_ID = "1.3.6.1.5.5.7.5.1.5";
+    /// id-it-signKeyPairTypes (RFC 9810 §5.3.19).
+    IT_SIGN_KEY_PAIR_TYPES = "1.3.6.1.5.5.7.4.2";
+    /// id-it-currentCRL.
+    IT_CURRENT_CRL = "1.3.6.1.5.5.7.4.6";
+    /// id-it-implicitConfirm.
+    IT_IMPLICIT_CONFIRM = "1.3.6.1.5.5.7.4.13";
+    /// id-it-caCerts (RFC 9480).
+    IT_CA_CERTS = "1.3.6.1.5.5.7.4.17";
     /// extKeyUsage of the signer of revocation filters and card status lists; below the number of RFC 5612.
     KP_STATUS_SIGNING = "1.3.6.1.4.1.32473.886.3.1";
     /// Content type of a revocation filter.

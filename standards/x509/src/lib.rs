@@ -1,8 +1,8 @@
-//! X.509 certificates, revocation lists, OCSP, CMS SignedData and certification requests; the profiles of this
+//! X.509 certificates, revocation lists, OCSP, CMS SignedData, certification requests and CMP; the profiles of this
 //! country's certificates and path validation.
 //!
 //! Everything is bytes in, bytes out. The time is an argument, private keys stand behind [`Signer`], and signatures are
-//! checked through `curve`. Editions: RFC 5280, RFC 6960 with RFC 9654 (nonce), RFC 3161 with RFC 5816, RFC 5652, RFC 2986, RFC 5480, RFC 4055,
+//! checked through `curve`. Editions: RFC 5280, RFC 6960 with RFC 9654 (nonce), RFC 3161 with RFC 5816, RFC 5652, RFC 2986, RFC 9810 with RFC 4211, RFC 5480, RFC 4055,
 //! ICAO Doc 9303-12 (8th edition).
 //!
 //! Decoding is strict DER: shortest lengths, minimal integers, `FF` for TRUE, `Z` times without fractions. What a peer
@@ -22,6 +22,7 @@ mod signer;
 mod time;
 
 pub mod certificate;
+pub mod cmp;
 pub mod cms;
 pub mod crl;
 pub mod csr;

@@ -183,9 +183,10 @@ fn profile(c: &Certificate, kind: Kind, f: &mut Findings) {
             );
             f.require(order == OCSP_RESPONDER, rule, "extensions are not those of the profile");
         }
-        Kind::TimestampAuthority | Kind::StatusSigner => {
+        Kind::TimestampAuthority | Kind::StatusSigner | Kind::CmpSigner => {
             let (rule, purpose) = match kind {
                 Kind::TimestampAuthority => ("RFC 3161 §2.3", oid::KP_TIME_STAMPING),
+                Kind::CmpSigner => ("RFC 9810 §4.5", oid::KP_CMC_CA),
                 _ => ("profile of the status signer", oid::KP_STATUS_SIGNING),
             };
             f.require(usage == KeyUsage::DIGITAL_SIGNATURE, rule, "keyUsage is not digitalSignature only");

@@ -2,15 +2,17 @@
 //!
 //! A certificate is made in three steps so that the caller can store what is about to be signed before it is signed:
 //! a function of [`profiles`] checks its input and gives a [`TbsCertificate`]; [`lint`] looks at the finished bytes once
-//! more; [`issue`] signs, checks the signature and assembles. [`issue`] runs the lint itself and signs nothing that has
+//! more, a [`Rehearsal`] at the whole certificate under a throw-away key; [`issue`] signs, checks the signature and assembles. [`issue`] runs the lint itself and signs nothing that has
 //! a finding.
 
 pub mod lint;
 mod parsed;
 pub mod profiles;
+mod rehearsal;
 
 pub use parsed::Certificate;
 pub use profiles::{Issuer, Kind};
+pub use rehearsal::Rehearsal;
 
 use crate::asn1::{bit_string, sequence_of_parts};
 use crate::{Error, SignatureAlgorithm, Signer, verify};

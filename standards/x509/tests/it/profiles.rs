@@ -3,7 +3,7 @@
 use curve::Curve;
 use tlv::oid;
 use x509::certificate::profiles::{self, Issuer};
-use x509::certificate::{Kind, TbsCertificate, assemble, issue, lint};
+use x509::certificate::{Kind, Rehearsal, TbsCertificate, assemble, issue, lint};
 use x509::extension::{BasicConstraints, DirectoryValue, KeyUsage};
 use x509::{Certificate, Error, Name, Serial, Signer, Validity};
 
@@ -256,4 +256,38 @@ fn assembled_parts_are_the_certificate() {
     let algorithm = c.signature_algorithm().expect("ours");
     assert_eq!(assemble(c.tbs(), algorithm, c.signature()), c.der());
     assert_eq!(x509::pem::decode("CERTIFICATE", &c.to_pem()), Ok(c.der().to_vec()));
+}
+
+/// A slip that no profile function makes is found before the key that counts is asked.
+#[test]
+fn a_rehearsal_sees_the_whole_certificate_and_its_issuer() {
+    let issuer = NPC_EC.issuer();
+    let key = ec(Curve::P256, "holder");
+    let good = profiles::npc_citizen_signing(&citizen(&issuer, "good", key.spki())).expect("profile");
+    let rehearsal =
+        Rehearsal::draw(issuer.algorithm(), &mut curve::SeedRandom::new(b"thrown away")).expect("key");
+    assert_eq!(rehearsal.inspect(&good, Some(&issuer)), Ok(()));
+    let refused = |tbs: &TbsCertificate, issuer: Option<&Issuer>, rule: &str| match rehearsal
+        .inspect(tbs, issuer)
+    {
+        Err(x509::Error::Lint(findings)) => assert!(findings.iter().any(|f| f.rule == rule), "{findings:?}"),
+        other => panic!("{other:?}"),
+    };
+    // The issuer of another generation: same name, other key.
+    let other_root = ec(Curve::P384, "another root");
+    let other_ca = ec(Curve::P384, "another generation");
+    let root = issue(&root_tbs(&other_root), &other_root).expect("root");
+    let other = issue(&ca_tbs(&root, &other_root, &other_ca), &other_root).expect("CA");
+    let other = Issuer::new(&other, &other_ca).expect("issuer");
+    refused(&good, Some(&other), "RFC 5280 §4.2.1.1");
+    refused(&good, None, "RFC 5280 §3.2");
+    // Every byte of the extensions counts: one bit of keyUsage, one of the distribution points' tags.
+    let bits = [0x03, 0x02, 0x07, 0x80];
+    let place = good.tbs_der().windows(4).position(|w| w == bits).expect("keyUsage") + 3;
+    let mut bent = good.tbs_der().to_vec();
+    bent[place] = 0xC0;
+    assert!(TbsCertificate::from_stored(good.kind(), &bent).is_err());
+    // A rehearsal for another algorithm says nothing.
+    let rsa = Rehearsal::draw(x509::SignatureAlgorithm::RsaSha256, &mut curve::SeedRandom::new(b"rsa"));
+    assert!(matches!(rsa.expect("key").inspect(&good, Some(&issuer)), Err(x509::Error::WrongSigner(_))));
 }

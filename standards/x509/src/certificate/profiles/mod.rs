@@ -11,6 +11,7 @@
 //! | [`ocsp_responder`] | delegated OCSP responder | RFC 6960 §4.2.2.2 |
 //! | [`timestamp_authority`] | time stamping authority | RFC 3161 §2.3 |
 //! | [`status_signer`] | signer of revocation filters and card status lists | own |
+//! | [`cmp_signer`] | signer of answers to registration authorities | RFC 9810 §4.5 |
 //!
 //! A profile refuses what contradicts itself: a period that outlives its issuer, a name without country, a key of the
 //! wrong kind, an identifier of the wrong form.
@@ -23,8 +24,9 @@ pub use icao::{
     file_signer, list_signer,
 };
 pub use npc::{
-    Citizen, NpcIntermediate, NpcRoot, OcspResponder, StatusLocations, StatusService, npc_citizen_encryption,
-    npc_citizen_signing, npc_intermediate, npc_root, ocsp_responder, status_signer, timestamp_authority,
+    Citizen, NpcIntermediate, NpcRoot, OcspResponder, StatusLocations, StatusService, cmp_signer,
+    npc_citizen_encryption, npc_citizen_signing, npc_intermediate, npc_root, ocsp_responder, status_signer,
+    timestamp_authority,
 };
 
 use crate::asn1::{explicit, integer};
@@ -61,11 +63,13 @@ pub enum Kind {
     TimestampAuthority,
     /// Signer of revocation filters and card status lists.
     StatusSigner,
+    /// Signer of the CA's answers to registration authorities.
+    CmpSigner,
 }
 
 impl Kind {
     /// All profiles with a stable name for storage.
-    pub const ALL: [(Self, &'static str); 12] = [
+    pub const ALL: [(Self, &'static str); 13] = [
         (Self::CscaRoot, "csca-root"),
         (Self::CscaLink, "csca-link"),
         (Self::DocumentSigner, "document-signer"),
@@ -78,6 +82,7 @@ impl Kind {
         (Self::OcspResponder, "ocsp-responder"),
         (Self::TimestampAuthority, "timestamp-authority"),
         (Self::StatusSigner, "status-signer"),
+        (Self::CmpSigner, "cmp-signer"),
     ];
 
     /// The stable name.
@@ -145,7 +150,7 @@ impl Issuer {
         self.algorithm
     }
 
-    fn must_outlive(&self, validity: &Validity) -> Result<(), Error> {
+    pub(in crate::certificate) fn must_outlive(&self, validity: &Validity) -> Result<(), Error> {
         if self.validity.encloses(validity) {
             Ok(())
         } else {

@@ -204,7 +204,7 @@ fn citizen(p: &Citizen<'_>, kind: Kind, usage: fn(&PublicKey) -> KeyUsage) -> Re
     Ok(fields.tbs(kind, &extensions))
 }
 
-/// Input of [`timestamp_authority`] and [`status_signer`].
+/// Input of [`timestamp_authority`], [`status_signer`] and [`cmp_signer`].
 #[derive(Debug, Clone)]
 pub struct StatusService<'a> {
     /// The serial number.
@@ -232,6 +232,12 @@ pub fn timestamp_authority(p: &StatusService<'_>) -> Result<TbsCertificate, Erro
 /// signature is good for nothing else.
 pub fn status_signer(p: &StatusService<'_>) -> Result<TbsCertificate, Error> {
     status_service(p, Kind::StatusSigner, &[oid::KP_STATUS_SIGNING])
+}
+
+/// The signer of the CA's answers to registration authorities: extKeyUsage critical with id-kp-cmcCA alone, so that the
+/// CA's own key signs no message (NPC-06).
+pub fn cmp_signer(p: &StatusService<'_>) -> Result<TbsCertificate, Error> {
+    status_service(p, Kind::CmpSigner, &[oid::KP_CMC_CA])
 }
 
 fn status_service(p: &StatusService<'_>, kind: Kind, purposes: &[Oid]) -> Result<TbsCertificate, Error> {
