@@ -236,6 +236,7 @@ impl Mgmt {
                 let csr = paired.requests.iter().find(|(id, _)| *id == slot.id());
                 let request = npc::IssueRequest {
                     request_id: row.read::<Uuid>("request_id")?,
+                    carrier: npc::Carrier::NewEid,
                     card: serial,
                     slot,
                     csr: csr.ok_or(MgmtError::Data("request of a slot"))?.1.clone(),

@@ -61,11 +61,13 @@ pub trait CertificateAuthority: Send + Sync {
 pub struct IssueRequest {
     /// The caller's number of this request; sending it again is harmless.
     pub request_id: Uuid,
+    /// What the card is.
+    pub carrier: Carrier,
     /// The card.
     pub card: CardSerial,
     /// Which of its keys.
     pub slot: KeySlot,
-    /// The PKCS #10 request that the card's key has signed, DER.
+    /// The request that the card's key has signed, DER: PKCS #10 (RFC 2986) or CertReqMsg (RFC 4211).
     pub csr: Vec<u8>,
     /// The holder's name, Chinese or English (NPC-15).
     pub subject_name: String,
@@ -79,6 +81,37 @@ pub struct IssueRequest {
     pub renewal_date: Option<RocDate>,
     /// The first certificate or its reissue.
     pub period: Period,
+}
+
+/// What carries a certificate. A person may have several at a time, each with a life of its own (NPC-02, NPC-03, OPEN-60).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Carrier {
+    /// New eID.
+    NewEid,
+    /// The card that carries certificates and nothing else (自然人憑證 IC 卡).
+    CertificateCard,
+    /// The same for a foreign resident (外來人口自然人憑證, NPC-34): the tail is that of the residence permit's number.
+    ForeignResidentCard,
+}
+
+impl Carrier {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::NewEid, Self::CertificateCard, Self::ForeignResidentCard];
+
+    /// The stable text form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NewEid => "new-eid",
+            Self::CertificateCard => "certificate-card",
+            Self::ForeignResidentCard => "foreign-resident-card",
+        }
+    }
+
+    /// The carrier with this text form.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|carrier| carrier.as_str() == name)
+    }
 }
 
 /// Which of the two periods of a card a certificate is for (NPC-22 to NPC-26).

@@ -1,4 +1,4 @@
-//! The CA's own keys and certificates: root, issuing CA, and the short-lived OCSP responders.
+//! The CA's own keys and certificates: root, issuing CA, and the short-lived services.
 //!
 //! Each is made in the same order: key in the key store, bytes to be signed in the database, signature, certificate in the
 //! database. Every step is done only if its result is not there, so an interrupted first run is finished by the next.
@@ -12,13 +12,14 @@ use serde_json::json;
 use store::{Db, params, transaction};
 use tlv::oid;
 use x509::certificate::profiles::{
-    NpcIntermediate, NpcRoot, OcspResponder, StatusLocations, StatusService, npc_intermediate, npc_root,
-    ocsp_responder, status_signer, timestamp_authority,
+    NpcIntermediate, NpcRoot, OcspResponder, StatusLocations, StatusService, cmp_signer, npc_intermediate,
+    npc_root, ocsp_responder, status_signer, timestamp_authority,
 };
 use x509::certificate::{self, Issuer, Kind, TbsCertificate};
 use x509::ocsp::Responder;
 use x509::{Certificate, Serial, Signer, Validity, tsp};
 
+use crate::rehearse::rehearse;
 use crate::{Npc, NpcConfig, NpcError, Result, SYSTEM};
 
 pub(crate) struct Authority {
@@ -27,6 +28,7 @@ pub(crate) struct Authority {
     pub(crate) responder: ResponderParty,
     pub(crate) tsa: StampParty,
     pub(crate) status: ServiceParty,
+    pub(crate) cmp: ServiceParty,
 }
 
 /// A service with a short-lived certificate of the issuing CA.
@@ -70,6 +72,8 @@ pub struct CaCertificates {
     pub tsa: Certificate,
     /// The signer of filters and card status lists of the moment.
     pub status: Certificate,
+    /// The signer of answers to registration authorities of the moment.
+    pub cmp: Certificate,
 }
 
 impl Authority {
@@ -94,7 +98,9 @@ impl Authority {
         };
         let generation = due(Kind::StatusSigner, config.service_lifetime).await?;
         let status = service(db, keys, config, random, &ca, STATUS, generation, now).await?;
-        Ok(Self { root, ca, responder, tsa, status })
+        let generation = due(Kind::CmpSigner, config.service_lifetime).await?;
+        let cmp = service(db, keys, config, random, &ca, CMP, generation, now).await?;
+        Ok(Self { root, ca, responder, tsa, status, cmp })
     }
 
     pub(crate) fn certificates(&self) -> CaCertificates {
@@ -104,11 +110,12 @@ impl Authority {
             ocsp: self.responder.certificate.clone(),
             tsa: self.tsa.authority.certificate().clone(),
             status: self.status.certificate.clone(),
+            cmp: self.cmp.certificate.clone(),
         }
     }
 
     /// The services' certificates: kind of key, generation, whether it is time for the next.
-    fn services(&self, config: &NpcConfig, now: Timestamp) -> [(&'static str, u32, bool); 3] {
+    fn services(&self, config: &NpcConfig, now: Timestamp) -> [(&'static str, u32, bool); 4] {
         let due = |certificate: &Certificate, lifetime: SignedDuration| {
             certificate.validity().not_after().duration_since(now) <= lifetime / 3
         };
@@ -116,12 +123,13 @@ impl Authority {
             (OCSP, self.responder.generation, due(&self.responder.certificate, config.responder_lifetime)),
             (TSA, self.tsa.generation, due(self.tsa.authority.certificate(), config.service_lifetime)),
             (STATUS, self.status.generation, due(&self.status.certificate, config.service_lifetime)),
+            (CMP, self.cmp.generation, due(&self.cmp.certificate, config.service_lifetime)),
         ]
     }
 }
 
 impl Npc {
-    /// Makes a new OCSP responder, time stamping authority or status signer when a third of the present one's time is left.
+    /// Makes a new OCSP responder, time stamping authority, status signer or signer of CMP answers when a third of the present one's time is left.
     pub(crate) async fn renew_services(&self, now: Timestamp) -> Result<()> {
         let present = self.authority();
         let due: Vec<(&str, u32)> = present
@@ -158,7 +166,7 @@ async fn root(
 ) -> Result<Party> {
     let key = generate(keys, ROOT, config.root_key, Purpose::CertificateAuthority).await?;
     let signer = keys.signer(ROOT, Purpose::CertificateAuthority)?;
-    let certificate = certify(db, ROOT, &signer, now, || {
+    let certificate = certify(db, ROOT, None, &signer, random, now, || {
         npc_root(&NpcRoot {
             serial: new_serial(random),
             subject: &config.root_name,
@@ -180,7 +188,7 @@ async fn intermediate(
     now: Timestamp,
 ) -> Result<Party> {
     let key = generate(keys, CA, config.ca_key, Purpose::CertificateAuthority).await?;
-    let certificate = certify(db, CA, &root.signer, now, || {
+    let certificate = certify(db, CA, Some(&root.issuer), &root.signer, random, now, || {
         npc_intermediate(&NpcIntermediate {
             serial: new_serial(random),
             issuer: &root.issuer,
@@ -207,7 +215,7 @@ async fn responder(
 ) -> Result<ResponderParty> {
     let label = label(OCSP, generation);
     let key = generate(keys, &label, KeyKind::Ec(Curve::P256), Purpose::OcspResponder).await?;
-    let certificate = certify(db, &label, &ca.signer, now, || {
+    let certificate = certify(db, &label, Some(&ca.issuer), &ca.signer, random, now, || {
         ocsp_responder(&OcspResponder {
             serial: new_serial(random),
             issuer: &ca.issuer,
@@ -240,11 +248,12 @@ async fn service(
     let label = label(prefix, generation);
     let (purpose, subject) = match prefix {
         TSA => (Purpose::TimeStamp, &config.tsa_name),
+        CMP => (Purpose::Message, &config.cmp_name),
         _ => (Purpose::Message, &config.status_name),
     };
     let key = generate(keys, &label, KeyKind::Ec(Curve::P256), purpose).await?;
     let urls = &config.urls;
-    let certificate = certify(db, &label, &ca.signer, now, || {
+    let certificate = certify(db, &label, Some(&ca.issuer), &ca.signer, random, now, || {
         let service = StatusService {
             serial: new_serial(random),
             issuer: &ca.issuer,
@@ -264,6 +273,7 @@ async fn service(
         };
         match prefix {
             TSA => timestamp_authority(&service),
+            CMP => cmp_signer(&service),
             _ => status_signer(&service),
         }
     })
@@ -272,10 +282,13 @@ async fn service(
 }
 
 /// The certificate under `label`: as it stands in the database, or made now.
+#[allow(clippy::too_many_arguments, reason = "what every certificate of the CA takes")]
 async fn certify(
     db: &Db,
     label: &str,
+    issuer: Option<&Issuer>,
     signer: &Arc<dyn Signer>,
+    random: &Mutex<Box<dyn Random + Send>>,
     now: Timestamp,
     make: impl Fn() -> Result<TbsCertificate, x509::Error>,
 ) -> Result<Certificate> {
@@ -284,7 +297,7 @@ async fn certify(
         Some((kind, tbs, None)) => (kind, tbs),
         None => {
             let made = make()?;
-            made.inspect()?;
+            rehearse(&made, issuer, random).await?;
             store_tbs(db, label, &made, now).await?;
             // Another process may have stored its own at the same moment: what stands in the database counts.
             let (kind, tbs, _) = load(db, label).await?.ok_or(NpcError::Inconsistent("authority"))?;
@@ -390,3 +403,4 @@ const CA: &str = "npc-ca";
 const OCSP: &str = "npc-ocsp";
 const TSA: &str = "npc-tsa";
 const STATUS: &str = "npc-status";
+const CMP: &str = "npc-cmp";

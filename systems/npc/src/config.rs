@@ -25,6 +25,8 @@ pub struct NpcConfig {
     pub tsa_name: Name,
     /// The name of the signer of filters and card status lists.
     pub status_name: Name,
+    /// The name of the signer of answers to registration authorities.
+    pub cmp_name: Name,
     /// Into how many lists the revoked certificates are divided: a power of two up to 1024.
     pub partitions: u16,
     /// The certificate policy.
@@ -55,6 +57,8 @@ pub struct NpcConfig {
     pub on_demand_per_second: u32,
     /// How often a revocation filter is published. It may be used for four times as long.
     pub filter_interval: SignedDuration,
+    /// How long a certificate asked for over CMP may stay unconfirmed before it is revoked.
+    pub confirm_within: SignedDuration,
     /// The number of this node, in the serial numbers of its time stamps: another for each site with a database of its own.
     pub node: u16,
 }
@@ -123,6 +127,7 @@ impl NpcConfig {
             ocsp_name: service("OCSP"),
             tsa_name: service("時戳 Time stamps"),
             status_name: service("狀態清單 Status lists"),
+            cmp_name: service("註冊中心介面 CMP"),
             partitions: 16,
             policy: oid::GPKI_POLICY_TEST,
             root_key: KeyKind::Rsa(4096),
@@ -138,6 +143,7 @@ impl NpcConfig {
             feed_interval: SignedDuration::from_millis(10),
             on_demand_per_second: 20_000,
             filter_interval: SignedDuration::from_mins(15),
+            confirm_within: SignedDuration::from_hours(1),
             node: 1,
         }
     }

@@ -112,7 +112,10 @@ impl Npc {
         let mut changes = Vec::new();
         for row in self.db.all(sql, params![]).await? {
             let kind = Kind::from_name(&row.read::<String>(0)?);
-            if matches!(kind, Some(Kind::OcspResponder | Kind::TimestampAuthority | Kind::StatusSigner)) {
+            if matches!(
+                kind,
+                Some(Kind::OcspResponder | Kind::TimestampAuthority | Kind::StatusSigner | Kind::CmpSigner)
+            ) {
                 let certificate = x509::Certificate::parse(&row.read::<Vec<u8>>(1)?)?;
                 let not_after = certificate.validity().not_after();
                 changes.push(Change { serial: certificate.serial()?, listed: None, not_after, seq: 0 });

@@ -12,6 +12,7 @@ use crate::authority::{hex, sign_certificate};
 use crate::documents::latest_filter;
 use crate::feed::next_number;
 use crate::population::Population;
+use crate::rehearse::rehearse;
 use crate::request::{self, Checked};
 use crate::row::{CertificateRow, StateColumns, select_certificate};
 use crate::weak_key::REMEMBERED;
@@ -81,8 +82,8 @@ impl Npc {
         let event_id = new_id(now, self.random().as_mut());
         let partition = self.partition_of(&serial);
         let tbs = self.to_be_signed(request, checked, serial, partition)?;
-        // The linter looks at the finished bytes before they are stored, let alone signed.
-        tbs.inspect()?;
+        // The linter looks at the whole certificate before its bytes are stored, let alone signed with the key that counts.
+        rehearse(&tbs, Some(&self.authority().ca.issuer), &self.random).await?;
         let slot = request.slot.id();
         let columns = StateColumns::of(&CertificateState::Good)?;
         let validity = &checked.validity;
@@ -104,8 +105,8 @@ impl Npc {
             }
             tx.execute_one(
                 "INSERT INTO certificate (serial, request_id, request_hash, card, slot, holder, profile, not_before, \
-                 not_after, partition_no, spki_hash, tbs, state, status, status_at, reason) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+                 not_after, partition_no, spki_hash, tbs, state, status, status_at, reason, carrier, key_class) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
                 params![
                     serial.octets(),
                     request.request_id,
@@ -122,7 +123,9 @@ impl Npc {
                     &columns.state,
                     columns.status,
                     columns.at,
-                    columns.reason
+                    columns.reason,
+                    request.carrier.as_str(),
+                    &checked.key_class
                 ],
             )
             .await?;

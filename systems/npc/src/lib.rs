@@ -14,6 +14,7 @@
 
 mod api;
 mod authority;
+mod cmp;
 mod config;
 mod crl;
 mod documents;
@@ -23,6 +24,7 @@ mod http;
 mod issue;
 mod ocsp;
 mod population;
+mod rehearse;
 mod request;
 mod row;
 mod schema;
@@ -38,8 +40,9 @@ use keys::KeyStore;
 use store::Db;
 use x509::Certificate;
 
-pub use api::{CertificateAuthority, IssueRequest, IssuedCertificate, Period, Receipt};
+pub use api::{Carrier, CertificateAuthority, IssueRequest, IssuedCertificate, Period, Receipt};
 pub use authority::CaCertificates;
+pub use cmp::{Enrolment, RegistrationAuthority};
 pub use config::{NpcConfig, Urls};
 pub use crl::{PublishedCrl, Scope};
 pub use documents::PublishedDocument;
@@ -83,7 +86,8 @@ impl Npc {
         random: Box<dyn Random + Send>,
         now: Timestamp,
     ) -> Result<Self> {
-        db.migrate(&[audit::MIGRATION, schema::INIT, schema::STATUS]).await?;
+        db.migrate(&[audit::MIGRATION, schema::INIT, schema::STATUS, schema::COHORT, schema::REGISTRATION])
+            .await?;
         let config = config.fixed_at_first_run(&db).await?;
         let random = Mutex::new(random);
         let authority = Authority::open(&db, &keys, &config, &random, now).await?;
@@ -109,10 +113,11 @@ impl Npc {
         Ok(npc)
     }
 
-    /// What has to be done from time to time: renews the services' certificates, and makes every list and filter that is out
+    /// What has to be done from time to time: renews the services' certificates, takes back what was not confirmed, and makes every list and filter that is out
     /// of date or will be soon. Call it every minute or so; several processes may.
     pub async fn maintain(&self, now: Timestamp) -> Result<()> {
         self.renew_services(now).await?;
+        self.expire_transactions(now).await?;
         for scope in self.scopes() {
             self.crl(scope, now).await?;
         }

@@ -3,11 +3,12 @@
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use model::KeySlot;
 use model::validity::Validity;
+use x509::cmp::{CertificateRequest, Possession};
 use x509::csr::Csr;
 use x509::{PublicKey, SignatureAlgorithm};
 
 use crate::weak_key;
-use crate::{IssueRequest, NpcError, Period, Result};
+use crate::{Carrier, IssueRequest, NpcError, Period, Result};
 
 /// A request that may be stored.
 pub(crate) struct Checked {
@@ -15,6 +16,8 @@ pub(crate) struct Checked {
     pub(crate) spki_hash: [u8; 32],
     /// The modulus of an RSA key.
     pub(crate) modulus: Option<Vec<u8>>,
+    /// Kind and size of the key: `RSA-2048`, `secp521r1`.
+    pub(crate) key_class: String,
     pub(crate) validity: Validity,
     /// Over everything but the request number.
     pub(crate) hash: [u8; 32],
@@ -26,21 +29,48 @@ pub(crate) fn check(request: &IssueRequest) -> Result<Checked> {
     if request.slot.is_rsa() && matches!(request.period, Period::Reissue { .. }) {
         return Err(NpcError::Request("a reissue is for the elliptic-curve keys"));
     }
-    let csr = Csr::parse(&request.csr).map_err(NpcError::Csr)?;
-    // Proof of possession before anything is believed about the key.
-    csr.verify().map_err(NpcError::Csr)?;
-    let modulus = check_key(request.slot, &csr)?;
+    // NPC-26: the second period belongs to New eID's ten years; a certificate card is followed by another card.
+    if request.carrier != Carrier::NewEid && matches!(request.period, Period::Reissue { .. }) {
+        return Err(NpcError::Request("only New eID has a second period"));
+    }
+    let proved = prove(&request.csr).map_err(NpcError::Csr)?;
+    let modulus = check_key(request.slot, &proved)?;
     Ok(Checked {
-        spki: csr.spki().to_vec(),
-        spki_hash: sha256(csr.spki()),
+        spki_hash: sha256(&proved.spki),
         modulus,
+        key_class: PublicKey::from_spki(&proved.spki).map_err(NpcError::Csr)?.name(),
+        spki: proved.spki,
         validity,
         hash: hash(request),
     })
 }
 
-fn check_key(slot: KeySlot, csr: &Csr) -> Result<Option<Vec<u8>>> {
-    let key = PublicKey::from_spki(csr.spki()).map_err(NpcError::Csr)?;
+/// A key, and with what its holder has signed for it.
+struct Proved {
+    spki: Vec<u8>,
+    algorithm: SignatureAlgorithm,
+}
+
+/// Proof of possession before anything is believed about the key: a PKCS #10 request or a CertReqMsg (RFC 4211).
+fn prove(der: &[u8]) -> Result<Proved, x509::Error> {
+    match (Csr::parse(der), CertificateRequest::parse(der)) {
+        (Err(_), Ok(request)) => {
+            request.verify()?;
+            match (request.spki, request.possession) {
+                (Some(spki), Possession::Signature { algorithm, .. }) => Ok(Proved { spki, algorithm }),
+                _ => Err(x509::Error::Malformed("proof of possession")),
+            }
+        }
+        (csr, _) => {
+            let csr = csr?;
+            csr.verify()?;
+            Ok(Proved { spki: csr.spki().to_vec(), algorithm: csr.algorithm() })
+        }
+    }
+}
+
+fn check_key(slot: KeySlot, proved: &Proved) -> Result<Option<Vec<u8>>> {
+    let key = PublicKey::from_spki(&proved.spki).map_err(NpcError::Csr)?;
     let expected = if slot.is_rsa() { "RSA-2048" } else { "P-521" };
     match key {
         PublicKey::Rsa(key) if slot.is_rsa() && key.bits() == 2048 => {
@@ -49,7 +79,7 @@ fn check_key(slot: KeySlot, csr: &Csr) -> Result<Option<Vec<u8>>> {
         }
         PublicKey::Ec(point) if !slot.is_rsa() && point.curve() == curve::Curve::P521 => {
             // NPC-59: P-521 goes with SHA-512.
-            if csr.algorithm() != SignatureAlgorithm::EcdsaSha512 {
+            if proved.algorithm != SignatureAlgorithm::EcdsaSha512 {
                 return Err(NpcError::Request("a P-521 request is signed with SHA-512"));
             }
             Ok(None)
@@ -82,6 +112,10 @@ fn hash(request: &IssueRequest) -> [u8; 32] {
     for field in fields {
         hash.update(&(field.len() as u64).to_be_bytes());
         hash.update(field);
+    }
+    // Requests of before there were other carriers keep their hash.
+    if request.carrier != Carrier::NewEid {
+        hash.update(request.carrier.as_str().as_bytes());
     }
     let mut out = [0; 32];
     out.copy_from_slice(hash.finish().as_ref());

@@ -94,3 +94,54 @@ pub(crate) const STATUS: Migration = Migration::new(
         PRIMARY KEY (kind, number)
     );",
 );
+
+/// What a cohort of certificates is chosen by.
+pub(crate) const COHORT: Migration = Migration::new(
+    3,
+    "cohort",
+    "ALTER TABLE certificate ADD COLUMN carrier TEXT NOT NULL DEFAULT 'new-eid';
+    ALTER TABLE certificate ADD COLUMN key_class TEXT NOT NULL DEFAULT 'RSA-2048';
+    UPDATE certificate SET key_class = 'secp521r1' WHERE slot > 2;
+    CREATE INDEX certificate_card ON certificate (card);",
+);
+
+/// Registration authorities, what they may ask certificates for, and their transactions.
+pub(crate) const REGISTRATION: Migration = Migration::new(
+    4,
+    "registration",
+    "CREATE TABLE registration_authority (
+        name TEXT PRIMARY KEY,
+        der BYTEA NOT NULL,
+        added_by TEXT NOT NULL,
+        added_at BIGINT NOT NULL
+    );
+
+    -- gone once the certificate is issued
+    CREATE TABLE enrolment (
+        card TEXT NOT NULL,
+        slot BIGINT NOT NULL,
+        request_id BYTEA NOT NULL,
+        ra TEXT NOT NULL,
+        carrier TEXT NOT NULL,
+        holder TEXT NOT NULL REFERENCES holder (number),
+        subject_name TEXT NOT NULL,
+        id_tail TEXT NOT NULL,
+        issue_date TEXT NOT NULL,
+        renewal_date TEXT,
+        reissue TEXT,
+        PRIMARY KEY (card, slot)
+    );
+
+    -- id: hash of sender and transactionID; waits: 1 until the certificate is confirmed
+    CREATE TABLE cmp_transaction (
+        id BYTEA PRIMARY KEY,
+        ra TEXT NOT NULL,
+        request_hash BYTEA NOT NULL,
+        nonce BYTEA NOT NULL,
+        serial BYTEA,
+        waits BIGINT NOT NULL,
+        reply BYTEA NOT NULL,
+        at BIGINT NOT NULL
+    );
+    CREATE INDEX cmp_transaction_waits ON cmp_transaction (waits, at);",
+);

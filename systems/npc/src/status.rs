@@ -40,19 +40,7 @@ impl CertificateAuthority for Npc {
         actor: &str,
         now: Timestamp,
     ) -> Result<Receipt> {
-        let change = Change {
-            action: "certificate-suspend",
-            kind: "suspend",
-            detail: json!({ "cause": cause.as_str() }),
-        };
-        self.change(card, actor, now, change, |state, stamp| match state {
-            CertificateState::Suspended { causes } if causes.contains_key(&cause) => Ok(None),
-            CertificateState::Good | CertificateState::Suspended { .. } => {
-                Ok(state.suspend(cause, stamp).ok())
-            }
-            _ => Ok(None),
-        })
-        .await
+        self.suspend_which(Which::Card(card), cause, actor, now).await
     }
 
     async fn resume(
@@ -62,17 +50,7 @@ impl CertificateAuthority for Npc {
         actor: &str,
         now: Timestamp,
     ) -> Result<Receipt> {
-        let change = Change {
-            action: "certificate-resume",
-            kind: "resume",
-            detail: json!({ "cause": cause.as_str() }),
-        };
-        self.change(card, actor, now, change, |state, stamp| match state {
-            CertificateState::Revoked { .. } => Err(Final),
-            CertificateState::Suspended { .. } => Ok(state.resume(cause, stamp).ok()),
-            _ => Ok(None),
-        })
-        .await
+        self.resume_which(Which::Card(card), cause, actor, now).await
     }
 
     async fn revoke(
@@ -82,12 +60,7 @@ impl CertificateAuthority for Npc {
         actor: &str,
         now: Timestamp,
     ) -> Result<Receipt> {
-        let change = Change {
-            action: "certificate-revoke",
-            kind: "revoke",
-            detail: json!({ "reason": reason.as_str() }),
-        };
-        self.change(card, actor, now, change, |state, stamp| Ok(state.revoke(reason, stamp).ok())).await
+        self.revoke_which(Which::Card(card), reason, actor, now).await
     }
 
     async fn certificates_of(&self, card: CardSerial, now: Timestamp) -> Result<Vec<IssuedCertificate>> {
@@ -110,6 +83,15 @@ impl CertificateAuthority for Npc {
     }
 }
 
+/// What changes.
+#[derive(Clone, Copy)]
+pub(crate) enum Which {
+    /// All certificates of a card.
+    Card(CardSerial),
+    /// One certificate.
+    One(Serial),
+}
+
 /// How a change is written down.
 struct Change {
     action: &'static str,
@@ -123,22 +105,89 @@ struct Final;
 type Step = Result<Option<(CertificateState, model::certificate::CertificateEvent)>, Final>;
 
 impl Npc {
-    /// Applies `step` to every certificate of a card in one transaction, with events, counters of the lists and one audit
+    pub(crate) async fn suspend_which(
+        &self,
+        which: Which,
+        cause: SuspensionCause,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Receipt> {
+        let change = Change {
+            action: "certificate-suspend",
+            kind: "suspend",
+            detail: json!({ "cause": cause.as_str() }),
+        };
+        self.change(which, actor, now, change, |state, stamp| match state {
+            CertificateState::Suspended { causes } if causes.contains_key(&cause) => Ok(None),
+            CertificateState::Good | CertificateState::Suspended { .. } => {
+                Ok(state.suspend(cause, stamp).ok())
+            }
+            _ => Ok(None),
+        })
+        .await
+    }
+
+    pub(crate) async fn resume_which(
+        &self,
+        which: Which,
+        cause: SuspensionCause,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Receipt> {
+        let change = Change {
+            action: "certificate-resume",
+            kind: "resume",
+            detail: json!({ "cause": cause.as_str() }),
+        };
+        self.change(which, actor, now, change, |state, stamp| match state {
+            CertificateState::Revoked { .. } => Err(Final),
+            CertificateState::Suspended { .. } => Ok(state.resume(cause, stamp).ok()),
+            _ => Ok(None),
+        })
+        .await
+    }
+
+    pub(crate) async fn revoke_which(
+        &self,
+        which: Which,
+        reason: RevocationReason,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Receipt> {
+        let change = Change {
+            action: "certificate-revoke",
+            kind: "revoke",
+            detail: json!({ "reason": reason.as_str() }),
+        };
+        self.change(which, actor, now, change, |state, stamp| Ok(state.revoke(reason, stamp).ok())).await
+    }
+
+    /// Applies `step` to every certificate concerned in one transaction, with events, counters of the lists and one audit
     /// entry. `Ok(None)` leaves a certificate as it is.
     async fn change(
         &self,
-        card: CardSerial,
+        which: Which,
         actor: &str,
         now: Timestamp,
         change: Change,
         step: impl Fn(CertificateState, Stamp) -> Step + Send + Sync,
     ) -> Result<Receipt> {
-        transaction!(self.db, |tx| {
-            let sql = select_certificate!("card = $1 ORDER BY slot");
-            let rows = tx.all(sql, params![card.as_str()]).await?;
-            if rows.is_empty() {
-                return Err(NpcError::NoCertificate(card.as_str().to_owned()));
-            }
+        let receipt = transaction!(self.db, |tx| {
+            let rows = match which {
+                Which::Card(card) => {
+                    tx.all(select_certificate!("card = $1 ORDER BY slot"), params![card.as_str()]).await?
+                }
+                Which::One(serial) => {
+                    let sql = select_certificate!("serial = $1 AND der IS NOT NULL");
+                    tx.all(sql, params![serial.octets()]).await?
+                }
+            };
+            let card = match (which, rows.first()) {
+                (Which::Card(card), Some(_)) => card,
+                (Which::One(_), Some(row)) => CertificateRow::read(row)?.card,
+                (Which::Card(card), None) => return Err(NpcError::NoCertificate(card.as_str().to_owned())),
+                (Which::One(serial), None) => return Err(NpcError::NoCertificate(hex(serial.octets()))),
+            };
             let (mut changed, mut refused) = (Vec::new(), 0);
             for row in &rows {
                 let row = CertificateRow::read(row)?;
@@ -158,8 +207,11 @@ impl Npc {
             let mut detail = change.detail.clone();
             detail["changed"] = changed.iter().map(|serial| hex(serial.octets())).collect();
             let head = self.audit(tx, change.action, card.as_str(), actor, detail, now).await?;
-            Ok(Receipt { number: format!("NPC-{:010}", head.seq), changed })
-        })
+            Ok::<_, NpcError>(Receipt { number: format!("NPC-{:010}", head.seq), changed })
+        })?;
+        // Whoever hears of the change finds it in every answer of this process.
+        self.tell_changes(now).await;
+        Ok(receipt)
     }
 
     #[allow(clippy::too_many_arguments, reason = "the columns of one row")]

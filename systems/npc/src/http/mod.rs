@@ -9,6 +9,7 @@
 //! | `GET /crl/npc-root.crl` | the root's list |
 //! | `GET /crl/npc-N-delta.crl` | what changed in partition N since its base |
 //! | `POST /tsa` | time stamps (RFC 3161 §3.4) |
+//! | `POST /cmp` | CMP for registration authorities (RFC 9811 §3) |
 //! | `GET /status/filter` | the revocation filter (crate `status`) |
 //! | `GET /status/cards`, `/status/cards-delta` | the card status list and the delta to it |
 //! | `GET /certs/npc-root.cer`, `/certs/npc-ca.cer`, `/certs/npc-tsa.cer` | root, issuing CA, time stamping authority, DER |
@@ -56,6 +57,11 @@ pub fn router(npc: Arc<Npc>, clock: Clock) -> Router {
         .route("/status/{name}", get(document))
         .route("/certs/{name}", get(certificate))
         .layer(DefaultBodyLimit::max(ocsp::MAX_REQUEST_BYTES))
+        .merge(
+            Router::new()
+                .route("/cmp", post(cmp_post))
+                .layer(DefaultBodyLimit::max(x509::cmp::MAX_MESSAGE_BYTES)),
+        )
         .with_state(Service { npc, clock })
 }
 
@@ -132,6 +138,24 @@ async fn time_stamp(State(service): State<Service>, headers: HeaderMap, body: By
     let reply = service.npc.time_stamp(&body, (service.clock)()).await;
     let head = [(CONTENT_TYPE, "application/timestamp-reply"), (CACHE_CONTROL, "no-store")];
     (head, reply).into_response()
+}
+
+async fn cmp_post(State(service): State<Service>, headers: HeaderMap, body: Bytes) -> Response {
+    // RFC 9811 §3.3: the media type is application/pkixcmp.
+    if !has_type(&headers, "application/pkixcmp") {
+        return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
+    }
+    match service.npc.cmp(&body, (service.clock)()).await {
+        Ok(Some(reply)) => {
+            let head = [(CONTENT_TYPE, "application/pkixcmp"), (CACHE_CONTROL, "no-store")];
+            (head, reply).into_response()
+        }
+        Ok(None) => StatusCode::BAD_REQUEST.into_response(),
+        Err(error) => {
+            tracing::error!(code = error.code(), "no answer to a CMP message");
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
+        }
+    }
 }
 
 async fn document(State(service): State<Service>, Path(name): Path<String>, headers: HeaderMap) -> Response {

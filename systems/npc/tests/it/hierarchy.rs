@@ -80,7 +80,7 @@ async fn a_first_run_killed_at_any_commit_is_finished_by_the_next() {
                 let row = db.one("SELECT count(*), count(der) FROM authority", params![]).await.unwrap();
                 assert_eq!(
                     (row.read::<i64>(0).unwrap(), row.read::<i64>(1).unwrap()),
-                    (5, 5),
+                    (6, 6),
                     "{commits} {when:?}"
                 );
                 assert_eq!(npc.verify_audit(None).await.unwrap().seq, 5);
@@ -167,6 +167,8 @@ async fn the_responder_is_renewed_before_it_ends_and_old_keys_go() {
         let labels: Vec<_> = keys.list().unwrap().into_iter().map(|key| key.label).collect();
         let expected = [
             "npc-ca",
+            "npc-cmp-1",
+            "npc-cmp-2",
             "npc-ocsp-2",
             "npc-ocsp-3",
             "npc-root",

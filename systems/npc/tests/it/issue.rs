@@ -1,7 +1,7 @@
 //! Issuing: content, idempotence, races.
 
-use model::{CertificateState, KeySlot};
-use npc::{CertificateAuthority, IssueRequest, NpcConfig, Period};
+use model::{CertificateState, KeySlot, RevocationReason, SuspensionCause};
+use npc::{Carrier, CertificateAuthority, IssueRequest, NpcConfig, Period};
 use store::testkit::{each_engine, each_engine_url};
 use store::{Db, params};
 use tlv::oid;
@@ -115,7 +115,7 @@ async fn a_card_is_reissued_once_on_its_elliptic_curve_keys_if_the_first_certifi
         let again = IssueRequest { request_id: id(99), csr: csr_of(&ec(curve::Curve::P521, 4711)), ..early };
         assert_eq!(npc.issue(&again, now()).await.err().unwrap().code(), "NPC-SLOT-TAKEN");
         issued(&npc, 2, KeySlot::SigningRsa, 2).await;
-        npc.revoke(card(2), model::RevocationReason::Unspecified, "clerk", now()).await.unwrap();
+        npc.revoke(card(2), RevocationReason::Unspecified, "clerk", now()).await.unwrap();
         let gone = reissue(2, KeySlot::SigningEc, 0).await;
         assert_eq!(npc.issue(&gone, now()).await.err().unwrap().code(), "NPC-NOTHING-TO-REISSUE");
     })
@@ -194,6 +194,44 @@ async fn a_person_keeps_the_holder_number_and_nobody_else_has_it() {
         }
         let again = open(&db).await;
         assert!(seen.contains(&again.holder_number(&[9; 32], now()).await.unwrap()));
+    })
+    .await;
+}
+
+// proves: NPC-02, NPC-03, NPC-34, OPEN-60
+#[tokio::test]
+async fn a_person_has_several_carriers_and_each_lives_by_itself() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let card_of = async |number: u32, carrier: Carrier, tail: &str, key: usize| {
+            let mut request = request(&npc, number, KeySlot::SigningRsa, key).await;
+            request.holder_no = npc.holder_number(&[7; 32], now()).await.unwrap();
+            IssueRequest { carrier, id_tail: tail.into(), renewal_date: None, ..request }
+        };
+        let old = card_of(1, Carrier::CertificateCard, "6789", 0).await;
+        let new = card_of(2, Carrier::NewEid, "6789", 1).await;
+        let (old, new) = (npc.issue(&old, now()).await.unwrap(), npc.issue(&new, now()).await.unwrap());
+        assert_eq!(old.holder_no, new.holder_no);
+        assert_eq!(npc.status(&old.serial, now()).await.unwrap().unwrap(), CertificateState::Good);
+        npc.suspend(card(2), SuspensionCause::Loss, "hotline", now()).await.unwrap();
+        npc.revoke(card(2), RevocationReason::Superseded, "clerk", now()).await.unwrap();
+        assert_eq!(npc.status(&old.serial, now()).await.unwrap().unwrap(), CertificateState::Good);
+        // A certificate card has five years and no second period.
+        let mut again = card_of(1, Carrier::CertificateCard, "6789", 2).await;
+        again.slot = KeySlot::SigningEc;
+        again.csr = csr_of(&ec(curve::Curve::P521, 1));
+        again.period = Period::Reissue { day: date("2031-09-01") };
+        assert_eq!(npc.issue(&again, now()).await.err().unwrap().code(), "NPC-REQUEST");
+        // A foreign resident: the tail of the permit's number, five years, whatever the permit says of itself.
+        let foreign = card_of(3, Carrier::ForeignResidentCard, "0123", 2).await;
+        let foreign = npc.issue(&foreign, now()).await.unwrap();
+        let certificate = Certificate::parse(&foreign.der).unwrap();
+        assert_eq!(certificate.directory_attribute(oid::GPKI_TAIL_OF_CITIZEN_ID), Some("0123"));
+        assert_eq!(foreign.validity.not_after.to_string(), "2031-08-01T15:59:59Z");
+        // What the carrier is belongs to the request: the same one cannot become another's.
+        let mut other = card_of(1, Carrier::CertificateCard, "6789", 0).await;
+        other.carrier = Carrier::NewEid;
+        assert_eq!(npc.issue(&other, now()).await.err().unwrap().code(), "NPC-CONFLICT");
     })
     .await;
 }

@@ -11,16 +11,28 @@ use tempfile::TempDir;
 
 use crate::support::*;
 
-struct Judge(TempDir);
+pub(crate) struct Judge(TempDir);
 
 impl Judge {
-    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn bytes(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.0.path().join(name)).unwrap()
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        String::from_utf8(self.bytes(name)).unwrap()
+    }
+
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         let path = self.0.path().join(name);
         std::fs::write(&path, content).unwrap();
         path.to_str().unwrap().to_owned()
     }
 
-    async fn openssl(&self, arguments: &[&str]) -> (bool, String) {
+    pub(crate) async fn openssl(&self, arguments: &[&str]) -> (bool, String) {
         let mut command = Command::new("openssl");
         command.args(arguments).current_dir(self.0.path());
         // The server runs on this runtime: waiting for its client must not stop it.
@@ -30,13 +42,13 @@ impl Judge {
         (output.status.success(), text)
     }
 
-    async fn accepts(&self, arguments: &[&str]) -> String {
+    pub(crate) async fn accepts(&self, arguments: &[&str]) -> String {
         let (ok, text) = self.openssl(arguments).await;
         assert!(ok, "openssl {arguments:?}\n{text}");
         text
     }
 
-    async fn refuses(&self, arguments: &[&str], because: &str) {
+    pub(crate) async fn refuses(&self, arguments: &[&str], because: &str) {
         let (ok, text) = self.openssl(arguments).await;
         assert!(!ok && text.contains(because), "openssl {arguments:?}\n{text}");
     }
@@ -44,14 +56,14 @@ impl Judge {
 
 /// OpenSSL's OCSP client knows no other time than the present.
 #[allow(clippy::disallowed_methods, reason = "the judge reads the clock")]
-fn present() -> Timestamp {
+pub(crate) fn present() -> Timestamp {
     Timestamp::now()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn openssl_agrees_about_chains_lists_and_answers() {
     each_engine("npc", async |db| {
-        let judge = Judge(tempfile::tempdir().unwrap());
+        let judge = Judge::new();
         let (npc, address) = served(&db, Arc::new(present)).await;
         let mut certificates = Vec::new();
         for (n, slot) in [

@@ -63,10 +63,19 @@ pub(crate) async fn try_open(db: &Db) -> Result<Npc, NpcError> {
 
 /// The n-th RSA key of this process.
 pub(crate) fn rsa(n: usize) -> RsaSigner {
+    RsaSigner::new(RsaPrivateKey::from_pkcs8(rsa_key(n)).unwrap())
+}
+
+/// The same as other programs read it.
+pub(crate) fn rsa_pem(n: usize) -> String {
+    x509::pem::encode("PRIVATE KEY", rsa_key(n))
+}
+
+fn rsa_key(n: usize) -> &'static [u8] {
     static KEYS: OnceLock<Vec<SecretBytes>> = OnceLock::new();
     let keys =
         KEYS.get_or_init(|| (0..8).map(|_| RsaPrivateKey::generate(2048).unwrap().to_pkcs8()).collect());
-    RsaSigner::new(RsaPrivateKey::from_pkcs8(keys[n].expose()).unwrap())
+    keys[n].expose()
 }
 
 pub(crate) fn ec(curve: Curve, seed: u32) -> EcSigner {
@@ -92,6 +101,7 @@ pub(crate) async fn request(npc: &Npc, number: u32, slot: KeySlot, rsa_key: usiz
     };
     IssueRequest {
         request_id: id(u128::from(number) << 8 | u128::from(slot.id())),
+        carrier: npc::Carrier::NewEid,
         card: card(number),
         slot,
         csr,

@@ -1,0 +1,256 @@
+//! Registration authorities, and what they may ask certificates for.
+
+use jiff::Timestamp;
+use model::{CardSerial, KeySlot, RocDate};
+use serde_json::json;
+use store::{Row, params, transaction};
+use uuid::Uuid;
+use x509::cmp::{FailureInfo, Message};
+use x509::{Certificate, Name};
+
+use super::Refused;
+use crate::authority::hex;
+use crate::{Carrier, CertificateAuthority, IssueRequest, Npc, NpcError, Period, Result};
+
+/// A registration authority: a delegated party whose messages are authenticated by its certificate (NPC-08).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistrationAuthority {
+    /// Its name in events: small letters, digits and hyphens.
+    pub name: String,
+    /// The certificate of the key that signs its messages.
+    pub certificate: Certificate,
+}
+
+/// What a registration authority will send a key for: one slot of one card. Has no `Debug`: it names a person.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Enrolment {
+    /// The caller's number; sending the same again is harmless.
+    pub request_id: Uuid,
+    /// Who will send the key.
+    pub ra: String,
+    /// What the card is.
+    pub carrier: Carrier,
+    /// The card.
+    pub card: CardSerial,
+    /// Which of its keys.
+    pub slot: KeySlot,
+    /// The keyed hash of the person, from which the holder number follows.
+    pub person: [u8; 32],
+    /// The holder's name, Chinese or English.
+    pub subject_name: String,
+    /// The last four characters of the number of identity card or residence permit.
+    pub id_tail: String,
+    /// The date of issue of the card.
+    pub issue_date: RocDate,
+    /// Its date of renewal, if it has one.
+    pub renewal_date: Option<RocDate>,
+    /// The day of the reissue, if this is for the second period.
+    pub reissue: Option<RocDate>,
+}
+
+impl Npc {
+    /// Makes a registration authority known, or gives a known one another certificate.
+    pub async fn register_ra(
+        &self,
+        name: &str,
+        certificate: &[u8],
+        operator: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if name.is_empty() || name.len() > 40 || !name.bytes().all(plain) {
+            return Err(NpcError::Request("a registration authority's name: small letters, digits, hyphens"));
+        }
+        let certificate = Certificate::parse(certificate)
+            .map_err(|_| NpcError::Request("the certificate of a registration authority is not read"))?;
+        if certificate.is_ca() || certificate.subject_name()?.is_empty() {
+            return Err(NpcError::Request("a registration authority is no CA, and has a name"));
+        }
+        if !certificate.validity().contains(now) {
+            return Err(NpcError::Request("the certificate of the registration authority is not valid now"));
+        }
+        x509::PublicKey::from_spki(certificate.spki())
+            .map_err(|_| NpcError::Request("the key of the registration authority is none of ours"))?;
+        transaction!(self.db, |tx| {
+            let sql = "INSERT INTO registration_authority (name, der, added_by, added_at) \
+                VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO UPDATE SET der = EXCLUDED.der, \
+                added_by = EXCLUDED.added_by, added_at = EXCLUDED.added_at";
+            tx.execute_one(sql, params![name, certificate.der(), operator, now]).await?;
+            let detail = json!({ "certificate": hex(&certificate.fingerprint()) });
+            self.audit(tx, "ra-register", name, operator, detail, now).await?;
+            Ok(())
+        })
+    }
+
+    /// Forgets a registration authority: nothing it signs counts from now on.
+    pub async fn remove_ra(&self, name: &str, operator: &str, now: Timestamp) -> Result<()> {
+        transaction!(self.db, |tx| {
+            let gone =
+                tx.execute("DELETE FROM registration_authority WHERE name = $1", params![name]).await?;
+            if gone == 0 {
+                return Err(NpcError::Request("there is no registration authority of this name"));
+            }
+            self.audit(tx, "ra-remove", name, operator, json!({}), now).await?;
+            Ok(())
+        })
+    }
+
+    /// The registration authorities, by name.
+    pub async fn ras(&self) -> Result<Vec<RegistrationAuthority>> {
+        let sql = "SELECT name, der FROM registration_authority ORDER BY name";
+        self.db.all(sql, params![]).await?.iter().map(authority).collect()
+    }
+
+    /// Enrols what a registration authority will send a key for. The name is kept until the certificate is issued.
+    pub async fn enrol(&self, enrolment: &Enrolment, operator: &str, now: Timestamp) -> Result<()> {
+        let holder = self.holder_number(&enrolment.person, now).await?;
+        // What no certificate can come of is refused now and not when the card has made its key.
+        let draft = enrolment.request(holder.clone(), Vec::new());
+        draft.validity()?;
+        let tail = &draft.id_tail;
+        if tail.len() != 4 || !tail.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Err(NpcError::Request("the tail of the identification number is four characters"));
+        }
+        Name::builder()
+            .common_name(&draft.subject_name)
+            .build()
+            .map_err(|_| NpcError::Request("the name is empty, too long or has control characters"))?;
+        let e = enrolment;
+        transaction!(self.db, |tx| {
+            let known =
+                tx.optional("SELECT 1 FROM registration_authority WHERE name = $1", params![&e.ra]).await?;
+            if known.is_none() {
+                return Err(NpcError::Request("there is no registration authority of this name"));
+            }
+            let taken = "SELECT request_id FROM certificate WHERE card = $1 AND slot = $2";
+            if let Some(row) = tx.optional(taken, params![e.card.as_str(), e.slot.id()]).await? {
+                if row.read::<Uuid>(0)? == e.request_id {
+                    return Ok(());
+                }
+                return Err(NpcError::SlotTaken { card: e.card.as_str().to_owned(), slot: e.slot.id() });
+            }
+            let before = "SELECT request_id FROM enrolment WHERE card = $1 AND slot = $2";
+            if let Some(row) = tx.optional(before, params![e.card.as_str(), e.slot.id()]).await? {
+                if row.read::<Uuid>(0)? == e.request_id {
+                    return Ok(());
+                }
+                return Err(NpcError::Conflict(e.request_id));
+            }
+            let sql = "INSERT INTO enrolment (card, slot, request_id, ra, carrier, holder, subject_name, \
+                id_tail, issue_date, renewal_date, reissue) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+            let values = params![
+                e.card.as_str(),
+                e.slot.id(),
+                e.request_id,
+                &e.ra,
+                e.carrier.as_str(),
+                &holder,
+                &e.subject_name,
+                &e.id_tail,
+                e.issue_date.iso(),
+                e.renewal_date.map(|date| date.iso()),
+                e.reissue.map(|date| date.iso())
+            ];
+            tx.execute_one(sql, values).await?;
+            let detail = json!({ "slot": e.slot.id(), "ra": e.ra, "carrier": e.carrier.as_str() });
+            self.audit(tx, "enrol", e.card.as_str(), operator, detail, now).await?;
+            Ok(())
+        })
+    }
+
+    /// The registration authority that a message says it is from.
+    pub(super) async fn sender_of(
+        &self,
+        message: &Message,
+        now: Timestamp,
+    ) -> Result<RegistrationAuthority, Refused> {
+        let unknown =
+            || Refused::new(FailureInfo::SignerNotTrusted, "無此註冊中心 / unknown registration authority");
+        let found = self.ras().await?.into_iter().find(|ra| match &message.header.sender_kid {
+            Some(kid) => ra.certificate.subject_key_identifier() == Some(kid.as_slice()),
+            // A certificate without key identifier goes by its name.
+            None => message.header.sender == tlv::encode(0xA4, ra.certificate.subject()),
+        });
+        let ra = found.ok_or_else(unknown)?;
+        if !ra.certificate.validity().contains(now) {
+            return Err(Refused::new(FailureInfo::SignerNotTrusted, "the certificate has expired"));
+        }
+        Ok(ra)
+    }
+
+    /// The enrolment that a request is for: the card is its subject's common name, the slot its serialNumber; without
+    /// one, the lowest enrolled slot of the right kind of key.
+    pub(super) async fn enrolment_of(
+        &self,
+        ra: &RegistrationAuthority,
+        subject: &Name,
+        spki: &[u8],
+        request: Vec<u8>,
+    ) -> Result<IssueRequest, Refused> {
+        let template = |text: &str| Refused::new(FailureInfo::BadCertTemplate, text);
+        let card: CardSerial = subject
+            .common_name()
+            .and_then(|name| name.parse().ok())
+            .ok_or_else(|| template("the subject's common name is the card serial"))?;
+        let named = subject.attribute(tlv::oid::SERIAL_NUMBER);
+        let rsa = x509::PublicKey::from_spki(spki).map_err(NpcError::Csr)?.is_rsa();
+        let slot = match named {
+            Some(text) => Some(
+                text.parse().ok().and_then(KeySlot::from_id).ok_or_else(|| template("the slot is 1 to 4"))?,
+            ),
+            None => None,
+        };
+        let sql = "SELECT * FROM enrolment WHERE card = $1 AND ra = $2 ORDER BY slot";
+        let rows = self.db.all(sql, params![card.as_str(), &ra.name]).await.map_err(NpcError::from)?;
+        for row in &rows {
+            let found = issue_request(row, &request)?;
+            if slot.map_or(found.slot.is_rsa() == rsa, |slot| slot == found.slot) {
+                return Ok(found);
+            }
+        }
+        Err(Refused::new(FailureInfo::AddInfoNotAvailable, "無此登記 / nothing is enrolled for this key"))
+    }
+}
+
+impl Enrolment {
+    fn request(&self, holder_no: String, csr: Vec<u8>) -> IssueRequest {
+        IssueRequest {
+            request_id: self.request_id,
+            carrier: self.carrier,
+            card: self.card,
+            slot: self.slot,
+            csr,
+            subject_name: self.subject_name.clone(),
+            id_tail: self.id_tail.clone(),
+            holder_no,
+            issue_date: self.issue_date,
+            renewal_date: self.renewal_date,
+            period: self.reissue.map_or(Period::First, |day| Period::Reissue { day }),
+        }
+    }
+}
+
+fn issue_request(row: &Row, csr: &[u8]) -> Result<IssueRequest> {
+    let date = |text: String| text.parse::<RocDate>().map_err(|_| NpcError::Inconsistent("date"));
+    let card: String = row.read("card")?;
+    let reissue = row.read::<Option<String>>("reissue")?.map(date).transpose()?;
+    Ok(IssueRequest {
+        request_id: row.read("request_id")?,
+        carrier: Carrier::from_name(&row.read::<String>("carrier")?)
+            .ok_or(NpcError::Inconsistent("carrier"))?,
+        card: card.parse().map_err(|_| NpcError::Inconsistent("card"))?,
+        slot: KeySlot::from_id(row.read("slot")?).ok_or(NpcError::Inconsistent("slot"))?,
+        csr: csr.to_vec(),
+        subject_name: row.read("subject_name")?,
+        id_tail: row.read("id_tail")?,
+        holder_no: row.read("holder")?,
+        issue_date: date(row.read("issue_date")?)?,
+        renewal_date: row.read::<Option<String>>("renewal_date")?.map(date).transpose()?,
+        period: reissue.map_or(Period::First, |day| Period::Reissue { day }),
+    })
+}
+
+fn authority(row: &Row) -> Result<RegistrationAuthority> {
+    let der: Vec<u8> = row.read("der")?;
+    Ok(RegistrationAuthority { name: row.read("name")?, certificate: Certificate::parse(&der)? })
+}

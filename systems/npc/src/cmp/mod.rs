@@ -1,0 +1,183 @@
+//! The registration authorities' door: CMP (RFC 9810) over HTTP (RFC 9811).
+//!
+//! A registration authority is known by its certificate and signs every message (NPC-08, NPC-54). What it wants certified
+//! has been enrolled before ([`Enrolment`]): the message brings the key with its proof of possession and names card and
+//! key, never a person, so a name or a number in a message changes nothing. Answers are signed with a key of their own (NPC-06).
+//!
+//! Each transaction happens once. Its answer is stored; the same message again gets the same answer, another one under its
+//! number is refused, and a message older than five minutes is not looked at.
+
+mod answer;
+mod enrolment;
+mod transaction;
+
+use jiff::{SignedDuration, Timestamp};
+use x509::cmp::{Body, FailureInfo, Header, Message, Reply, ReplyBody, body_tag};
+
+use crate::authority::off_thread;
+use crate::{Npc, NpcError, Result};
+
+pub use enrolment::{Enrolment, RegistrationAuthority};
+
+/// Why a message is answered with an error: for the header of the answer, and for people.
+pub(crate) struct Refused(FailureInfo, String);
+
+impl Refused {
+    fn new(failure: FailureInfo, text: &str) -> Self {
+        Self(failure, text.to_owned())
+    }
+}
+
+impl From<NpcError> for Refused {
+    fn from(error: NpcError) -> Self {
+        let failure = match &error {
+            NpcError::Csr(_) => FailureInfo::BadPop,
+            NpcError::KeyType { .. } | NpcError::WeakKey(_) | NpcError::Request(_) => {
+                FailureInfo::BadCertTemplate
+            }
+            NpcError::DuplicateKey | NpcError::SlotTaken { .. } | NpcError::Conflict(_) => {
+                FailureInfo::DuplicateCertReq
+            }
+            NpcError::NoPeriod | NpcError::NothingToReissue => FailureInfo::NotAuthorized,
+            NpcError::NoCertificate(_) => FailureInfo::BadCertId,
+            NpcError::Revoked(_) => FailureInfo::CertRevoked,
+            NpcError::Store(_) | NpcError::Keys(_) => FailureInfo::SystemUnavail,
+            _ => FailureInfo::SystemFailure,
+        };
+        if error.is_refusal() {
+            return Self(failure, format!("{} {error}", error.code()));
+        }
+        // What is our own fault is in our log; outside nobody needs more than the code.
+        tracing::error!(code = error.code(), %error, "a CMP message could not be answered");
+        Self(failure, error.code().to_owned())
+    }
+}
+
+/// An answer before its protection.
+struct Answer {
+    body: ReplyBody,
+    implicit_confirm: bool,
+    // Stored with the answer to a transaction that is over, or waits for confirmation.
+    keep: Option<transaction::Keep>,
+}
+
+impl From<ReplyBody> for Answer {
+    fn from(body: ReplyBody) -> Self {
+        Self { body, implicit_confirm: false, keep: None }
+    }
+}
+
+impl Npc {
+    /// Answers a PKIMessage. `None` if the bytes are none, so that there is nobody to answer.
+    pub async fn cmp(&self, bytes: &[u8], now: Timestamp) -> Result<Option<Vec<u8>>> {
+        let message = match Message::parse(bytes) {
+            Ok(message) => message,
+            Err(error) => {
+                tracing::warn!(%error, "not a CMP message");
+                return Ok(None);
+            }
+        };
+        let mut nonce = [0; 16];
+        self.random().fill(&mut nonce);
+        let answer = match self.cmp_answer(&message, now).await {
+            // The same message again: the same answer.
+            Ok(Outcome::Again(reply)) => return Ok(Some(reply)),
+            Ok(Outcome::Fresh(answer)) => *answer,
+            Err(Refused(failure, text)) => ReplyBody::Error(failure, text).into(),
+        };
+        let reply = self.protect(&message.header, nonce, &answer, now).await?;
+        let Some(keep) = answer.keep else { return Ok(Some(reply)) };
+        match self.keep_transaction(&message, keep, nonce, &reply, now).await {
+            Ok(()) => Ok(Some(reply)),
+            Err(error) => {
+                // Two processes were asked the same at the same moment: the answer stored first counts.
+                if let Ok(Outcome::Again(reply)) = self.cmp_answer(&message, now).await {
+                    return Ok(Some(reply));
+                }
+                let Refused(failure, text) = error.into();
+                let error = ReplyBody::Error(failure, text).into();
+                Ok(Some(self.protect(&message.header, nonce, &error, now).await?))
+            }
+        }
+    }
+
+    async fn protect(
+        &self,
+        to: &Header,
+        nonce: [u8; 16],
+        answer: &Answer,
+        now: Timestamp,
+    ) -> Result<Vec<u8>> {
+        let authority = self.authority();
+        let (to, body, implicit_confirm) = (to.clone(), answer.body.clone(), answer.implicit_confirm);
+        Ok(off_thread(move || {
+            let reply = Reply { to: Some(&to), nonce, now, implicit_confirm, body: &body };
+            let signer = &authority.cmp;
+            reply.protect(&signer.certificate, &signer.signer, &[&authority.ca.certificate])
+        })
+        .await??)
+    }
+
+    async fn cmp_answer(&self, message: &Message, now: Timestamp) -> Result<Outcome, Refused> {
+        let header = &message.header;
+        if !(2..=3).contains(&header.version) {
+            return Err(Refused::new(FailureInfo::UnsupportedVersion, "pvno is 2 or 3"));
+        }
+        if !message.is_signed() {
+            return Err(Refused::new(FailureInfo::WrongIntegrity, "訊息須以憑證簽章 / messages are signed"));
+        }
+        let ra = self.sender_of(message, now).await?;
+        if message.verify(ra.certificate.spki()).is_err() {
+            return Err(Refused::new(FailureInfo::BadMessageCheck, "the protection does not verify"));
+        }
+        let close = header.time.is_some_and(|time| time.duration_since(now).abs() <= WINDOW);
+        if !close {
+            return Err(Refused::new(FailureInfo::BadTime, "messageTime is missing or five minutes off"));
+        }
+        // RFC 9483 §3.1: 128 bits each.
+        if header.transaction.as_ref().is_none_or(|id| !(16..=64).contains(&id.len())) {
+            return Err(Refused::new(FailureInfo::BadDataFormat, "transactionID has 16 to 64 octets"));
+        }
+        if header.sender_nonce.as_ref().is_none_or(|nonce| !(16..=64).contains(&nonce.len())) {
+            return Err(Refused::new(FailureInfo::BadSenderNonce, "senderNonce has 16 to 64 octets"));
+        }
+        if let Body::Confirmations(confirmations) = &message.body {
+            return Ok(Outcome::Fresh(Box::new(self.confirmed(&ra, message, confirmations, now).await?)));
+        }
+        if let Some(reply) = self.known_transaction(&ra, message).await? {
+            return Ok(Outcome::Again(reply));
+        }
+        let answer = match &message.body {
+            Body::Requests(requests) => match requests.as_slice() {
+                [request] => self.certify_request(&ra, message, request, now).await?,
+                _ => return Err(Refused::new(FailureInfo::BadRequest, "one certificate for each message")),
+            },
+            Body::Pkcs10(request) => self.certify_pkcs10(&ra, message, request, now).await?,
+            Body::Revocations(requests) => self.revocations(&ra, message, requests, now).await?,
+            Body::General(asked) => self.general(asked, now).await?.into(),
+            _ => return Err(Refused::new(FailureInfo::BadRequest, "this kind of message is not served")),
+        };
+        Ok(Outcome::Fresh(Box::new(answer)))
+    }
+}
+
+/// What is to be sent.
+enum Outcome {
+    Fresh(Box<Answer>),
+    Again(Vec<u8>),
+}
+
+/// How far a message's time may be from ours. What is older is no replay that could do anything.
+const WINDOW: SignedDuration = SignedDuration::from_mins(5);
+
+/// The request's kind in words, for events.
+fn kind(tag: u32) -> &'static str {
+    match tag {
+        body_tag::IR => "ir",
+        body_tag::CR => "cr",
+        body_tag::P10CR => "p10cr",
+        body_tag::KUR => "kur",
+        body_tag::RR => "rr",
+        _ => "other",
+    }
+}

@@ -1,0 +1,145 @@
+//! Transactions: each happens once, and a certificate that nobody confirms does not stay.
+
+use jiff::Timestamp;
+use model::{KeySlot, RevocationReason};
+use serde_json::json;
+use store::{params, transaction};
+use x509::cmp::{FailureInfo, Message};
+use x509::{Certificate, Serial};
+
+use super::enrolment::RegistrationAuthority;
+use super::{Refused, kind};
+use crate::request::sha256;
+use crate::row::serial;
+use crate::status::Which;
+use crate::{Npc, Result, SYSTEM};
+
+/// What is stored about a transaction together with its answer.
+pub(super) struct Keep {
+    pub(super) ra: String,
+    /// The certificate that was issued, for which card and slot, and whether it waits for confirmation.
+    pub(super) issued: Option<(Certificate, model::CardSerial, KeySlot, bool)>,
+}
+
+impl Npc {
+    /// The answer to this message if it was answered before.
+    pub(super) async fn known_transaction(
+        &self,
+        ra: &RegistrationAuthority,
+        message: &Message,
+    ) -> Result<Option<Vec<u8>>, Refused> {
+        let sql = "SELECT request_hash, reply FROM cmp_transaction WHERE id = $1";
+        let found =
+            self.db.optional(sql, params![number(&ra.name, message)]).await.map_err(crate::NpcError::from)?;
+        let Some(row) = found else { return Ok(None) };
+        let read = || -> Result<([u8; 32], Vec<u8>)> { Ok((row.read("request_hash")?, row.read("reply")?)) };
+        let (hash, reply) = read()?;
+        if hash == sha256(message.protected_part()) {
+            Ok(Some(reply))
+        } else {
+            Err(Refused::new(FailureInfo::TransactionIdInUse, "the transaction number was used before"))
+        }
+    }
+
+    /// Stores the answer; what was enrolled is enrolled no longer.
+    pub(super) async fn keep_transaction(
+        &self,
+        message: &Message,
+        keep: Keep,
+        nonce: [u8; 16],
+        reply: &[u8],
+        now: Timestamp,
+    ) -> Result<()> {
+        let waits = matches!(keep.issued, Some((.., true)));
+        let serial = match &keep.issued {
+            Some((certificate, ..)) => Some(certificate.serial()?),
+            None => None,
+        };
+        let id = number(&keep.ra, message);
+        transaction!(self.db, |tx| {
+            let sql = "INSERT INTO cmp_transaction (id, ra, request_hash, nonce, serial, waits, reply, at) \
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+            let octets = serial.as_ref().map(Serial::octets);
+            let hash = sha256(message.protected_part());
+            tx.execute_one(sql, params![id, &keep.ra, hash, nonce, octets, i64::from(waits), reply, now])
+                .await?;
+            let mut subject = keep.ra.clone();
+            if let Some((_, card, slot, _)) = &keep.issued {
+                let sql = "DELETE FROM enrolment WHERE card = $1 AND slot = $2";
+                tx.execute(sql, params![card.as_str(), slot.id()]).await?;
+                card.as_str().clone_into(&mut subject);
+            }
+            let detail = json!({ "kind": kind(message.tag), "ra": keep.ra, "confirm": waits });
+            self.audit(tx, "cmp", &subject, &actor(&keep.ra), detail, now).await?;
+            Ok(())
+        })
+    }
+
+    /// The certificate that a transaction waits to have confirmed; `Ok(None)` if it has been.
+    pub(super) async fn awaited(
+        &self,
+        ra: &RegistrationAuthority,
+        message: &Message,
+    ) -> Result<(Serial, bool), Refused> {
+        let sql = "SELECT serial, nonce, waits FROM cmp_transaction WHERE id = $1 AND serial IS NOT NULL";
+        let found =
+            self.db.optional(sql, params![number(&ra.name, message)]).await.map_err(crate::NpcError::from)?;
+        let Some(row) = found else {
+            return Err(Refused::new(FailureInfo::BadRequest, "no certificate of this transaction waits"));
+        };
+        let read = || -> Result<(Serial, [u8; 16], bool)> {
+            Ok((serial(&row)?, row.read("nonce")?, row.read::<i64>("waits")? == 1))
+        };
+        let (serial, nonce, waits) = read()?;
+        if message.header.recipient_nonce.as_deref() != Some(&nonce[..]) {
+            return Err(Refused::new(FailureInfo::BadRecipientNonce, "recipNonce is not ours"));
+        }
+        Ok((serial, waits))
+    }
+
+    /// Writes down that a certificate was confirmed, or refused.
+    pub(super) async fn settle(
+        &self,
+        ra: &RegistrationAuthority,
+        message: &Message,
+        accepted: bool,
+        now: Timestamp,
+    ) -> Result<()> {
+        let id = number(&ra.name, message);
+        transaction!(self.db, |tx| {
+            let sql = "UPDATE cmp_transaction SET waits = 0 WHERE id = $1 AND waits = 1";
+            if tx.execute(sql, params![id]).await? == 1 {
+                let detail = json!({ "accepted": accepted });
+                self.audit(tx, "cmp-confirm", &ra.name, &actor(&ra.name), detail, now).await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Revokes what was not confirmed in time, and forgets answers that nobody can ask for again.
+    pub(crate) async fn expire_transactions(&self, now: Timestamp) -> Result<()> {
+        let late = now - self.config.confirm_within;
+        let sql = "SELECT id, serial FROM cmp_transaction WHERE waits = 1 AND at < $1";
+        for row in self.db.all(sql, params![late]).await? {
+            // RFC 9810 §5.3.18: without confirmation the certificate is taken back.
+            self.revoke_which(Which::One(serial(&row)?), RevocationReason::CessationOfOperation, SYSTEM, now)
+                .await?;
+            let id: Vec<u8> = row.read("id")?;
+            self.db.execute("UPDATE cmp_transaction SET waits = 0 WHERE id = $1", params![id]).await?;
+        }
+        let old = now - jiff::SignedDuration::from_hours(24);
+        self.db.execute("DELETE FROM cmp_transaction WHERE waits = 0 AND at < $1", params![old]).await?;
+        Ok(())
+    }
+}
+
+/// The actor in events.
+pub(super) fn actor(ra: &str) -> String {
+    format!("ra-{ra}")
+}
+
+/// Transactions of different senders are different, whatever they call them.
+fn number(ra: &str, message: &Message) -> [u8; 32] {
+    let id = message.header.transaction.as_deref().unwrap_or_default();
+    sha256(&[ra.as_bytes(), &[0], id].concat())
+}

@@ -1,0 +1,434 @@
+//! The registration authorities' door, with OpenSSL's CMP client on the other side.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use model::{CertificateState, KeySlot, RevocationReason};
+use npc::{Carrier, CertificateAuthority, Enrolment, Npc};
+use store::testkit::each_engine;
+use store::{Db, When, params};
+use x509::{Certificate, Signer};
+
+use crate::openssl::{Judge, present};
+use crate::support::*;
+
+/// A country's CA at its address, and a registration authority with a key of its own.
+struct Scene {
+    judge: Judge,
+    npc: Arc<Npc>,
+    server: String,
+    address: SocketAddr,
+}
+
+impl Scene {
+    async fn new(db: &Db) -> Self {
+        let judge = Judge::new();
+        let (npc, address) = served(db, Arc::new(present)).await;
+        let ca = npc.ca_certificates();
+        judge.file("root.pem", ca.root.to_pem());
+        judge.file("ca.pem", ca.ca.to_pem());
+        for name in ["ra", "stranger"] {
+            let (key, certificate) = (format!("{name}.key"), format!("{name}.pem"));
+            let subject = format!("/C=TW/O=test/CN={name}");
+            judge
+                .accepts(&[
+                    "req",
+                    "-x509",
+                    "-newkey",
+                    "ec",
+                    "-pkeyopt",
+                    "ec_paramgen_curve:P-256",
+                    "-noenc",
+                    "-subj",
+                    &subject,
+                    "-days",
+                    "30",
+                    "-addext",
+                    "keyUsage=digitalSignature",
+                    "-addext",
+                    "basicConstraints=CA:FALSE",
+                    "-keyout",
+                    &key,
+                    "-out",
+                    &certificate,
+                ])
+                .await;
+        }
+        let scene = Self { judge, npc, server: format!("{address}/cmp"), address };
+        let ra = scene.certificate("ra.pem");
+        scene.npc.register_ra("taipei-counter", ra.der(), "operator", present()).await.unwrap();
+        scene
+    }
+
+    fn certificate(&self, name: &str) -> Certificate {
+        let text = self.judge.read(name);
+        Certificate::parse(&x509::pem::decode("CERTIFICATE", &text).unwrap()).unwrap()
+    }
+
+    fn enrolment(&self, number: u32, slot: KeySlot) -> Enrolment {
+        let today = model::RocDate::in_taipei(present());
+        Enrolment {
+            request_id: id(u128::from(number) << 8 | u128::from(slot.id())),
+            ra: "taipei-counter".into(),
+            carrier: Carrier::CertificateCard,
+            card: card(number),
+            slot,
+            person: [number as u8; 32],
+            subject_name: "測試用王小明".into(),
+            id_tail: "6789".into(),
+            issue_date: today,
+            renewal_date: None,
+            reissue: None,
+        }
+    }
+
+    async fn enrol(&self, number: u32, slot: KeySlot) {
+        self.npc.enrol(&self.enrolment(number, slot), "clerk", present()).await.unwrap();
+    }
+
+    /// `openssl cmp` as the registration authority.
+    fn client<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
+        let mut all = vec![
+            "cmp",
+            "-server",
+            &self.server,
+            "-cert",
+            "ra.pem",
+            "-key",
+            "ra.key",
+            "-trusted",
+            "root.pem",
+            "-untrusted",
+            "ca.pem",
+        ];
+        all.extend_from_slice(more);
+        all
+    }
+
+    async fn accepts(&self, more: &[&str]) -> String {
+        self.judge.accepts(&self.client(more)).await
+    }
+
+    async fn refuses(&self, more: &[&str], because: &str) {
+        self.judge.refuses(&self.client(more), because).await;
+    }
+}
+
+fn key_file(scene: &Scene, name: &str, n: usize) {
+    scene.judge.file(name, rsa_pem(n));
+}
+
+// proves: NPC-08, NPC-54
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn openssl_asks_for_confirms_replaces_and_revokes_certificates() {
+    each_engine("npc", async |db| {
+        let scene = Scene::new(&db).await;
+        key_file(&scene, "card1.key", 0);
+        // ir: a certificate card's signing key, confirmed by the client.
+        scene.enrol(1, KeySlot::SigningRsa).await;
+        let ir = [
+            "-cmd",
+            "ir",
+            "-certout",
+            "out.pem",
+            "-newkey",
+            "card1.key",
+            "-subject",
+            "/CN=TWA000001/serialNumber=1",
+        ];
+        let out = ["-certout", "one.pem", "-cacertsout", "capubs.pem"];
+        scene.accepts(&[&ir[..], &out[..]].concat()).await;
+        let one = scene.certificate("one.pem");
+        assert_eq!(one.subject_name().unwrap().common_name(), Some("測試用王小明"), "the enrolled name");
+        assert_eq!(scene.certificate("capubs.pem"), scene.npc.ca_certificates().root);
+        one.verify_signature(scene.npc.ca_certificate().spki()).unwrap();
+        assert_eq!(
+            scene.npc.status(&one.serial().unwrap(), present()).await.unwrap(),
+            Some(CertificateState::Good)
+        );
+        let left = db.one("SELECT count(*) FROM enrolment", params![]).await.unwrap();
+        assert_eq!(left.read::<i64>(0).unwrap(), 0, "no name stays");
+        // Nothing is enrolled any more.
+        scene.refuses(&ir, "addInfoNotAvailable").await;
+
+        // p10cr: the request as the card has made it names the card alone.
+        scene.enrol(2, KeySlot::EncryptionRsa).await;
+        let subject = x509::Name::builder().common_name("TWA000002").build().unwrap();
+        let key = rsa(1);
+        let csr = x509::csr::build(&subject, key.spki(), key.algorithm(), |info| key.sign(info)).unwrap();
+        scene.judge.file("two.csr", x509::pem::encode("CERTIFICATE REQUEST", &csr));
+        let p10cr = ["-cmd", "p10cr", "-csr", "two.csr", "-certout", "two.pem", "-implicit_confirm"];
+        scene.accepts(&p10cr).await;
+        let two = scene.certificate("two.pem");
+        assert_eq!(two.spki(), key.spki());
+
+        // kur: the one reissue of a New eID, on its elliptic-curve key, signed for with SHA-512.
+        let years_ago = model::RocDate::in_taipei(present()).plus_years(-5);
+        let eid = Enrolment {
+            carrier: Carrier::NewEid,
+            issue_date: years_ago,
+            ..scene.enrolment(3, KeySlot::SigningRsa)
+        };
+        scene.npc.enrol(&eid, "clerk", present()).await.unwrap();
+        key_file(&scene, "card3.key", 2);
+        let cr = ["-cmd", "cr", "-newkey", "card3.key", "-subject", "/CN=TWA000003", "-certout", "three.pem"];
+        scene.accepts(&cr).await;
+        let second = Enrolment {
+            request_id: id(999),
+            slot: KeySlot::SigningEc,
+            reissue: Some(model::RocDate::in_taipei(present())),
+            ..eid
+        };
+        scene.npc.enrol(&second, "clerk", present()).await.unwrap();
+        let curve = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521", "-out", "card3ec.key"];
+        scene.judge.accepts(&[&["genpkey"][..], &curve[..]].concat()).await;
+        let kur =
+            ["-cmd", "kur", "-newkey", "card3ec.key", "-subject", "/CN=TWA000003", "-certout", "four.pem"];
+        scene
+            .refuses(&[&kur[..], &["-oldcert", "one.pem", "-digest", "sha512"][..]].concat(), "badCertId")
+            .await;
+        scene.refuses(&[&kur[..], &["-oldcert", "three.pem"][..]].concat(), "badCertTemplate").await;
+        scene.accepts(&[&kur[..], &["-oldcert", "three.pem", "-digest", "sha512"][..]].concat()).await;
+        assert!(scene.certificate("four.pem").not_after() > scene.certificate("three.pem").not_after());
+
+        // rr: on hold, off it again, and revoked; one certificate, not its card.
+        let serial = one.serial().unwrap();
+        let rr = |reason: &'static str| ["-cmd", "rr", "-oldcert", "one.pem", "-revreason", reason];
+        let state = async || scene.npc.status(&serial, present()).await.unwrap().unwrap();
+        scene.accepts(&rr("6")).await;
+        assert!(matches!(state().await, CertificateState::Suspended { .. }));
+        scene.accepts(&rr("8")).await;
+        assert_eq!(state().await, CertificateState::Good);
+        scene.refuses(&rr("2"), "notAuthorized").await;
+        scene.accepts(&rr("4")).await;
+        assert!(matches!(
+            state().await,
+            CertificateState::Revoked { reason: RevocationReason::Superseded, .. }
+        ));
+        scene.accepts(&rr("4")).await;
+        scene.refuses(&rr("1"), "certRevoked").await;
+        assert_eq!(
+            scene.npc.status(&two.serial().unwrap(), present()).await.unwrap(),
+            Some(CertificateState::Good)
+        );
+
+        // genm
+        let said = scene.accepts(&["-cmd", "genm", "-infotype", "signKeyPairTypes"]).await;
+        assert!(said.contains("signKeyPairTypes"), "{said}");
+        scene.npc.verify_audit(None).await.unwrap();
+    })
+    .await;
+}
+
+// proves: NPC-06, NPC-08
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_forgeries_and_old_messages_get_nothing() {
+    each_engine("npc", async |db| {
+        let scene = Scene::new(&db).await;
+        key_file(&scene, "card1.key", 0);
+        scene.enrol(1, KeySlot::SigningRsa).await;
+        let ir = ["-cmd", "ir", "-certout", "out.pem", "-newkey", "card1.key", "-subject", "/CN=TWA000001"];
+        // Another key than the registered one, also under the registered one's name.
+        let stranger = ["-cert", "stranger.pem", "-key", "stranger.key"];
+        scene.refuses(&[&ir[..], &stranger[..]].concat(), "signerNotTrusted").await;
+        // A shared secret is no certificate.
+        let secret =
+            ["cmp", "-server", &scene.server, "-secret", "pass:1234", "-ref", "ra", "-trusted", "root.pem"];
+        let (ok, _) =
+            scene.judge.openssl(&[&secret[..], &ir[..], &["-unprotected_errors"][..]].concat()).await;
+        assert!(!ok);
+        // The registration authority's word is no proof of possession.
+        scene.refuses(&[&ir[..], &["-popo", "0"][..]].concat(), "badPOP").await;
+        // Another kind of key than enrolled.
+        let curve = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "ec.key"];
+        scene.judge.accepts(&[&["genpkey"][..], &curve[..]].concat()).await;
+        let wrong = [
+            "-cmd",
+            "ir",
+            "-certout",
+            "out.pem",
+            "-newkey",
+            "ec.key",
+            "-subject",
+            "/CN=TWA000001/serialNumber=1",
+        ];
+        scene.refuses(&wrong, "badCertTemplate").await;
+        let none = db.one("SELECT count(*) FROM certificate", params![]).await.unwrap();
+        assert_eq!(none.read::<i64>(0).unwrap(), 0);
+
+        // A message on its way: any bit of it, and the same again.
+        scene.accepts(&[&ir[..], &["-certout", "one.pem", "-reqout", "ir.der"][..]].concat()).await;
+        let message = scene.judge.bytes("ir.der");
+        let again = scene.npc.cmp(&message, present()).await.unwrap().unwrap();
+        let once_more = scene.npc.cmp(&message, present()).await.unwrap().unwrap();
+        assert_eq!(again, once_more, "the stored answer");
+        let one = db.one("SELECT count(*) FROM certificate", params![]).await.unwrap();
+        assert_eq!(one.read::<i64>(0).unwrap(), 1);
+        let later = present() + SignedDuration::from_mins(6);
+        let old = scene.npc.cmp(&message, later).await.unwrap().unwrap();
+        assert!(contains(&old, b"messageTime"));
+        for place in (40..message.len()).step_by(97) {
+            let mut bent = message.clone();
+            bent[place] ^= 1;
+            if let Some(answer) = scene.npc.cmp(&bent, present()).await.unwrap() {
+                assert!(answer != again, "a bent message is not the one that was answered: {place}");
+            }
+        }
+        let one = db.one("SELECT count(*) FROM certificate", params![]).await.unwrap();
+        assert_eq!(one.read::<i64>(0).unwrap(), 1);
+        // Junk and too much of it.
+        for (body, status) in [(vec![0x30; 1000], 400), (Vec::new(), 400), (vec![0; 70_000], 413)] {
+            let head = "POST /cmp HTTP/1.1\r\nContent-Type: application/pkixcmp";
+            assert_eq!(http(scene.address, head, &body).await.status, status);
+        }
+        let plain = http(scene.address, "POST /cmp HTTP/1.1\r\nContent-Type: text/plain", &message).await;
+        assert_eq!(plain.status, 415);
+        // Forgotten, it is a stranger.
+        scene.npc.remove_ra("taipei-counter", "operator", present()).await.unwrap();
+        scene.refuses(&["-cmd", "rr", "-oldcert", "one.pem", "-revreason", "4"], "signerNotTrusted").await;
+        // Its key never was the CA's.
+        let own = scene.npc.ca_certificates();
+        assert_ne!(own.cmp.spki(), own.ca.spki());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_confirms_is_taken_back_and_a_refusal_counts() {
+    each_engine("npc", async |db| {
+        let scene = Scene::new(&db).await;
+        key_file(&scene, "card1.key", 0);
+        scene.enrol(1, KeySlot::SigningRsa).await;
+        let ir = ["-cmd", "ir", "-certout", "out.pem", "-newkey", "card1.key", "-subject", "/CN=TWA000001"];
+        scene.accepts(&[&ir[..], &["-disable_confirm", "-certout", "one.pem"][..]].concat()).await;
+        let serial = scene.certificate("one.pem").serial().unwrap();
+        let state = async |now: Timestamp| scene.npc.status(&serial, now).await.unwrap().unwrap();
+        scene.npc.maintain(present()).await.unwrap();
+        assert_eq!(state(present()).await, CertificateState::Good);
+        let later = present() + SignedDuration::from_mins(61);
+        scene.npc.maintain(later).await.unwrap();
+        assert!(matches!(state(later).await, CertificateState::Revoked { .. }));
+        // A client that trusts another root refuses what it is given, and says so.
+        scene.enrol(2, KeySlot::SigningRsa).await;
+        key_file(&scene, "card2.key", 1);
+        let ir = [
+            "-cmd",
+            "ir",
+            "-certout",
+            "out.pem",
+            "-newkey",
+            "card2.key",
+            "-subject",
+            "/CN=TWA000002",
+            "-out_trusted",
+            "stranger.pem",
+        ];
+        scene.refuses(&[&ir[..], &["-rspout", "ip.der"][..]].concat(), "rejecting newly enrolled cert").await;
+        let sql = "SELECT count(*) FROM certificate WHERE status = 2 AND card = 'TWA000002'";
+        assert_eq!(db.one(sql, params![]).await.unwrap().read::<i64>(0).unwrap(), 1);
+    })
+    .await;
+}
+
+/// Killed at every commit: the same message again ends with one certificate.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_interrupted_anywhere_can_be_sent_again() {
+    each_engine("npc", async |db| {
+        let scene = Scene::new(&db).await;
+        key_file(&scene, "card.key", 0);
+        // The message of a client that reaches nobody.
+        scene.enrol(1, KeySlot::SigningRsa).await;
+        let nobody = [
+            "cmp",
+            "-server",
+            "127.0.0.1:1/cmp",
+            "-cert",
+            "ra.pem",
+            "-key",
+            "ra.key",
+            "-trusted",
+            "root.pem",
+        ];
+        let ir = [
+            "-cmd",
+            "ir",
+            "-certout",
+            "out.pem",
+            "-newkey",
+            "card.key",
+            "-subject",
+            "/CN=TWA000001",
+            "-reqout",
+            "ir.der",
+        ];
+        let (ok, _) = scene.judge.openssl(&[&nobody[..], &ir[..]].concat()).await;
+        assert!(!ok);
+        let message = scene.judge.bytes("ir.der");
+        let mut commits = 0;
+        loop {
+            commits += 1;
+            db.fail_after(commits, When::AfterCommit);
+            let _ = scene.npc.cmp(&message, present()).await;
+            if !db.revive() {
+                break;
+            }
+        }
+        assert!(commits >= 2, "the answer alone is one commit");
+        let reply = scene.npc.cmp(&message, present()).await.unwrap().unwrap();
+        assert_eq!(scene.npc.cmp(&message, present()).await.unwrap().unwrap(), reply);
+        let issued = scene.npc.certificates_of(card(1), present()).await.unwrap();
+        assert_eq!(issued.len(), 1);
+        assert!(contains(&reply, &issued[0].der));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn enrolments_are_checked_and_repeatable() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let enrolment = Enrolment {
+            request_id: id(1),
+            ra: "nobody".into(),
+            carrier: Carrier::CertificateCard,
+            card: card(1),
+            slot: KeySlot::SigningRsa,
+            person: [1; 32],
+            subject_name: "測試用".into(),
+            id_tail: "6789".into(),
+            issue_date: date("2026-08-01"),
+            renewal_date: None,
+            reissue: None,
+        };
+        let refused = async |e: &Enrolment| npc.enrol(e, "clerk", now()).await.unwrap_err().code();
+        assert_eq!(refused(&enrolment).await, "NPC-REQUEST");
+        for bad in ["", "UPPER", "a b", &"a".repeat(41)] {
+            let ca = npc.ca_certificate();
+            assert_eq!(npc.register_ra(bad, ca.der(), "op", now()).await.unwrap_err().code(), "NPC-REQUEST");
+        }
+        let ca = npc.ca_certificate();
+        assert_eq!(npc.register_ra("ca", ca.der(), "op", now()).await.unwrap_err().code(), "NPC-REQUEST");
+        // Any end entity's certificate will do; this one is at hand.
+        let service = npc.ca_certificates().tsa;
+        npc.register_ra("ra", service.der(), "op", now()).await.unwrap();
+        let good = Enrolment { ra: "ra".into(), ..enrolment };
+        npc.enrol(&good, "clerk", now()).await.unwrap();
+        npc.enrol(&good, "clerk", now()).await.unwrap();
+        assert_eq!(refused(&Enrolment { request_id: id(2), ..good.clone() }).await, "NPC-CONFLICT");
+        for bad in [
+            Enrolment { card: card(2), id_tail: "A123456789".into(), ..good.clone() },
+            Enrolment { card: card(2), subject_name: "a\nb".into(), ..good.clone() },
+        ] {
+            assert_eq!(refused(&bad).await, "NPC-REQUEST");
+        }
+        let over = Enrolment { card: card(2), renewal_date: Some(date("2020-01-01")), ..good.clone() };
+        assert_eq!(refused(&over).await, "NPC-NO-PERIOD");
+        assert_eq!(npc.ras().await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
