@@ -455,6 +455,57 @@ pub struct StatusCheck {
 pub enum Npc {
     /// 模擬母體 Build a population of certificates without signing each, and measure lists, OCSP and filter over it.
     Simulate(Simulate),
+    /// 註冊中心 The registration authorities that may ask for certificates over CMP.
+    #[command(subcommand)]
+    Ra(Ra),
+    /// 登記 Enrol what a registration authority will send a key for.
+    Enrol {
+        /// JSON file; `-` is standard input.
+        file: PathBuf,
+        /// Account of the person at the keyboard, for the log.
+        #[arg(long)]
+        operator: String,
+        /// The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Ra {
+    /// 登錄 Make one known by the certificate of the key that signs its messages; again for another certificate.
+    Add {
+        /// Its name in events: small letters, digits, hyphens.
+        name: String,
+        /// The certificate, PEM or DER.
+        #[arg(long)]
+        certificate: PathBuf,
+        /// Account of the person at the keyboard, for the log.
+        #[arg(long)]
+        operator: String,
+        /// The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 移除 Forget one: nothing it signs counts from now on.
+    Remove {
+        /// Its name.
+        name: String,
+        /// Account of the person at the keyboard, for the log.
+        #[arg(long)]
+        operator: String,
+        /// The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 列出 List them.
+    List {
+        /// The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(clap::Args, Debug)]
@@ -531,6 +582,8 @@ impl Arguments {
             Command::Pki(Pki::Proposals { json, .. }) => *json,
             Command::Status(Status::Check(check)) => check.json,
             Command::Npc(Npc::Simulate(simulate)) => simulate.json,
+            Command::Npc(Npc::Ra(Ra::List { json, .. })) => *json,
+            Command::Npc(_) => false,
             Command::Cvc(Cvc::Print { json, .. }) => *json,
             Command::Persona(Persona::List { json } | Persona::Export { json, .. }) => *json,
             Command::Up(_) | Command::Card(_) | Command::Pki(_) => false,
