@@ -231,6 +231,10 @@ impl Chip {
         // DOCPKI-07: and so is the key of chip authentication.
         let chip_key = self.chip_authentication_point()?;
         wrong(self.nvm.load(key::CARD_SECURITY).is_some_and(|file| vouches_for(file, &chip_key)))?;
+        // What DG14 announces is this chip's too, and nothing that its profile does not offer.
+        let named = self.nvm.load(DG14).and_then(announced_key);
+        let offers = self.profile.is_some_and(|profile| profile.chip_authentication);
+        wrong(named.is_none_or(|key| offers && key == chip_key))?;
         let placement = self.profile.ok_or(StatusWord::WRONG_DATA)?.fields;
         let key = chip_key.as_uncompressed();
         crate::encrypted::inspect(|record| self.nvm.load(record), placement, key)?;
@@ -316,6 +320,12 @@ fn vouches_for(card_security: &[u8], own: &Point) -> bool {
         }))
     };
     named().unwrap_or(false)
+}
+
+/// The key of Chip Authentication that DG14 names, if it does.
+fn announced_key(dg14: &[u8]) -> Option<Point> {
+    let infos = security_infos::parse_set(tlv::expect(dg14, 0x6E).ok()?.value).ok()?;
+    infos.iter().find_map(SecurityInfo::chip_authentication_key)
 }
 
 /// The slot of a certificate object.

@@ -2,7 +2,8 @@
 //!
 //! A profile cannot weaken the minimum access table (CARD-42), and its lines must not contradict each other: one that does is
 //! refused with the rule it breaks. Only a sample card (`sample = true`) may use its certificate keys in the clear, carry the
-//! eMRTD application identifier, show its household zone to anybody who passes, or speak Basic Access Control.
+//! eMRTD application identifier, show its household zone to anybody who passes, speak Basic Access Control,
+//! or prove itself by Chip Authentication of passports.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -146,6 +147,8 @@ pub struct Profile {
     pub passwords: Vec<PasswordReference>,
     /// Whether Basic Access Control opens the public zone.
     pub bac: bool,
+    /// Whether the public zone offers Chip Authentication of version 1, as passports have it.
+    pub chip_authentication: bool,
     /// The curve of all keys made on the chip.
     pub curve: Curve,
     /// The length of RSA keys made on the chip.
@@ -234,6 +237,8 @@ impl Profile {
             passwords: values
                 .with("pace.passwords", |v| v.split(',').map(|w| password(w.trim())).collect())?,
             bac: values.choice("bac.public", &[("on", true), ("off", false)])?,
+            chip_authentication: values
+                .choice("chip-authentication.public", &[("on", true), ("off", false)])?,
             curve: values.with("keys.curve", Curve::from_name)?,
             rsa_bits: values.with("keys.rsa-bits", |v| v.parse().ok())?,
             active_authentication: values.choice("keys.active-authentication", AA_HASHES)?,
@@ -345,6 +350,14 @@ impl Profile {
             (
                 !self.bac || self.public_icao != Presence::None,
                 "Basic Access Control belongs to the eMRTD application, which this profile lacks",
+            ),
+            (
+                !self.chip_authentication || self.sample,
+                "only a sample card offers Chip Authentication of passports",
+            ),
+            (
+                !self.chip_authentication || self.public_icao != Presence::None,
+                "Chip Authentication of version 1 belongs to the eMRTD application, which this profile lacks",
             ),
             // ICAO 9303-11 §6.1.2.3: the hash is as long as the key allows.
             (
@@ -552,6 +565,8 @@ mod tests {
         assert!(no_mrz.contains("takes its keys from the MRZ"), "{no_mrz}");
         let no_emrtd = refusal(BAC_LAB, "public-icao = \"both\"", "public-icao = \"none\"");
         assert!(no_emrtd.contains("belongs to the eMRTD application"), "{no_emrtd}");
+        let no_emrtd = refusal(INTEROP, "public-icao = \"both\"", "public-icao = \"none\"");
+        assert!(no_emrtd.contains("version 1 belongs to the eMRTD application"), "{no_emrtd}");
         let issued = refusal(BAC_LAB, "sample = true", "sample = false");
         assert!(issued.contains("only a sample card"), "{issued}");
         let hash = refusal(RESERVE, "ecdsa-plain-SHA384", "ecdsa-plain-SHA512");
@@ -612,6 +627,7 @@ mod tests {
             sample: false,
             public_icao: Presence::None,
             fields: Placement::NATIONAL,
+            chip_authentication: false,
             read_certificate: Condition::Channel,
             use_certificate: Condition::Pin2InChannel,
             pace: interop.pace.iter().copied().filter(|p| p.mapping != Mapping::Integrated).collect(),
@@ -662,6 +678,7 @@ mod tests {
             ("\"CAN, MRZ, PIN1\"", "\"CAN, MRZ, PIN1, PUK\""),
             ("\"CAN, MRZ, PIN1\"", "\"CAN, MRZ, PIN1, CAN\""),
             ("public = \"off\"", "public = \"on\""),
+            ("[chip-authentication]\npublic = \"off\"", "[chip-authentication]\npublic = \"on\""),
             ("ecdsa-plain-SHA512", "ecdsa-plain-SHA256"),
             ("signer = \"secp521r1\"", "signer = \"ML-DSA-65\""),
             ("signer = \"secp521r1\"", "signer = \"secp384r1\""),

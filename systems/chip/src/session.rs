@@ -73,7 +73,7 @@ impl Channel {
     }
 }
 
-/// Where PACE stands.
+/// Where PACE stands, and what else GENERAL AUTHENTICATE may begin.
 #[derive(Default)]
 pub(crate) enum PaceRun {
     /// Nothing was announced.
@@ -81,6 +81,8 @@ pub(crate) enum PaceRun {
     None,
     /// MSE:Set AT has named protocol and password; its data.
     Announced(Parameters, PasswordReference, Vec<u8>),
+    /// MSE:Set AT has named Chip Authentication of version 1 instead.
+    ChipAuthentication(chip_authentication::Parameters),
     /// GENERAL AUTHENTICATE is under way.
     Running(Box<Pace>, PasswordReference, Vec<u8>),
 }

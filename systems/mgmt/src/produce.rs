@@ -148,6 +148,7 @@ impl Mgmt {
             renewal: read.renewal,
             foreign_name: applicant.foreign_name,
             active_authentication: &paired.active_authentication,
+            chip_authentication: &paired.chip_authentication,
         };
         let zone = zones::public_zone(&person, &data, &self.config)?;
         let mrz = zone.td1().map_err(|error| MgmtError::Zones(error.to_string()))?.lines();
@@ -283,6 +284,7 @@ impl Mgmt {
             renewal: read.renewal,
             foreign_name: applicant.foreign_name,
             active_authentication: &paired.active_authentication,
+            chip_authentication: &paired.chip_authentication,
         };
         let mut zone = zones::public_zone(&person, &data, &self.config)?;
         // CARDFACE-23, OPEN-62: an exempted portrait is on file in the register and nowhere else.

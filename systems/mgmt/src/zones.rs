@@ -1,8 +1,9 @@
 //! From a registered person and a paired card to what the chip gets: Public, Household and Encrypted Zone, security infos.
 
 use chip::Profile;
-use curve::Hash;
+use curve::{Hash, Point};
 use eac::Cipher;
+use eac::chip_authentication::Parameters as ChipParameters;
 use eac::security_infos::{SecurityInfo, encode_set, encode_set_in_order};
 use lds::dg13::Term;
 use lds::eid::{EncryptedZone, PersonName, Sex};
@@ -36,6 +37,34 @@ fn active_authentication(profile: &Profile) -> Result<SecurityInfo, MgmtError> {
     Ok(SecurityInfo::active_authentication(algorithm))
 }
 
+/// What DG14 announces: active authentication, PACE, and on sample cards Chip Authentication as passports have it.
+fn public_security_infos(
+    profile: &Profile,
+    chip_authentication: &[u8],
+) -> Result<Vec<SecurityInfo>, MgmtError> {
+    let mut infos = vec![active_authentication(profile)?];
+    infos.extend(pace(profile));
+    if profile.chip_authentication {
+        let key = chip_key(profile, chip_authentication)?;
+        let parameters = ChipParameters { curve: key.curve(), cipher: Cipher::Aes256, key_id: None };
+        infos.extend([
+            SecurityInfo::chip_authentication_version_1(parameters),
+            SecurityInfo::chip_authentication_named_key(&key, None),
+        ]);
+    }
+    Ok(infos)
+}
+
+/// The chip's key of Chip Authentication.
+fn chip_key(profile: &Profile, spki: &[u8]) -> Result<Point, MgmtError> {
+    let key = curve::point_from_spki(spki)
+        .map_err(|_| MgmtError::Zones("the chip authentication key is no key".into()))?;
+    if key.curve() == profile.curve {
+        return Ok(key);
+    }
+    Err(MgmtError::Zones("the chip authentication key is on another curve than the profile's".into()))
+}
+
 /// The hash of the security object.
 pub(crate) const HASH: Hash = Hash::Sha512;
 
@@ -47,6 +76,7 @@ pub(crate) struct CardData<'a> {
     pub(crate) renewal: Option<RocDate>,
     pub(crate) foreign_name: bool,
     pub(crate) active_authentication: &'a [u8],
+    pub(crate) chip_authentication: &'a [u8],
 }
 
 /// The Public Zone with its ten fields (CARD-23), without a portrait yet.
@@ -81,7 +111,7 @@ pub(crate) fn public_zone(
         issue: date(card.issue)?,
         portrait: None,
         issuing_authority: config.issuing_authority.clone(),
-        security_infos: encode_set(&[vec![active_authentication(profile)?], pace(profile)].concat()),
+        security_infos: encode_set(&public_security_infos(profile, card.chip_authentication)?),
         active_authentication_key: card.active_authentication.to_vec(),
     })
 }
@@ -155,14 +185,8 @@ pub(crate) fn card_security_infos(
     profile: CardProfile,
     chip_authentication: &[u8],
 ) -> Result<Vec<u8>, MgmtError> {
-    let key = curve::point_from_spki(chip_authentication)
-        .map_err(|_| MgmtError::Zones("the chip authentication key is no key".into()))?;
     let profile = facts(profile)?;
-    if key.curve() != profile.curve {
-        return Err(MgmtError::Zones(
-            "the chip authentication key is on another curve than the profile's".into(),
-        ));
-    }
+    let key = chip_key(profile, chip_authentication)?;
     let mut infos = pace(profile);
     infos.extend([
         SecurityInfo::terminal_authentication(),
@@ -273,6 +297,11 @@ mod tests {
             assert!(whole.contains(&SecurityInfo::chip_authentication_domain(chip.curve, None)), "{profile}");
             active_authentication(chip).expect("announced");
             assert_eq!(profile.is_sample(), chip.sample, "{profile}");
+            let key = curve::SecretKey::generate(chip.curve, &mut curve::SystemRandom).public_key();
+            let infos = public_security_infos(chip, &curve::spki_from_point(&key)).expect("infos");
+            let announced = ChipParameters::choose_version_1(&infos);
+            assert_eq!(announced.is_some(), chip.chip_authentication, "{profile}");
+            assert!(announced.is_none_or(|(_, found)| found == key), "{profile}");
         }
         assert_eq!(CardProfile::ALL.len(), Profile::built_in().len());
     }

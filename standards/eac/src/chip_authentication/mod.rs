@@ -7,10 +7,11 @@
 //! GENERAL AUTHENTICATE 7C { 80 PK_PCD }           ->    7C { 81 r, 82 T }      K = x(sk * PK), keys from K and r
 //! ```
 //! PK_PCD must be the key that Terminal Authentication announced. The response still comes through the old channel; the new
-//! one begins with the next command. Version 1 and DH over integers are left out.
+//! one begins with the next command. [`version_1`] is the older form of passports. DH over integers is left out.
 
 pub mod chip;
 pub mod terminal;
+pub mod version_1;
 
 use apdu::Command;
 use const_oid::ObjectIdentifier;
@@ -64,8 +65,15 @@ impl Parameters {
     /// EF.CardSecurity, whose signature was verified.
     // TR-03110-3 §A.1.1.2 and §A.1.1.3: the key identifier connects them where there are several keys.
     pub fn choose(infos: &[SecurityInfo]) -> Option<(Self, Point)> {
+        Self::choose_version(infos, 2)
+    }
+
+    fn choose_version(infos: &[SecurityInfo], wanted: u64) -> Option<(Self, Point)> {
         infos.iter().find_map(|info| {
-            let SecurityInfo::ChipAuthentication { protocol, version: 2, key_id } = info else { return None };
+            let SecurityInfo::ChipAuthentication { protocol, version, key_id } = info else { return None };
+            if *version != wanted {
+                return None;
+            }
             let cipher = Self::cipher_of(*protocol)?;
             let key = infos.iter().find_map(|info| match info {
                 SecurityInfo::ChipAuthenticationPublicKey { protocol, key_id: id, .. }
@@ -135,7 +143,7 @@ struct SessionKeys {
 }
 
 impl SessionKeys {
-    // TR-03110-3 §A.2.3.1: KDF(K, r, c) hashes the shared secret, the chip's nonce and the counter.
+    // TR-03110-3 §A.2.3.1: KDF(K, r, c) hashes the shared secret, the chip's nonce and the counter. Version 1 has no nonce.
     fn derive(secret: &SecretKey, peer: &Point, nonce: &[u8], cipher: Cipher) -> Result<Self, Error> {
         let shared = secret.agree(peer).map_err(|_| Error::InvalidPoint(Step::ChipAuthentication))?;
         let input = zeroize::Zeroizing::new([shared.expose(), nonce].concat());

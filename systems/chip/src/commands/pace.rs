@@ -65,6 +65,7 @@ impl Chip {
         // An error anywhere leaves no run behind.
         let (run, password, set_at) = match std::mem::take(&mut self.session.pace) {
             PaceRun::None if self.expects_chip_authentication() => return self.authenticate_chip(command),
+            PaceRun::ChipAuthentication(parameters) => return self.prove_chip(parameters, command),
             PaceRun::None => return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into()),
             PaceRun::Announced(parameters, password, set_at) => {
                 let run = Pace::start(parameters, self.password_key(parameters, password)?);

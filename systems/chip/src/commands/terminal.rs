@@ -1,5 +1,6 @@
 //! Terminal Authentication and Chip Authentication, version 2, in the channel of PACE; and the questions of an authenticated
-//! terminal (TR-03110-2 §3, TR-03110-3 §B.2, §B.3, §B.11).
+//! terminal (TR-03110-2 §3, TR-03110-3 §B.2, §B.3, §B.11). And Chip Authentication, version 1, of a passport (ICAO 9303-11
+//! §6.2) on sample cards, for readers that know no other.
 //!
 //! The order PACE, Terminal Authentication, Chip Authentication stands here alone (OPEN-05). All of it is part of the
 //! encrypted zone and absent on the contactless interface (CARD-31).
@@ -17,10 +18,11 @@ use crate::access::Interface;
 use crate::application::Application;
 use crate::chip::Chip;
 use crate::error::Reply;
+use crate::files::{Directory, by_fid};
 use crate::keys::CHIP_AUTHENTICATION;
 use crate::nvm::key;
 use crate::rights::TerminalRights;
-use crate::session::{Channel, Terminal};
+use crate::session::{Channel, PaceRun, Terminal};
 
 /// Certificate extensions among the data objects of MSE:Set AT for PACE.
 const EXTENSIONS: u32 = 0x65;
@@ -117,7 +119,10 @@ impl Chip {
 
     /// MSE:Set AT for Chip Authentication.
     pub(crate) fn set_at_chip(&mut self, command: &Command) -> Reply {
-        self.contact_only()?;
+        let passport = self.offers_version_1();
+        if !passport {
+            self.contact_only()?;
+        }
         let template = chip_authentication::SetAuthenticationTemplate::parse(&command.data)
             .map_err(|error| error.status_word())?;
         let cipher = Parameters::cipher_of(template.protocol).filter(|cipher| *cipher == Cipher::Aes256);
@@ -126,14 +131,48 @@ impl Chip {
             return Err(StatusWord::REFERENCED_DATA_NOT_FOUND.into());
         }
         let curve = self.profile.ok_or(REFUSED)?.curve;
+        let parameters = Parameters { curve, cipher, key_id: None };
         match self.own_channel()? {
             Channel { terminal: Terminal::Authenticated(_, announced), .. } => {
-                *announced = Some(Parameters { curve, cipher, key_id: None });
+                *announced = Some(parameters);
+                Ok(Response::ok([]))
+            }
+            _ if passport => {
+                self.session.pace = PaceRun::ChipAuthentication(parameters);
                 Ok(Response::ok([]))
             }
             // TR-03110-2 §3.4: version 2 comes after Terminal Authentication.
             _ => Err(REFUSED.into()),
         }
+    }
+
+    /// Whether the present command may ask for Chip Authentication of version 1: in the public zone of a card that offers
+    /// it, by whoever may read there. An authenticated terminal goes on with version 2.
+    // ICAO 9303-11 §6.2.
+    fn offers_version_1(&self) -> bool {
+        let dg14 = by_fid(Directory::Public, 0x010E)
+            .filter(|_| Directory::of(self.session.selected) == Some(Directory::Public));
+        self.profile.is_some_and(|profile| profile.chip_authentication)
+            && dg14.is_some_and(|file| self.may_read(file).is_ok())
+            && self.session.in_channel
+    }
+
+    /// GENERAL AUTHENTICATE of Chip Authentication, version 1. The channel it opens has what the present one has, but no
+    /// terminal: the one that PACE announced would have come first.
+    pub(crate) fn prove_chip(&mut self, parameters: Parameters, command: &Command) -> Reply {
+        if !self.offers_version_1() {
+            return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into());
+        }
+        let private = self.private_key(CHIP_AUTHENTICATION)?;
+        let secret = private.ec().ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
+        let (data, sm) = chip_authentication::version_1::answer(parameters, secret, &command.data)
+            .map_err(|error| error.status_word())?;
+        let channel = self.own_channel()?;
+        let (access_number, pin1) = (channel.access_number, channel.pin1);
+        self.session.pin2 = false;
+        self.session.next_channel =
+            Some(Channel { sm, access_number, pin1, terminal: Terminal::None, update: Default::default() });
+        Ok(Response::ok(data))
     }
 
     /// Whether the next GENERAL AUTHENTICATE is that of Chip Authentication.

@@ -4,6 +4,7 @@ use apdu::{CardChannel, Command, Response, StatusWord};
 use chip::{ChipType, Interface, Profile, RamMemory, factory};
 use curve::{Curve, SecretKey};
 use eac::bac::{self, AccessKeys};
+use eac::chip_authentication::{self, Parameters as ChipParameters, version_1};
 use eac::pace::{Mapping, Parameters, SetAuthenticationTemplate, terminal as pace_terminal};
 use eac::security_infos::SecurityInfo;
 use eac::{Cipher, PasswordReference};
@@ -308,4 +309,123 @@ fn bytes_after_the_longest_command_are_refused() {
     bytes.extend([0; 100_000]);
     assert_eq!(Response::parse(&reader.channel.transmit(&bytes).unwrap()).unwrap().sw.0, 0x6700);
     assert_eq!(reader.select(EMRTD), 0x9000);
+}
+
+const CHIP: ChipParameters = ChipParameters { curve: Curve::P521, cipher: Cipher::Aes256, key_id: None };
+
+/// A reader with a PACE channel and the public zone under this identifier.
+fn public_zone(stage: Stage, interface: Interface, application: &[u8]) -> Reader {
+    let mut reader = Reader::new(stage.chip(), interface);
+    let session = run(&mut reader, P521);
+    reader.sm = Some(session.sm);
+    assert_eq!(reader.select(application), 0x9000);
+    reader
+}
+
+fn version_1(reader: &mut Reader, chip_key: curve::Point) -> Result<(), eac::Error> {
+    let start = version_1::Start::new(CHIP, chip_key, &mut rng("chip authentication")).unwrap();
+    reader.sm = Some(version_1::authenticate::<eac::Error>(start, |command| Ok(reader.send(command)))?);
+    Ok(())
+}
+
+// proves: CARD-08
+#[test]
+fn a_passport_reader_authenticates_the_chip_and_reads_on_in_the_new_channel() {
+    let key = chip_authentication_key("interop");
+    for interface in Interface::ALL {
+        for application in [EMRTD, PUBLIC] {
+            let mut reader = public_zone(INTEROP, interface, application);
+            version_1(&mut reader, key.clone()).unwrap();
+            assert_eq!(reader.read_sfi(1).sw.0, 0x9000, "the zone is as open as before");
+            // And once more, in that channel.
+            version_1(&mut reader, key.clone()).unwrap();
+            assert_eq!(reader.read_sfi(2).sw.0, 0x9000);
+            assert_eq!(reader.read_sfi(1).data, tlv::encode(0x61, &[0x61; 93]));
+        }
+    }
+}
+
+// A chip without the private key cannot speak in the channel that its copied public key leads to.
+// proves: DOCPKI-09
+#[test]
+fn a_chip_with_another_key_is_found_out_by_its_first_answer() {
+    let other = SecretKey::generate(Curve::P521, &mut rng("other")).public_key();
+    let mut reader = public_zone(INTEROP, Interface::Contactless, EMRTD);
+    version_1(&mut reader, other).unwrap();
+    let mut terminal = reader.sm.take().unwrap();
+    let command = terminal.wrap(&Command::new(0x00, 0xB0, 0x81, 0x00).with_le(256)).unwrap();
+    let answer = reader.channel.exchange(&command).unwrap();
+    assert!(terminal.unwrap(&answer).is_err(), "{answer:?}");
+    // The chip for its part took the terminal's command for a forged one: the session is over.
+    assert_eq!(reader.select(EMRTD), 0x9000);
+    assert_eq!(reader.read_sfi(1).sw.0, 0x6982);
+}
+
+#[test]
+fn chip_authentication_of_passports_is_for_sample_cards_in_the_public_zone_alone() {
+    let set_at = chip_authentication::SetAuthenticationTemplate { protocol: CHIP.protocol(), key_id: None };
+    let announce = set_at.command();
+    let key = SecretKey::generate(Curve::P521, &mut rng("reader")).public_key();
+    let authenticate = |point: &[u8]| {
+        Command::new(0x00, 0x86, 0x00, 0x00)
+            .with_data(tlv::encode(0x7C, &tlv::encode(0x80, point)))
+            .with_le(256)
+    };
+    // A citizen's card proves itself by active authentication.
+    let national = Stage::Personalised("national", false);
+    assert_eq!(public_zone(national, Interface::Contact, PUBLIC).sw(&announce), 0x6982);
+    assert_eq!(public_zone(national, Interface::Contactless, PUBLIC).sw(&announce), 0x6A81);
+    // No channel, another application.
+    let mut reader = Reader::contact(INTEROP);
+    assert_eq!(reader.select(EMRTD), 0x9000);
+    assert_eq!(reader.sw(&announce), 0x6982);
+    assert_eq!(public_zone(INTEROP, Interface::Contact, HOUSEHOLD).sw(&announce), 0x6982);
+    assert_eq!(public_zone(INTEROP, Interface::Contactless, HOUSEHOLD).sw(&announce), 0x6A81);
+    // Announced in the zone, done elsewhere.
+    let mut reader = public_zone(INTEROP, Interface::Contact, EMRTD);
+    assert_eq!(reader.sw(&announce), 0x9000);
+    assert_eq!(reader.select(HOUSEHOLD), 0x9000);
+    assert_eq!(reader.sw(&authenticate(key.as_uncompressed())), 0x6985);
+    // Not announced; a key number; another cipher; a point that is none, or of another curve.
+    let mut reader = public_zone(INTEROP, Interface::Contact, EMRTD);
+    assert_eq!(reader.sw(&authenticate(key.as_uncompressed())), 0x6985);
+    let numbered = chip_authentication::SetAuthenticationTemplate { key_id: Some(1), ..set_at };
+    assert_eq!(public_zone(INTEROP, Interface::Contact, EMRTD).sw(&numbered.command()), 0x6A88);
+    let weaker = ChipParameters { cipher: Cipher::Aes128, ..CHIP }.protocol();
+    let weaker = chip_authentication::SetAuthenticationTemplate { protocol: weaker, key_id: None };
+    assert_eq!(public_zone(INTEROP, Interface::Contact, EMRTD).sw(&weaker.command()), 0x6A80);
+    let mut off_curve = key.as_uncompressed().to_vec();
+    *off_curve.last_mut().unwrap() ^= 1;
+    let small = SecretKey::generate(Curve::P256, &mut rng("small")).public_key();
+    for point in [off_curve, small.as_uncompressed().to_vec(), vec![0], Vec::new()] {
+        let mut reader = public_zone(INTEROP, Interface::Contact, EMRTD);
+        assert_eq!(reader.sw(&announce), 0x9000);
+        assert_eq!(reader.sw(&authenticate(&point)), 0x6A80, "{} bytes", point.len());
+        // The try is over.
+        assert_ne!(reader.sw(&authenticate(key.as_uncompressed())), 0x9000);
+    }
+}
+
+// DOCPKI-07: what DG14 names is what the document signer vouches for.
+#[test]
+fn a_card_that_announces_another_key_in_dg14_is_not_personalised() {
+    for (profile, own, sw) in
+        [("interop", true, None), ("interop", false, Some(())), ("national", true, Some(()))]
+    {
+        let flash = Stage::Initialised(profile).flash();
+        let mut centre = centre(&flash);
+        let card = centre.initialised_card().unwrap();
+        let key = if own {
+            curve::point_from_spki(&card.ca_spki).unwrap()
+        } else {
+            SecretKey::generate(Curve::P521, &mut rng("other")).public_key()
+        };
+        let infos = eac::security_infos::encode_set(&[
+            SecurityInfo::chip_authentication_version_1(CHIP),
+            SecurityInfo::chip_authentication_named_key(&key, None),
+        ]);
+        let mut files = files_of(profile, &card, false);
+        files.public.iter_mut().find(|(fid, _)| *fid == 0x010E).unwrap().1 = tlv::encode(0x6E, &infos);
+        assert_eq!(centre.personalise(&files).is_err(), sw.is_some(), "{profile} {own}");
+    }
 }
