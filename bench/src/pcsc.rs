@@ -1,5 +1,6 @@
 //! One read of a sample card through pcscd and vsmartcard's virtual reader, by a process of its own: which pcscd a process
-//! talks to is settled when it starts.
+//! talks to is settled when it starts. Then JMRTD reads the same card in the same reader, where its driver is built
+//! (conformance/setup).
 
 use crate::Failure;
 use crate::curves::Operations;
@@ -20,13 +21,16 @@ const GROUP: &str = "one read over pcscd";
 /// vpcd's port on Debian.
 const USUAL_PORT: u16 = 35_963;
 
+/// Readings of which the fastest counts.
+const ROUNDS: usize = 25;
+
 /// Puts an active sample card of the country into a virtual reader and lets another process of this program read it.
 pub(crate) fn run(binary: &Path, directory: &Path) -> Result<Vec<Figure>, Failure> {
     let output = Command::new(binary).args(["card", "list", "--json", "--dir"]).arg(directory).output()?;
     let cards: Value = serde_json::from_slice(&output.stdout)?;
     let card = cards
         .as_array()
-        .and_then(|cards| cards.iter().find(|c| c["state"] == "active" && c["profile"] == "national"))
+        .and_then(|cards| cards.iter().find(|c| c["state"] == "active" && c["profile"] == "interop"))
         .ok_or("no active card")?;
     let (serial, can) = (card["serial"].as_str().ok_or("no serial")?, card["can"].as_str().ok_or("no CAN")?);
     let trust = directory.join("bench-trust");
@@ -43,14 +47,61 @@ pub(crate) fn run(binary: &Path, directory: &Path) -> Result<Vec<Figure>, Failur
     let _inserted = Running(insert);
     let mut other = Command::new(std::env::current_exe()?);
     other.args(["reader", "--json", "--can", can, "--trust"]).arg(&trust).stderr(Stdio::inherit());
-    if let Some(own) = &reader.own {
-        other.env("PCSCLITE_CSOCK_NAME", own.directory.path().join("pcscd.comm"));
-    }
-    let output = other.output()?;
+    let output = reader.program(&mut other).output()?;
     if !output.status.success() {
         return Err("the card could not be read".into());
     }
-    Ok(serde_json::from_slice(&output.stdout)?)
+    let mut figures: Vec<Figure> = serde_json::from_slice(&output.stdout)?;
+    match jmrtd(&reader, can, &trust) {
+        Ok(theirs) => {
+            let ours = figures.first().map(|figure| figure.ours).unwrap_or_default();
+            figures.push(
+                Figure::new(GROUP, "the same beside JMRTD", ours, "ms")
+                    .beside("JMRTD, warm, without household (goal: at most 0.33)", theirs),
+            );
+        }
+        Err(failure) => eprintln!("bench: JMRTD has read nothing: {failure}"),
+    }
+    Ok(figures)
+}
+
+/// The milliseconds of JMRTD's fastest reading: PACE, all data groups, passive and active authentication. Neither the start
+/// of its machine nor the first readings, which it still interprets, count.
+fn jmrtd(reader: &Reader, can: &str, trust: &Path) -> Result<f64, Failure> {
+    let driver = driver().ok_or("its driver is not built: conformance/setup")?;
+    let name =
+        if reader.own.is_some() { "Virtual PCD 00 00".into() } else { PcscChannel::readers()?.remove(0) };
+    let path = std::fs::read_to_string(driver.join("classpath"))?;
+    let mut java = Command::new("java");
+    if let Some(library) = library() {
+        java.arg(format!("-Dsun.security.smartcardio.library={}", library.display()));
+    }
+    java.arg("-cp")
+        .arg(format!("{}:{}", driver.join("classes").display(), path.trim()))
+        .args(["neweid.test.Main", "time", &name, "time"])
+        .args([format!("can={can}"), format!("rounds={}", 4 * ROUNDS)])
+        .arg(format!("csca={}", trust.join("csca.pem").display()))
+        .arg(format!("crl={}", trust.join("csca.crl").display()))
+        .stderr(Stdio::inherit());
+    let output = reader.program(&mut java).output()?;
+    if !output.status.success() {
+        return Err("it could not read the card".into());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().parse()?)
+}
+
+/// Where conformance/setup has built JMRTD's driver: in the target directory this program stands in.
+fn driver() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    let built = program.ancestors().map(|place| place.join("conformance/jmrtd"));
+    built.into_iter().find(|place| place.join("ready").exists())
+}
+
+/// The PC/SC library, which Java does not find by itself on Debian.
+fn library() -> Option<PathBuf> {
+    let architecture = std::env::consts::ARCH;
+    let places = [format!("/usr/lib/{architecture}-linux-gnu"), "/usr/lib64".into(), "/usr/lib".into()];
+    places.into_iter().map(|place| Path::new(&place).join("libpcsclite.so.1")).find(|file| file.exists())
 }
 
 /// The other process: reads the card that is in a reader.
@@ -60,7 +111,7 @@ pub(crate) fn read_card(can: &str, trust: &Path) -> Result<Vec<Figure>, Failure>
     let transport = round_trip(&mut channel)?;
     let operations = Operations::measure(Curve::P521, 300);
     let mut times = Vec::new();
-    for _ in 0..25 {
+    for _ in 0..ROUNDS {
         let begin = Instant::now();
         read(&mut channel, can, &trust, Timestamp::now())?;
         times.push(begin.elapsed());
@@ -87,6 +138,14 @@ struct Own {
 }
 
 impl Reader {
+    /// A program that is to see this reader.
+    fn program<'a>(&self, program: &'a mut Command) -> &'a mut Command {
+        if let Some(own) = &self.own {
+            program.env("PCSCLITE_CSOCK_NAME", own.directory.path().join("pcscd.comm"));
+        }
+        program
+    }
+
     /// A pcscd of our own, where root and the kernel allow it, so that nobody else resets the card meanwhile; the machine's
     /// otherwise.
     fn start() -> Result<Self, Failure> {
