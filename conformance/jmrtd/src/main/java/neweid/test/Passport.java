@@ -33,10 +33,13 @@ import org.bouncycastle.jce.ECNamedCurveTable;
 import org.bouncycastle.jce.spec.ECNamedCurveParameterSpec;
 import org.bouncycastle.math.ec.ECPoint;
 import org.jmrtd.AccessKeySpec;
+import org.jmrtd.BACKey;
 import org.jmrtd.DefaultFileSystem;
 import org.jmrtd.PassportService;
 import org.jmrtd.lds.ActiveAuthenticationInfo;
 import org.jmrtd.lds.CardAccessFile;
+import org.jmrtd.lds.ChipAuthenticationInfo;
+import org.jmrtd.lds.ChipAuthenticationPublicKeyInfo;
 import org.jmrtd.lds.PACEInfo;
 import org.jmrtd.lds.SODFile;
 import org.jmrtd.lds.SecurityInfo;
@@ -65,7 +68,8 @@ final class Passport {
     private SODFile securityObject;
     private byte[] com;
 
-    /** {@code parameters}: which of the card's PACE domain parameters to use (BSI TR-03110-3 table 4); {@code mapping}: and with which mapping. */
+    /** {@code parameters}: which of the card's PACE domain parameters to use (BSI TR-03110-3 table 4); {@code mapping}: and with which mapping.
+     * A {@link BACKey} as key opens the zone by Basic Access Control instead. */
     Passport(Verdict verdict, int parameters, PACEInfo.MappingType mapping) {
         this.verdict = verdict;
         this.parameters = parameters;
@@ -78,9 +82,7 @@ final class Passport {
     /** The whole reading; everything read is written below {@code out}. */
     void read(CardService card, AccessKeySpec key, boolean extended, Trust trust, X509Certificate stranger, Expected expected, Path out)
         throws Exception {
-        int tranceive = extended ? PassportService.EXTENDED_MAX_TRANCEIVE_LENGTH : PassportService.NORMAL_MAX_TRANCEIVE_LENGTH;
-        int block = extended ? 1024 : PassportService.DEFAULT_MAX_BLOCKSIZE;
-        service = new PassportService(card, tranceive, block, false, true);
+        service = service(card, extended);
         service.open();
         try {
             if (!openChannel(key)) {
@@ -95,9 +97,30 @@ final class Passport {
         }
     }
 
+    /** The reading that {@code neweid read} makes too, as fast as JMRTD does it: nanoseconds from the open reader to the chip that has proved itself. */
+    long time(CardService card, AccessKeySpec key, boolean extended, Trust trust) throws Exception {
+        service = service(card, extended);
+        service.open();
+        try {
+            long begin = System.nanoTime();
+            if (openChannel(key) && readFiles(null)) {
+                passiveAuthentication(trust);
+                verdict.check("active-authentication", () -> challenge().key().getAlgorithm());
+            }
+            return System.nanoTime() - begin;
+        } finally {
+            service.close();
+        }
+    }
+
+    private static PassportService service(CardService card, boolean extended) {
+        int tranceive = extended ? PassportService.EXTENDED_MAX_TRANCEIVE_LENGTH : PassportService.NORMAL_MAX_TRANCEIVE_LENGTH;
+        return new PassportService(card, tranceive, extended ? 1024 : PassportService.DEFAULT_MAX_BLOCKSIZE, false, true);
+    }
+
     /** A wrong access number must be refused by the card, not by us. */
     void readWithWrongKey(CardService card, AccessKeySpec key) throws Exception {
-        service = new PassportService(card, PassportService.NORMAL_MAX_TRANCEIVE_LENGTH, PassportService.DEFAULT_MAX_BLOCKSIZE, false, true);
+        service = service(card, false);
         service.open();
         try {
             // proves: CARD-25
@@ -131,6 +154,17 @@ final class Passport {
     }
 
     private boolean openChannel(AccessKeySpec key) {
+        if (key instanceof BACKey basic) {
+            boolean selected = verdict.check("select", () -> {
+                service.sendSelectApplet(false);
+                return "A0000002471001";
+            });
+            // proves: CARD-08
+            return selected && verdict.check("bac", () -> {
+                service.doBAC(basic);
+                return "channel open, 3DES";
+            });
+        }
         boolean opened = verdict.check("ef-card-access", () -> {
             pace = paceInfo();
             return pace.getProtocolOIDString() + " parameters " + pace.getParameterId();
@@ -152,14 +186,8 @@ final class Passport {
 
     /** The chip's mapping key is the product of the data it sent and its static key, which EF.CardSecurity names (ICAO 9303-11 section 4.4.3.5.2). */
     private String chipAuthenticationMapping() throws Exception {
-        byte[] content;
         // JMRTD asks for files outside the application without its channel; this one is only given inside.
-        DefaultFileSystem files = new DefaultFileSystem(new ReadBinaryAPDUSender(service), false);
-        files.setWrapper(service.getWrapper());
-        files.selectFile(PassportService.EF_CARD_SECURITY);
-        try (InputStream in = new CardFileInputStream(PassportService.DEFAULT_MAX_BLOCKSIZE, files)) {
-            content = in.readAllBytes();
-        }
+        byte[] content = inChannel(PassportService.EF_CARD_SECURITY);
         ECNamedCurveParameterSpec curve = ECNamedCurveTable.getParameterSpec("secp521r1");
         ECPoint staticKey = curve.getCurve().decodePoint(chipAuthenticationKey(content));
         byte[] data = chipAuthenticationData((PACECAMResult) result);
@@ -170,6 +198,16 @@ final class Passport {
         Verdict.require(staticKey.multiply(scalar).equals(mappingKey), "the data do not belong to the key of EF.CardSecurity");
         Verdict.require(!curve.getG().multiply(scalar).equals(mappingKey), "the data fit any key");
         return "the chip has the key of EF.CardSecurity";
+    }
+
+    /** A file through the channel that is open now, from the card and not from what JMRTD remembers of it. */
+    private byte[] inChannel(short fid) throws Exception {
+        DefaultFileSystem files = new DefaultFileSystem(new ReadBinaryAPDUSender(service), false);
+        files.setWrapper(service.getWrapper());
+        files.selectFile(fid);
+        try (InputStream in = new CardFileInputStream(PassportService.DEFAULT_MAX_BLOCKSIZE, files)) {
+            return in.readAllBytes();
+        }
     }
 
     /**
@@ -229,12 +267,14 @@ final class Passport {
     private byte[] file(short fid, String name, Path out) throws Exception {
         try (InputStream in = service.getInputStream(fid, service.getMaxReadBinaryLength())) {
             byte[] content = in.readAllBytes();
-            Files.write(out.resolve(name), content);
+            if (out != null) {
+                Files.write(out.resolve(name), content);
+            }
             return content;
         }
     }
 
-    private void authenticate(Trust trust, X509Certificate stranger) {
+    private void passiveAuthentication(Trust trust) {
         verdict.check("passive-hashes", () -> {
             Map<Integer, byte[]> hashes = securityObject.getDataGroupHashes();
             String digest = securityObject.getDigestAlgorithm();
@@ -255,6 +295,10 @@ final class Passport {
             trust.validate(securityObject.getDocSigningCertificate());
             return "CSCA, validity and CRL";
         });
+    }
+
+    private void authenticate(Trust trust, X509Certificate stranger) {
+        passiveAuthentication(trust);
         // The judge can say no: another root did not issue this signer.
         verdict.check("passive-foreign-root-refused", () -> {
             try {
@@ -266,9 +310,40 @@ final class Passport {
         });
         // proves: CARD-27
         verdict.check("active-authentication", this::activeAuthentication);
+        // Last, because a chip without the key ends the session.
+        // proves: CARD-08
+        verdict.check("chip-authentication", this::chipAuthentication);
     }
 
+    /** Chip authentication of passports with the key of DG14: the chip can speak in the channel that it leads to. */
+    private String chipAuthentication() throws Exception {
+        DG14File infos = new DG14File(new ByteArrayInputStream(group(14)));
+        List<ChipAuthenticationInfo> announced = infos.getChipAuthenticationInfos();
+        List<ChipAuthenticationPublicKeyInfo> keys = infos.getChipAuthenticationPublicKeyInfos();
+        Verdict.require(announced.size() == 1 && keys.size() == 1, "DG14 announces " + announced.size() + " protocols and " + keys.size() + " keys");
+        ChipAuthenticationInfo info = announced.get(0);
+        var before = service.getWrapper();
+        service.doEACCA(info.getKeyId(), info.getObjectIdentifier(), keys.get(0).getObjectIdentifier(), keys.get(0).getSubjectPublicKey());
+        Verdict.require(service.getWrapper() != before, "JMRTD stays in the old channel");
+        Verdict.require(Arrays.equals(inChannel(PassportService.EF_DG1), group(1)), "DG1 has changed");
+        return info.getProtocolOIDString() + " version " + info.getVersion();
+    }
+
+    /** The chip's answer to a challenge, verified. */
+    private record Answer(PublicKey key, byte[] challenge, byte[] signature) {}
+
     private String activeAuthentication() throws Exception {
+        Answer answer = challenge();
+        answer.challenge()[0] ^= 1;
+        try {
+            Trust.verify("SHA512withPLAIN-ECDSA", answer.key(), answer.challenge(), answer.signature());
+        } catch (IllegalStateException refused) {
+            return "ECDSA P-521, SHA-512, plain";
+        }
+        throw new IllegalStateException("the answer also verifies for another challenge");
+    }
+
+    private Answer challenge() throws Exception {
         DG14File infos = new DG14File(new ByteArrayInputStream(group(14)));
         List<ActiveAuthenticationInfo> announced = infos.getActiveAuthenticationInfos();
         Verdict.require(!announced.isEmpty(), "DG14 announces no active authentication");
@@ -280,13 +355,7 @@ final class Passport {
         byte[] answer = service.doAA(key, "SHA-512", "SHA512withPLAIN-ECDSA", challenge).getResponse();
         Verdict.require(answer.length == 132, "signature of " + answer.length + " bytes");
         Trust.verify("SHA512withPLAIN-ECDSA", key, challenge, answer);
-        challenge[0] ^= 1;
-        try {
-            Trust.verify("SHA512withPLAIN-ECDSA", key, challenge, answer);
-        } catch (IllegalStateException refused) {
-            return "ECDSA P-521, SHA-512, plain";
-        }
-        throw new IllegalStateException("the answer also verifies for another challenge");
+        return new Answer(key, challenge, answer);
     }
 
     private void examine(Expected expected, Path out) {

@@ -19,7 +19,7 @@ import org.jmrtd.lds.PACEInfo;
  *
  * <p>A line has tab-separated: name, access number, file with the MRZ as printed, holder, CSCA, CRL, a certificate of a stranger, whether
  * there is a portrait ({@code yes}, {@code no}), the checks that have to fail (commas between, {@code -} for none), directory for what
- * is read. After each the word {@code done} is printed, so that the card can be taken out.
+ * is read, number of the PACE domain parameters. After each the word {@code done} is printed, so that the card can be taken out.
  */
 final class Personas {
     private Personas() {}
@@ -47,7 +47,7 @@ final class Personas {
         Path out = Files.createDirectories(Path.of(words[9]));
         Verdict verdict = new Verdict("persona-" + words[0], true);
         Passport.Expected expected = new Passport.Expected(String.join("", Main.lines(words[2])), words[3], words[7].equals("yes"));
-        new Passport(verdict, 18, PACEInfo.MappingType.GM).read(new TerminalCardService(terminal), PACEKeySpec.createCANKey(words[1]), false,
+        new Passport(verdict, Integer.parseInt(words[10]), PACEInfo.MappingType.GM).read(new TerminalCardService(terminal), PACEKeySpec.createCANKey(words[1]), false,
             new Trust(Path.of(words[4]), Path.of(words[5])), Trust.certificate(Path.of(words[6])), expected, out);
         Files.writeString(out.resolve("verdict.json"), verdict.toJson());
         Set<String> wanted = words[8].equals("-") ? Set.of() : new TreeSet<>(Set.of(words[8].split(",")));
