@@ -28,6 +28,8 @@ const LOT: u32 = 24;
 const LOW_STOCK: u64 = 6;
 /// How long the first run waits for steps that cannot be done at the moment.
 const CREATION_PATIENCE: jiff::SignedDuration = jiff::SignedDuration::from_secs(30);
+/// How long ago the first CVCA of a new country was made: long enough for a successor, not so long that it has ended.
+const CVCA_PAST: jiff::SignedDuration = jiff::SignedDuration::from_hours(24 * 1_000);
 /// Series of the serial numbers of the test country.
 const SERIES: &str = "N5A";
 
@@ -113,10 +115,11 @@ impl Country {
         )
         .await
         .map_err(Failure::from_system)?;
-        let eacpki = EacPki::open(
+        let eacpki = EacPki::open_with_past(
             database(directory, "eacpki").await?,
             key_store(directory, token.as_ref(), "eacpki")?,
             eacpki::Config::default(),
+            now - CVCA_PAST,
             now,
         )
         .await

@@ -2,6 +2,7 @@
 
 use curve::Curve;
 use jiff::Timestamp;
+use keys::KeyKind;
 use x509::certificate::profiles::Authority;
 use x509::{Name, Validity};
 
@@ -27,10 +28,10 @@ pub struct Config {
     pub contact: String,
     /// Where the public key directory is, with a slash at the end; `csca-1.crl` and so on stand below it.
     pub publication: String,
-    /// The curve of the CSCA.
-    pub csca_curve: Curve,
-    /// The curve of the document signers.
-    pub signer_curve: Curve,
+    /// The keys of the CSCA.
+    pub csca_key: KeyKind,
+    /// The keys of the document signers, and of the signers of lists and files.
+    pub signer_key: KeyKind,
     /// How many document signers sign at the same time.
     pub parallel_signers: u16,
     /// For how many days the CSCA signs.
@@ -62,8 +63,8 @@ impl Default for Config {
             signer_common_name: "(測試用) Document Signer".into(),
             contact: "csca@neweid.test".into(),
             publication: "http://pkd.neweid.test/pkd/".into(),
-            csca_curve: Curve::P521,
-            signer_curve: Curve::P521,
+            csca_key: KeyKind::Ec(Curve::P521),
+            signer_key: KeyKind::Ec(Curve::P521),
             parallel_signers: 2,
             // ICAO Doc 9303-12 §5.3: CSCA keys sign for three to five years, DS keys for up to three months.
             csca_signs_days: 5 * 365,

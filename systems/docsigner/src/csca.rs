@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use curve::Random;
 use jiff::Timestamp;
-use keys::{KeyKind, Purpose};
+use keys::Purpose;
 use serde_json::json;
 use store::{Row, Tx, params, transaction};
 use x509::certificate::profiles::{self, CscaLink, CscaRoot, Issuer};
@@ -111,7 +111,7 @@ impl DocSigner {
         let (signs, valid) = self.config.csca_periods(now)?;
         let authority = self.config.authority(generation);
         if self.stored(&ROOT_TBS, generation).await?.is_none() {
-            let kind = KeyKind::Ec(self.config.csca_curve);
+            let kind = self.config.csca_key;
             self.keys.generate(&label, kind, Purpose::CertificateAuthority)?;
             let signer = self.keys.signer(&label, Purpose::CertificateAuthority)?;
             let tbs = profiles::csca_root(&CscaRoot {

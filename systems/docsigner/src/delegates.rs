@@ -3,7 +3,6 @@
 
 use curve::Random;
 use jiff::Timestamp;
-use keys::KeyKind;
 use serde_json::json;
 use store::{Row, params, transaction};
 use x509::certificate::profiles::{self, Delegate, Issuer};
@@ -150,7 +149,7 @@ impl DocSigner {
         let label = format!("{}-{number}", office.as_str());
         let csca_signer = self.csca_signer(csca)?;
         if self.stored(&TBS, number).await?.is_none() {
-            let key = self.keys.generate(&label, KeyKind::Ec(self.config.signer_curve), office.purpose())?;
+            let key = self.keys.generate(&label, self.config.signer_key, office.purpose())?;
             let (signs, valid) = self.config.delegate_periods(office, now)?;
             let tbs = office.profile(&Delegate {
                 serial: Serial::random(rng),

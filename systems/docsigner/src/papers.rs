@@ -11,6 +11,7 @@ use x509::{Certificate, Signer};
 use crate::delegates::Office;
 use crate::once::hex;
 use crate::service::SYSTEM;
+use crate::signing::algorithm_of;
 use crate::{DocSigner, DocSignerError, Result};
 
 /// What the records say of a paper document.
@@ -58,11 +59,7 @@ impl DocSigner {
             self.audit(tx, now, SYSTEM, "file-ask", number, detail).await?;
             Ok((delegated.certificate.clone(), delegated.label.clone(), None))
         })?;
-        let key = match x509::PublicKey::from_spki(signer.spki())? {
-            x509::PublicKey::Ec(point) => point.curve(),
-            _ => return Err(DocSignerError::Inconsistent("the key of a signer")),
-        };
-        let mut spec = Spec::new(oid::CMS_DATA, file, &signer, x509::SignatureAlgorithm::for_curve(key));
+        let mut spec = Spec::new(oid::CMS_DATA, file, &signer, algorithm_of(&signer)?);
         spec.detached = true;
         let prepared = cms::prepare(&spec)?;
         if let Some(signature) = signature {

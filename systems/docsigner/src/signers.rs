@@ -5,7 +5,7 @@
 
 use curve::Random;
 use jiff::Timestamp;
-use keys::{KeyKind, Purpose};
+use keys::Purpose;
 use serde_json::json;
 use store::{params, transaction};
 use x509::Serial;
@@ -79,7 +79,7 @@ impl DocSigner {
         let csca = csca.ok_or(DocSignerError::Inconsistent("the generation of a signer"))?;
         let csca_signer = self.csca_signer(&csca)?;
         if self.stored(&TBS, number).await?.is_none() {
-            let kind = KeyKind::Ec(self.config.signer_curve);
+            let kind = self.config.signer_key;
             let key = self.keys.generate(&label, kind, Purpose::DocumentSigner)?;
             let (signs, valid) = self.config.signer_periods(now)?;
             let types: Vec<&str> = self.config.document_types.iter().map(String::as_str).collect();

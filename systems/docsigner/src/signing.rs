@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use store::{Row, params, transaction};
 use x509::cms::{self, Spec};
-use x509::{Certificate, Signer};
+use x509::{Certificate, SignatureAlgorithm, Signer};
 
 use crate::once::hex;
 use crate::service::SYSTEM;
@@ -71,12 +71,7 @@ impl DocSigner {
             None => self.ask(&work, &hash, now).await?,
         };
         let signer = || self.keys.signer(&entry.label, keys::Purpose::DocumentSigner);
-        let algorithm = x509::SignatureAlgorithm::for_curve(
-            match x509::PublicKey::from_spki(entry.certificate.spki())? {
-                x509::PublicKey::Ec(point) => point.curve(),
-                _ => return Err(DocSignerError::Inconsistent("a document signer's key")),
-            },
-        );
+        let algorithm = algorithm_of(&entry.certificate)?;
         let prepared =
             cms::prepare(&Spec::new(work.content_type, work.content, &entry.certificate, algorithm))?;
         if let Some(signature) = &entry.signature {
@@ -164,6 +159,15 @@ impl DocSigner {
             }
             Ok(changed == 1)
         })
+    }
+}
+
+/// What the key of this certificate signs with.
+pub(crate) fn algorithm_of(signer: &Certificate) -> Result<SignatureAlgorithm> {
+    match x509::PublicKey::from_spki(signer.spki())? {
+        x509::PublicKey::Ec(point) => Ok(SignatureAlgorithm::for_curve(point.curve())),
+        x509::PublicKey::MlDsa65(_) => Ok(SignatureAlgorithm::MlDsa65),
+        _ => Err(DocSignerError::Inconsistent("the key of a signer")),
     }
 }
 

@@ -32,9 +32,25 @@ impl EacPki {
     /// Opens the authorisation system. The first time it makes the CVCA and the document verifiers; what an interrupted
     /// first time left half done is finished.
     pub async fn open(db: Db, keys: Arc<dyn KeyStore>, config: Config, now: Timestamp) -> Result<Self> {
+        Self::open_with_past(db, keys, config, now, now).await
+    }
+
+    /// As [`EacPki::open`], but the first CVCA is as if made at `since`: a sample country has a past, and with it cards in the
+    /// field that trust the CVCA before the present one.
+    pub async fn open_with_past(
+        db: Db,
+        keys: Arc<dyn KeyStore>,
+        config: Config,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Self> {
         config.check()?;
         db.migrate(MIGRATIONS).await?;
         let system = Self { db, keys, config: Arc::new(config) };
+        let finished = "SELECT count(*) FROM authority WHERE certificate IS NOT NULL";
+        if system.db.one(finished, params![]).await?.read::<i64>(0)? == 0 {
+            system.renew(since).await?;
+        }
         system.renew(now).await?;
         Ok(system)
     }
@@ -63,6 +79,17 @@ impl EacPki {
     pub async fn root(&self) -> Result<Certificate> {
         let cvca = self.latest(Role::Cvca).await?;
         cvca.certificate.ok_or(EacPkiError::Inconsistent("there is no CVCA"))
+    }
+
+    /// The trust point that cards had before the present one, if there was one.
+    pub async fn earlier_trust_point(&self) -> Result<Option<TrustPoint>> {
+        let present = self.latest(Role::Cvca).await?;
+        if present.sequence == 1 {
+            return Ok(None);
+        }
+        let before = self.authority(Role::Cvca, present.sequence - 1).await?.certificate;
+        let before = before.ok_or(EacPkiError::Inconsistent("the CVCA before the present one"))?;
+        Ok(Some(TrustPoint::from_root(&before)?))
     }
 
     /// Makes the key under `label` and gives its public point.

@@ -54,6 +54,8 @@ pub enum KeyKind {
     Rsa(u16),
     /// A named curve.
     Ec(Curve),
+    /// ML-DSA-65 (FIPS 204), in software alone: for the laboratory generation of the document PKI.
+    MlDsa65,
 }
 
 impl KeyKind {
@@ -62,6 +64,7 @@ impl KeyKind {
         match self {
             Self::Rsa(bits) => format!("rsa-{bits}"),
             Self::Ec(curve) => curve.name().to_owned(),
+            Self::MlDsa65 => ML_DSA_65.to_owned(),
         }
     }
 
@@ -69,9 +72,14 @@ impl KeyKind {
         if let Some(bits) = name.strip_prefix("rsa-") {
             return Some(Self::Rsa(bits.parse().ok()?));
         }
+        if name == ML_DSA_65 {
+            return Some(Self::MlDsa65);
+        }
         Curve::ALL.into_iter().find(|curve| curve.name() == name).map(Self::Ec)
     }
 }
+
+const ML_DSA_65: &str = "ML-DSA-65";
 
 /// What a key may sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

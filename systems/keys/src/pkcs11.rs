@@ -145,7 +145,8 @@ impl KeyStore for Pkcs11KeyStore {
                     public.push(Attribute::EcParams(tlv::encode_oid(curve.oid())));
                     Mechanism::EccKeyPairGen
                 }
-                KeyKind::Rsa(_) => return Err(KeyError::Kind(kind.name())),
+                // PKCS #11 v2.40 has no mechanism for ML-DSA.
+                KeyKind::Rsa(_) | KeyKind::MlDsa65 => return Err(KeyError::Kind(kind.name())),
             };
             let mut private = named(true);
             private.extend([
@@ -176,6 +177,7 @@ impl KeyStore for Pkcs11KeyStore {
         let algorithm = match info.kind {
             KeyKind::Rsa(_) => SignatureAlgorithm::RsaSha256,
             KeyKind::Ec(curve) => SignatureAlgorithm::for_curve(curve),
+            KeyKind::MlDsa65 => return Err(KeyError::Kind(info.kind.name())),
         };
         Ok(Arc::new(TokenSigner { token: self.token.clone(), info, algorithm, handle: Mutex::new(handle) }))
     }
@@ -338,6 +340,7 @@ impl TokenSigner {
             // RFC 8017 §9.2: the token pads, but a DigestInfo names the hash.
             KeyKind::Rsa(_) => (Mechanism::RsaPkcs, digest_info(self.algorithm.hash(), digest)),
             KeyKind::Ec(_) => (Mechanism::Ecdsa, digest.to_vec()),
+            KeyKind::MlDsa65 => return Err(KeyError::Kind(self.info.kind.name())),
         };
         let plain = self.token.with(|session| {
             let handle = *self.handle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -352,7 +355,7 @@ impl TokenSigner {
             }
         })?;
         match self.info.kind {
-            KeyKind::Rsa(_) => Ok(plain),
+            KeyKind::Rsa(_) | KeyKind::MlDsa65 => Ok(plain),
             // PKCS #11 v2.40 §2.3.1: r || s, each as long as the order.
             KeyKind::Ec(curve) => Signature::from_plain(curve, &plain)
                 .map(|signature| signature.to_der())

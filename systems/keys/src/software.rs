@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use base64ct::{Base64, Encoding};
 use curve::rsa::RsaPrivateKey;
-use curve::{Random, SecretBytes, SecretKey};
+use curve::{Random, SecretBytes, SecretKey, mldsa};
 use serde::{Deserialize, Serialize};
-use x509::{EcSigner, RsaSigner, Signer};
+use x509::{EcSigner, MlDsaSigner, RsaSigner, Signer};
 use zeroize::Zeroizing;
 
 use crate::secret_file::{create_secret_file, make_directory, read_secret_file, write_atomically};
@@ -116,6 +116,7 @@ impl SoftwareKeyStore {
                 Arc::new(RsaSigner::new(RsaPrivateKey::from_pkcs8(pkcs8).map_err(|_| sealed())?))
             }
             KeyKind::Ec(_) => Arc::new(EcSigner::new(SecretKey::from_pkcs8(pkcs8).map_err(|_| sealed())?)),
+            KeyKind::MlDsa65 => Arc::new(MlDsaSigner::new(mldsa_from_pkcs8(pkcs8).ok_or_else(sealed)?)),
         };
         if signer.spki() != info.spki {
             return Err(sealed());
@@ -139,6 +140,10 @@ impl KeyStore for SoftwareKeyStore {
             KeyKind::Ec(curve) => {
                 let key = SecretKey::generate(curve, self.state().random.as_mut());
                 (key.to_pkcs8(), curve::spki_from_point(&key.public_key()))
+            }
+            KeyKind::MlDsa65 => {
+                let key = mldsa::PrivateKey::generate(self.state().random.as_mut());
+                (mldsa_to_pkcs8(&key), x509::spki_from_mldsa(&key.public_key()))
             }
             KeyKind::Rsa(_) => return Err(KeyError::Kind(kind.name())),
         };
@@ -212,6 +217,30 @@ impl KeyStore for SoftwareKeyStore {
         }
     }
 }
+
+/// PrivateKeyInfo up to the seed.
+// RFC 9881 §6: the seed alone, as [0] IMPLICIT OCTET STRING, under the bare algorithm identifier.
+fn mldsa_head() -> Vec<u8> {
+    let algorithm = tlv::sequence(&[&tlv::encode_oid(tlv::oid::ML_DSA_65)]);
+    let length = 3 + algorithm.len() as u8 + 2 + 2 + SEED;
+    let mut head = vec![0x30, length, 0x02, 0x01, 0x00];
+    head.extend(algorithm);
+    head.extend([0x04, 2 + SEED, 0x80, SEED]);
+    head
+}
+
+fn mldsa_to_pkcs8(key: &mldsa::PrivateKey) -> SecretBytes {
+    let mut encoded = Zeroizing::new(mldsa_head());
+    encoded.extend_from_slice(key.to_seed().expose());
+    SecretBytes::new(&encoded)
+}
+
+fn mldsa_from_pkcs8(pkcs8: &[u8]) -> Option<mldsa::PrivateKey> {
+    let seed = pkcs8.strip_prefix(mldsa_head().as_slice())?;
+    mldsa::PrivateKey::from_seed(seed.try_into().ok()?).ok()
+}
+
+const SEED: u8 = mldsa::SEED_LEN as u8;
 
 /// The persisted form. Fields are only ever added.
 #[derive(Serialize, Deserialize)]

@@ -8,6 +8,7 @@
 //! from then on the same file ([`shelf`]).
 
 mod attack;
+mod earlier;
 mod office;
 mod people;
 mod shelf;
@@ -47,6 +48,8 @@ struct Recipe {
     pins: Pins,
     /// The only profile there is of it.
     profile: Option<CardProfile>,
+    /// Whom the card trusts to authorise terminals.
+    cvca: Cvca,
     signer: Signer,
     attack: Option<Attack>,
 }
@@ -66,8 +69,17 @@ enum Pins {
     Pin2Blocked,
 }
 
+/// Whom the card trusts to authorise terminals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Cvca {
+    /// The CVCA of today.
+    Present,
+    /// The one before.
+    Earlier,
+}
+
 /// Who signs the zones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Signer {
     /// The country's document signer of today.
     Country,
@@ -77,6 +89,8 @@ enum Signer {
     Revoked,
     /// A document signer of the reserve chip's curve, below a generation of its own.
     Reserve,
+    /// A document signer with ML-DSA-65, below a generation of its own with ML-DSA-65.
+    MlDsa,
     /// A forger with a country signing certificate that only names the country.
     SelfMade,
 }
@@ -102,6 +116,7 @@ const HEALTHY: Recipe = Recipe {
     exemption: None,
     pins: Pins::Set,
     profile: None,
+    cvca: Cvca::Present,
     signer: Signer::Country,
     attack: None,
 };
@@ -296,7 +311,37 @@ pub const PERSONAS: &[Persona] = &[
             ..HEALTHY
         },
     ),
+    good(
+        "mldsa-lab",
+        ("實驗卡：文件簽章為 ML-DSA-65", "laboratory card signed with ML-DSA-65"),
+        (
+            "驗證通過；認得 ML-DSA-65 的讀卡程式可驗證，其他程式應說明演算法不支援",
+            "verified by a reader that knows ML-DSA-65; any other has to say that it does not know the algorithm",
+        ),
+        Recipe {
+            person: people::PHYSICIST,
+            profile: Some(CardProfile::MldsaLab),
+            signer: Signer::MlDsa,
+            ..HEALTHY
+        },
+    ),
+    good(
+        "old-trust-point",
+        ("仍信任前一代 CVCA", "trusts the CVCA before the present one"),
+        (
+            "驗證通過；讀取加密區須先出示連結憑證，卡片隨即改為信任現行 CVCA",
+            "verified; for the encrypted zone the link certificate comes first, and from then on the card trusts the present CVCA",
+        ),
+        Recipe { person: people::RANGER, cvca: Cvca::Earlier, ..HEALTHY },
+    ),
 ];
+
+impl Recipe {
+    /// Whose card it is: cards with the same are made together.
+    const fn authorities(&self) -> (Signer, Cvca) {
+        (self.signer, self.cvca)
+    }
+}
 
 impl Persona {
     /// The profiles that it can be had in.
@@ -353,7 +398,7 @@ mod tests {
             assert!(!persona.recipe.certificate || age >= 18, "{}: {age}", persona.name);
             assert_eq!(
                 persona.recipe.attack.is_some()
-                    || !matches!(persona.recipe.signer, Signer::Country | Signer::Reserve),
+                    || !matches!(persona.recipe.signer, Signer::Country | Signer::Reserve | Signer::MlDsa),
                 persona.check.is_some()
             );
         }

@@ -7,7 +7,7 @@ use curve::{Random, SecretBytes, SystemRandom};
 use docsigner::DocumentSigning;
 use eac::Password;
 use eac::pace::Parameters;
-use eacpki::EacPki;
+use eacpki::TerminalAuthorisation;
 use jiff::Timestamp;
 use mgmt::{CaChain, Contact, Decision, Inspection, Mgmt, MgmtKeys, Neighbours, NewApplication};
 use model::{
@@ -65,7 +65,7 @@ impl Office {
         directory: &Path,
         signing: Arc<dyn DocumentSigning>,
         certificates: Arc<Npc>,
-        authorisation: Arc<EacPki>,
+        authorisation: Arc<dyn TerminalAuthorisation>,
         now: Timestamp,
     ) -> Result<Self, Failure> {
         let random = SharedRandom::new(SystemRandom);

@@ -102,6 +102,10 @@ pub const POTTER: Sketch =
     sketch("鍾陶然", "CHUNG, TAO-JAN", Male, 43, (3, 19), ("新北市", "鶯歌區"), "文化路200號");
 pub const WEAVER: Sketch =
     sketch("田織心", "TIEN, CHIH-HSIN", Female, 35, (8, 8), ("花蓮縣", "秀林鄉"), "秀林路64號");
+pub const PHYSICIST: Sketch =
+    sketch("游格致", "YU, KO-CHIH", Female, 40, (11, 11), ("新竹縣", "竹東鎮"), "中興路四段195號");
+pub const RANGER: Sketch =
+    sketch("古長青", "KU, CHANG-CHING", Male, 46, (4, 22), ("嘉義縣", "阿里山鄉"), "中正村59號");
 
 impl Sketch {
     /// The person, `number` being different for each. `None` if a place is not in the table of divisions.

@@ -5,15 +5,18 @@ use crate::clock;
 use crate::country::Country;
 use crate::directory::{Directory, write_atomically};
 use crate::failure::{Failure, Fault};
+use crate::personas::earlier::EarlierAuthorisation;
 use crate::personas::office::{Made, Office, Order};
-use crate::personas::{Attack, PERSONAS, Persona, Pins, Signer, attack};
+use crate::personas::{Attack, Cvca, PERSONAS, Persona, Pins, Signer, attack};
 use chip::Interface;
-use curve::SystemRandom;
+use curve::{Curve, SystemRandom};
 use docsigner::{Act, DocSigner, DocumentSigning, SignerState};
+use eacpki::TerminalAuthorisation;
 use jiff::Timestamp;
-use keys::{SoftwareKeyStore, WrappingKey};
+use keys::{KeyKind, SoftwareKeyStore, WrappingKey};
 use model::{CardProfile, Sex};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -160,21 +163,20 @@ async fn ensure(country: &Country, personas: &[usize], profile: CardProfile) -> 
         tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await.map_err(Failure::ours)??;
     // Another process may have been at work while this one waited.
     let missing = missing();
-    for signer in [Signer::Country, Signer::Earlier, Signer::Revoked, Signer::Reserve, Signer::SelfMade] {
+    let offices: BTreeSet<_> = missing.iter().map(|n| PERSONAS[*n].recipe.authorities()).collect();
+    for authorities in offices {
         let some: Vec<usize> =
-            missing.iter().copied().filter(|n| PERSONAS[*n].recipe.signer == signer).collect();
-        if !some.is_empty() {
-            make(country, signer, &some, profile).await?;
-        }
+            missing.iter().copied().filter(|n| PERSONAS[*n].recipe.authorities() == authorities).collect();
+        make(country, authorities, &some, profile).await?;
     }
     drop(lock);
     Ok(())
 }
 
-// Makes the personas that one signer signs.
+// Makes the personas that one signer signs and that trust the same CVCA.
 async fn make(
     country: &Country,
-    signer: Signer,
+    (signer, cvca): (Signer, Cvca),
     personas: &[usize],
     profile: CardProfile,
 ) -> Result<(), Failure> {
@@ -197,15 +199,23 @@ async fn make(
         Signer::Reserve => {
             let now = clock::now();
             let place = root(&country.directory).join(RESERVE);
-            (Arc::new(open_signer_on(&place, curve::Curve::P384, now).await?), now)
+            (Arc::new(open_signer_with(&place, RESERVE_KEYS, now).await?), now)
+        }
+        Signer::MlDsa => {
+            let now = clock::now();
+            let place = root(&country.directory).join(MLDSA);
+            (Arc::new(open_signer_with(&place, MLDSA_KEYS, now).await?), now)
         }
         Signer::SelfMade => {
             let now = clock::now();
             (Arc::new(open_signer(&work.join("forger"), now).await?), now)
         }
     };
-    let (certificates, terminals) = (country.npc.clone(), country.eacpki.clone());
-    let office = Office::open(&work, signing.clone(), certificates, terminals, now).await?;
+    let terminals: Arc<dyn TerminalAuthorisation> = match cvca {
+        Cvca::Present => country.eacpki.clone(),
+        Cvca::Earlier => Arc::new(EarlierAuthorisation::of(country).await?),
+    };
+    let office = Office::open(&work, signing.clone(), country.npc.clone(), terminals, now).await?;
     let mut orders = Vec::new();
     for number in personas {
         let persona = &PERSONAS[*number];
@@ -282,6 +292,7 @@ fn inspect(
         Signer::Earlier => [EARLIER_CSCA, EARLIER_LIST],
         Signer::Revoked => [REVOKED_CSCA, REVOKED_LIST],
         Signer::Reserve => [RESERVE_CSCA, RESERVE_LIST],
+        Signer::MlDsa => [MLDSA_CSCA, MLDSA_LIST],
         Signer::Country | Signer::SelfMade => [CSCA, CSCA_LIST],
     };
     let recipe = &persona.recipe;
@@ -336,6 +347,8 @@ const REVOKED_CSCA: &str = "csca-revoked.pem";
 const REVOKED_LIST: &str = "csca-revoked.crl";
 const RESERVE_CSCA: &str = "csca-reserve.pem";
 const RESERVE_LIST: &str = "csca-reserve.crl";
+const MLDSA_CSCA: &str = "csca-mldsa.pem";
+const MLDSA_LIST: &str = "csca-mldsa.crl";
 
 // Certificates and lists that readers of personas trust, under the names the records give them.
 async fn anchors(country: &Country) -> Result<Vec<(String, Vec<u8>)>, Failure> {
@@ -348,10 +361,14 @@ async fn anchors(country: &Country) -> Result<Vec<(String, Vec<u8>)>, Failure> {
         let signing = open_signer(&place, clock::now()).await?;
         files.extend(anchor(&signing, REVOKED_CSCA, REVOKED_LIST).await?);
     }
-    let place = root(&country.directory).join(RESERVE);
-    if place.join("docsigner.sqlite").exists() {
-        let signing = open_signer_on(&place, curve::Curve::P384, clock::now()).await?;
-        files.extend(anchor(&signing, RESERVE_CSCA, RESERVE_LIST).await?);
+    for (place, keys, csca, list) in
+        [(RESERVE, RESERVE_KEYS, RESERVE_CSCA, RESERVE_LIST), (MLDSA, MLDSA_KEYS, MLDSA_CSCA, MLDSA_LIST)]
+    {
+        let place = root(&country.directory).join(place);
+        if place.join("docsigner.sqlite").exists() {
+            let signing = open_signer_with(&place, keys, clock::now()).await?;
+            files.extend(anchor(&signing, csca, list).await?);
+        }
     }
     Ok(files)
 }
@@ -401,6 +418,12 @@ const EARLIER: &str = "earlier";
 const REVOKED: &str = "revoked";
 /// Directory of the generation that signs for the reserve chip.
 const RESERVE: &str = "reserve";
+/// Directory of the generation that signs with ML-DSA-65.
+const MLDSA: &str = "mldsa";
+/// Keys of the CSCA and of its document signers.
+const PRESENT_KEYS: [KeyKind; 2] = [KeyKind::Ec(Curve::P521); 2];
+const RESERVE_KEYS: [KeyKind; 2] = [KeyKind::Ec(Curve::P521), KeyKind::Ec(Curve::P384)];
+const MLDSA_KEYS: [KeyKind; 2] = [KeyKind::MlDsa65; 2];
 /// File with the moment it was made at.
 const SINCE: &str = "since";
 /// How long ago: longer than a card is valid, but not longer than its signer's certificate.
@@ -420,12 +443,12 @@ async fn earlier(country: &Country) -> Result<(DocSigner, Timestamp), Failure> {
 }
 
 async fn open_signer(place: &Path, now: Timestamp) -> Result<DocSigner, Failure> {
-    open_signer_on(place, docsigner::Config::default().signer_curve, now).await
+    open_signer_with(place, PRESENT_KEYS, now).await
 }
 
-async fn open_signer_on(
+async fn open_signer_with(
     place: &Path,
-    signer_curve: curve::Curve,
+    [csca_key, signer_key]: [KeyKind; 2],
     now: Timestamp,
 ) -> Result<DocSigner, Failure> {
     create_private(place)?;
@@ -435,7 +458,8 @@ async fn open_signer_on(
         WrappingKey::create(&place.join("wrapping.key"), &mut SystemRandom).map_err(Failure::from_system)?;
     let keys = SoftwareKeyStore::open(&place.join("keys"), wrapping, Box::new(SystemRandom))
         .map_err(Failure::from_system)?;
-    let config = docsigner::Config { parallel_signers: 1, signer_curve, ..docsigner::Config::default() };
+    let config =
+        docsigner::Config { parallel_signers: 1, csca_key, signer_key, ..docsigner::Config::default() };
     DocSigner::open(db, Arc::new(keys), config, now, &mut SystemRandom).await.map_err(Failure::from_system)
 }
 

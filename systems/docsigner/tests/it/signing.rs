@@ -2,11 +2,13 @@
 
 use std::process::Command;
 
-use curve::Hash;
-use docsigner::{DocSignerError, DocumentSigning};
+use curve::{Curve, Hash};
+use docsigner::{Config, DocSignerError, DocumentSigning};
+use keys::KeyKind;
 use lds::household::HouseholdData;
 use lds::{LdsSecurityObject, sod};
-use store::testkit::each_engine;
+use store::Db;
+use store::testkit::{each_engine, each_engine_url};
 use tlv::oid;
 use x509::cms::SignedData;
 use x509::pem;
@@ -30,6 +32,36 @@ async fn a_security_object_is_verified_through_the_csca() {
             object
         );
         audit::verify(&place.db, None).await.expect("an unbroken log");
+    })
+    .await;
+}
+
+// The generation of the reserve chip, and that of the laboratory: nothing but the configuration differs.
+// proves: CARD-12, OPEN-15
+#[tokio::test]
+async fn generations_with_other_keys_sign_and_roll_over_alike() {
+    each_engine_url(async |url| {
+        for (schema, csca_key, signer_key, name) in [
+            ("docsigner_mldsa", KeyKind::MlDsa65, KeyKind::MlDsa65, "ML-DSA-65"),
+            ("docsigner_p384", KeyKind::Ec(Curve::P521), KeyKind::Ec(Curve::P384), "secp384r1"),
+        ] {
+            let place = Place::new(Db::open(&url, schema).await.expect("the database opens"));
+            let config = Config { parallel_signers: 1, csca_key, signer_key, ..Config::default() };
+            let signer = place.open_with(config.clone(), now()).await.expect("opens");
+            let file = signer.sign_public_zone(&card(1), &object(1), now()).await.expect("signed");
+            let cms = sod::unwrap(&file).expect("an EF.SOD");
+            verify(&signer, cms, now()).await.expect("valid");
+            let signed = SignedData::parse(cms).expect("well formed");
+            let key = x509::PublicKey::from_spki(signed.verify().expect("verifies").spki()).expect("a key");
+            assert!(key.name().contains(name), "{}", key.name());
+            let again = place.open_with(config, days(1)).await.expect("opens again");
+            let same = again.sign_public_zone(&card(1), &object(1), days(1)).await.expect("signed");
+            assert_eq!(same, file, "kept, not signed anew");
+            roll_over(&again, days(2)).await.expect("rolls over");
+            let file = again.sign_public_zone(&card(2), &object(2), days(2)).await.expect("signed");
+            verify(&again, sod::unwrap(&file).expect("an EF.SOD"), days(2)).await.expect("valid");
+            place.db.close().await;
+        }
     })
     .await;
 }

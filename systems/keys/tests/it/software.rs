@@ -18,6 +18,7 @@ fn keys_are_made_once_and_sign_only_what_they_were_made_for() {
     let directory = tempfile::tempdir().unwrap();
     let mut kinds = vec![KeyKind::Rsa(2048), KeyKind::Rsa(4096)];
     kinds.extend(Curve::ALL.map(KeyKind::Ec));
+    kinds.push(KeyKind::MlDsa65);
     crate::behaves(&open(&directory.path().join("deep/keys"), 1), &kinds);
 }
 
