@@ -45,6 +45,31 @@ pub(crate) enum Item {
     Portrait { rect: Rect, size: (u32, u32) },
 }
 
+/// Which machine puts an item on the card (CARDFACE-14).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Module {
+    /// Printed on every card body alike before it is anybody's: background, flag, labels.
+    Body,
+    /// The colour printer: the portrait.
+    Colour,
+    /// The laser: everything personal but the portrait, monochrome.
+    Laser,
+}
+
+impl Item {
+    /// Which machine makes it. What is filled with the colour of engraving is engraved.
+    pub(crate) fn module(&self) -> Module {
+        match self {
+            Self::Portrait { .. } => Module::Colour,
+            Self::Fill { colour, .. } if *colour == crate::text::INK || *colour == BLACK => Module::Laser,
+            _ => Module::Body,
+        }
+    }
+}
+
+/// Barcodes and the machine readable zone: as dark as the laser gets.
+pub(crate) const BLACK: Colour = Colour(0, 0, 0);
+
 /// One side of a card.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Drawing {
@@ -82,6 +107,27 @@ impl Rect {
             Segment::Line(x + w, y),
             Segment::Line(x + w, y + h),
             Segment::Line(x, y + h),
+            Segment::Close,
+        ])
+    }
+
+    /// The ellipse that fills it.
+    pub(crate) fn ellipse(self) -> Path {
+        // A quarter of a circle as a cubic curve.
+        const K: f32 = 0.552_284_8;
+        let (rx, ry) = (self.w / 2.0, self.h / 2.0);
+        let (cx, cy) = (self.x + rx, self.y + ry);
+        let quarter = |sx: f32, sy: f32, tx: f32, ty: f32| {
+            let at = |x: f32, y: f32| (cx + x * rx, cy + y * ry);
+            let (a, b, c) = (at(sx + tx * K, sy + ty * K), at(tx + sx * K, ty + sy * K), at(tx, ty));
+            Segment::Cubic(a.0, a.1, b.0, b.1, c.0, c.1)
+        };
+        Path(vec![
+            Segment::Move(cx + rx, cy),
+            quarter(1.0, 0.0, 0.0, 1.0),
+            quarter(0.0, 1.0, -1.0, 0.0),
+            quarter(-1.0, 0.0, 0.0, -1.0),
+            quarter(0.0, -1.0, 1.0, 0.0),
             Segment::Close,
         ])
     }

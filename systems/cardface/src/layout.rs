@@ -6,7 +6,7 @@
 
 use crate::barcode::{self, MODULE_MM};
 use crate::data::FaceData;
-use crate::drawing::{Colour, Drawing, HEIGHT_MM, Item, Path, Rect, Segment, Text, WIDTH_MM};
+use crate::drawing::{BLACK, Colour, Drawing, HEIGHT_MM, Item, Path, Rect, Segment, Text, WIDTH_MM};
 use crate::fonts::{FontSet, Role};
 use crate::text::{self, INK, Style};
 use crate::{Error, background};
@@ -15,6 +15,12 @@ use crate::{Error, background};
 const PORTRAIT: Rect = Rect::new(58.4, 11.4, 23.2, 23.2 * 45.0 / 35.0);
 /// The plate of the chip, kept free of print.
 const CHIP: Rect = Rect::new(8.9, 17.9, 12.6, 11.6);
+/// The national flag (CARDFACE-15), 3 to 2.
+const FLAG: Rect = Rect::new(75.2, 3.0, 6.9, 4.6);
+/// The tactile mark: raised dots by which a finger finds which way round the card is (CARDFACE-15).
+const TACTILE: Rect = Rect::new(8.9, 33.4, 12.6, 4.6);
+/// Where the tactile mark is embossed on the front, in millimetres: left, top, width, height. Nothing is printed there.
+pub const TACTILE_MM: [f32; 4] = [TACTILE.x, TACTILE.y, TACTILE.w, TACTILE.h];
 /// Left edge and width of the text beside the chip.
 const COLUMN_X: f32 = 25.2;
 const COLUMN_W: f32 = 31.4;
@@ -44,7 +50,7 @@ pub(crate) fn front(
         text::draw(&mut drawing, fonts, place, text, style, field)
     };
     put(Rect::new(5.0, 3.0, 35.0, 5.2), "數位身分識別證", TITLE, "the title")?;
-    put(Rect::new(42.2, 3.9, 38.0, 3.9), "New eID  National ID Card", SUBTITLE, "the title")?;
+    put(Rect::new(42.2, 3.9, 31.0, 3.9), "New eID  National ID Card", SUBTITLE, "the title")?;
 
     // CARDFACE-04: the registered romanisation stands beside the Chinese name, the foreign name where it was chosen.
     put(Rect::new(COLUMN_X, 11.4, COLUMN_W, 2.3), "姓名 Name", LABEL, "a label")?;
@@ -78,6 +84,8 @@ pub(crate) fn front(
     }
     drawing.items.push(Item::Stroke { path: PORTRAIT.path(), colour: GREY, opacity: 0.6, width: 0.12 });
     chip(&mut drawing);
+    flag(&mut drawing);
+    tactile(&mut drawing);
     if data.specimen {
         specimen(&mut drawing, fonts, Rect::new(4.0, 12.0, 77.0, 36.0), 0.16)?;
     }
@@ -159,7 +167,7 @@ fn machine_readable_zone(drawing: &mut Drawing, fonts: &FontSet, data: &FaceData
         let place = Rect::new(LEFT - 0.3, 33.0, 30.0 * PITCH + 0.6, 18.0);
         drawing.texts.push(Text { content: data.mrz.lines().join("\n"), place, ink });
     }
-    drawing.items.push(Item::Fill { path, colour: Colour(0, 0, 0), opacity: 1.0, crisp: false });
+    drawing.items.push(Item::Fill { path, colour: BLACK, opacity: 1.0, crisp: false });
     Ok(())
 }
 
@@ -172,15 +180,54 @@ fn exempted(drawing: &mut Drawing, fonts: &FontSet) -> Result<(), Error> {
         crisp: false,
     });
     let (x, w) = (PORTRAIT.x + 1.0, PORTRAIT.w - 2.0);
+    text::draw(drawing, fonts, Rect::new(x, 22.0, w, 4.0), "免印相片", VALUE.centred(), "a label")?;
     text::draw(
         drawing,
         fonts,
-        Rect::new(x, 22.0, w, 4.0),
-        "免印相片",
-        VALUE.centred().colour(GREY),
+        Rect::new(x, 26.6, w, 2.6),
+        "Portrait exempted",
+        LABEL.centred().colour(INK),
         "a label",
-    )?;
-    text::draw(drawing, fonts, Rect::new(x, 26.6, w, 2.6), "Portrait exempted", LABEL.centred(), "a label")
+    )
+}
+
+/// The national flag: red, in its upper left quarter blue with a white sun of twelve rays.
+// 中華民國國徽國旗法 §4-6: the canton is a quarter of the flag; the sun's disc has an eighth of the canton's length as radius, the
+// rays reach a quarter of it, and a blue ring of a fifteenth of the disc's diameter parts them.
+fn flag(drawing: &mut Drawing) {
+    let (red, blue, white) = (Colour(0xD8, 0x1E, 0x2C), Colour(0x14, 0x2A, 0x8C), Colour(255, 255, 255));
+    let canton = Rect::new(FLAG.x, FLAG.y, FLAG.w / 2.0, FLAG.h / 2.0);
+    let (cx, cy) = (canton.x + canton.w / 2.0, canton.y + canton.h / 2.0);
+    let disc = canton.w / 8.0;
+    let (ring, tip) = (disc + disc * 2.0 / 15.0, canton.w / 4.0);
+    let mut rays = Path::default();
+    for corner in 0u8..24 {
+        let radius = if corner % 2 == 0 { tip } else { ring };
+        let (sin, cos) = (f32::from(corner) * std::f32::consts::PI / 12.0).sin_cos();
+        let (x, y) = (cx + radius * sin, cy - radius * cos);
+        rays.0.push(if corner == 0 { Segment::Move(x, y) } else { Segment::Line(x, y) });
+    }
+    rays.0.push(Segment::Close);
+    let circle = |r: f32| Rect::new(cx - r, cy - r, 2.0 * r, 2.0 * r).ellipse();
+    for (path, colour) in [
+        (FLAG.path(), red),
+        (canton.path(), blue),
+        (rays, white),
+        (circle(ring), blue),
+        (circle(disc), white),
+    ] {
+        drawing.items.push(Item::Fill { path, colour, opacity: 1.0, crisp: false });
+    }
+}
+
+/// Three dots where the tactile mark is embossed: seen on the picture, felt on the card.
+fn tactile(drawing: &mut Drawing) {
+    let size = TACTILE.h * 0.5;
+    for part in [0.2, 0.5, 0.8] {
+        let (x, y) = (TACTILE.x + TACTILE.w * part, TACTILE.y + TACTILE.h / 2.0);
+        let dot = Rect::new(x - size / 2.0, y - size / 2.0, size, size).ellipse();
+        drawing.items.push(Item::Stroke { path: dot, colour: GREY, opacity: 0.55, width: 0.15 });
+    }
 }
 
 /// The plate of the chip as it will lie in the card: seen on the picture, made of metal on the card.
@@ -358,6 +405,41 @@ mod tests {
                 mrz.as_str(),
             ]
         );
+    }
+
+    // proves: CARDFACE-15
+    #[test]
+    fn mountain_flag_and_tactile_mark_are_on_the_front() {
+        let Some(fonts) = fonts() else { return };
+        let drawing = front(&record("王", None, None, "無"), &fonts, Some((35, 45))).expect("lays out");
+        // Contour lines run around the peak: several levels, each a long curve, over both sides.
+        let contours = drawing.items.iter().filter(
+            |item| matches!(item, Item::Stroke { path, opacity, .. } if path.0.len() > 40 && *opacity < 0.5),
+        );
+        assert!(contours.count() >= 10);
+        let fill = |wanted: Rect| {
+            drawing.items.iter().find_map(|item| match item {
+                Item::Fill { path, colour, opacity, .. } if path.bounds() == Some(wanted) => {
+                    Some((*colour, *opacity))
+                }
+                _ => None,
+            })
+        };
+        let (red, opaque) = fill(FLAG).expect("the flag");
+        assert!(red.0 > 180 && red.1 < 80 && red.2 < 80 && opaque >= 1.0, "{red:?}");
+        let canton = Rect::new(FLAG.x, FLAG.y, FLAG.w / 2.0, FLAG.h / 2.0);
+        let (blue, _) = fill(canton).expect("the canton");
+        assert!(blue.2 > 100 && blue.0 < 60, "{blue:?}");
+        let rays = drawing.items.iter().any(
+            |item| matches!(item, Item::Fill { path, .. } if path.0.len() == 25 && path.bounds().is_some_and(|b| inside(b, canton))),
+        );
+        assert!(rays, "a sun of twelve rays");
+        // The mark is embossed where nothing is printed, chip and portrait included.
+        let solid = [PORTRAIT, CHIP, FLAG, TACTILE];
+        for (index, rect) in solid.iter().enumerate() {
+            assert!(solid[index + 1..].iter().all(|other| apart(*rect, *other)), "{rect:?}");
+            assert!(drawing.texts.iter().all(|text| apart(text.ink, *rect)), "{rect:?}");
+        }
     }
 
     // proves: OPEN-09, CARDFACE-23

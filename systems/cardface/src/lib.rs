@@ -2,8 +2,8 @@
 //!
 //! The face is laid out once as a [drawing](drawing) in millimetres in which every text already is an outline, measured and
 //! fitted into its box. The three formats only write that drawing down, so that they cannot differ, need no fonts where they are shown, and
-//! carry rare characters of planes 2, 3 and 15 to any printer. The layout is our own after CARDFACE-03; it shows neither flag nor emblem of
-//! any state.
+//! carry rare characters of planes 2, 3 and 15 to any printer. The layout is our own after CARDFACE-03. Background, flag and the
+//! place of the tactile mark are those of CARDFACE-15; every sample card says 測試用 across them.
 //!
 //! Left out: the physical security features (CARDFACE-16) and the colour management of the printing machines.
 
@@ -20,9 +20,10 @@ mod svg;
 mod text;
 
 pub use data::FaceData;
-pub use drawing::{HEIGHT_MM, WIDTH_MM};
+pub use drawing::{HEIGHT_MM, Module, WIDTH_MM};
 pub use error::Error;
 pub use fonts::FontSet;
+pub use layout::TACTILE_MM;
 
 use drawing::Drawing;
 
@@ -106,7 +107,14 @@ impl Face {
     pub fn render_svg(&self, sheet: Sheet) -> String {
         let (places, size) = sheet.places();
         let sides: Vec<_> = places.into_iter().map(|(side, at)| (self.drawing(side), at)).collect();
-        svg::write(&sides, size, self.portrait.as_deref())
+        svg::write(&sides, size, self.portrait.as_deref(), None)
+    }
+
+    /// What one machine puts on a sheet, as an SVG of the same size (CARDFACE-14).
+    pub fn render_module(&self, sheet: Sheet, module: Module) -> String {
+        let (places, size) = sheet.places();
+        let sides: Vec<_> = places.into_iter().map(|(side, at)| (self.drawing(side), at)).collect();
+        svg::write(&sides, size, self.portrait.as_deref(), Some(module))
     }
 
     /// A sheet as a PNG, at 72 to 1200 dots per inch (300 to 600 for print).

@@ -4,10 +4,16 @@ use std::fmt::Write;
 
 use base64ct::{Base64, Encoding};
 
-use crate::drawing::{Drawing, Item, Path, Segment};
+use crate::drawing::{Drawing, Item, Module, Path, Segment};
 
-/// Writes sides beside or below each other, each at its place; `size` is that of the whole in millimetres.
-pub(crate) fn write(sides: &[(&Drawing, (f32, f32))], size: (f32, f32), portrait: Option<&[u8]>) -> String {
+/// Writes sides beside or below each other, each at its place; `size` is that of the whole in millimetres. With
+/// `module`, only what that machine makes.
+pub(crate) fn write(
+    sides: &[(&Drawing, (f32, f32))],
+    size: (f32, f32),
+    portrait: Option<&[u8]>,
+    module: Option<Module>,
+) -> String {
     let (width, height) = size;
     let mut out = format!(
         r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}mm" height="{height}mm" viewBox="0 0 {width} {height}">"#
@@ -19,7 +25,7 @@ pub(crate) fn write(sides: &[(&Drawing, (f32, f32))], size: (f32, f32), portrait
             // Writing to a String cannot fail.
             let _ = write!(out, "\n<g transform=\"translate({x} {y})\">");
         }
-        items(&mut out, number, drawing, portrait);
+        items(&mut out, number, drawing, portrait, module);
         out.push_str("\n</g>");
     }
     out.push_str("\n</svg>\n");
@@ -27,8 +33,17 @@ pub(crate) fn write(sides: &[(&Drawing, (f32, f32))], size: (f32, f32), portrait
 }
 
 /// Everything one side shows; `number` keeps the names of its gradients apart from those of the other side.
-fn items(out: &mut String, number: usize, drawing: &Drawing, portrait: Option<&[u8]>) {
+fn items(
+    out: &mut String,
+    number: usize,
+    drawing: &Drawing,
+    portrait: Option<&[u8]>,
+    module: Option<Module>,
+) {
     for (index, item) in drawing.items.iter().enumerate() {
+        if module.is_some_and(|module| item.module() != module) {
+            continue;
+        }
         out.push('\n');
         // Writing to a String cannot fail.
         let _ = match item {

@@ -4,8 +4,8 @@ use crate::Error;
 use crate::drawing::{Colour, Drawing, Item, Path, Rect, Text};
 use crate::fonts::{FontSet, Role, Shaped};
 
-/// The colour of laser engraving.
-pub(crate) const INK: Colour = Colour(0x16, 0x1A, 0x1D);
+/// The colour of laser engraving, which blackens the card and knows no hue (CARDFACE-14).
+pub(crate) const INK: Colour = Colour(0x1A, 0x1A, 0x1A);
 
 /// How a text is set.
 #[derive(Debug, Clone, Copy)]

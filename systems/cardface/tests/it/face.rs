@@ -1,7 +1,7 @@
 //! What the faces show and refuse.
 
 use crate::{PORTRAIT, data, fonts};
-use cardface::{Arrangement, Error, Face, FontSet, Sheet, Side};
+use cardface::{Arrangement, Error, Face, FontSet, Module, Sheet, Side};
 
 #[test]
 fn both_sides_are_written_in_every_format() {
@@ -110,6 +110,65 @@ fn missing_fonts_are_named_with_their_package() {
     let empty = tempfile::tempdir().expect("a directory");
     let error = FontSet::load(&[empty.path()]).expect_err("no fonts");
     assert!(error.to_string().contains("apt install fonts-"), "{error}");
+}
+
+/// Every colour of an SVG.
+fn colours(svg: &str) -> Vec<[u8; 3]> {
+    let hex = |text: &str| u8::from_str_radix(text, 16).expect("hexadecimal");
+    let found = svg.match_indices("=\"#").map(|(at, mark)| &svg[at + mark.len()..at + mark.len() + 6]);
+    found.map(|code| [hex(&code[..2]), hex(&code[2..4]), hex(&code[4..])]).collect()
+}
+
+// proves: CARDFACE-14
+#[test]
+fn the_portrait_is_in_colour_and_everything_else_personal_is_engraved_in_one_tone() {
+    let Some(fonts) = fonts() else { return };
+    let plain = Face::new(&data(|_| {}), fonts).expect("lays out");
+    let both = Sheet::Both(Arrangement::Vertical);
+    let laser = plain.render_module(both, Module::Laser);
+    let tones = colours(&laser);
+    assert!(tones.len() > 10 && tones.iter().all(|[r, g, b]| r == g && g == b && *r < 0x40), "{tones:?}");
+    assert!(!laser.contains("<image"));
+    let colour = plain.render_module(both, Module::Colour);
+    assert_eq!((colour.matches("<image").count(), colours(&colour).len()), (1, 0));
+
+    // What is on the body belongs to nobody; whatever is somebody's is engraved, or is the portrait.
+    let day = lds::Date::new(2001, 1, 2).expect("valid");
+    type Change<'a> = &'a dyn Fn(&mut lds::PublicZone);
+    let changes: [Change; 7] = [
+        &|z| z.chinese_name = "王小明".into(),
+        &|z| z.foreign_name = Some("CHEN, ELAINE".into()),
+        &|z| z.id_number = "A123456789".into(),
+        &|z| z.birth = day,
+        &|z| z.marital_status = lds::dg13::Term::new("married", "有", "Married"),
+        &|z| z.renewal = None,
+        &|z| z.card_serial = "TWA000124".into(),
+    ];
+    for (index, change) in changes.into_iter().enumerate() {
+        let face = Face::new(&data(change), fonts).expect("lays out");
+        assert_eq!(
+            face.render_module(both, Module::Body),
+            plain.render_module(both, Module::Body),
+            "{index}"
+        );
+        assert_eq!(face.render_module(both, Module::Colour), colour, "{index}");
+        assert_ne!(face.render_module(both, Module::Laser), laser, "{index}");
+    }
+
+    // On the picture: the portrait's pixels have hues, the ink of the name has none.
+    let png = plain.render_png(Sheet::Side(Side::Front), 300).expect("renders");
+    let front = image::load_from_memory(&png).expect("a PNG").to_rgb8();
+    let hue = |x: u32, y: u32| {
+        let [r, g, b] = front.get_pixel(x, y).0;
+        r.max(g).max(b) - r.min(g).min(b)
+    };
+    let at = |mm: f32| (mm / 25.4 * 300.0) as u32;
+    let portrait = (at(60.0)..at(80.0)).flat_map(|x| (at(14.0)..at(38.0)).map(move |y| (x, y)));
+    let coloured = portrait.clone().filter(|(x, y)| hue(*x, *y) > 24).count();
+    assert!(coloured * 4 > portrait.count(), "{coloured} coloured pixels");
+    let name = (at(25.4)..at(56.0)).flat_map(|x| (at(14.4)..at(22.0)).map(move |y| (x, y)));
+    let dark: Vec<_> = name.filter(|(x, y)| front.get_pixel(*x, *y).0.iter().all(|c| *c < 0x38)).collect();
+    assert!(dark.len() > 200 && dark.iter().all(|(x, y)| hue(*x, *y) < 16), "{} dark pixels", dark.len());
 }
 
 #[test]
