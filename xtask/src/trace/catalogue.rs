@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Files of the folder that hold no entries.
-const NOT_A_GROUP: [&str; 2] = ["README", "status"];
+const NOT_A_GROUP: [&str; 3] = ["README", "status", super::exceptions::FILE];
 
 /// The ids of the catalogue, in the order of their group's file.
 #[derive(Debug, Default)]

@@ -1,10 +1,11 @@
 //! Which requirement of the catalogue is proved by which test.
 //!
 //! The catalogue (`docs/requirements/`) gives the ids; a comment `proves: CARD-25, OPEN-02` above a test claims them.
-//! The table of both is `docs/requirements/status.md`, written here and never by hand.
+//! What no test can prove is argued in `exceptions.md`. The table of all is `docs/requirements/status.md`, written here and never by hand.
 
 mod catalogue;
 mod claims;
+mod exceptions;
 mod report;
 
 use std::collections::BTreeMap;
@@ -34,9 +35,12 @@ pub(crate) fn run(root: &Path, mode: Mode) -> Outcome {
     let mut problems = catalogue.inconsistencies(CATALOGUE_TOTAL);
     let (proved, mut faults) = sort(&catalogue, claims);
     problems.append(&mut faults);
+    let text = crate::read(&folder.join(format!("{}.md", exceptions::FILE))).map_err(|error| vec![error])?;
+    let (argued, mut faults) = exceptions::read(&text, &catalogue, &proved);
+    problems.append(&mut faults);
 
     let status = folder.join("status.md");
-    let table = report::render(&catalogue, &proved);
+    let table = report::render(&catalogue, &proved, &argued);
     match mode {
         Mode::Write => {
             std::fs::write(&status, &table)
@@ -50,7 +54,12 @@ pub(crate) fn run(root: &Path, mode: Mode) -> Outcome {
     if !problems.is_empty() {
         return Err(problems);
     }
-    let summary = format!("trace: {} of {} requirements proved", proved.len(), catalogue.len());
+    let summary = format!(
+        "trace: {} of {} requirements proved, {} argued",
+        proved.len(),
+        catalogue.len(),
+        argued.len()
+    );
     Ok(match mode {
         Mode::Write => format!(
             "{}\n{summary}, written to docs/requirements/status.md",

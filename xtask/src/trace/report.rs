@@ -4,20 +4,29 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::catalogue::Catalogue;
+use super::exceptions::Argued;
 
 /// Places of proof by id.
 type Proved = BTreeMap<String, Vec<String>>;
 
 /// The whole of `status.md`. It holds no line numbers and no date, so that it changes only when a proof does.
-pub(super) fn render(catalogue: &Catalogue, proved: &Proved) -> String {
+pub(super) fn render(catalogue: &Catalogue, proved: &Proved, argued: &Argued) -> String {
     let mut out = String::from(
         "# Status of the requirements\n\nWritten by `cargo xtask trace`; do not edit. A requirement counts as proved when a test that would fail without it \
-         names it in a `proves:` comment.\n\n| Group | Entries | Proved |\n|---|---:|---:|\n",
+         names it in a `proves:` comment; as argued when [exceptions.md](exceptions.md) says why no test can.\n\n\
+         | Group | Entries | Proved | Argued |\n|---|---:|---:|---:|\n",
     );
     for (group, ids) in catalogue.groups() {
-        let _ = writeln!(out, "| {group} | {} | {} |", ids.len(), count(ids, proved));
+        let exceptions = ids.iter().filter(|id| argued.contains_key(*id)).count();
+        let _ = writeln!(out, "| {group} | {} | {} | {exceptions} |", ids.len(), count(ids, proved));
     }
-    let _ = writeln!(out, "| **Total** | **{}** | **{}** |", catalogue.len(), proved.len());
+    let _ = writeln!(
+        out,
+        "| **Total** | **{}** | **{}** | **{}** |",
+        catalogue.len(),
+        proved.len(),
+        argued.len()
+    );
     for (group, ids) in catalogue.groups() {
         let _ = write!(out, "\n## {group}\n\n");
         if count(ids, proved) > 0 {
@@ -27,10 +36,15 @@ pub(super) fn render(catalogue: &Catalogue, proved: &Proved) -> String {
             let places: Vec<String> = places.iter().map(|place| format!("`{place}`")).collect();
             let _ = writeln!(out, "| {id} | {} |", places.join("<br>"));
         }
-        let open: Vec<&str> = ids.iter().map(String::as_str).filter(|id| !proved.contains_key(*id)).collect();
-        if !open.is_empty() {
-            let gap = if open.len() < ids.len() { "\n" } else { "" };
-            let _ = writeln!(out, "{gap}Not proved ({}): {}", open.len(), ranges(ids, &open).join(", "));
+        let here: Vec<&str> = ids.iter().map(String::as_str).filter(|id| argued.contains_key(*id)).collect();
+        let open = |id: &&str| !proved.contains_key(*id) && !argued.contains_key(*id);
+        let open: Vec<&str> = ids.iter().map(String::as_str).filter(open).collect();
+        let mut gap = if count(ids, proved) > 0 { "\n" } else { "" };
+        for (what, some) in [("Argued", here), ("Not proved", open)] {
+            if !some.is_empty() {
+                let _ = writeln!(out, "{gap}{what} ({}): {}", some.len(), ranges(ids, &some).join(", "));
+                gap = "\n";
+            }
         }
     }
     out
@@ -79,15 +93,19 @@ mod tests {
     fn the_table_lists_proofs_and_joins_the_gaps() {
         let proved =
             Proved::from([("CARD-03".to_owned(), vec!["a.rs one".to_owned(), "b.rs two".to_owned()])]);
-        let table = render(&catalogue(), &proved);
-        assert!(table.contains("| CARD | 5 | 1 |"), "{table}");
+        let argued = Argued::from([("CARD-05".to_owned(), "plastic".to_owned())]);
+        let table = render(&catalogue(), &proved, &argued);
+        assert!(table.contains("| CARD | 5 | 1 | 1 |"), "{table}");
         assert!(table.contains("| CARD-03 | `a.rs one`<br>`b.rs two` |"), "{table}");
-        assert!(table.contains("Not proved (4): CARD-01 to CARD-02, CARD-04 to CARD-05"), "{table}");
+        assert!(
+            table.contains("\n\nArgued (1): CARD-05\n\nNot proved (3): CARD-01 to CARD-02, CARD-04\n"),
+            "{table}"
+        );
     }
 
     #[test]
     fn a_group_without_proof_has_no_table() {
-        let table = render(&catalogue(), &Proved::new());
+        let table = render(&catalogue(), &Proved::new(), &Argued::new());
         assert!(table.ends_with("## CARD\n\nNot proved (5): CARD-01 to CARD-05\n"), "{table}");
     }
 
