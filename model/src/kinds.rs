@@ -73,6 +73,29 @@ impl CardProfile {
 }
 
 text_enum! {
+    /// How a type of chip is judged (CARD-13).
+    ChipRisk ("risk status of a chip type") {
+        /// 正常
+        Normal = "normal",
+        /// 觀察: cards are made, and what becomes known is followed.
+        Watch = "watch",
+        /// 停用: no card is made on it.
+        Stopped = "stopped",
+    }
+}
+
+impl ChipRisk {
+    /// 正常, 觀察 or 停用.
+    pub const fn zh(self) -> &'static str {
+        match self {
+            Self::Normal => "正常",
+            Self::Watch => "觀察",
+            Self::Stopped => "停用",
+        }
+    }
+}
+
+text_enum! {
     /// The four key pairs of the Certificate Zone (CARD-37).
     KeySlot ("key slot") {
         /// RSA-2048 for signatures, first five years.

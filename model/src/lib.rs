@@ -33,7 +33,7 @@ pub use divisions::{CountyCode, DistrictCode, Divisions, VillageCode};
 pub use error::Error;
 pub use field::{Field, Zone};
 pub use kinds::{
-    ApplicationKind, CardProfile, Channel, KeySlot, MaritalStatus, MilitaryServiceCategory,
+    ApplicationKind, CardProfile, Channel, ChipRisk, KeySlot, MaritalStatus, MilitaryServiceCategory,
     PortraitExemption, Programme, Sex,
 };
 pub use lifecycle::{Event, Stamp};

@@ -59,6 +59,11 @@ impl ChipType {
         format!("{first}{second}-{:04X}", self.ic_type)
     }
 
+    /// The answer to reset of this type, as a reader of this interface shows it (CARD-14).
+    pub fn atr(self, interface: Interface) -> Vec<u8> {
+        crate::atr::atr(interface, self.pre_issuing)
+    }
+
     /// The type of the chip with these CPLC data, among those that have a profile.
     pub(crate) fn of(cplc: &[u8]) -> Option<Self> {
         BUILT_IN.iter().map(|profile| profile.chip).find(|chip| chip.made(cplc))

@@ -34,6 +34,18 @@ pub enum ProductionError {
     /// No chip type of this name is known.
     #[error("PRODUCTION-E-CHIP-TYPE-UNKNOWN: 查無此晶片型別 no such chip type")]
     ChipTypeUnknown,
+    /// An entry of the chip-type register that is not complete (CARD-09).
+    #[error("PRODUCTION-E-CHIP-TYPE-REFUSED: 晶片型別登錄不完整 chip type refused: {0}")]
+    ChipTypeRefused(&'static str),
+    /// A type of chip that is judged 停用 (CARD-13).
+    #[error("PRODUCTION-E-CHIP-TYPE-STOPPED: 此晶片型別已停用 this chip type is stopped")]
+    ChipTypeStopped,
+    /// The inspection of the printed face is not complete, or not possible (CARDFACE-16).
+    #[error("PRODUCTION-E-INSPECTION: 卡面檢查未完成 inspection of the face: {0}")]
+    Inspection(String),
+    /// A decision that needs two persons (SECURITY-08).
+    #[error("PRODUCTION-E-DUAL-CONTROL: 須由另一人核可 two persons decide: {0}")]
+    DualControl(&'static str),
     /// All serial numbers of the series are used.
     #[error("PRODUCTION-E-SERIES-USED-UP: 序號字軌已用罄 series of serial numbers is used up")]
     SeriesUsedUp,
@@ -83,6 +95,10 @@ impl ProductionError {
             Self::LotRefused(_) => "PRODUCTION-E-LOT-REFUSED",
             Self::Series => "PRODUCTION-E-SERIES",
             Self::ChipTypeUnknown => "PRODUCTION-E-CHIP-TYPE-UNKNOWN",
+            Self::ChipTypeRefused(_) => "PRODUCTION-E-CHIP-TYPE-REFUSED",
+            Self::ChipTypeStopped => "PRODUCTION-E-CHIP-TYPE-STOPPED",
+            Self::Inspection(_) => "PRODUCTION-E-INSPECTION",
+            Self::DualControl(_) => "PRODUCTION-E-DUAL-CONTROL",
             Self::SeriesUsedUp => "PRODUCTION-E-SERIES-USED-UP",
             Self::Store(_) => "PRODUCTION-E-STORE",
             Self::CardFile(_) => "PRODUCTION-E-CARD-FILE",
@@ -152,6 +168,30 @@ pub const EXPLAINED: &[[&str; 4]] = &[
         "操作者 caller",
         "晶片型別未登錄。 No chip type of this name is registered.",
         "核對型別代號。 Check the name of the type.",
+    ],
+    [
+        "PRODUCTION-E-CHIP-TYPE-REFUSED",
+        "操作者 caller",
+        "晶片型別登錄不完整：須有卡廠、版本及各部分之安全認證證號。 The entry of a chip type is not complete: maker, versions, and the certificate number of each part.",
+        "補齊後再登錄。 Complete it and register it again.",
+    ],
+    [
+        "PRODUCTION-E-CHIP-TYPE-STOPPED",
+        "操作者 caller",
+        "此晶片型別已停用，不收料亦不製卡。 This chip type is stopped: it is neither received nor made into cards.",
+        "改用其他型別；解除須二人核可。 Use another type; two persons can lift it.",
+    ],
+    [
+        "PRODUCTION-E-INSPECTION",
+        "操作者 caller",
+        "卡面檢查未完成或該批不合格。 The inspection of the face is not complete, or the lot was found faulty.",
+        "逐項作答後再送。 Answer for every feature and send it again.",
+    ],
+    [
+        "PRODUCTION-E-DUAL-CONTROL",
+        "操作者 caller",
+        "須由提案人以外之另一人於七日內核可。 A second person approves within seven days.",
+        "請另一人核可，或重新提案。 Ask somebody else, or propose it again.",
     ],
     [
         "PRODUCTION-E-SERIES-USED-UP",

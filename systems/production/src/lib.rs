@@ -12,6 +12,7 @@ mod books;
 mod centre;
 mod chip_types;
 mod error;
+mod face_features;
 mod keys;
 mod machine;
 mod manufacturer;
@@ -29,8 +30,11 @@ pub use books::StockKind;
 pub use centre::{CardCentre, Order, OrderNo, PairedCard, Report, ReportKind, Roster};
 /// The interfaces of a card put into a reader with [`Centre::reader`].
 pub use chip::{InProcessChannel, Interface};
-pub use chip_types::chip_type_of;
+pub use chip_types::{
+    Applet, CardMake, Certification, CertifiedPart, ChipTypeEntry, RegisteredChip, RiskProposal, chip_type_of,
+};
 pub use error::{EXPLAINED, ProductionError};
+pub use face_features::{Answers, FaceFeature, Finding, face_features};
 pub use manufacturer::{Delivery, LotCard, LotOrder, Manufacturer, TransportShare};
 pub use package::Package;
 pub use serials::{SERIES_SIZE, SerialNumbers};

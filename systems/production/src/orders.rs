@@ -58,8 +58,10 @@ impl CardCentre for Centre {
             let profile: String = row.read("profile")?;
             let free = tx
                 .optional(
-                    "SELECT serial, chip_id, lot, state, profile, order_no, public_data FROM card \
-                     WHERE state = 'initialised' AND profile = $1 AND order_no IS NULL ORDER BY serial LIMIT 1",
+                    "SELECT serial, chip_id, card.lot AS lot, state, profile, order_no, public_data FROM card \
+                     JOIN lot ON lot.lot = card.lot JOIN chip_type ON chip_type.name = lot.card_type \
+                     WHERE state = 'initialised' AND profile = $1 AND order_no IS NULL AND risk <> 'stopped' \
+                     ORDER BY serial LIMIT 1",
                     params![&profile],
                 )
                 .await?;

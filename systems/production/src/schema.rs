@@ -84,4 +84,29 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         // Until now every lot was of the planned type, under whatever name.
         "UPDATE lot SET card_type = 'NE-0144';",
     ),
+    Migration::new(
+        3,
+        "chip-type register, inspection of the face",
+        "CREATE TABLE chip_type (
+            name TEXT PRIMARY KEY,
+            entry TEXT NOT NULL,
+            risk TEXT NOT NULL,
+            reason TEXT,
+            since BIGINT NOT NULL
+        );
+        CREATE TABLE chip_risk_proposal (
+            number BIGINT PRIMARY KEY,
+            name TEXT NOT NULL REFERENCES chip_type (name),
+            risk TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            proposed_by TEXT NOT NULL,
+            proposed_at BIGINT NOT NULL,
+            approved_by TEXT,
+            approved_at BIGINT
+        );
+        ALTER TABLE card ADD COLUMN applets TEXT;
+        ALTER TABLE card ADD COLUMN algorithms TEXT;
+        ALTER TABLE lot ADD COLUMN face_passed_at BIGINT;
+        ALTER TABLE lot ADD COLUMN face_fault TEXT;",
+    ),
 ];

@@ -36,6 +36,8 @@ pub struct CentreConfig {
     pub machines: usize,
     /// Most cards in a box (PRODUCTION-64).
     pub box_size: u32,
+    /// Whether no card is made from a lot whose face was not inspected (CARDFACE-16). Virtual cards have no surface.
+    pub inspect_face: bool,
     /// Initialised cards kept ready of the citizens' profile beyond what is ordered.
     pub ready: u32,
     /// How long a step may take before another worker takes it up.
@@ -54,6 +56,7 @@ impl CentreConfig {
             proof_dpi: 300,
             machines: 2,
             box_size: 250,
+            inspect_face: false,
             ready: 0,
             lease: SignedDuration::from_secs(60),
             attempts: 3,
@@ -88,7 +91,9 @@ impl Centre {
         let shelf = Shelf::open(&config.cards)?;
         let keys = CentreKeys::open(&db, master, &random).await?;
         let trust = Mutex::new(Arc::new(config.trust.clone()));
-        Ok(Self { inner: Arc::new(Inner { db, shelf, keys, config, trust, random }) })
+        let centre = Self { inner: Arc::new(Inner { db, shelf, keys, config, trust, random }) };
+        centre.establish_chip_types().await?;
+        Ok(centre)
     }
 
     /// From now on quality control trusts this: newer revocation lists, or another country signing key after a roll-over.
@@ -198,6 +203,7 @@ impl Centre {
         if known.is_some() {
             return Ok(cards.len());
         }
+        self.usable_chip_type(&card_type).await?;
         if cards.len() != counted as usize {
             return Err(ProductionError::LotRefused("counted cards and card data file differ"));
         }

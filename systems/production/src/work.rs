@@ -108,13 +108,21 @@ impl Centre {
             let card_type = chip_types::chip_type_of(*profile)?;
             let profile = profile.as_str();
             let values = params![profile];
+            // What is ordered on a stopped type waits until the type is used again, or another profile is ordered.
+            match self.usable_chip_type(&card_type).await {
+                Err(ProductionError::ChipTypeStopped) => continue,
+                other => other.map(drop)?,
+            }
+            let inspected = !self.inner.config.inspect_face;
             let missing = reserve + self.inner.db.one(MISSING, values).await?.read::<i64>(0)?;
-            if missing <= 0 || self.inner.db.optional(WASHED, params![&card_type, 1i64]).await?.is_none() {
+            if missing <= 0
+                || self.inner.db.optional(WASHED, params![&card_type, 1i64, inspected]).await?.is_none()
+            {
                 continue;
             }
             store::transaction!(self.inner.db, |tx| {
                 let missing = reserve + tx.one(MISSING, values).await?.read::<i64>(0)?;
-                for row in tx.all(WASHED, params![&card_type, missing.max(0)]).await? {
+                for row in tx.all(WASHED, params![&card_type, missing.max(0), inspected]).await? {
                     let serial = books::serial(&row)?;
                     tx.execute_one(
                         "UPDATE card SET profile = $2, changed_at = $3 WHERE serial = $1",
@@ -149,10 +157,14 @@ impl Centre {
                 }
                 Ok(false)
             }
-            Err(error @ (ProductionError::CardFile(_) | ProductionError::Face(_))) => {
+            Err(
+                error @ (ProductionError::CardFile(_)
+                | ProductionError::Face(_)
+                | ProductionError::ChipTypeStopped),
+            ) => {
                 tracing::warn!(code = error.code(), serial = ?task.serial, %error, "waiting");
                 // Not counted against the card: the reader that holds the file will let go of it, the missing font
-                // will be installed.
+                // will be installed, the chip type may be used again.
                 kept(jobs::prolong(&self.inner.db, job, jobs::backoff(job.attempt), now).await)?;
                 Ok(false)
             }
@@ -197,6 +209,8 @@ impl Centre {
         let mut answers = None;
         if card.state == CardState::Washed {
             let profile = card.profile.clone().ok_or(ProductionError::Data("profile"))?;
+            let chip_type = self.usable_chip_type(&self.chip_type_of_card(serial).await?).await?;
+            let made_of = chip_types::made_of(&chip_type, &profile)?;
             let inner = self.inner.clone();
             let made = blocking(move || {
                 let channel = machine::insert(&inner.shelf, serial, Interface::Contact, &inner.random)?;
@@ -214,14 +228,15 @@ impl Centre {
                 active_authentication: Bytes(made.aa_spki),
                 chip_authentication: Bytes(made.ca_spki),
             };
-            answers = Some(serde_json::to_string(&stored).map_err(|_| ProductionError::Data("requests"))?);
+            let stored = serde_json::to_string(&stored).map_err(|_| ProductionError::Data("requests"))?;
+            answers = Some((stored, made_of));
         }
         store::transaction!(self.inner.db, |tx| {
             let card = books::card(tx, serial).await?;
-            if let (CardState::Washed, Some(answers)) = (card.state, &answers) {
+            if let (CardState::Washed, Some((answers, (applets, algorithms)))) = (card.state, &answers) {
                 tx.execute_one(
-                    "UPDATE card SET public_data = $2 WHERE serial = $1",
-                    params![serial.as_str(), answers],
+                    "UPDATE card SET public_data = $2, applets = $3, algorithms = $4 WHERE serial = $1",
+                    params![serial.as_str(), answers, applets, algorithms],
                 )
                 .await?;
                 books::step(tx, &card, CardState::Initialised, By::system(now)).await?;
@@ -239,6 +254,13 @@ impl Centre {
         let card = books::card_now(&self.inner.db, serial).await?;
         if !matches!(card.state, CardState::Paired | CardState::Personalised) {
             return store::transaction!(self.inner.db, |tx| Ok(jobs::complete(tx, job).await?));
+        }
+        let chip_type = self.chip_type_of_card(serial).await?;
+        if let (CardState::Paired, Err(ProductionError::ChipTypeStopped)) =
+            (card.state, self.usable_chip_type(&chip_type).await)
+        {
+            // Personal data shall not come onto a chip in doubt: the order is made again on another one.
+            return self.scrap(serial, "chip type stopped", job, now).await;
         }
         let order = card.order.ok_or(ProductionError::Data("order of the card"))?;
         let package = self.package(order).await?;
@@ -423,4 +445,4 @@ pub(crate) const REQUIRED: [DataGroup; 9] = DataGroup::PUBLIC_ZONE;
 const MISSING: &str = "SELECT (SELECT count(*) FROM card_order WHERE state = 'placed' AND profile = $1) \
     - (SELECT count(*) FROM card WHERE profile = $1 AND order_no IS NULL AND state IN ('washed', 'initialised'))";
 const WASHED: &str = "SELECT serial FROM card JOIN lot ON lot.lot = card.lot WHERE state = 'washed' AND profile IS NULL \
-    AND card_type = $1 ORDER BY serial LIMIT $2";
+    AND card_type = $1 AND face_fault IS NULL AND ($3 OR face_passed_at IS NOT NULL) ORDER BY serial LIMIT $2";

@@ -81,15 +81,21 @@ pub(crate) async fn signer(url: &str, dir: &Path, name: &str) -> DocSigner {
 
 impl Hall {
     pub(crate) async fn open(url: &str, dir: &Path) -> Self {
+        Self::open_with(url, dir, |_| {}).await
+    }
+
+    /// A hall whose centre works otherwise.
+    pub(crate) async fn open_with(url: &str, dir: &Path, change: impl FnOnce(&mut CentreConfig)) -> Self {
         let db = Db::open(url, "production").await.expect("opens");
         let signer = signer(url, dir, "docsigner").await;
         let mut trust = TrustStore::new();
         assert!(trust.add_certificate(signer.csca_certificate().await.expect("a CSCA")));
-        let config = CentreConfig {
+        let mut config = CentreConfig {
             proof_dpi: 72,
             box_size: 2,
             ..CentreConfig::new(dir.join("cards"), trust, fonts())
         };
+        change(&mut config);
         let random = SharedRandom::new(SystemRandom);
         let centre = Centre::open(db.clone(), &key("centre"), config, random.clone()).await.expect("opens");
         Self { centre, signer, db, now: start(), random }

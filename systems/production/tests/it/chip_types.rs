@@ -1,0 +1,147 @@
+//! The chip-type register: what it says of real cards, who changes a judgement, and what a stopped type keeps from being made.
+
+use std::collections::BTreeMap;
+
+use chip::{Chip, FileMemory, Interface};
+use model::{CardProfile, CardState, ChipRisk};
+use production::{CardCentre, Finding, ProductionError, ReportKind, face_features};
+
+use crate::support::{CLERK, Hall, directory, lot, manufacturer, order};
+
+const PLANNED: &str = "NE-0144";
+const RESERVE: &str = "RS-0180";
+
+impl Hall {
+    async fn judge(&self, name: &str, risk: ChipRisk) {
+        let proposal = self.centre.propose_chip_risk(name, risk, "test", "officer-1", self.now).await;
+        let number = proposal.expect("proposes").number;
+        self.centre.approve_chip_risk(number, "officer-2", self.now).await.expect("approves");
+    }
+}
+
+// proves: CARD-12, CARD-13
+#[tokio::test(flavor = "multi_thread")]
+async fn cards_know_their_type_and_a_stopped_type_makes_none() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let hall = Hall::open(&url, &dir).await;
+        let centre = &hall.centre;
+        hall.restock(3).await;
+        let (first, card) = hall.paired(1).await;
+
+        // What the register says of the chip is what the chip says of itself.
+        let types = centre.chip_types().await.expect("lists");
+        assert_eq!(types.iter().map(|t| t.entry.name.as_str()).collect::<Vec<_>>(), [PLANNED, RESERVE]);
+        let planned = &types[0];
+        assert_eq!((planned.risk, planned.cards), (ChipRisk::Normal, 3));
+        let memory = FileMemory::open(centre.shelf().path(card.serial)).expect("opens");
+        let mut real = Chip::open(Box::new(memory), Box::new(hall.random.clone())).expect("a chip");
+        let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02X}")).collect::<String>();
+        assert_eq!(planned.atr, hex(real.power_on(Interface::Contact)));
+        assert_eq!(planned.ats, hex(real.power_on(Interface::Contactless)));
+        drop(real);
+        let make = centre.card_make(card.serial).await.expect("known");
+        assert_eq!(make.chip_type, PLANNED);
+        assert_eq!(make.algorithms.as_deref(), Some("secp521r1, RSA-2048, ecdsa-plain-SHA512"));
+        assert!(make.applets.is_some_and(|applets| applets.contains("eid 2.0")));
+
+        // One person alone changes nothing.
+        let proposal = centre.propose_chip_risk(PLANNED, ChipRisk::Stopped, "ROCA", "officer-1", hall.now).await;
+        let number = proposal.expect("proposes").number;
+        let alone = centre.approve_chip_risk(number, "officer-1", hall.now).await;
+        assert!(matches!(alone, Err(ProductionError::DualControl(_))));
+        assert_eq!(centre.chip_types().await.expect("lists")[0].risk, ChipRisk::Normal);
+        let late = crate::support::later(hall.now, 60 * 24 * 7);
+        let lapsed = centre.approve_chip_risk(number, "officer-2", late).await;
+        assert!(matches!(lapsed, Err(ProductionError::DualControl(_))));
+        centre.approve_chip_risk(number, "officer-2", hall.now).await.expect("approves");
+        let again = centre.approve_chip_risk(number, "officer-3", hall.now).await;
+        assert!(matches!(again, Err(ProductionError::DualControl(_))));
+        let stopped = &centre.chip_types().await.expect("lists")[0];
+        assert_eq!((stopped.risk, stopped.reason.as_deref()), (ChipRisk::Stopped, Some("ROCA")));
+        let sql = "SELECT action FROM audit_entry WHERE subject = $1";
+        let events = hall.db.all(sql, store::params![PLANNED]).await.expect("reads");
+        let actions: Vec<String> = events.iter().map(|row| row.read(0).expect("text")).collect();
+        for action in ["chip-type-register", "chip-risk-propose", "chip-risk-approve"] {
+            assert!(actions.iter().any(|found| found == action), "{action}: {actions:?}");
+        }
+
+        // Neither received, nor initialised, nor paired; and what is paired gets no personal data.
+        let more = production::LotOrder { lot: "L9".into(), first: 10, ..lot(1) };
+        let delivery = manufacturer().make(&more, centre.shelf(), hall.now, &hall.random).expect("makes");
+        let refused = centre.receive_lot(&delivery, 1, CLERK, hall.now).await;
+        assert!(matches!(refused, Err(ProductionError::ChipTypeStopped)), "{refused:?}");
+        let package = hall.package(&card, &hall.signer, |_| {}).await;
+        hall.deliver(first, &package).await.expect("delivers");
+        let second = order(2, CardProfile::National, "6300001000");
+        centre.place(&[second], hall.now).await.expect("places");
+        centre.work(hall.now).await.expect("works");
+        assert_eq!(centre.pair(second.order, hall.now).await.expect("answers"), None);
+        assert_eq!(centre.card_state(card.serial).await.expect("known"), CardState::Flawed);
+        let reports = centre.reports_after(0, 10).await.expect("answers");
+        assert!(
+            matches!(reports.as_slice(), [r] if r.order == first && matches!(r.kind, ReportKind::Scrapped { .. }))
+        );
+
+        // The reserve goes on, on its own chips.
+        centre.restock_type(&manufacturer(), RESERVE, "R5A", 1, CLERK, hall.now).await.expect("receives");
+        let reserve = order(3, CardProfile::ReserveP384, "6300001000");
+        centre.place(&[reserve], hall.now).await.expect("places");
+        centre.work(hall.now).await.expect("works");
+        let other = centre.pair(reserve.order, hall.now).await.expect("answers").expect("in stock");
+        assert_eq!(centre.card_make(other.serial).await.expect("known").chip_type, RESERVE);
+        let selected = centre.cards_of_type(RESERVE).await.expect("lists");
+        assert_eq!(selected.iter().map(|make| make.serial).collect::<Vec<_>>(), [other.serial]);
+
+        // Used again, the order that waited is made.
+        hall.judge(PLANNED, ChipRisk::Watch).await;
+        centre.work(hall.now).await.expect("works");
+        assert!(centre.pair(second.order, hall.now).await.expect("answers").is_some());
+        centre.verify_audit().await.expect("whole");
+    })
+    .await;
+}
+
+// proves: CARDFACE-16
+#[tokio::test(flavor = "multi_thread")]
+async fn no_card_is_made_of_a_lot_whose_face_was_not_inspected() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let hall = Hall::open_with(&url, &dir, |config| config.inspect_face = true).await;
+        let centre = &hall.centre;
+        hall.restock(1).await;
+        let wanted = order(1, CardProfile::National, "6300001000");
+        centre.place(&[wanted], hall.now).await.expect("places");
+        centre.work(hall.now).await.expect("works");
+        assert_eq!(centre.pair(wanted.order, hall.now).await.expect("answers"), None, "not inspected");
+
+        let chosen = face_features().iter().filter(|feature| feature.chosen);
+        let good: BTreeMap<_, _> = chosen.map(|feature| (feature.code.clone(), Finding::Good)).collect();
+        let lot = "N5A-000000";
+        let mut open = good.clone();
+        open.remove("microtext");
+        let refused = centre.inspect_lot(lot, &open, "inspector", hall.now).await;
+        assert!(matches!(refused, Err(ProductionError::Inspection(_))), "{refused:?}");
+        centre.work(hall.now).await.expect("works");
+        assert_eq!(centre.pair(wanted.order, hall.now).await.expect("answers"), None, "an answer is missing");
+
+        assert_eq!(centre.inspect_lot(lot, &good, "inspector", hall.now).await.expect("passes"), [""; 0]);
+        centre.work(hall.now).await.expect("works");
+        assert!(centre.pair(wanted.order, hall.now).await.expect("answers").is_some());
+
+        // A faulty lot stays out, whatever is answered later.
+        centre.restock(&manufacturer(), "N5A", 1, CLERK, hall.now).await.expect("receives");
+        let mut faulty = good.clone();
+        faulty.insert("ovd".into(), Finding::Faulty);
+        assert_eq!(
+            centre.inspect_lot("N5A-000001", &faulty, "inspector", hall.now).await.expect("answers"),
+            ["ovd"]
+        );
+        assert!(centre.inspect_lot("N5A-000001", &good, "inspector", hall.now).await.is_err());
+        let next = order(2, CardProfile::National, "6300001000");
+        centre.place(&[next], hall.now).await.expect("places");
+        centre.work(hall.now).await.expect("works");
+        assert_eq!(centre.pair(next.order, hall.now).await.expect("answers"), None);
+    })
+    .await;
+}
