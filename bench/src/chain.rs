@@ -154,6 +154,7 @@ impl Country {
                 kind: ApplicationKind::First,
                 channel: Channel::Counter,
                 photo: photo.clone(),
+                photo_taken: model::RocDate::in_taipei(now),
                 wants_certificate: true,
                 foreign_name: false,
                 portrait_exemption: None,
@@ -162,7 +163,7 @@ impl Country {
                 profile: CardProfile::National,
             };
             let case = self.mgmt.submit(application, CLERK, now).await?;
-            self.mgmt.review(case, Decision::Approve, CLERK, now).await?;
+            self.mgmt.review(case, Decision::Approve(mgmt::portrait::REVIEW), CLERK, now).await?;
             cases.push(case);
         }
         self.mgmt.batch(count, CLERK, now).await?;

@@ -45,6 +45,9 @@ pub enum Command {
     /// 憑證系統 Measure the status services of the certification authority.
     #[command(subcommand)]
     Npc(Npc),
+    /// 晶片型別 The register of chip types: makers, versions, certificates, and how each type is judged.
+    #[command(subcommand)]
+    ChipType(ChipType),
     /// 終端授權憑證 Show card-verifiable certificates.
     #[command(subcommand)]
     Cvc(Cvc),
@@ -429,6 +432,58 @@ pub enum RevocationReason {
 }
 
 #[derive(Subcommand, Debug)]
+pub enum ChipType {
+    /// 登錄清單 List the registered types.
+    List {
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+    /// 卡片清單 List the cards on a type, with applets and key algorithms of each.
+    Cards {
+        /// Its name, as `neweid chip-type list` shows it.
+        name: String,
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+    /// 提案變更風險狀態 Propose to judge a type otherwise; nothing changes until another person approves.
+    Propose {
+        /// Its name.
+        name: String,
+        /// `normal` 正常, `watch` 觀察 or `stopped` 停用.
+        #[arg(long)]
+        risk: model::ChipRisk,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// Account of whoever proposes, for the log.
+        #[arg(long)]
+        operator: String,
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 核可 Approve another person's proposal, which does it.
+    Approve {
+        number: u64,
+        /// Account of whoever approves, for the log.
+        #[arg(long)]
+        operator: String,
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 提案清單 List the proposals, newest first.
+    Proposals {
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Subcommand, Debug)]
 pub enum Status {
     /// 查驗憑證 Say whether a certificate is good, suspended or revoked, from a revocation filter; its chain is verified first.
     Check(StatusCheck),
@@ -580,13 +635,16 @@ impl Arguments {
             | Command::Cert(Cert::List(CertList { card, .. })) => card.json,
             Command::Doctor(doctor) => doctor.json,
             Command::Pki(Pki::Proposals { json, .. }) => *json,
+            Command::ChipType(
+                ChipType::List { json, .. } | ChipType::Cards { json, .. } | ChipType::Proposals { json, .. },
+            ) => *json,
             Command::Status(Status::Check(check)) => check.json,
             Command::Npc(Npc::Simulate(simulate)) => simulate.json,
             Command::Npc(Npc::Ra(Ra::List { json, .. })) => *json,
             Command::Npc(_) => false,
             Command::Cvc(Cvc::Print { json, .. }) => *json,
             Command::Persona(Persona::List { json } | Persona::Export { json, .. }) => *json,
-            Command::Up(_) | Command::Card(_) | Command::Pki(_) => false,
+            Command::Up(_) | Command::Card(_) | Command::Pki(_) | Command::ChipType(_) => false,
         }
     }
 }

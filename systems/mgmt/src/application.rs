@@ -17,6 +17,8 @@ pub struct NewApplication {
     pub channel: Channel,
     /// The photo file as handed in.
     pub photo: Vec<u8>,
+    /// The day it was taken on, as the applicant declares (CARDFACE-19).
+    pub photo_taken: RocDate,
     /// Whether the natural-person certificate is wanted; the form's box 不申請自然人憑證 says no (MGMT-24, OPEN-46).
     pub wants_certificate: bool,
     /// Whether the foreign name is to be printed (CARDFACE-04).

@@ -1,7 +1,7 @@
 //! What can go wrong in management, sorted by whose fault it is. Each kind has a stable code, a cause and a remedy, in
 //! Traditional Chinese first and in English (the golden list is docs/errors-mgmt.md). No text holds personal data.
 
-use crate::photo::PhotoFault;
+use crate::photo::{DayFault, PhotoFault};
 
 /// Who can mend it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +79,7 @@ macro_rules! refusals {
 }
 
 refusals! {
-    // --- the photo (CARDFACE-21)
+    // --- the photo (CARDFACE-18 to 22)
     /// More than 5 MB.
     PhotoTooLarge "MGMT-E-PHOTO-TOO-LARGE" Applicant
         { "相片檔案超過 5 MB。", "The photo file is larger than 5 MB." }
@@ -100,6 +100,22 @@ refusals! {
     PhotoTooManyPixels "MGMT-E-PHOTO-TOO-MANY-PIXELS" Applicant
         { "相片像素過多，無法處理。", "The photo has more pixels than can be processed." }
         { "請縮小至每邊 10,000 像素以內。", "Scale it down to at most 10,000 pixels a side." }
+    /// A frame around the picture.
+    PhotoBorder "MGMT-E-PHOTO-BORDER" Applicant
+        { "相片四周有邊框。", "The photo has a frame around it." }
+        { "請繳交無邊框的相片。", "Hand in a photo without a frame." }
+    /// Taken more than six months ago, or on a day to come.
+    PhotoTooOld "MGMT-E-PHOTO-TOO-OLD" Applicant
+        { "相片不是最近 6 個月內所攝。", "The photo was not taken within the last six months." }
+        { "請重新拍攝，並填報拍攝日期。", "Have a new one taken and declare the day." }
+    /// The file says another day.
+    PhotoDateDiffers "MGMT-E-PHOTO-DATE-DIFFERS" Applicant
+        { "填報之拍攝日期與檔案所載不符。", "The declared day is not the one that the file says the photo was taken on." }
+        { "請核對拍攝日期，或繳交新相片。", "Check the day, or hand in a new photo." }
+    /// The photo that was refused, once more.
+    PhotoUnchanged "MGMT-E-PHOTO-UNCHANGED" Applicant
+        { "與經退回之相片相同。", "It is the photo that was refused." }
+        { "請重新拍攝後繳交新相片。", "Have another one taken and hand it in." }
     // --- the person (MGMT-03, MGMT-04, NPC-31, NPC-32)
     /// Not in the household register.
     PersonUnknown "MGMT-E-PERSON-UNKNOWN" Applicant
@@ -216,6 +232,10 @@ refusals! {
     WrongState "MGMT-E-WRONG-STATE" Caller
         { "案件或卡片目前狀態不得進行此步驟。", "The case or card is in a state that does not allow this step." }
         { "請重新查詢目前狀態。", "Look up the present state again." }
+    /// An approval of a photo that the review itself finds wrong (CARDFACE-18, CARDFACE-20).
+    PhotoNotConforming "MGMT-E-PHOTO-NOT-CONFORMING" Caller
+        { "審核結果與核准不符：頭部須占 70 至 80 %，且相片未經修改、可資辨識。", "The review contradicts the approval: the head takes 70 to 80 %, and the photo is unaltered and recognisable." }
+        { "請以原因退回相片，由申請人另繳新相片。", "Refuse the photo with its reason; the applicant hands in another one." }
     /// Entitlement was lost between application and hand-over.
     NoLongerEntitled "MGMT-E-NO-LONGER-ENTITLED" Caller
         { "當事人已不具請領資格，卡片作廢。", "The person is no longer entitled; the card was voided." }
@@ -425,6 +445,16 @@ impl From<PhotoFault> for MgmtError {
             PhotoFault::Damaged => Refusal::PhotoDamaged,
             PhotoFault::TooSmall { .. } => Refusal::PhotoTooSmall,
             PhotoFault::TooManyPixels => Refusal::PhotoTooManyPixels,
+            PhotoFault::Border => Refusal::PhotoBorder,
+        })
+    }
+}
+
+impl From<DayFault> for MgmtError {
+    fn from(fault: DayFault) -> Self {
+        Self::Refused(match fault {
+            DayFault::TooOld => Refusal::PhotoTooOld,
+            DayFault::Differs => Refusal::PhotoDateDiffers,
         })
     }
 }

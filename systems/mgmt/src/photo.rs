@@ -1,12 +1,15 @@
 //! The photo an applicant hands in: the rules of the digital file, and the two pictures made of it.
 //!
-//! What is checked here is what a program can decide without looking at a face: format, size, dimensions. Head
-//! height, background and age of the photo are the reviewing clerk's (CARDFACE-18 to 20).
+//! What is checked here is what a program can decide without looking at a face: format, size, dimensions, a frame around the
+//! picture, the day it was taken. Head height, distance and retouching are the reviewing clerk's (CARDFACE-18, 20), who is
+//! shown what the file says of the programs that had it in hand.
 
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
 use image::metadata::Orientation;
 use image::{DynamicImage, ExtendedColorType, GenericImageView, ImageDecoder, ImageReader, Limits, RgbImage};
+use jiff::Span;
+use jiff::civil::Date;
 use std::io::Cursor;
 
 /// Largest file, 5 MB (CARDFACE-21).
@@ -48,6 +51,31 @@ pub enum PhotoFault {
     },
     /// More pixels than any camera gives; not decoded.
     TooManyPixels,
+    /// A frame around the picture (CARDFACE-18).
+    Border,
+}
+
+/// For how many months a photo may be used (CARDFACE-19).
+pub const MONTHS: i32 = 6;
+
+/// Why the day a photo was taken on does not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DayFault {
+    /// More than six months before the application, or after it.
+    TooOld,
+    /// The camera wrote another day than the applicant declares.
+    Differs,
+}
+
+/// Whether the declared day is within six months before the application, and the camera's day, where the file has one, the
+/// same: a clock set to another zone may be a day off.
+pub fn check_day(taken: Date, camera: Option<Date>, application: Date) -> Result<(), DayFault> {
+    let earliest = application.saturating_sub(Span::new().months(MONTHS));
+    if taken > application || taken < earliest {
+        return Err(DayFault::TooOld);
+    }
+    let apart = |camera: Date| (camera - taken).get_days().abs();
+    if camera.is_some_and(|camera| apart(camera) > 1) { Err(DayFault::Differs) } else { Ok(()) }
 }
 
 /// Checks a file by the rules of CARDFACE-21 and gives the picture that is printed and kept on file: upright, cropped to
@@ -68,6 +96,9 @@ pub fn accept(file: &[u8]) -> Result<Vec<u8>, PhotoFault> {
     let (width, height) = image.dimensions();
     if width < MIN_WIDTH || height < MIN_HEIGHT {
         return Err(PhotoFault::TooSmall { width, height });
+    }
+    if has_border(&image) {
+        return Err(PhotoFault::Border);
     }
     let upright = crop_to_ratio(&image, PRINT_SIZE);
     encode(&scaled(upright, PRINT_SIZE), PRINT_QUALITY)
@@ -129,6 +160,33 @@ fn fault(error: image::ImageError) -> PhotoFault {
         image::ImageError::Limits(_) => PhotoFault::TooManyPixels,
         _ => PhotoFault::Damaged,
     }
+}
+
+/// Whether all four edges of the picture are of one and the same colour. Behind a head the background runs to three of them;
+/// shoulders meet the lower one, unless a frame was put around the picture.
+fn has_border(image: &DynamicImage) -> bool {
+    /// How far a channel strays within a plain edge after JPEG's losses.
+    const STRAY: u8 = 12;
+    let (width, height) = image.dimensions();
+    let (right, bottom) = (width.saturating_sub(3), height.saturating_sub(3));
+    let mut least = [255u8; 3];
+    let mut most = [0u8; 3];
+    let mut add = |x: u32, y: u32| {
+        for ((value, least), most) in image.get_pixel(x, y).0.iter().zip(&mut least).zip(&mut most) {
+            *least = (*least).min(*value);
+            *most = (*most).max(*value);
+        }
+    };
+    // The third pixel from the outside: the first may be mixed with what lies beyond.
+    for x in (2..right).step_by(7) {
+        add(x, 2);
+        add(x, bottom);
+    }
+    for y in (2..bottom).step_by(7) {
+        add(2, y);
+        add(right, y);
+    }
+    least.iter().zip(most).all(|(least, most)| most.saturating_sub(*least) <= STRAY)
 }
 
 /// The largest centred part with the ratio of `size` (35 x 45 mm).
@@ -211,6 +269,48 @@ mod tests {
         huge.push(0);
         assert_eq!(accept(&huge).err(), Some(PhotoFault::TooLarge));
         assert_eq!(accept(&[0xFF, 0xD8, 0xFF, 0xE0, 0, 4]).err(), Some(PhotoFault::Damaged));
+    }
+
+    // proves: CARDFACE-18
+    #[test]
+    fn the_picture_is_35_to_45_and_has_no_frame() {
+        for (width, height) in [(826, 1062), (1500, 1500), (900, 2000)] {
+            let print = accept(&jpeg(width, height, 90)).expect("accepted");
+            let print = image::load_from_memory(&print).expect("decodes");
+            // 3.5 cm by 4.5 cm, to the pixel.
+            assert_eq!(print.width() * 45 / 35, print.height());
+        }
+        let portrait = crate::portrait::draw(7);
+        accept(&portrait).expect("a portrait on a plain background has no frame");
+        let portrait = image::load_from_memory(&portrait).expect("decodes").to_rgb8();
+        for (frame, colour) in [(16, [255, 255, 255]), (40, [0, 0, 0]), (12, [200, 30, 30])] {
+            let (width, height) = (portrait.width() + 2 * frame, portrait.height() + 2 * frame);
+            let mut framed = RgbImage::from_pixel(width, height, image::Rgb(colour));
+            image::imageops::overlay(&mut framed, &portrait, i64::from(frame), i64::from(frame));
+            let file = encode(&framed, 92).expect("encodes");
+            assert_eq!(accept(&file).err(), Some(PhotoFault::Border), "{frame} pixels of {colour:?}");
+        }
+    }
+
+    // proves: CARDFACE-19
+    #[test]
+    fn a_photo_is_at_most_six_months_old_and_the_camera_agrees() {
+        let day = |month, day| jiff::civil::date(2026, month, day);
+        let today = day(7, 15);
+        for (taken, camera, verdict) in [
+            (today, None, Ok(())),
+            (day(1, 15), None, Ok(())),
+            (day(1, 14), None, Err(DayFault::TooOld)),
+            (day(7, 16), None, Err(DayFault::TooOld)),
+            (day(6, 1), Some(day(6, 1)), Ok(())),
+            (day(6, 1), Some(day(5, 31)), Ok(())),
+            (day(6, 1), Some(day(6, 3)), Err(DayFault::Differs)),
+            (day(6, 1), Some(jiff::civil::date(2021, 6, 1)), Err(DayFault::Differs)),
+        ] {
+            assert_eq!(check_day(taken, camera, today), verdict, "{taken} {camera:?}");
+        }
+        // The last of August is six months before the end of February.
+        assert_eq!(check_day(jiff::civil::date(2025, 8, 28), None, day(2, 28)), Ok(()));
     }
 
     // proves: CARDFACE-22

@@ -108,6 +108,7 @@ impl Mgmt {
                 contact: holder.contact,
                 foreign_name: holder.foreign_name,
                 portrait_exemption: holder.portrait_exemption,
+                photo: None,
             };
             let mut random = self.random();
             let (key, wrapped) = RowKey::new_case(&self.keys, case.no, &mut random)?;

@@ -1,7 +1,7 @@
 //! Review by a clerk, withdrawal, and the batches that go to the card centre.
 
 use jiff::Timestamp;
-use model::{ApplicationState, CaseNo, RocDate, validity};
+use model::{Application, ApplicationState, CaseNo, RocDate, validity};
 use serde_json::json;
 use store::{Tx, params};
 
@@ -9,7 +9,7 @@ use crate::application::{certificate_allowed, entitled};
 use crate::books::{Case, Stage, allowed, case, case_now, log, parse, save_case, stamp};
 use crate::service::{CANCELS, CASES, Mgmt, bookmark, set_bookmark};
 use crate::submit::put_data;
-use crate::vault::{APPLICANT, PHOTO, RowKey, StoredApplicant};
+use crate::vault::{APPLICANT, PHOTO, PhotoFacts, RowKey, StoredApplicant};
 use crate::{MgmtError, Refusal};
 
 /// Column of `case_data`: the person as registered when the case was batched.
@@ -18,9 +18,11 @@ pub(crate) const PERSON: &str = "person";
 /// What a clerk decides (MGMT-37).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// The case may go to production.
-    Approve,
-    /// The applicant has to correct something, a photo for instance.
+    /// The case may go to production: what the clerk found on the photo.
+    Approve(PhotoReview),
+    /// The photo does not conform; the applicant has to hand in another one (CARDFACE-22).
+    RefusePhoto(PhotoReason),
+    /// The applicant has to correct something else.
     Return {
         /// What.
         correction: String,
@@ -32,7 +34,96 @@ pub enum Decision {
     },
 }
 
+/// What the reviewing clerk confirms of a photo: what no program decides (CARDFACE-18, CARDFACE-20). Beside the picture the clerk
+/// sees the day it was taken on and the programs that left their name in the file ([`Mgmt::photo_facts`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PhotoReview {
+    /// Height of the head from crown to chin, in percent of the picture's: 3.2 to 3.6 cm of 4.5.
+    pub head_percent: u8,
+    /// Whether it is neither altered, composed, retouched nor enhanced.
+    pub unaltered: bool,
+    /// Whether the person is recognisable, without the distortion of a camera that was too near.
+    pub recognisable: bool,
+}
+
+impl PhotoReview {
+    /// What speaks against the photo.
+    pub fn fault(self) -> Option<PhotoReason> {
+        match self {
+            Self { head_percent, .. } if !(70..=80).contains(&head_percent) => Some(PhotoReason::HeadSize),
+            Self { unaltered: false, .. } => Some(PhotoReason::Altered),
+            Self { recognisable: false, .. } => Some(PhotoReason::NotRecognisable),
+            _ => None,
+        }
+    }
+}
+
+/// Why a clerk refuses a photo (CARDFACE-22).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PhotoReason {
+    /// 頭部比例不符: the head takes less than 70 or more than 80 %.
+    HeadSize,
+    /// 拍攝距離過近: taken from less than a metre.
+    TooNear,
+    /// 非近照: older than declared, by its looks.
+    TooOld,
+    /// 經修改或合成
+    Altered,
+    /// 無法辨識
+    NotRecognisable,
+    /// 背景不符
+    Background,
+}
+
+impl PhotoReason {
+    /// Every reason.
+    pub const ALL: [Self; 6] =
+        [Self::HeadSize, Self::TooNear, Self::TooOld, Self::Altered, Self::NotRecognisable, Self::Background];
+
+    /// The stable code, as it stands in the case.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::HeadSize => "photo-head-size",
+            Self::TooNear => "photo-too-near",
+            Self::TooOld => "photo-too-old",
+            Self::Altered => "photo-altered",
+            Self::NotRecognisable => "photo-not-recognisable",
+            Self::Background => "photo-background",
+        }
+    }
+
+    /// What the applicant is told, Traditional Chinese and English.
+    pub const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::HeadSize => ("頭頂至下顎須占相片 70 至 80 %", "the head takes 70 to 80 % of the picture"),
+            Self::TooNear => ("拍攝距離須至少 1 公尺", "the camera is at least 1 m away"),
+            Self::TooOld => ("須為最近 6 個月內所攝", "taken within the last six months"),
+            Self::Altered => ("不得修改、合成或美化", "not altered, composed or embellished"),
+            Self::NotRecognisable => ("須能清楚辨識本人", "the person is clearly recognisable"),
+            Self::Background => ("背景須為白色且無雜物", "a plain white background"),
+        }
+    }
+
+    /// The reason for which a case was returned, if it was for its photo.
+    pub(crate) fn returned(application: &Application) -> Option<Self> {
+        match application {
+            Application::Draft { correction: Some(code) } => {
+                Self::ALL.into_iter().find(|reason| reason.code() == code)
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Mgmt {
+    /// What is known of the photo of a case beside the picture, for the clerk who reviews it.
+    pub async fn photo_facts(&self, no: CaseNo) -> Result<Option<PhotoFacts>, MgmtError> {
+        let read = case_now(&self.db, no).await?;
+        let key = RowKey::of_case(&self.keys, no, read.wrapped_key()?)?;
+        let applicant: StoredApplicant = key.open(APPLICANT, &self.data(no, APPLICANT).await?)?;
+        Ok(applicant.photo)
+    }
+
     /// Registers the result of a review. An approved photo goes to the register's history of photos first, since cards
     /// are made from the photo on file.
     pub async fn review(
@@ -46,7 +137,10 @@ impl Mgmt {
         if !matches!(read.application.state(), ApplicationState::Submitted | ApplicationState::UnderReview) {
             return Err(Refusal::WrongState.into());
         }
-        if decision == Decision::Approve {
+        if let Decision::Approve(review) = decision {
+            if review.fault().is_some() {
+                return Err(Refusal::PhotoNotConforming.into());
+            }
             let key = RowKey::of_case(&self.keys, no, read.wrapped_key()?)?;
             let applicant: StoredApplicant = key.open(APPLICANT, &self.data(no, APPLICANT).await?)?;
             let photo = key.open_bytes(PHOTO, &self.data(no, PHOTO).await?)?;
@@ -64,11 +158,18 @@ impl Mgmt {
             let before = case.application.clone();
             let by = stamp(now, clerk);
             let (application, event) = allowed(match &decision {
-                Decision::Approve => case.application.approve(by),
+                Decision::Approve(_) => case.application.approve(by),
+                Decision::RefusePhoto(reason) => {
+                    case.application.return_for_correction(reason.code(), by.because(reason.code()))
+                }
                 Decision::Return { correction } => case.application.return_for_correction(correction, by),
                 Decision::Reject { reason } => case.application.reject(reason, by.because(reason)),
             })?;
             case.application = application;
+            if let Decision::Approve(PhotoReview { head_percent, .. }) = decision {
+                let detail = json!({ "head_percent": head_percent, "unaltered": true, "recognisable": true });
+                log(tx, &stamp(now, clerk), "photo-review", no.as_str(), detail).await?;
+            }
             if matches!(decision, Decision::Reject { .. }) {
                 destroy_data(tx, &mut case).await?;
             }

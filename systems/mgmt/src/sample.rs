@@ -133,6 +133,7 @@ impl Mgmt {
             kind: ApplicationKind::First,
             channel: Channel::Counter,
             photo,
+            photo_taken: model::RocDate::in_taipei(now),
             wants_certificate: sample.persona != "no_certificate" && age >= self.config.certificate_age,
             foreign_name: person.name.foreign().is_some(),
             portrait_exemption: None,
@@ -212,7 +213,7 @@ impl Mgmt {
         for sample in samples.iter().filter(|sample| wanted(goal(sample.persona))) {
             let case = self.sample_case(sample.persona).await?;
             if self.case(case).await?.state == ApplicationState::Submitted {
-                self.review(case, Decision::Approve, CLERK, now).await?;
+                self.review(case, Decision::Approve(portrait::REVIEW), CLERK, now).await?;
             }
         }
         self.batch(100, CLERK, now).await.map(drop)

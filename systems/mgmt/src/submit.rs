@@ -7,8 +7,10 @@ use store::{Tx, params};
 use crate::application::{certificate_allowed, entitled, names_complete};
 use crate::books::{CardEntry, allowed, cards_of, log, stamp, step_card, to_json};
 use crate::photo;
+use crate::photo_metadata::Metadata;
+use crate::review::PhotoReason;
 use crate::service::Mgmt;
-use crate::vault::{APPLICANT, PHOTO, RowKey, StoredApplicant};
+use crate::vault::{APPLICANT, PHOTO, PhotoFacts, RowKey, StoredApplicant};
 use crate::{MgmtError, NewApplication, Refusal};
 
 impl Mgmt {
@@ -25,6 +27,7 @@ impl Mgmt {
             kind,
             channel,
             photo,
+            photo_taken,
             wants_certificate,
             foreign_name,
             portrait_exemption,
@@ -41,10 +44,10 @@ impl Mgmt {
             certificate_allowed(person, today, self.config.certificate_age)?;
         }
         names_complete(person, foreign_name)?;
-        let photo = accept_photo(photo).await?;
+        let (photo, facts) = accept_photo(photo, photo_taken, today).await?;
 
         let link = self.keys.person(&id);
-        let applicant = StoredApplicant { id, contact, foreign_name, portrait_exemption };
+        let applicant = StoredApplicant { id, contact, foreign_name, portrait_exemption, photo: Some(facts) };
         let submitted = store::transaction!(self.db, |tx| {
             let open =
                 tx.optional("SELECT case_no FROM application WHERE open_person = $1", params![link]).await?;
@@ -126,16 +129,26 @@ impl Mgmt {
         &self,
         no: CaseNo,
         photo: Vec<u8>,
+        taken: RocDate,
         actor: &str,
         now: Timestamp,
     ) -> Result<(), MgmtError> {
-        let photo = accept_photo(photo).await?;
+        let (photo, facts) = accept_photo(photo, taken, RocDate::in_taipei(now)).await?;
         store::transaction!(self.db, |tx| {
             let mut case = crate::books::case(tx, no).await?;
             let before = case.application.clone();
             let (application, event) = allowed(case.application.submit(stamp(now, actor)))?;
             case.application = application;
             let key = RowKey::of_case(&self.keys, no, case.wrapped_key.as_deref().unwrap_or_default())?;
+            if PhotoReason::returned(&before).is_some() {
+                let refused = key.open_bytes(PHOTO, &data_in(tx, no, PHOTO).await?)?;
+                if refused.expose() == photo.as_slice() {
+                    return Err(Refusal::PhotoUnchanged.into());
+                }
+            }
+            let mut applicant: StoredApplicant = key.open(APPLICANT, &data_in(tx, no, APPLICANT).await?)?;
+            applicant.photo = Some(facts.clone());
+            put_data(tx, no, APPLICANT, &key.seal(APPLICANT, &applicant, &mut self.random())?).await?;
             put_data(tx, no, PHOTO, &key.seal_bytes(PHOTO, &photo, &mut self.random())?).await?;
             crate::books::save_case(tx, &case, &before, &event).await
         })
@@ -159,11 +172,24 @@ impl Mgmt {
 }
 
 /// Decodes and scales off the request's thread: a picture of 5 MB keeps a core busy for a while.
-async fn accept_photo(file: Vec<u8>) -> Result<Vec<u8>, MgmtError> {
-    tokio::task::spawn_blocking(move || photo::accept(&file))
+async fn accept_photo(
+    file: Vec<u8>,
+    taken: RocDate,
+    application: RocDate,
+) -> Result<(Vec<u8>, PhotoFacts), MgmtError> {
+    let written = Metadata::read(&file);
+    let photo = tokio::task::spawn_blocking(move || photo::accept(&file))
         .await
-        .map_err(|_| MgmtError::Data("photo worker"))?
-        .map_err(MgmtError::from)
+        .map_err(|_| MgmtError::Data("photo worker"))??;
+    photo::check_day(taken.date(), written.taken, application.date())?;
+    Ok((photo, PhotoFacts { taken, camera_agrees: written.taken.is_some(), software: written.software }))
+}
+
+/// One sealed value of a case, in its transaction.
+async fn data_in(tx: &mut Tx, no: CaseNo, what: &str) -> Result<Vec<u8>, MgmtError> {
+    let sql = "SELECT sealed FROM case_data WHERE case_no = $1 AND what = $2";
+    let row = tx.optional(sql, params![no.as_str(), what]).await?;
+    Ok(row.ok_or(MgmtError::Data("case data is missing"))?.read("sealed")?)
 }
 
 /// MGMT-02, MGMT-28: the kind of application has to fit the card the person has.

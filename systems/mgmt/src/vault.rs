@@ -151,6 +151,20 @@ pub(crate) struct StoredApplicant {
     pub(crate) foreign_name: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) portrait_exemption: Option<PortraitExemption>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) photo: Option<PhotoFacts>,
+}
+
+/// What is known of a photo beside the picture, for the reviewing clerk. Stored form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PhotoFacts {
+    /// The day it was taken on, as declared.
+    pub taken: RocDate,
+    /// Whether the camera wrote that day too.
+    pub camera_agrees: bool,
+    /// Programs that left their name in the file: a reason to look twice (CARDFACE-20).
+    pub software: Vec<String>,
 }
 
 /// Whose a card is, sealed with the card. Stored form, version 1.

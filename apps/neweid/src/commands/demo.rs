@@ -110,6 +110,12 @@ async fn journey(
     Ok(journey)
 }
 
+// The day the camera wrote; a photo without one was taken today, as its applicant would declare.
+fn photo_taken(photo: &[u8]) -> model::RocDate {
+    let camera = mgmt::photo_metadata::Metadata::read(photo).taken;
+    camera.map_or_else(|| model::RocDate::in_taipei(clock::now()), model::RocDate::from)
+}
+
 // Reads no more than a photo may have and one byte: a device or pipe may have no end.
 fn read_photo(path: &Path) -> std::io::Result<Vec<u8>> {
     use std::io::Read;
@@ -249,6 +255,7 @@ impl Journey {
             id: person.id,
             kind: ApplicationKind::First,
             channel: Channel::Counter,
+            photo_taken: photo_taken(&photo),
             photo,
             wants_certificate: true,
             foreign_name: false,
@@ -268,7 +275,9 @@ impl Journey {
         );
         let since = Instant::now();
         let mgmt = &self.country.mgmt;
-        mgmt.review(case, Decision::Approve, CLERK, clock::now()).await.map_err(Failure::from_system)?;
+        mgmt.review(case, Decision::Approve(mgmt::portrait::REVIEW), CLERK, clock::now())
+            .await
+            .map_err(Failure::from_system)?;
         mgmt.batch(1_000, CLERK, clock::now()).await.map_err(Failure::from_system)?;
         self.step(
             "mgmt",

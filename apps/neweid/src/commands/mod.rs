@@ -5,6 +5,7 @@ mod card_insert;
 mod card_list;
 mod card_watch;
 mod cert_list;
+mod chip_type;
 mod cvc_print;
 mod decipher;
 mod demo;
@@ -21,7 +22,7 @@ mod sign;
 mod status_check;
 mod up;
 
-use crate::cli::{Arguments, Card, Cert, Command, Cvc, Npc, Persona, Pin, Pki, Status};
+use crate::cli::{Arguments, Card, Cert, ChipType, Command, Cvc, Npc, Persona, Pin, Pki, Status};
 use crate::failure::{Failure, Fault};
 use apdu::CardChannel;
 use curve::SystemRandom;
@@ -65,6 +66,17 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             pki_ceremony::approve(&dir, number, &operator).await
         }
         Command::Pki(Pki::Proposals { dir, json }) => pki_ceremony::proposals(&dir, json).await,
+        Command::ChipType(ChipType::List { dir, json }) => chip_type::list(&dir, json).await,
+        Command::ChipType(ChipType::Cards { name, dir, json }) => chip_type::cards(&dir, &name, json).await,
+        Command::ChipType(ChipType::Propose { name, risk, reason, operator, dir }) => {
+            pki_ceremony::check_operator(&operator)?;
+            chip_type::propose(&dir, &name, risk, &reason, &operator).await
+        }
+        Command::ChipType(ChipType::Approve { number, operator, dir }) => {
+            pki_ceremony::check_operator(&operator)?;
+            chip_type::approve(&dir, number, &operator).await
+        }
+        Command::ChipType(ChipType::Proposals { dir, json }) => chip_type::proposals(&dir, json).await,
         Command::Cvc(Cvc::Print { files, json }) => cvc_print::run(&files, json),
         Command::Doctor(doctor) => doctor::run(&doctor),
         Command::Status(Status::Check(check)) => status_check::run(&check),

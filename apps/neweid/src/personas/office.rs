@@ -158,6 +158,7 @@ impl Office {
             kind: ApplicationKind::First,
             channel: Channel::Counter,
             photo,
+            photo_taken: RocDate::in_taipei(now),
             wants_certificate: recipe.certificate,
             foreign_name: person.name.foreign().is_some(),
             portrait_exemption: recipe.exemption,
@@ -166,7 +167,10 @@ impl Office {
             profile: order.profile,
         };
         let case = self.mgmt.submit(application, CLERK, now).await.map_err(Failure::from_system)?;
-        self.mgmt.review(case, Decision::Approve, CLERK, now).await.map_err(Failure::from_system)?;
+        self.mgmt
+            .review(case, Decision::Approve(mgmt::portrait::REVIEW), CLERK, now)
+            .await
+            .map_err(Failure::from_system)?;
         Ok(case)
     }
 

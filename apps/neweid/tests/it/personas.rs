@@ -77,7 +77,7 @@ fn personas_are_made_once_and_stay_out_of_the_countrys_books() {
 
 // One card of each further authority: the reserve chip's document signer on P-384, and the one with ML-DSA-65. The export has
 // read each as a stranger would; here another process does.
-// proves: CARD-12, CARD-55
+// proves: CARD-12, OPEN-15
 #[test]
 fn personas_about_a_profile_keep_it_and_bring_their_trust() {
     let country = Country::new();

@@ -184,7 +184,10 @@ async fn two_programs_work_side_by_side() {
         for number in 1..=6 {
             let person = one.person(number).await;
             let no = one.mgmt.submit(application(&person), CLERK, one.now).await.expect("submits");
-            one.mgmt.review(no, mgmt::Decision::Approve, CLERK, one.now).await.expect("approves");
+            one.mgmt
+                .review(no, mgmt::Decision::Approve(mgmt::portrait::REVIEW), CLERK, one.now)
+                .await
+                .expect("approves");
             cases.push(no);
         }
         let work = async |world: &World| {

@@ -1,6 +1,6 @@
 //! Applications that are refused, each with its own code, and nothing left behind.
 
-use mgmt::{Contact, Decision, NewApplication, NoticeWay, Refusal};
+use mgmt::{Contact, Decision, NewApplication, NoticeWay, PhotoReason, PhotoReview, Refusal};
 use model::{ApplicationKind, ApplicationState, RocDate};
 use registry::{Change, Person, Status};
 use store::params;
@@ -45,6 +45,16 @@ async fn each_fault_has_its_code_and_leaves_nothing() {
             (NewApplication { photo: b"GIF89a".to_vec(), ..good() }, Refusal::PhotoNotJpeg),
             (NewApplication { photo: photo(400, 500), ..good() }, Refusal::PhotoTooSmall),
             (NewApplication { photo: big, ..good() }, Refusal::PhotoTooLarge),
+            (NewApplication { photo: framed(), ..good() }, Refusal::PhotoBorder),
+            (
+                NewApplication { photo_taken: "2025-12-31".parse().expect("a day"), ..good() },
+                Refusal::PhotoTooOld,
+            ),
+            (
+                NewApplication { photo_taken: "2026-07-02".parse().expect("a day"), ..good() },
+                Refusal::PhotoTooOld,
+            ),
+            (NewApplication { photo: dated("2026:05:01 12:00:00"), ..good() }, Refusal::PhotoDateDiffers),
             (NewApplication { photo: photo(826, 1062)[..400].to_vec(), ..good() }, Refusal::PhotoDamaged),
             (
                 NewApplication { office: "9999999900".parse().expect("a code"), ..good() },
@@ -74,6 +84,95 @@ async fn each_fault_has_its_code_and_leaves_nothing() {
             let wish = NewApplication { wants_certificate: false, ..of(who) };
             world.mgmt.submit(wish, CLERK, world.now).await.expect("submits");
         }
+        world.close().await;
+    })
+    .await;
+}
+
+/// A photo with a black frame.
+fn framed() -> Vec<u8> {
+    let portrait = image::load_from_memory(&mgmt::portrait::draw(3)).expect("decodes").to_rgb8();
+    let mut framed = image::RgbImage::new(portrait.width() + 64, portrait.height() + 64);
+    image::imageops::overlay(&mut framed, &portrait, 32, 32);
+    let mut out = std::io::Cursor::new(Vec::new());
+    framed.write_to(&mut out, image::ImageFormat::Jpeg).expect("encodes");
+    out.into_inner()
+}
+
+/// A photo whose camera wrote a day, and that went through a program.
+fn dated(taken: &str) -> Vec<u8> {
+    // CIPA DC-008: a directory with Software and the offset of the second, which has DateTimeOriginal.
+    let software = b"RetouchPro 9\0";
+    let entry = |tag: u16, kind: u16, count: usize, value: usize| {
+        [
+            &tag.to_be_bytes()[..],
+            &kind.to_be_bytes(),
+            &(count as u32).to_be_bytes(),
+            &(value as u32).to_be_bytes(),
+        ]
+        .concat()
+    };
+    let tiff = [
+        b"MM\0\x2a\0\0\0\x08\0\x02".to_vec(),
+        entry(0x0131, 2, software.len(), 56),
+        entry(0x8769, 4, 1, 38),
+        vec![0; 4],
+        vec![0, 1],
+        entry(0x9003, 2, taken.len() + 1, 56 + software.len()),
+        vec![0; 4],
+        software.to_vec(),
+        taken.as_bytes().to_vec(),
+        vec![0],
+    ]
+    .concat();
+    let length = u16::try_from(tiff.len() + 8).expect("short").to_be_bytes();
+    let picture = photo(826, 1062);
+    [&[0xFF, 0xD8, 0xFF, 0xE1][..], &length, b"Exif\0\0", &tiff, &picture[2..]].concat()
+}
+
+// proves: CARDFACE-18, CARDFACE-20, CARDFACE-22
+#[tokio::test(flavor = "multi_thread")]
+async fn a_photo_the_clerk_refuses_is_replaced_by_another_one() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let world = World::open(&url, &dir, start()).await;
+        let (mgmt, now) = (&world.mgmt, world.now);
+        let person = world.person(1).await;
+        let taken = world.today().iso().replace('-', ":");
+        let wish = NewApplication { photo: dated(&format!("{taken} 08:00:00")), ..application(&person) };
+        let no = mgmt.submit(wish.clone(), CLERK, now).await.expect("submits");
+        // The clerk sees that a program had it in hand, and that the camera's day is the declared one.
+        let facts = mgmt.photo_facts(no).await.expect("reads").expect("noted");
+        assert_eq!((facts.taken, facts.camera_agrees), (world.today(), true));
+        assert_eq!(facts.software, ["RetouchPro 9"]);
+
+        // What the review itself finds wrong is not approved.
+        let good = mgmt::portrait::REVIEW;
+        for (review, reason) in [
+            (PhotoReview { head_percent: 69, ..good }, PhotoReason::HeadSize),
+            (PhotoReview { head_percent: 81, ..good }, PhotoReason::HeadSize),
+            (PhotoReview { unaltered: false, ..good }, PhotoReason::Altered),
+            (PhotoReview { recognisable: false, ..good }, PhotoReason::NotRecognisable),
+        ] {
+            assert_eq!(review.fault(), Some(reason));
+            let refused =
+                mgmt.review(no, Decision::Approve(review), CLERK, now).await.expect_err("contradicts");
+            assert_eq!(refused.refusal(), Some(Refusal::PhotoNotConforming));
+        }
+        for head_percent in [70, 80] {
+            assert_eq!(PhotoReview { head_percent, ..good }.fault(), None);
+        }
+
+        mgmt.review(no, Decision::RefusePhoto(PhotoReason::Altered), CLERK, now).await.expect("refuses");
+        assert_eq!(mgmt.case(no).await.expect("a case").state, ApplicationState::Draft);
+        let again =
+            mgmt.correct_photo(no, wish.photo, world.today(), CLERK, now).await.expect_err("the same");
+        assert_eq!(again.refusal(), Some(Refusal::PhotoUnchanged));
+        mgmt.correct_photo(no, photo(900, 1200), world.today(), CLERK, now).await.expect("another one");
+        let facts = mgmt.photo_facts(no).await.expect("reads").expect("noted");
+        assert!(facts.software.is_empty() && !facts.camera_agrees, "{facts:?}");
+        mgmt.review(no, Decision::Approve(good), CLERK, now).await.expect("approves");
+        assert_eq!(mgmt.case(no).await.expect("a case").state, ApplicationState::Approved);
         world.close().await;
     })
     .await;
@@ -114,7 +213,7 @@ async fn a_batch_takes_what_the_register_says_at_that_moment() {
         for number in 1..=4 {
             let person = world.person(number).await;
             let no = mgmt.submit(application(&person), CLERK, now).await.expect("submits");
-            mgmt.review(no, Decision::Approve, CLERK, now).await.expect("approves");
+            mgmt.review(no, Decision::Approve(mgmt::portrait::REVIEW), CLERK, now).await.expect("approves");
             cases.push((no, person));
         }
         world.register.record(&cases[0].1.id, &Change::Death(world.today()), now).await.expect("records");
@@ -152,11 +251,12 @@ async fn a_returned_photo_is_corrected_and_a_withdrawn_case_frees_the_person() {
         let correction = "a photo with open eyes".to_owned();
         mgmt.review(no, Decision::Return { correction }, CLERK, now).await.expect("returns");
         assert_eq!(mgmt.case(no).await.expect("a case").state, ApplicationState::Draft);
-        let refused = mgmt.correct_photo(no, photo(10, 10), CLERK, now).await.expect_err("too small");
+        let refused =
+            mgmt.correct_photo(no, photo(10, 10), world.today(), CLERK, now).await.expect_err("too small");
         assert_eq!(refused.refusal(), Some(Refusal::PhotoTooSmall));
-        mgmt.correct_photo(no, photo(900, 1200), CLERK, now).await.expect("corrects");
+        mgmt.correct_photo(no, photo(900, 1200), world.today(), CLERK, now).await.expect("corrects");
         assert_eq!(mgmt.case(no).await.expect("a case").state, ApplicationState::Submitted);
-        mgmt.review(no, Decision::Approve, CLERK, now).await.expect("approves");
+        mgmt.review(no, Decision::Approve(mgmt::portrait::REVIEW), CLERK, now).await.expect("approves");
         mgmt.batch(1, CLERK, now).await.expect("batches");
         mgmt.withdraw(no, "moved", CLERK, now).await.expect("withdraws");
         assert_eq!(mgmt.case(no).await.expect("a case").state, ApplicationState::Withdrawn);
@@ -167,7 +267,10 @@ async fn a_returned_photo_is_corrected_and_a_withdrawn_case_frees_the_person() {
         let again = mgmt.submit(application(&person), CLERK, now).await.expect("submits");
         let reason = "no entitlement".to_owned();
         mgmt.review(again, Decision::Reject { reason }, CLERK, now).await.expect("rejects");
-        let refused = mgmt.review(again, Decision::Approve, CLERK, now).await.expect_err("is over");
+        let refused = mgmt
+            .review(again, Decision::Approve(mgmt::portrait::REVIEW), CLERK, now)
+            .await
+            .expect_err("is over");
         assert_eq!(refused.refusal(), Some(Refusal::WrongState));
         let left = world.dbs[4].one("SELECT count(*) FROM case_data", params![]).await.expect("counts");
         assert_eq!(left.read::<i64>(0).expect("a number"), 0);

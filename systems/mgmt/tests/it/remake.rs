@@ -21,7 +21,9 @@ async fn a_flawed_card_is_made_again_without_a_second_photo() {
         let no = mgmt.submit(application(&person), CLERK, now).await.expect("submits");
         while mgmt.case(no).await.expect("a case").state != ApplicationState::Produced {
             if mgmt.case(no).await.expect("a case").state == ApplicationState::Submitted {
-                mgmt.review(no, mgmt::Decision::Approve, CLERK, now).await.expect("approves");
+                mgmt.review(no, mgmt::Decision::Approve(mgmt::portrait::REVIEW), CLERK, now)
+                    .await
+                    .expect("approves");
                 mgmt.batch(10, CLERK, now).await.expect("batches");
             }
             world.centre.run_line(now).await.expect("works");
@@ -73,7 +75,11 @@ async fn a_card_that_fails_quality_control_is_scrapped_and_replaced() {
         let now = world.now;
         let person = world.person(1).await;
         let no = world.mgmt.submit(application(&person), CLERK, now).await.expect("submits");
-        world.mgmt.review(no, mgmt::Decision::Approve, CLERK, now).await.expect("approves");
+        world
+            .mgmt
+            .review(no, mgmt::Decision::Approve(mgmt::portrait::REVIEW), CLERK, now)
+            .await
+            .expect("approves");
         world.mgmt.batch(10, CLERK, now).await.expect("batches");
         world.centre.work(now).await.expect("initialises");
         world.mgmt.advance(now).await.expect("delivers");

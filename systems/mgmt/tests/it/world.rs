@@ -156,7 +156,7 @@ impl World {
             }
             match case.state {
                 ApplicationState::Submitted => {
-                    self.mgmt.review(no, Decision::Approve, CLERK, self.now).await?
+                    self.mgmt.review(no, Decision::Approve(mgmt::portrait::REVIEW), CLERK, self.now).await?
                 }
                 ApplicationState::Approved => {
                     self.mgmt.batch(100, CLERK, self.now).await?;
@@ -227,6 +227,7 @@ pub(crate) fn application(person: &Person) -> NewApplication {
         kind: ApplicationKind::First,
         channel: Channel::Counter,
         photo: photo(826, 1062),
+        photo_taken: RocDate::in_taipei(start()),
         wants_certificate: true,
         foreign_name: true,
         portrait_exemption: None,

@@ -1,0 +1,122 @@
+//! `neweid chip-type`: the register of chip types (CARD-13), the cards on each, and what two persons decide about them.
+
+use crate::clock;
+use crate::country::Country;
+use crate::failure::Failure;
+use model::ChipRisk;
+use production::{CertifiedPart, RegisteredChip, RiskProposal};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Lists the register.
+pub async fn list(dir: &Path, json: bool) -> Result<ExitCode, Failure> {
+    let country = Country::open(dir).await?;
+    let types = country.centre.chip_types().await.map_err(Failure::from_system)?;
+    if json {
+        say!("{}", serde_json::to_string_pretty(&types).map_err(Failure::ours)?);
+    } else {
+        types.iter().for_each(show);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(chip: &RegisteredChip) {
+    let entry = &chip.entry;
+    let reason = chip.reason.as_deref().map(|reason| format!("（{reason}）")).unwrap_or_default();
+    say!("{}  {} {}{reason}", entry.name, chip.risk.zh(), chip.risk);
+    say!("  卡廠 manufacturer      {}", entry.manufacturer);
+    say!("  晶片 chip              {}", entry.chip);
+    say!("  作業系統 system        {}", entry.operating_system);
+    let applets: Vec<_> = entry.applets.iter().map(|a| format!("{} {}", a.name, a.version)).collect();
+    say!("  應用程式 applets       {}", applets.join(", "));
+    for certificate in &entry.certificates {
+        let part = match certificate.part {
+            CertifiedPart::Chip => "晶片 chip",
+            CertifiedPart::OperatingSystem => "系統 system",
+            CertifiedPart::Applets => "應用 applets",
+        };
+        let profiles = certificate.profiles.join(", ");
+        say!("  安全認證 certificate   {part}: {} {} ({profiles})", certificate.level, certificate.reference);
+    }
+    say!("  ATR                    {}", chip.atr);
+    say!("  ATS                    {}", chip.ats);
+    for algorithms in &chip.algorithms {
+        say!("  金鑰演算法 keys        {algorithms}");
+    }
+    say!("  卡片 cards             {}", chip.cards);
+    say!("");
+}
+
+/// Lists the cards on one type.
+pub async fn cards(dir: &Path, name: &str, json: bool) -> Result<ExitCode, Failure> {
+    let country = Country::open(dir).await?;
+    let cards = country.centre.cards_of_type(name).await.map_err(Failure::from_system)?;
+    if json {
+        say!("{}", serde_json::to_string_pretty(&cards).map_err(Failure::ours)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    for card in &cards {
+        let algorithms = card.algorithms.as_deref().unwrap_or("-");
+        say!(
+            "{}  {:<13} {algorithms}  {}",
+            card.serial,
+            card.state.as_str(),
+            card.applets.as_deref().unwrap_or("-")
+        );
+    }
+    say!("{} 張 cards", cards.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Proposes to judge a type otherwise.
+pub async fn propose(
+    dir: &Path,
+    name: &str,
+    risk: ChipRisk,
+    reason: &str,
+    operator: &str,
+) -> Result<ExitCode, Failure> {
+    let country = Country::open(dir).await?;
+    let proposal = country
+        .centre
+        .propose_chip_risk(name, risk, reason, operator, clock::now())
+        .await
+        .map_err(Failure::from_system)?;
+    say!("{}", line(&proposal));
+    say!("另一人核可後才會生效。 Nothing changes until another person approves it:");
+    say!("  neweid chip-type approve {} --operator NAME --dir {}", proposal.number, dir.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Approves another person's proposal.
+pub async fn approve(dir: &Path, number: u64, operator: &str) -> Result<ExitCode, Failure> {
+    let country = Country::open(dir).await?;
+    let approved = country.centre.approve_chip_risk(number, operator, clock::now()).await;
+    say!("{}", line(&approved.map_err(Failure::from_system)?));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lists the proposals, newest first.
+pub async fn proposals(dir: &Path, json: bool) -> Result<ExitCode, Failure> {
+    let country = Country::open(dir).await?;
+    let proposals = country.centre.chip_risk_proposals().await.map_err(Failure::from_system)?;
+    if json {
+        say!("{}", serde_json::to_string_pretty(&proposals).map_err(Failure::ours)?);
+    } else if proposals.is_empty() {
+        say!("沒有提案。 There are no proposals.");
+    } else {
+        proposals.iter().for_each(|proposal| say!("{}", line(proposal)));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line(proposal: &RiskProposal) -> String {
+    let RiskProposal { number, name, risk, reason, proposed_by, proposed_at, approved_by } = proposal;
+    let approved = approved_by
+        .as_ref()
+        .map_or_else(|| "待核可 waits for approval".to_owned(), |by| format!("核可 approved by {by}"));
+    format!(
+        "{number}: {name} {} {risk}（{reason}）提案 proposed by {proposed_by} {proposed_at}; {approved}",
+        risk.zh()
+    )
+}
