@@ -419,7 +419,9 @@ mod tests {
         assert!(contours.count() >= 10);
         let fill = |wanted: Rect| {
             drawing.items.iter().find_map(|item| match item {
-                Item::Fill { path, colour, opacity, .. } if path.bounds() == Some(wanted) => {
+                Item::Fill { path, colour, opacity, .. }
+                    if path.bounds().is_some_and(|found| inside(found, wanted) && inside(wanted, found)) =>
+                {
                     Some((*colour, *opacity))
                 }
                 _ => None,
