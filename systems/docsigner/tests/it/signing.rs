@@ -57,9 +57,14 @@ async fn generations_with_other_keys_sign_and_roll_over_alike() {
             let again = place.open_with(config, days(1)).await.expect("opens again");
             let same = again.sign_public_zone(&card(1), &object(1), days(1)).await.expect("signed");
             assert_eq!(same, file, "kept, not signed anew");
+            // The successor's link certificate and both lists are signed with keys of the same kind.
+            let before = again.csca_certificate().await.expect("a CSCA");
             roll_over(&again, days(2)).await.expect("rolls over");
-            let file = again.sign_public_zone(&card(2), &object(2), days(2)).await.expect("signed");
-            verify(&again, sod::unwrap(&file).expect("an EF.SOD"), days(2)).await.expect("valid");
+            let after = again.csca_certificate().await.expect("a CSCA");
+            assert_ne!(before.der(), after.der());
+            let kind = |c: &x509::Certificate| x509::PublicKey::from_spki(c.spki()).expect("a key").name();
+            assert_eq!(kind(&before), kind(&after));
+            assert_eq!(again.csca_crls(days(2)).await.expect("lists").len(), 2);
             place.db.close().await;
         }
     })
