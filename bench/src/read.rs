@@ -7,7 +7,7 @@ use crate::curves::Operations;
 use crate::figure::{Figure, millis};
 use crate::measure::typical;
 use apdu::{CardChannel, ChannelError, Command};
-use curve::{Curve, SeedRandom};
+use curve::{Curve, Random, SeedRandom};
 use eac::Password;
 use jiff::Timestamp;
 use std::time::{Duration, Instant};
@@ -34,8 +34,19 @@ pub(crate) fn read<C: CardChannel>(
     let begin = Instant::now();
     let clock = move || begin.elapsed();
     let options = ReadOptions { clock: Some(&clock), ..ReadOptions::default() };
-    let mut rng = SeedRandom::new(b"reader");
-    let report = read_card(channel, &Password::can(can), trust, &options, now, &mut rng);
+    read_with(channel, can, trust, &options, now, &mut SeedRandom::new(b"reader"))
+}
+
+/// The same with these options.
+pub(crate) fn read_with<C: CardChannel>(
+    channel: C,
+    can: &str,
+    trust: &TrustStore,
+    options: &ReadOptions<'_>,
+    now: Timestamp,
+    rng: &mut dyn Random,
+) -> Result<ReadReport, Failure> {
+    let report = read_card(channel, &Password::can(can), trust, options, now, rng);
     if report.verdict == Verdict::Verified {
         return Ok(report);
     }
