@@ -260,6 +260,7 @@ fn cv_rights() -> Vec<Vec<u8>> {
         cv_extensions().encode(),
         questions.encode(),
         terminal_template().data,
+        tlv::encode(0x7C, &tlv::encode(0x80, key(Curve::P256).public_key().as_uncompressed())),
     ]
 }
 

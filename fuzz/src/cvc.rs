@@ -1,6 +1,7 @@
 //! Card-verifiable certificates, requests, rights and descriptions, and Terminal Authentication against a stranger.
 
 use crate::standards::pieces;
+use ::eac::Cipher;
 use ::eac::auxiliary_data::AuxiliaryData;
 use ::eac::chip_authentication;
 use ::eac::cvc::{
@@ -9,7 +10,11 @@ use ::eac::cvc::{
 };
 use ::eac::terminal_authentication::chip::TerminalAuthentication;
 use ::eac::terminal_authentication::{self as ta, SetAuthenticationTemplate};
-use curve::SeedRandom;
+use curve::{Curve, SecretKey, SeedRandom};
+use std::sync::LazyLock;
+
+static CHIP_KEY: LazyLock<SecretKey> =
+    LazyLock::new(|| SecretKey::generate(Curve::P256, &mut SeedRandom::new(b"chip")));
 
 pub(crate) fn certificate(data: &[u8]) {
     if let Ok(certificate) = Certificate::parse(data) {
@@ -47,6 +52,12 @@ pub(crate) fn rights(data: &[u8]) {
     if let Ok(template) = chip_authentication::SetAuthenticationTemplate::parse(data) {
         let again = chip_authentication::SetAuthenticationTemplate::parse(&template.command().data);
         assert_eq!(again.as_ref(), Ok(&template));
+    }
+    // What a reader of passports sends next.
+    let parameters =
+        chip_authentication::Parameters { curve: Curve::P256, cipher: Cipher::Aes128, key_id: None };
+    if let Ok((answer, _)) = chip_authentication::version_1::answer(parameters, &CHIP_KEY, data) {
+        assert_eq!(answer, [0x7C, 0x00]);
     }
 }
 
