@@ -510,6 +510,20 @@ pub struct StatusCheck {
 pub enum Npc {
     /// 模擬母體 Build a population of certificates without signing each, and measure lists, OCSP and filter over it.
     Simulate(Simulate),
+    /// 事件 Suspend, resume or revoke many certificates at once; two persons.
+    #[command(subcommand)]
+    Incident(Incidents),
+    /// 簽發開關 Stop issuing, or go on.
+    Issuing {
+        #[arg(value_enum)]
+        switch: Issuing,
+        /// Account of the person at the keyboard, for the log.
+        #[arg(long)]
+        operator: String,
+        /// The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
     /// 註冊中心 The registration authorities that may ask for certificates over CMP.
     #[command(subcommand)]
     Ra(Ra),
@@ -524,6 +538,84 @@ pub enum Npc {
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Incidents {
+    /// 提案 Propose what is to be done with a cohort of certificates.
+    Propose {
+        #[command(flatten)]
+        selection: Selection,
+        /// Account of the person at the keyboard, for the log.
+        #[arg(long)]
+        operator: String,
+        /// The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 核可 Approve another person's proposal, and do it; after an interruption, go on.
+    Approve {
+        /// The number of the incident.
+        number: u64,
+        /// Account of the person at the keyboard, for the log.
+        #[arg(long)]
+        operator: String,
+        /// The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 列出 List the incidents and how far each is.
+    List {
+        /// The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Whom an incident concerns: every criterion given must hold, and at least one is given.
+#[derive(clap::Args, Debug)]
+pub struct Selection {
+    /// What is to be done.
+    #[arg(value_enum)]
+    pub action: Action,
+    /// Why, with revoke: unspecified, key_compromise, superseded, cessation_of_operation, ...
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// Kind of key: RSA-2048 or secp521r1.
+    #[arg(long)]
+    pub key_class: Option<String>,
+    /// new-eid, certificate-card or foreign-resident-card.
+    #[arg(long)]
+    pub carrier: Option<String>,
+    /// One card, or FIRST..LAST, both included.
+    #[arg(long)]
+    pub cards: Option<String>,
+    /// Certificates that begin on this day or later (YYYY-MM-DD, Taipei).
+    #[arg(long)]
+    pub from: Option<model::RocDate>,
+    /// Certificates that begin on this day or before.
+    #[arg(long)]
+    pub to: Option<model::RocDate>,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// On hold, by the authority.
+    Suspend,
+    /// The end of the authority's hold.
+    Resume,
+    /// For good.
+    Revoke,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Issuing {
+    /// No certificate is issued any more.
+    Stop,
+    /// Certificates are issued again.
+    Start,
 }
 
 #[derive(Subcommand, Debug)]
@@ -640,7 +732,9 @@ impl Arguments {
             ) => *json,
             Command::Status(Status::Check(check)) => check.json,
             Command::Npc(Npc::Simulate(simulate)) => simulate.json,
-            Command::Npc(Npc::Ra(Ra::List { json, .. })) => *json,
+            Command::Npc(Npc::Ra(Ra::List { json, .. }) | Npc::Incident(Incidents::List { json, .. })) => {
+                *json
+            }
             Command::Npc(_) => false,
             Command::Cvc(Cvc::Print { json, .. }) => *json,
             Command::Persona(Persona::List { json } | Persona::Export { json, .. }) => *json,

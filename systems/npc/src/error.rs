@@ -53,7 +53,14 @@ pub enum NpcError {
     #[error("憑證已廢止，不可恢復 / the certificates of card {0} are revoked, which is final")]
     Revoked(String),
 
+    /// The second person of two is the first.
+    #[error("須由另一人核可 / another person must approve")]
+    SamePerson,
+
     // --- the environment
+    /// Issuing was stopped, because of an incident.
+    #[error("憑證簽發已暫停 / issuing is stopped")]
+    Stopped,
     /// The database.
     #[error(transparent)]
     Store(#[from] store::StoreError),
@@ -94,6 +101,8 @@ impl NpcError {
             Self::NothingToReissue => "NPC-NOTHING-TO-REISSUE",
             Self::NoCertificate(_) => "NPC-NO-CERTIFICATE",
             Self::Revoked(_) => "NPC-REVOKED",
+            Self::SamePerson => "NPC-SAME-PERSON",
+            Self::Stopped => "NPC-STOPPED",
             Self::Store(error) => error.code(),
             Self::Audit(error) => error.code(),
             Self::Keys(error) => error.code(),
@@ -119,6 +128,7 @@ impl NpcError {
                 | Self::NothingToReissue
                 | Self::NoCertificate(_)
                 | Self::Revoked(_)
+                | Self::SamePerson
         )
     }
 }

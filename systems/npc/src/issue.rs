@@ -9,6 +9,7 @@ use x509::certificate::{Kind, TbsCertificate};
 use x509::{Certificate, PublicKey, Serial, Validity};
 
 use crate::authority::{hex, sign_certificate};
+use crate::cohort::is_stopped;
 use crate::documents::latest_filter;
 use crate::feed::next_number;
 use crate::population::Population;
@@ -90,6 +91,9 @@ impl Npc {
         transaction!(self.db, |tx| {
             if let Some(same) = same_request(tx, request, checked).await? {
                 return Ok(Some(same));
+            }
+            if is_stopped(tx).await? {
+                return Err(NpcError::Stopped);
             }
             // A filter published since the number was drawn may call it revoked: another number then.
             if latest_filter(&self.db, Some(tx)).await? != filter {

@@ -10,11 +10,12 @@
 //! number; who the holder is stays in the management system, which gives a keyed hash of the person.
 //!
 //! What this crate leaves out: who may ask for what (the management system's counters and approvals), eligibility of the
-//! applicant, publication of certificates, mass revocation by cohort.
+//! applicant, publication of certificates.
 
 mod api;
 mod authority;
 mod cmp;
+mod cohort;
 mod config;
 mod crl;
 mod documents;
@@ -43,6 +44,7 @@ use x509::Certificate;
 pub use api::{Carrier, CertificateAuthority, IssueRequest, IssuedCertificate, Period, Receipt};
 pub use authority::CaCertificates;
 pub use cmp::{Enrolment, RegistrationAuthority};
+pub use cohort::{Cohort, Incident, Measure};
 pub use config::{NpcConfig, Urls};
 pub use crl::{PublishedCrl, Scope};
 pub use documents::PublishedDocument;
@@ -86,8 +88,15 @@ impl Npc {
         random: Box<dyn Random + Send>,
         now: Timestamp,
     ) -> Result<Self> {
-        db.migrate(&[audit::MIGRATION, schema::INIT, schema::STATUS, schema::COHORT, schema::REGISTRATION])
-            .await?;
+        db.migrate(&[
+            audit::MIGRATION,
+            schema::INIT,
+            schema::STATUS,
+            schema::COHORT,
+            schema::REGISTRATION,
+            schema::INCIDENT,
+        ])
+        .await?;
         let config = config.fixed_at_first_run(&db).await?;
         let random = Mutex::new(random);
         let authority = Authority::open(&db, &keys, &config, &random, now).await?;
@@ -113,11 +122,13 @@ impl Npc {
         Ok(npc)
     }
 
-    /// What has to be done from time to time: renews the services' certificates, takes back what was not confirmed, and makes every list and filter that is out
+    /// What has to be done from time to time: renews the services' certificates, takes back what was not confirmed, goes
+    /// on with interrupted incidents, and makes every list and filter that is out
     /// of date or will be soon. Call it every minute or so; several processes may.
     pub async fn maintain(&self, now: Timestamp) -> Result<()> {
         self.renew_services(now).await?;
         self.expire_transactions(now).await?;
+        self.work_incidents(now).await?;
         for scope in self.scopes() {
             self.crl(scope, now).await?;
         }

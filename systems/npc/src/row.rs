@@ -24,11 +24,11 @@ pub(crate) struct CertificateRow {
 
 /// Selects everything [`CertificateRow`] reads; a condition follows.
 macro_rules! select_certificate {
-    ($condition:literal) => {
+    ($($condition:expr),+) => {
         concat!(
             "SELECT serial, request_hash, card, slot, holder, profile, not_before, not_after, tbs, der, state \
              FROM certificate WHERE ",
-            $condition
+            $($condition),+
         )
     };
 }

@@ -145,3 +145,23 @@ pub(crate) const REGISTRATION: Migration = Migration::new(
     );
     CREATE INDEX cmp_transaction_waits ON cmp_transaction (waits, at);",
 );
+
+/// Many certificates changed at once: who proposed and approved it, and how far it came.
+pub(crate) const INCIDENT: Migration = Migration::new(
+    5,
+    "incident",
+    "CREATE TABLE incident (
+        number BIGINT PRIMARY KEY,
+        what TEXT NOT NULL,
+        concerned BIGINT NOT NULL,
+        proposed_by TEXT NOT NULL,
+        proposed_at BIGINT NOT NULL,
+        approved_by TEXT,
+        -- the last serial number looked at, empty at first
+        after BYTEA NOT NULL,
+        looked_at BIGINT NOT NULL,
+        changed BIGINT NOT NULL,
+        finished_at BIGINT
+    );
+    INSERT INTO counter (name, value) VALUES ('incident', 0);",
+);

@@ -224,8 +224,23 @@ impl Npc {
         actor: &str,
         now: Timestamp,
     ) -> Result<()> {
-        let columns = StateColumns::of(state)?;
         let seq = next_number(tx, "state", 1).await?;
+        self.write_state_as(tx, serial, state, kind, actor, now, seq).await
+    }
+
+    /// The same under a number of the sequence of changes that the transaction has taken.
+    #[allow(clippy::too_many_arguments, reason = "the columns of one row")]
+    pub(crate) async fn write_state_as(
+        &self,
+        tx: &mut Tx,
+        serial: &Serial,
+        state: &CertificateState,
+        kind: &str,
+        actor: &str,
+        now: Timestamp,
+        seq: u64,
+    ) -> Result<()> {
+        let columns = StateColumns::of(state)?;
         tx.execute_one(
             "UPDATE certificate SET state = $2, status = $3, status_at = $4, reason = $5, state_seq = $6 \
              WHERE serial = $1",
@@ -258,7 +273,7 @@ impl Npc {
 }
 
 /// The state as it is at `now`: what is not revoked ends with its last second.
-fn at_time(state: CertificateState, not_after: Timestamp, now: Timestamp) -> CertificateState {
+pub(crate) fn at_time(state: CertificateState, not_after: Timestamp, now: Timestamp) -> CertificateState {
     match state {
         CertificateState::Good | CertificateState::Suspended { .. }
             if now.as_second() > not_after.as_second() =>

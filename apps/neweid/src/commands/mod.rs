@@ -11,6 +11,7 @@ mod decipher;
 mod demo;
 pub mod doctor;
 mod npc_cases;
+mod npc_incident;
 mod npc_ra;
 mod npc_simulate;
 pub mod persona;
@@ -81,6 +82,10 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Doctor(doctor) => doctor::run(&doctor),
         Command::Status(Status::Check(check)) => status_check::run(&check),
         Command::Npc(Npc::Simulate(simulate)) => npc_simulate::run(&simulate),
+        Command::Npc(Npc::Incident(incident)) => npc_incident::run(&incident).await,
+        Command::Npc(Npc::Issuing { switch, operator, dir }) => {
+            npc_incident::issuing(switch, &operator, &dir).await
+        }
         Command::Npc(Npc::Ra(ra)) => npc_ra::run(&ra).await,
         Command::Npc(Npc::Enrol { file, operator, dir }) => npc_ra::enrol(&file, &operator, &dir).await,
     }

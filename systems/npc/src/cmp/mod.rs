@@ -41,7 +41,7 @@ impl From<NpcError> for Refused {
             NpcError::NoPeriod | NpcError::NothingToReissue => FailureInfo::NotAuthorized,
             NpcError::NoCertificate(_) => FailureInfo::BadCertId,
             NpcError::Revoked(_) => FailureInfo::CertRevoked,
-            NpcError::Store(_) | NpcError::Keys(_) => FailureInfo::SystemUnavail,
+            NpcError::Store(_) | NpcError::Keys(_) | NpcError::Stopped => FailureInfo::SystemUnavail,
             _ => FailureInfo::SystemFailure,
         };
         if error.is_refusal() {

@@ -7,6 +7,7 @@ mod crash;
 mod hierarchy;
 mod home;
 mod http;
+mod incidents;
 mod issue;
 mod lifecycle;
 mod lists;

@@ -1,0 +1,182 @@
+//! `neweid npc incident propose|approve|list` and `neweid npc issuing stop|start`: many certificates at once, by two persons.
+
+use super::pki_ceremony::check_operator;
+use crate::cli::{Action, Incidents, Issuing, Selection};
+use crate::clock;
+use crate::country::Country;
+use crate::failure::{Failure, Fault};
+use jiff::Timestamp;
+use jiff::civil::Time;
+use model::{CardSerial, RevocationReason, RocDate};
+use npc::{Carrier, Cohort, Incident, Measure};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Runs `neweid npc incident`.
+pub async fn run(command: &Incidents) -> Result<ExitCode, Failure> {
+    match command {
+        Incidents::Propose { selection, operator, dir } => {
+            check_operator(operator)?;
+            let (cohort, measure) = read(selection)?;
+            let country = Country::open(dir).await?;
+            let proposed = country.npc.propose_incident(cohort, measure, operator, clock::now()).await;
+            let proposed = proposed.map_err(Failure::from_system)?;
+            say!("{}", line(&proposed));
+            say!("另一人核可後才會執行。 Nothing happens until another person approves it:");
+            say!("  neweid npc incident approve {} --operator NAME --dir {}", proposed.number, dir.display());
+        }
+        Incidents::Approve { number, operator, dir } => {
+            check_operator(operator)?;
+            let country = Country::open(dir).await?;
+            let done = country.npc.approve_incident(*number, operator, clock::now()).await;
+            say!("{}", line(&done.map_err(Failure::from_system)?));
+        }
+        Incidents::List { dir, json } => {
+            let country = Country::open(dir).await?;
+            let all = country.npc.incidents().await.map_err(Failure::from_system)?;
+            if *json {
+                let list: Vec<_> = all.iter().map(document).collect();
+                say!("{}", serde_json::to_string_pretty(&list).map_err(Failure::ours)?);
+            } else if all.is_empty() {
+                say!("沒有事件。 There are no incidents.");
+            } else {
+                all.iter().for_each(|incident| say!("{}", line(incident)));
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs `neweid npc issuing`.
+pub async fn issuing(switch: Issuing, operator: &str, dir: &Path) -> Result<ExitCode, Failure> {
+    check_operator(operator)?;
+    let country = Country::open(dir).await?;
+    match switch {
+        Issuing::Stop => {
+            country.npc.stop_issuing(operator, clock::now()).await.map_err(Failure::from_system)?;
+            say!("已暫停簽發。 Issuing is stopped.");
+        }
+        Issuing::Start => {
+            country.npc.start_issuing(operator, clock::now()).await.map_err(Failure::from_system)?;
+            say!("已恢復簽發。 Issuing goes on.");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(selection: &Selection) -> Result<(Cohort, Measure), Failure> {
+    let day = |date: RocDate, time: Time| {
+        let at = model::validity::TAIPEI.to_timestamp(date.date().to_datetime(time));
+        at.map_err(|_| wrong("日期 date"))
+    };
+    let from = selection.from.map(|date| day(date, Time::midnight())).transpose()?;
+    let to: Option<Timestamp> =
+        selection.to.map(|date| day(date, Time::constant(23, 59, 59, 0))).transpose()?;
+    let cards = match &selection.cards {
+        None => None,
+        Some(text) => {
+            let (first, last) = text.split_once("..").unwrap_or((text, text));
+            let card = |text: &str| text.parse::<CardSerial>().map_err(|_| wrong("--cards"));
+            Some((card(first)?, card(last)?))
+        }
+    };
+    let carrier = match &selection.carrier {
+        None => None,
+        Some(name) => Some(Carrier::from_name(name).ok_or_else(|| wrong("--carrier"))?),
+    };
+    let measure = match (selection.action, &selection.reason) {
+        (Action::Suspend, None) => Measure::Suspend,
+        (Action::Resume, None) => Measure::Resume,
+        (Action::Revoke, Some(reason)) => {
+            Measure::Revoke(reason.parse::<RevocationReason>().map_err(|_| wrong("--reason"))?)
+        }
+        _ => return Err(wrong("--reason")),
+    };
+    Ok((Cohort { key_class: selection.key_class.clone(), carrier, cards, from, to }, measure))
+}
+
+fn wrong(what: &str) -> Failure {
+    Failure::new(
+        "NEWEID-E-INCIDENT",
+        Fault::Caller,
+        format!("事件範圍或處置不正確：{what}。"),
+        format!("The cohort or the measure is wrong: {what}."),
+        "例 Example: suspend --key-class RSA-2048; revoke --reason key_compromise --cards TWA000001..TWA000999",
+    )
+    .exit(2)
+}
+
+fn line(incident: &Incident) -> String {
+    let state = match (&incident.approved_by, incident.finished_at) {
+        (None, _) => "待核可 waits".to_owned(),
+        (Some(by), None) => format!("{by} 已核可，執行中 approved by {by}, under way"),
+        (Some(by), Some(_)) => format!("{by} 已核可，完成 approved by {by}, done"),
+    };
+    format!(
+        "{} {} {} 張 certificates（{} 提案 proposed by {}）{state}：{} / {}",
+        incident.number,
+        measure(incident.measure),
+        incident.concerned,
+        incident.proposed_by,
+        incident.proposed_by,
+        incident.changed,
+        incident.looked_at
+    )
+}
+
+fn document(incident: &Incident) -> serde_json::Value {
+    serde_json::json!({
+        "number": incident.number,
+        "measure": measure(incident.measure),
+        "concerned": incident.concerned,
+        "proposed_by": incident.proposed_by,
+        "proposed_at": incident.proposed_at.to_string(),
+        "approved_by": incident.approved_by,
+        "looked_at": incident.looked_at,
+        "changed": incident.changed,
+        "finished_at": incident.finished_at.map(|at| at.to_string()),
+    })
+}
+
+fn measure(measure: Measure) -> String {
+    match measure {
+        Measure::Suspend => "suspend".to_owned(),
+        Measure::Resume => "resume".to_owned(),
+        Measure::Revoke(reason) => format!("revoke ({})", reason.as_str()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn selection(action: Action) -> Selection {
+        Selection { action, reason: None, key_class: None, carrier: None, cards: None, from: None, to: None }
+    }
+
+    #[test]
+    fn a_cohort_is_read_in_days_of_taipei_and_a_revocation_has_a_reason() {
+        let chosen = Selection {
+            cards: Some("TWA000001..TWA000009".into()),
+            from: Some("2026-08-01".parse().expect("date")),
+            to: Some("2026-08-01".parse().expect("date")),
+            ..selection(Action::Suspend)
+        };
+        let (cohort, measure) = read(&chosen).expect("read");
+        assert_eq!(measure, Measure::Suspend);
+        assert_eq!(cohort.from.expect("from").to_string(), "2026-07-31T16:00:00Z");
+        assert_eq!(cohort.to.expect("to").to_string(), "2026-08-01T15:59:59Z");
+        let (one, _) =
+            read(&Selection { cards: Some("TWA000001".into()), ..selection(Action::Resume) }).expect("one");
+        assert!(one.cards.is_some_and(|(a, b)| a == b));
+        for bad in [
+            selection(Action::Revoke),
+            Selection { reason: Some("boredom".into()), ..selection(Action::Revoke) },
+            Selection { reason: Some("superseded".into()), ..selection(Action::Suspend) },
+            Selection { cards: Some("TWA1..".into()), ..selection(Action::Suspend) },
+            Selection { carrier: Some("bus-pass".into()), ..selection(Action::Suspend) },
+        ] {
+            assert_eq!(read(&bad).expect_err("refused").code, "NEWEID-E-INCIDENT");
+        }
+    }
+}

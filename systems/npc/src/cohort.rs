@@ -1,0 +1,363 @@
+//! Incidents: many certificates suspended, resumed or revoked at once, because a kind of key or a lot of cards is no longer
+//! trusted (NPC-55, NPC-57, RECALL-14); and the switch that stops issuing.
+//!
+//! One person proposes whom it concerns, another approves. The work is done in batches, each one commit that also says how
+//! far it came: killed anywhere, it goes on there, and no certificate is changed twice. Certificates that come into being while
+//! it runs are found if their number lies ahead; so issuing is stopped first.
+
+use jiff::Timestamp;
+use model::lifecycle::Stamp;
+use model::{CardSerial, CertificateState, RevocationReason, SuspensionCause};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use store::{Row, Tx, params, transaction};
+
+use crate::feed::next_number;
+use crate::row::{CertificateRow, select_certificate, serial};
+use crate::status::at_time;
+use crate::{Carrier, Npc, NpcError, Result, SYSTEM};
+
+/// The condition of a [`Window`].
+macro_rules! cohort {
+    () => {
+        "serial > $1 AND der IS NOT NULL AND status <> 2 AND not_after >= $2 AND ($3 = '' OR key_class = $3) \
+         AND ($4 = '' OR carrier = $4) AND ($5 = '' OR (card >= $5 AND card <= $6)) \
+         AND not_before >= $7 AND not_before <= $8"
+    };
+}
+
+/// Whom an incident concerns: every criterion given must hold, and at least one is given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cohort {
+    /// Kind and size of the key: `RSA-2048`, `secp521r1`.
+    pub key_class: Option<String>,
+    /// What carries the certificate.
+    pub carrier: Option<Carrier>,
+    /// Cards from one serial to another, both included: a lot, a series, or one card (RECALL-15).
+    pub cards: Option<(CardSerial, CardSerial)>,
+    /// Certificates that begin at this moment or later.
+    pub from: Option<Timestamp>,
+    /// Certificates that begin at this moment or before.
+    pub to: Option<Timestamp>,
+}
+
+/// What is to be done with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// Suspend, by the authority.
+    Suspend,
+    /// End the authority's suspension; another cause keeps a certificate suspended.
+    Resume,
+    /// Revoke, for good.
+    Revoke(RevocationReason),
+}
+
+/// An incident and how far it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incident {
+    /// Its number.
+    pub number: u64,
+    /// Whom it concerns.
+    pub cohort: Cohort,
+    /// What is to be done.
+    pub measure: Measure,
+    /// How many certificates it concerned when it was proposed.
+    pub concerned: u64,
+    /// Who proposed it.
+    pub proposed_by: String,
+    /// When.
+    pub proposed_at: Timestamp,
+    /// Who approved it.
+    pub approved_by: Option<String>,
+    /// How many certificates were looked at.
+    pub looked_at: u64,
+    /// How many of them were changed.
+    pub changed: u64,
+    /// When all was done.
+    pub finished_at: Option<Timestamp>,
+}
+
+impl Npc {
+    /// Proposes an incident. Nothing happens until another person approves it.
+    pub async fn propose_incident(
+        &self,
+        cohort: Cohort,
+        measure: Measure,
+        operator: &str,
+        now: Timestamp,
+    ) -> Result<Incident> {
+        if cohort == Cohort::default() {
+            return Err(NpcError::Request("an incident concerns a cohort, not everybody"));
+        }
+        let stored = serde_json::to_string(&Stored::of(&cohort, measure))
+            .map_err(|_| NpcError::Inconsistent("incident"))?;
+        let number = transaction!(self.db, |tx| {
+            let window = Window { cohort: &cohort, after: &[], since: now };
+            let concerned = window.count(tx).await?;
+            let number = next_number(tx, "incident", 1).await?;
+            let sql = "INSERT INTO incident (number, what, concerned, proposed_by, proposed_at, after, \
+                looked_at, changed) VALUES ($1, $2, $3, $4, $5, $6, 0, 0)";
+            let nothing: &[u8] = &[];
+            let values = params![number as i64, &stored, concerned, operator, now, nothing];
+            tx.execute_one(sql, values).await?;
+            let detail = json!({ "what": stored, "concerned": concerned });
+            self.audit(tx, "incident-propose", &subject(number), operator, detail, now).await?;
+            Ok::<_, NpcError>(number)
+        })?;
+        self.incident(number).await
+    }
+
+    /// Approves an incident of another person's and does it. If it is interrupted, [`Npc::maintain`] or the next approval of
+    /// the same goes on.
+    pub async fn approve_incident(&self, number: u64, operator: &str, now: Timestamp) -> Result<Incident> {
+        transaction!(self.db, |tx| {
+            let sql = "SELECT proposed_by, approved_by FROM incident WHERE number = $1";
+            let row = tx.optional(sql, params![number as i64]).await?;
+            let row = row.ok_or(NpcError::Request("there is no incident of this number"))?;
+            if row.read::<Option<String>>("approved_by")?.is_some() {
+                return Ok(());
+            }
+            if row.read::<String>("proposed_by")? == operator {
+                return Err(NpcError::SamePerson);
+            }
+            let sql = "UPDATE incident SET approved_by = $2 WHERE number = $1 AND approved_by IS NULL";
+            tx.execute_one(sql, params![number as i64, operator]).await?;
+            self.audit(tx, "incident-approve", &subject(number), operator, json!({}), now).await?;
+            Ok(())
+        })?;
+        self.work_incident(number, now).await?;
+        self.incident(number).await
+    }
+
+    /// The incidents, newest first.
+    pub async fn incidents(&self) -> Result<Vec<Incident>> {
+        let sql = "SELECT * FROM incident ORDER BY number DESC";
+        self.db.all(sql, params![]).await?.iter().map(read).collect()
+    }
+
+    /// Goes on with what was approved and interrupted.
+    pub(crate) async fn work_incidents(&self, now: Timestamp) -> Result<()> {
+        let sql = "SELECT number FROM incident WHERE approved_by IS NOT NULL AND finished_at IS NULL ORDER BY number";
+        for row in self.db.all(sql, params![]).await? {
+            self.work_incident(row.read::<i64>(0)? as u64, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Stops issuing at once: requests are refused until [`Npc::start_issuing`]. One person may.
+    pub async fn stop_issuing(&self, operator: &str, now: Timestamp) -> Result<()> {
+        self.switch(true, operator, now).await
+    }
+
+    /// Issues again.
+    pub async fn start_issuing(&self, operator: &str, now: Timestamp) -> Result<()> {
+        self.switch(false, operator, now).await
+    }
+
+    async fn switch(&self, stopped: bool, operator: &str, now: Timestamp) -> Result<()> {
+        transaction!(self.db, |tx| {
+            let was = is_stopped(tx).await?;
+            if was == stopped {
+                return Ok(());
+            }
+            let sql = if stopped {
+                "INSERT INTO setting (name, value) VALUES ('issuing-stopped', 'yes')"
+            } else {
+                "DELETE FROM setting WHERE name = 'issuing-stopped'"
+            };
+            tx.execute_one(sql, params![]).await?;
+            let action = if stopped { "issuing-stop" } else { "issuing-start" };
+            self.audit(tx, action, "issuing", operator, json!({}), now).await?;
+            Ok(())
+        })
+    }
+
+    async fn work_incident(&self, number: u64, now: Timestamp) -> Result<()> {
+        while !self.work_batch(number, now).await? {}
+        self.tell_changes(now).await;
+        Ok(())
+    }
+
+    /// One batch; whether it was the last.
+    async fn work_batch(&self, number: u64, now: Timestamp) -> Result<bool> {
+        transaction!(self.db, |tx| {
+            let row = tx.one("SELECT * FROM incident WHERE number = $1", params![number as i64]).await?;
+            let incident = read(&row)?;
+            let Some(approver) = &incident.approved_by else {
+                return Err(NpcError::Inconsistent("an incident nobody approved"));
+            };
+            if incident.finished_at.is_some() {
+                return Ok(true);
+            }
+            let after: Vec<u8> = row.read("after")?;
+            let window = Window { cohort: &incident.cohort, after: &after, since: incident.proposed_at };
+            let rows = window.rows(tx).await?;
+            let mut changes = Vec::new();
+            for row in &rows {
+                let row = CertificateRow::read(row)?;
+                let state = at_time(row.state, row.validity.not_after, now);
+                if let Some(next) = incident.measure.applied(state, Stamp::new(now, approver, SYSTEM)) {
+                    changes.push((row.serial, next));
+                }
+            }
+            // The numbers of all changes at once: nobody sees a greater one before them.
+            let count = changes.len() as i64;
+            let first = next_number(tx, "state", count).await? - count as u64;
+            for (n, (serial, state)) in (1u64..).zip(&changes) {
+                self.write_state_as(tx, serial, state, incident.measure.kind(), approver, now, first + n)
+                    .await?;
+            }
+            let last = rows.last().map(serial).transpose()?;
+            let done = rows.len() < BATCH;
+            let sql = "UPDATE incident SET after = $2, looked_at = looked_at + $3, changed = changed + $4, \
+                finished_at = $5 WHERE number = $1 AND finished_at IS NULL";
+            let values = params![
+                number as i64,
+                last.as_ref().map_or(&after[..], |serial| serial.octets()),
+                rows.len() as i64,
+                count,
+                done.then_some(now)
+            ];
+            tx.execute_one(sql, values).await?;
+            let detail = json!({ "looked_at": rows.len(), "changed": count, "finished": done });
+            self.audit(tx, "incident-batch", &subject(number), approver, detail, now).await?;
+            Ok(done)
+        })
+    }
+
+    async fn incident(&self, number: u64) -> Result<Incident> {
+        read(&self.db.one("SELECT * FROM incident WHERE number = $1", params![number as i64]).await?)
+    }
+}
+
+/// Whether issuing is stopped, within the transaction that would store a request.
+pub(crate) async fn is_stopped(tx: &mut Tx) -> Result<bool> {
+    let sql = "SELECT 1 FROM setting WHERE name = 'issuing-stopped'";
+    Ok(tx.optional(sql, params![]).await?.is_some())
+}
+
+impl Measure {
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Suspend => "suspend",
+            Self::Resume => "resume",
+            Self::Revoke(_) => "revoke",
+        }
+    }
+
+    /// The next state; `None` where nothing is left to do.
+    fn applied(self, state: CertificateState, stamp: Stamp) -> Option<CertificateState> {
+        let cause = SuspensionCause::Authority;
+        let step = match self {
+            Self::Suspend => state.suspend(cause, stamp),
+            Self::Resume => state.resume(cause, stamp),
+            Self::Revoke(reason) => state.revoke(reason, stamp),
+        };
+        step.ok().map(|(state, _event)| state)
+    }
+}
+
+/// The certificates of a cohort behind a place, in the order of their numbers.
+struct Window<'a> {
+    cohort: &'a Cohort,
+    after: &'a [u8],
+    // What had ended when the incident was proposed is nobody's concern.
+    since: Timestamp,
+}
+
+impl Window<'_> {
+    async fn count(&self, tx: &mut Tx) -> Result<i64> {
+        let sql = concat!("SELECT count(*) FROM certificate WHERE ", cohort!());
+        Ok(self.ask(tx, sql).await?.first().ok_or(NpcError::Inconsistent("count"))?.read(0)?)
+    }
+
+    async fn rows(&self, tx: &mut Tx) -> Result<Vec<Row>> {
+        self.ask(tx, select_certificate!(cohort!(), " ORDER BY serial LIMIT 500")).await
+    }
+
+    async fn ask(&self, tx: &mut Tx, sql: &'static str) -> Result<Vec<Row>> {
+        let cohort = self.cohort;
+        let (first, last) = cohort.cards.as_ref().map_or(("", ""), |(a, b)| (a.as_str(), b.as_str()));
+        let values = params![
+            self.after,
+            self.since,
+            cohort.key_class.as_deref().unwrap_or_default(),
+            cohort.carrier.map_or("", Carrier::as_str),
+            first,
+            last,
+            cohort.from.unwrap_or(Timestamp::UNIX_EPOCH),
+            cohort.to.unwrap_or(FAR)
+        ];
+        Ok(tx.all(sql, values).await?)
+    }
+}
+
+/// The persisted form.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    key_class: Option<String>,
+    carrier: Option<String>,
+    cards: Option<(CardSerial, CardSerial)>,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    measure: String,
+    reason: Option<RevocationReason>,
+}
+
+impl Stored {
+    fn of(cohort: &Cohort, measure: Measure) -> Self {
+        Self {
+            key_class: cohort.key_class.clone(),
+            carrier: cohort.carrier.map(|carrier| carrier.as_str().to_owned()),
+            cards: cohort.cards,
+            from: cohort.from,
+            to: cohort.to,
+            measure: measure.kind().to_owned(),
+            reason: match measure {
+                Measure::Revoke(reason) => Some(reason),
+                _ => None,
+            },
+        }
+    }
+}
+
+fn read(row: &Row) -> Result<Incident> {
+    const BROKEN: NpcError = NpcError::Inconsistent("incident");
+    let stored: Stored = serde_json::from_str(&row.read::<String>("what")?).map_err(|_| BROKEN)?;
+    let measure = match (stored.measure.as_str(), stored.reason) {
+        ("suspend", None) => Measure::Suspend,
+        ("resume", None) => Measure::Resume,
+        ("revoke", Some(reason)) => Measure::Revoke(reason),
+        _ => return Err(BROKEN),
+    };
+    let carrier = stored.carrier.map(|name| Carrier::from_name(&name).ok_or(BROKEN)).transpose()?;
+    let number = |name: &str| -> Result<u64> { Ok(row.read::<i64>(name)? as u64) };
+    Ok(Incident {
+        number: number("number")?,
+        cohort: Cohort {
+            key_class: stored.key_class,
+            carrier,
+            cards: stored.cards,
+            from: stored.from,
+            to: stored.to,
+        },
+        measure,
+        concerned: number("concerned")?,
+        proposed_by: row.read("proposed_by")?,
+        proposed_at: row.read("proposed_at")?,
+        approved_by: row.read("approved_by")?,
+        looked_at: number("looked_at")?,
+        changed: number("changed")?,
+        finished_at: row.read("finished_at")?,
+    })
+}
+
+fn subject(number: u64) -> String {
+    format!("incident-{number}")
+}
+
+/// Certificates in one commit; stands in the query as well.
+const BATCH: usize = 500;
+
+/// Later than any certificate begins: the year 2200.
+const FAR: Timestamp = Timestamp::constant(7_258_118_400, 0);

@@ -1,0 +1,143 @@
+//! Many certificates at once: two persons, batches, interruptions.
+
+use jiff::SignedDuration;
+use model::{CertificateState, KeySlot, RevocationReason, SuspensionCause};
+use npc::{CertificateAuthority, Cohort, IssueRequest, Measure, Npc};
+use store::testkit::each_engine;
+use store::{When, params};
+use x509::Serial;
+
+use crate::support::*;
+
+/// Three cards with an RSA and a P-521 key each, in two series of dates.
+async fn country(npc: &Npc) -> Vec<Serial> {
+    let mut serials = Vec::new();
+    for number in 1..=3 {
+        for slot in [KeySlot::SigningRsa, KeySlot::SigningEc] {
+            let mut request = request(npc, number, slot, number as usize).await;
+            if number == 3 {
+                request.issue_date = date("2025-08-01");
+            }
+            serials.push(npc.issue(&request, now()).await.unwrap().serial);
+        }
+    }
+    serials
+}
+
+async fn states(npc: &Npc, serials: &[Serial]) -> Vec<&'static str> {
+    let mut all = Vec::new();
+    for serial in serials {
+        all.push(npc.status(serial, now()).await.unwrap().unwrap().as_str());
+    }
+    all
+}
+
+// proves: NPC-55, NPC-57, RECALL-15
+#[tokio::test]
+async fn a_cohort_is_chosen_proposed_by_one_and_approved_by_another() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let serials = country(&npc).await;
+        let rsa = Cohort { key_class: Some("RSA-2048".into()), ..Cohort::default() };
+        let everybody = npc.propose_incident(Cohort::default(), Measure::Suspend, "anna", now()).await;
+        assert_eq!(everybody.unwrap_err().code(), "NPC-REQUEST");
+        let proposed = npc.propose_incident(rsa.clone(), Measure::Suspend, "anna", now()).await.unwrap();
+        assert_eq!((proposed.concerned, proposed.changed, proposed.finished_at), (3, 0, None));
+        // Not by one person alone, and not by waiting.
+        let alone = npc.approve_incident(proposed.number, "anna", now()).await;
+        assert_eq!(alone.unwrap_err().code(), "NPC-SAME-PERSON");
+        npc.maintain(now()).await.unwrap();
+        assert_eq!(states(&npc, &serials).await, ["good"; 6]);
+        // What the holder had suspended stays so when the authority's suspension ends.
+        npc.suspend(card(1), SuspensionCause::Holder, "holder", now()).await.unwrap();
+        let done = npc.approve_incident(proposed.number, "bert", now()).await.unwrap();
+        assert_eq!((done.looked_at, done.changed, done.finished_at), (3, 3, Some(now())));
+        let held = ["suspended", "suspended", "suspended", "good", "suspended", "good"];
+        assert_eq!(states(&npc, &serials).await, held);
+        // The public hears of it: the complete list has the three, and the other one of the holder.
+        let list = npc.crl(npc::Scope::Complete, now()).await.unwrap();
+        assert_eq!(x509::crl::Crl::parse(&list.der).unwrap().entries().count(), 4);
+        let again = npc.approve_incident(proposed.number, "carl", now()).await.unwrap();
+        assert_eq!(again, done, "once");
+        let ended = npc.propose_incident(rsa, Measure::Resume, "bert", now()).await.unwrap();
+        let ended = npc.approve_incident(ended.number, "anna", now()).await.unwrap();
+        assert_eq!(ended.changed, 3);
+        assert_eq!(states(&npc, &serials).await, ["suspended", "suspended", "good", "good", "good", "good"]);
+        npc.resume(card(1), SuspensionCause::Holder, "holder", now()).await.unwrap();
+
+        // One card; certificates of a time; a time at which there were none.
+        let chosen = async |cohort: Cohort| {
+            npc.propose_incident(cohort, Measure::Suspend, "anna", now()).await.unwrap().concerned
+        };
+        assert_eq!(chosen(Cohort { cards: Some((card(2), card(2))), ..Cohort::default() }).await, 2);
+        assert_eq!(chosen(Cohort { cards: Some((card(2), card(3))), ..Cohort::default() }).await, 4);
+        let from = Some(at("2026-07-01T00:00:00Z"));
+        assert_eq!(chosen(Cohort { from, ..Cohort::default() }).await, 4);
+        assert_eq!(chosen(Cohort { to: from, ..Cohort::default() }).await, 2);
+        let card_only = Some(npc::Carrier::CertificateCard);
+        assert_eq!(chosen(Cohort { carrier: card_only, ..Cohort::default() }).await, 0);
+
+        let gone = Cohort { cards: Some((card(2), card(2))), ..Cohort::default() };
+        let reason = RevocationReason::KeyCompromise;
+        let gone = npc.propose_incident(gone, Measure::Revoke(reason), "anna", now()).await.unwrap();
+        npc.approve_incident(gone.number, "bert", now()).await.unwrap();
+        let state = npc.status(&serials[2], now()).await.unwrap().unwrap();
+        assert_eq!(state, CertificateState::Revoked { reason, at: now() });
+        assert_eq!(states(&npc, &serials).await, ["good", "good", "revoked", "revoked", "good", "good"]);
+        assert_eq!(npc.incidents().await.unwrap().first().unwrap().measure, Measure::Suspend);
+        npc.verify_audit(None).await.unwrap();
+    })
+    .await;
+}
+
+/// Killed at every commit, another process goes on, and each certificate is changed once.
+#[tokio::test]
+async fn an_interrupted_incident_is_finished_by_the_next_maintenance() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let serials = country(&npc).await;
+        let rsa = Cohort { key_class: Some("RSA-2048".into()), ..Cohort::default() };
+        let proposed = npc.propose_incident(rsa, Measure::Suspend, "anna", now()).await.unwrap();
+        for when in [When::BeforeCommit, When::AfterCommit, When::BeforeCommit, When::AfterCommit] {
+            db.fail_after(1, when);
+            let _ = npc.approve_incident(proposed.number, "bert", now()).await;
+            db.revive();
+        }
+        let later = now() + SignedDuration::from_secs(60);
+        let other = open(&db).await;
+        other.maintain(later).await.unwrap();
+        assert_eq!(
+            states(&other, &serials).await,
+            ["suspended", "good", "suspended", "good", "suspended", "good"]
+        );
+        let sql = "SELECT count(*) FROM event WHERE kind = 'suspend'";
+        assert_eq!(db.one(sql, params![]).await.unwrap().read::<i64>(0).unwrap(), 3);
+        let incident = other.incidents().await.unwrap().remove(0);
+        assert_eq!((incident.changed, incident.finished_at.is_some()), (3, true));
+    })
+    .await;
+}
+
+// proves: NPC-55
+#[tokio::test]
+async fn issuing_can_be_stopped_and_what_was_issued_stays() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let first = request(&npc, 1, KeySlot::SigningRsa, 0).await;
+        let issued = npc.issue(&first, now()).await.unwrap();
+        npc.stop_issuing("anna", now()).await.unwrap();
+        npc.stop_issuing("bert", now()).await.unwrap();
+        let second: IssueRequest = request(&npc, 2, KeySlot::SigningRsa, 1).await;
+        // Also in another process, and after a restart.
+        for npc in [&npc, &open(&db).await] {
+            let refused = npc.issue(&second, now()).await.err().unwrap();
+            assert_eq!(refused.code(), "NPC-STOPPED");
+            assert!(!refused.is_refusal(), "to be sent again later");
+            assert!(npc.issue(&first, now()).await.unwrap() == issued);
+        }
+        npc.start_issuing("anna", now()).await.unwrap();
+        npc.issue(&second, now()).await.unwrap();
+        npc.verify_audit(None).await.unwrap();
+    })
+    .await;
+}
