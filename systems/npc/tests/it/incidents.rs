@@ -84,7 +84,7 @@ async fn a_cohort_is_chosen_proposed_by_one_and_approved_by_another() {
         let state = npc.status(&serials[2], now()).await.unwrap().unwrap();
         assert_eq!(state, CertificateState::Revoked { reason, at: now() });
         assert_eq!(states(&npc, &serials).await, ["good", "good", "revoked", "revoked", "good", "good"]);
-        assert_eq!(npc.incidents().await.unwrap().first().unwrap().measure, Measure::Suspend);
+        assert_eq!(npc.incidents().await.unwrap().first().unwrap().measure, Measure::Revoke(reason));
         npc.verify_audit(None).await.unwrap();
     })
     .await;
