@@ -35,6 +35,10 @@ class Unexpected(Exception):
     pass
 
 
+class NotScanning(Exception):
+    """It looks for no readers: it was asked before it had finished its own start, and never begins."""
+
+
 class WebSocket:
     """A client of RFC 6455 for text messages."""
 
@@ -103,7 +107,7 @@ class Client:
         )
         self.said = os.path.join(out, "ausweisapp.log")
         # Only what was started here is stopped here.
-        with open(self.said, "ab") as said:
+        with open(self.said, "wb") as said:
             self.process = subprocess.Popen(
                 ["AusweisApp2", "--ui", "websocket", "--port", "0", "--no-logfile"],
                 env=environment,
@@ -124,10 +128,16 @@ class Client:
             for name in glob.glob(os.path.join(runtime, "AusweisApp2.*.port")):
                 with open(name, encoding="ascii") as file:
                     text = file.read().strip()
-                if re.fullmatch(r"\d+", text):
+                # It listens before it knows its kinds of readers; asked then, it may never look for one.
+                if re.fullmatch(r"\d+", text) and "Update cache entry: PCSC" in self.words():
                     return int(text)
             time.sleep(0.1)
         raise Unexpected("AusweisApp2 opened no port")
+
+    def words(self):
+        """What the program has said."""
+        with open(self.said, encoding="utf-8", errors="replace") as file:
+            return file.read()
 
     def send(self, cmd, **values):
         shown = {key: "***" if key == "value" else value for key, value in values.items()}
@@ -153,7 +163,7 @@ class Client:
 
     def card(self, wanted):
         """Waits until a reader shows a card that `wanted` accepts."""
-        end, last = time.monotonic() + PATIENCE, None
+        end, last, nothing = time.monotonic() + PATIENCE, None, 0
         self.send("GET_READER_LIST")
         while time.monotonic() < end:
             message = self.receive()
@@ -165,30 +175,37 @@ class Client:
                     if wanted(card):
                         return card
             if message.get("msg") == "READER_LIST":
-                time.sleep(0.3)
-                self.send("GET_READER_LIST")
+                nothing = self.again(readers, nothing)
         raise Unexpected(f"the card is shown as {last}")
+
+    def again(self, readers, nothing):
+        """Asks once more. Its built-in simulator is a reader too: where there is none for long, it does not look."""
+        nothing = 0 if readers and readers[0].get("name") else nothing + 1
+        if nothing > 20:
+            raise NotScanning()
+        time.sleep(0.3)
+        self.send("GET_READER_LIST")
+        return nothing
 
     def no_card(self, name):
         """Waits until a reader is announced, which comes after its card was looked at, and has nothing to show."""
-        end = time.monotonic() + PATIENCE
+        end, nothing = time.monotonic() + PATIENCE, 0
         self.send("GET_READER_LIST")
         while time.monotonic() < end:
             message = self.receive()
-            for reader in message.get("readers") or [message]:
+            readers = message.get("readers") or [message]
+            for reader in readers:
                 if reader.get("name") != name:
                     continue
                 if reader.get("card"):
                     raise Unexpected(f"the card is shown as {reader['card']}")
-                with open(self.said, encoding="utf-8", errors="replace") as file:
-                    text = file.read()
+                text = self.words()
                 # It found the public zone, so it did look; and nothing with PIN1.
                 if "Passport found" in text and "Not a German EID card" in text:
                     return
                 raise Unexpected("it did not look at the card")
             if message.get("msg") == "READER_LIST":
-                time.sleep(0.3)
-                self.send("GET_READER_LIST")
+                nothing = self.again(readers, nothing)
         raise Unexpected(f"{name} is not announced")
 
     def stop(self):
@@ -278,18 +295,25 @@ def main():
     os.makedirs(out, exist_ok=True)
     # Also when the patience of whoever started this ends, nothing stays behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
-    try:
-        client = Client(out)
-    except (Unexpected, OSError) as error:
-        sys.exit(f"start: {error}")
+    client = None
     try:
         for scene in scenes:
-            try:
-                play(client, scene)
-            except (Unexpected, OSError) as error:
-                sys.exit(f"{scene.split(',')[0]}: {error}")
+            for attempt in range(3):
+                client = client or Client(out)
+                try:
+                    play(client, scene)
+                    break
+                except NotScanning:
+                    # Nothing has reached the card: begin anew.
+                    client.stop()
+                    client = None
+            else:
+                raise Unexpected(f"it looks for no readers after {attempt + 1} starts")
+    except (Unexpected, OSError) as error:
+        sys.exit(f"{scene.split(',')[0]}: {error}")
     finally:
-        client.stop()
+        if client:
+            client.stop()
 
 
 main()
