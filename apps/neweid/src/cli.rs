@@ -24,7 +24,7 @@ pub enum Command {
     /// 人物卡 Sample cards as files, one for each situation a reader has to understand.
     #[command(subcommand)]
     Persona(Persona),
-    /// 讀卡 Read household and public zone of any card and verify them.
+    /// 讀卡 Read household and public zone of any card and verify them; with a terminal certificate the encrypted zone too.
     Read(Read),
     /// PIN PIN1 and PIN2 of a card: where they stand, and the holder's change of one.
     #[command(subcommand)]
@@ -235,6 +235,17 @@ pub struct Read {
     /// Directory to write the files of the card, the photo and the report to.
     #[arg(long)]
     pub out: PathBuf,
+    /// Reads the Encrypted Zone too, with the rights of this terminal: its certificate and those above it, as `neweid pki
+    /// export` writes them. Certificates that are not needed do no harm.
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "terminal_key")]
+    pub terminal_cert: Vec<PathBuf>,
+    /// The terminal's private key: PKCS #8, PEM or DER.
+    #[arg(long, value_name = "FILE", requires = "terminal_cert")]
+    pub terminal_key: Option<PathBuf>,
+    /// File with PIN1, which the Encrypted Zone needs, readable by its owner alone; `-` is the next line of standard input.
+    /// Asked for if absent.
+    #[arg(long, value_name = "FILE", requires = "terminal_cert")]
+    pub pin1: Option<PathBuf>,
 }
 
 #[derive(Subcommand, Debug)]

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 use std::process::ExitCode;
+use terminal::eid::EidError;
 use terminal::narrator::Words;
 use terminal::npc_card::NpcError;
 use terminal::pin1::Pin1Error;
@@ -132,6 +133,13 @@ impl From<Pin1Error> for Failure {
     }
 }
 
+impl From<EidError> for Failure {
+    fn from(error: EidError) -> Self {
+        let detail = Words::new(error.detail.clone(), error.detail);
+        Self::from_refusal(error.refusal, Some(detail).filter(|detail| !detail.en.is_empty()))
+    }
+}
+
 impl From<CardError> for Failure {
     fn from(error: CardError) -> Self {
         Self::from_refusal(error.refusal(), Some(technical(&error)))
@@ -176,12 +184,15 @@ pub const fn exit_code(refusal: Refusal) -> u8 {
         | R::SignerExpired
         | R::SignerRevoked
         | R::SignerProfile
-        | R::RevocationUnknown => 12,
-        R::GroupMalformed | R::GroupAltered | R::GroupUnsigned | R::MrzInvalid => 13,
+        | R::RevocationUnknown
+        | R::RevocationOverdue => 12,
+        R::GroupMalformed | R::GroupAltered | R::GroupUnsigned | R::MrzInvalid | R::ZoneOfAnotherChip => 13,
         R::NoActiveAuthentication
         | R::ActiveAuthenticationUnsupported
         | R::ActiveAuthenticationUnsigned
-        | R::ActiveAuthenticationFailed => 14,
+        | R::ActiveAuthenticationFailed
+        | R::ChipKeyUnsigned
+        | R::ChipAuthenticationFailed => 14,
         R::HouseholdMalformed | R::HouseholdElsewhere => 15,
         R::DocumentExpired | R::CardSuspended | R::CardVoid | R::StatusUnknown => 16,
         R::Pin1Wrong
@@ -195,7 +206,14 @@ pub const fn exit_code(refusal: Refusal) -> u8 {
         | R::Pin2Form
         | R::Pin2Required => 17,
         R::KeyAbsent | R::KeyInput | R::KeyOutput => 18,
-        R::ZoneClosed | R::Pin1Absent => 19,
+        R::ZoneClosed
+        | R::Pin1Absent
+        | R::NoEncryptedZone
+        | R::TerminalCertificateMalformed
+        | R::TerminalUntrusted
+        | R::TerminalCertificateRefused
+        | R::TerminalKey
+        | R::TerminalRight => 19,
         _ => 10,
     }
 }

@@ -6,14 +6,18 @@
 
 use crate::country::Country;
 use crate::directory::write_atomically;
-use crate::failure::Failure;
+use crate::failure::{Failure, Fault};
 use curve::{SecretKey, Signature, SystemRandom};
 use eac::cvc::{
     Certificate, CertificateDescription, CvcError, Date, Extensions, Reference, Request, Rights, UpdateRights,
 };
 use eacpki::{EacPkiError, Service, TerminalAuthorisation};
 use jiff::Timestamp;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use terminal::eid::TerminalIdentity;
+use terminal::narrator::Words;
+use zeroize::Zeroizing;
 
 /// A sample terminal.
 struct Sample {
@@ -201,6 +205,36 @@ fn path(country: &Country, name: &str, number: u32, kind: &str) -> PathBuf {
     country.directory.keys("terminals").join(format!("{name}-{number:05}.{kind}"))
 }
 
+/// A terminal from its files, for the commands that read and update cards by right.
+pub fn identity(certificates: &[PathBuf], key: &Path) -> Result<TerminalIdentity, Failure> {
+    let mut chain = Vec::new();
+    for file in certificates {
+        chain.extend(std::fs::read(file).map_err(|error| unreadable(file, &error))?);
+    }
+    let bytes = Zeroizing::new(std::fs::read(key).map_err(|error| unreadable(key, &error))?);
+    let text = std::str::from_utf8(&bytes).ok().filter(|text| text.contains("-----BEGIN "));
+    let der = match text {
+        Some(text) => x509::pem::decode("PRIVATE KEY", text).map_err(|error| unreadable(key, &error))?,
+        None => bytes.to_vec(),
+    };
+    let secret = SecretKey::from_pkcs8(&Zeroizing::new(der)).map_err(|error| unreadable(key, &error))?;
+    TerminalIdentity::new(&chain, Arc::new(x509::EcSigner::new(secret))).map_err(|error| {
+        let words = Words::new(error.to_string(), error.to_string());
+        Failure::from_refusal(error.refusal(), Some(words)).exit(2)
+    })
+}
+
+fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(
+        "NEWEID-E-FILE-READ",
+        Fault::Caller,
+        format!("無法讀取 {}：{error}", path.display()),
+        format!("{} cannot be read: {error}", path.display()),
+        "neweid pki export --out DIR：terminal-NAME.cvcert, dv.cvcert, terminal-NAME.key",
+    )
+    .exit(2)
+}
+
 /// PKCS #8 in PEM, with a line before it that says what the key is.
 fn pem(name: &str, key: &SecretKey) -> String {
     let pem = x509::pem::encode("PRIVATE KEY", key.to_pkcs8().expose());
@@ -209,7 +243,7 @@ fn pem(name: &str, key: &SecretKey) -> String {
     )
 }
 
-fn read_key(file: &std::path::Path) -> Result<SecretKey, Failure> {
+fn read_key(file: &Path) -> Result<SecretKey, Failure> {
     let text = std::fs::read_to_string(file)?;
     let der = x509::pem::decode("PRIVATE KEY", &text).map_err(Failure::ours)?;
     SecretKey::from_pkcs8(&der).map_err(Failure::ours)

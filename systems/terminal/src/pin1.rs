@@ -83,16 +83,14 @@ pub fn status<C: CardChannel>(card: &mut Card<C>, parameters: Parameters) -> Res
     }
 }
 
-/// Opens the secure channel with PIN1; with one try left inside a channel of the access number, where it is given. A PIN1
-/// that cannot be used is not sent.
-pub fn open_channel<C: CardChannel>(
+/// Makes ready what may be tried with PIN1: with one try left, a channel of the access number, where it is given. A PIN1
+/// that cannot be used is told before anything is sent.
+pub(crate) fn prepare<C: CardChannel>(
     card: &mut Card<C>,
     parameters: Parameters,
-    pin: &SecretBytes,
     access_number: Option<&Password>,
     rng: &mut dyn Random,
 ) -> Result<(), Pin1Error> {
-    check_form(pin)?;
     match status(card, parameters)? {
         Pin1Status::Usable { .. } => {}
         Pin1Status::Suspended => {
@@ -103,7 +101,21 @@ pub fn open_channel<C: CardChannel>(
         Pin1Status::Blocked => return Err(Pin1Error::Unusable(Refusal::Pin1Blocked)),
         Pin1Status::Absent => return Err(Pin1Error::Unusable(Refusal::Pin1Absent)),
     }
-    match card.open_channel(parameters, &Password::pin(pin.expose()), rng) {
+    Ok(())
+}
+
+/// Opens the secure channel with PIN1; with one try left inside a channel of the access number, where it is given. A PIN1
+/// that cannot be used is not sent.
+pub fn open_channel<C: CardChannel>(
+    card: &mut Card<C>,
+    parameters: Parameters,
+    pin: &SecretBytes,
+    access_number: Option<&Password>,
+    rng: &mut dyn Random,
+) -> Result<(), Pin1Error> {
+    let password = password(pin)?;
+    prepare(card, parameters, access_number, rng)?;
+    match card.open_channel(parameters, &password, rng) {
         Ok(_) => Ok(()),
         Err(CardError::Pace(eac::Error::WrongPassword { tries_left: Some(0) })) => {
             Err(Pin1Error::Unusable(Refusal::Pin1Blocked))
@@ -137,7 +149,13 @@ pub fn change<C: CardChannel>(
     }
 }
 
-/// PIN1 has six digits; one that has not never reaches the card and costs no try.
+/// PIN1 as a password of PACE, if it has the form of one: one that has not never reaches the card and costs no try.
+pub fn password(pin: &SecretBytes) -> Result<Password, Pin1Error> {
+    check_form(pin)?;
+    Ok(Password::pin(pin.expose()))
+}
+
+/// PIN1 has six digits.
 fn check_form(pin: &SecretBytes) -> Result<(), Pin1Error> {
     let digits = pin.expose();
     if digits.len() == DIGITS && digits.iter().all(u8::is_ascii_digit) {

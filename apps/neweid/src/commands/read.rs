@@ -1,20 +1,26 @@
 //! `neweid read`: reads household and public zone of any card, verifies what can be verified, and writes
-//! the card's files, the photo and a report.
+//! the card's files, the photo and a report. With the certificates and the key of a terminal it goes on to the encrypted zone
+//! of a New eID, which PIN1 opens: every field the terminal may read, and for every other which right is missing.
 //!
 //! Exit codes: 0 verified; 2 wrong arguments; 3 nothing failed but signature or chip could not be checked (the document has
 //! no active authentication, or uses an algorithm not known here); 4 no reader or no card; 10 to 16 refused, by the first
-//! check that failed: see [`refused`]. Without `--trust` nobody is trusted, so the signer is refused.
+//! check that failed: see [`refused`]; what the encrypted zone refuses counts after that. Without `--trust` nobody is trusted, so the signer is refused.
 
 use crate::cli::Read;
 use crate::clock;
 use crate::directory::write_atomically;
-use crate::failure::{Failure, Fault};
+use crate::failure::{Failure, Fault, exit_code};
 use crate::hand::{Stop, work};
+use crate::{secrets, terminals};
+use apdu::CardChannel;
 use eac::Password;
+use jiff::Timestamp;
+use serde::Serialize;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
-use terminal::{CheckKind, Outcome, ReadOptions, ReadReport, Refusal, TrustStore, Verdict, read_card};
+use terminal::eid::{EncryptedZoneReport, FieldOutcome, Grant, TerminalIdentity, read_encrypted_zone};
+use terminal::{CheckKind, Outcome, ReadOptions, ReadReport, Refusal, TrustStore, Verdict, pin1, read_card};
 
 /// Exit code: nothing failed, but not everything could be checked.
 const UNPROVEN: u8 = 3;
@@ -30,28 +36,66 @@ fn read(arguments: &Read, stop: &Stop) -> Result<ExitCode, Failure> {
         Some(dir) => trust_store(dir)?,
         None => TrustStore::default(),
     };
-    let channel = arguments.card.take(stop)?;
+    let reader = EncryptedZoneReader::new(arguments)?;
+    let mut channel = arguments.card.take(stop)?;
     let started = Instant::now();
     let clock = || started.elapsed();
     let options = ReadOptions { clock: Some(&clock), ..ReadOptions::default() };
-    let report = read_card(channel, &password, &trust, &options, clock::now(), &mut curve::SystemRandom);
+    let now = clock::now();
+    let report = read_card(&mut channel, &password, &trust, &options, now, &mut curve::SystemRandom);
+    let encrypted = reader.map(|reader| reader.read(&mut channel, &trust, now));
+    drop(channel);
 
     std::fs::create_dir_all(&arguments.out)?;
     for (name, bytes) in report.files() {
         write_atomically(&arguments.out.join(name), bytes)?;
     }
-    let json = report.to_json();
+    let document = Document { report: &report, encrypted_zone: encrypted.as_ref() };
+    let json = serde_json::to_string_pretty(&document).map_err(Failure::ours)?;
     write_atomically(&arguments.out.join("report.json"), json.as_bytes())?;
     if arguments.card.json {
         say!("{json}");
     } else {
-        print(&report, &arguments.out);
+        print(&report, encrypted.as_ref(), &arguments.out);
     }
-    Ok(match report.verdict {
-        Verdict::Verified => ExitCode::SUCCESS,
-        Verdict::Unproven => ExitCode::from(UNPROVEN),
-        Verdict::Refused => ExitCode::from(refused(&report)),
+    let zone = encrypted.and_then(|report| report.refusal);
+    Ok(match (report.verdict, zone) {
+        (Verdict::Refused, _) => ExitCode::from(refused(&report)),
+        (_, Some(refusal)) => ExitCode::from(exit_code(refusal)),
+        (Verdict::Unproven, None) => ExitCode::from(UNPROVEN),
+        (Verdict::Verified, None) => ExitCode::SUCCESS,
     })
+}
+
+/// What is told: the reading, and beside it that of the encrypted zone.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    report: &'a ReadReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encrypted_zone: Option<&'a EncryptedZoneReport>,
+}
+
+/// What opens the encrypted zone: the terminal's rights and the holder's PIN1.
+struct EncryptedZoneReader {
+    identity: TerminalIdentity,
+    pin1: Password,
+    access_number: Option<Password>,
+}
+
+impl EncryptedZoneReader {
+    fn new(arguments: &Read) -> Result<Option<Self>, Failure> {
+        let Some(key) = &arguments.terminal_key else { return Ok(None) };
+        let identity = terminals::identity(&arguments.terminal_cert, key)?;
+        let pin1 = secrets::pin(arguments.pin1.as_deref(), "PIN1（讀取加密區）", "PIN1 (encrypted zone)")?;
+        let pin1 = pin1::password(&pin1)?;
+        Ok(Some(Self { identity, pin1, access_number: arguments.card.access_number()? }))
+    }
+
+    fn read(&self, channel: impl CardChannel, trust: &TrustStore, now: Timestamp) -> EncryptedZoneReport {
+        let (before, random) = (self.access_number.as_ref(), &mut curve::SystemRandom);
+        read_encrypted_zone(channel, &self.pin1, before, &self.identity, Grant::ALL, trust, now, random)
+    }
 }
 
 fn password(arguments: &Read) -> Result<Password, Failure> {
@@ -119,13 +163,16 @@ fn refused(report: &ReadReport) -> u8 {
     }
 }
 
-fn print(report: &ReadReport, out: &Path) {
-    let verdict = match report.verdict {
+const fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
         Verdict::Verified => "驗證通過 VERIFIED",
         Verdict::Refused => "不採信 REFUSED",
         Verdict::Unproven => "無法完全驗證 NOT PROVEN",
-    };
-    say!("{verdict}\n");
+    }
+}
+
+fn print(report: &ReadReport, encrypted: Option<&EncryptedZoneReport>, out: &Path) {
+    say!("{}\n", verdict(report.verdict));
     for check in &report.checks {
         let mark = match check.outcome {
             Outcome::Passed => "通過 pass",
@@ -144,8 +191,37 @@ fn print(report: &ReadReport, out: &Path) {
         say!("  卡片序號 Serial    {}", fields.card_serial);
         say!("  戶籍地址 Address   {}", fields.registered_address);
     }
+    if let Some(report) = encrypted {
+        print_encrypted(report);
+    }
     for timing in &report.timings {
         say!("  {:<24}{:>8.1} ms", timing.phase, timing.micros as f64 / 1000.0);
     }
     say!("\n  {}", out.display());
+}
+
+fn print_encrypted(report: &EncryptedZoneReport) {
+    say!("\n  加密區 Encrypted zone   {}", verdict(report.verdict));
+    if let Some(refusal) = report.refusal {
+        say!("             {refusal} {}", report.detail);
+        say!("             → {} {}", refusal.remedy().0, refusal.remedy().1);
+    }
+    say!("  終端 Terminal      {} ← {}", report.terminal, report.trust_point);
+    say!("  權限 Rights        {}", report.rights.join(" "));
+    if !report.signer.is_empty() {
+        say!("  簽章 Signed by     {}, 版本 version {}", report.signer, report.version);
+    }
+    for field in &report.fields {
+        let mark = if field.outcome == FieldOutcome::Verified { "通過 pass" } else { "拒絕 -   " };
+        let name = format!("{} {}", field.zh, field.name);
+        match (&field.value, &field.cause) {
+            (Some(value), _) if value.is_empty() => say!("  {mark}  {name}  （無 none）"),
+            (Some(value), _) => say!("  {mark}  {name}  {value}"),
+            (None, Some(cause)) => {
+                say!("  {mark}  {name}  {}", field.detail);
+                say!("             {} {}", cause.zh_hant, cause.en);
+            }
+            (None, None) => say!("  {mark}  {name}  {}", field.detail),
+        }
+    }
 }

@@ -386,6 +386,84 @@ fn a_card_is_read_without_any_reader() {
     assert!(wrong.stdout.contains("TERMINAL-E-WRONG-PASSWORD"), "{wrong}");
 }
 
+/// The files of a sample terminal, as arguments.
+fn terminal(desk: &Desk, name: &str) -> Vec<String> {
+    let pki = desk.pki();
+    let file = |name: String| shown(&pki.join(name));
+    let certificates = [file(format!("terminal-{name}.cvcert")), file("dv.cvcert".into())];
+    let key = file(format!("terminal-{name}.key"));
+    [&["--terminal-cert".to_owned()], &certificates[..], &["--terminal-key".to_owned(), key]].concat()
+}
+
+// proves: CARD-32, CARD-33, CARD-41, EACPKI-10
+#[test]
+fn the_encrypted_zone_is_read_with_pin1_and_the_rights_of_a_terminal() {
+    let desk = Desk::new("active_national");
+    let (out, pki) = (desk.path("read"), shown(&desk.pki()));
+    let digits = text(&desk.card["pin1"]);
+    let pin1 = desk.secret("pin1", &digits);
+    let read = |name: &str, more: &[&str]| {
+        let terminal = terminal(&desk, name);
+        let mut args = vec!["read", "--out", &out, "--trust", &pki];
+        args.extend(terminal.iter().map(String::as_str));
+        desk.card(&[&args[..], more].concat())
+    };
+    let field = |document: &Value, name: &str| -> Value {
+        let fields = document["encrypted_zone"]["fields"].as_array().expect("fields").clone();
+        fields.into_iter().find(|field| field["name"] == name).unwrap_or_else(|| panic!("{name}"))
+    };
+    // All six fields, and not one more than the certificate says.
+    let ran = read("identity-server", &["--pin1", &pin1, "--json", "--trace"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let document = ran.json();
+    assert_eq!(document["verdict"], "verified", "{ran}");
+    assert_eq!(document["encrypted_zone"]["verdict"], "verified", "{ran}");
+    for name in ["spouse", "father", "mother", "birthplace", "sex", "access_number"] {
+        let field = field(&document, name);
+        assert_eq!(field["outcome"], "verified", "{field}");
+        assert!(field["value"].is_string(), "{field}");
+    }
+    assert_eq!(field(&document, "access_number")["value"], desk.card["can"]);
+    assert!(!ran.stderr.contains(&digits), "PIN1 is not told");
+    let stored: Value = serde_json::from_slice(&desk.read("read/report.json")).expect("JSON");
+    assert_eq!(stored["encrypted_zone"], document["encrypted_zone"]);
+    // Two fields, and for the others which right is missing.
+    let ran = read("two-fields", &["--pin1", &pin1, "--json"]);
+    let document = ran.json();
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(field(&document, "sex")["value"].is_string());
+    let spouse = field(&document, "spouse");
+    assert_eq!((&spouse["outcome"], &spouse["detail"]), (&"no_right".into(), &"READ_DG14".into()));
+    assert!(spouse["value"].is_null() && spouse["cause"]["zh_hant"].is_string(), "{spouse}");
+    let told = read("two-fields", &["--pin1", &pin1]).success();
+    assert!(told.contains("READ_DG14") && told.contains("加密區 Encrypted zone"), "{told}");
+    // Neither PIN1 nor certificate does alone: without PIN1 nothing is read, and the access number is no PIN1.
+    let wrong = if digits == "000000" { "111111" } else { "000000" };
+    let ran = read("identity-server", &["--pin1", &desk.secret("wrong", wrong), "--json"]);
+    assert_eq!(
+        (ran.code, &ran.json()["encrypted_zone"]["refusal"]["code"]),
+        (Some(17), &"TERMINAL-E-PIN1-WRONG".into())
+    );
+    assert_eq!(ran.json()["encrypted_zone"]["fields"], Value::Array(Vec::new()), "{ran}");
+    read("identity-server", &["--pin1", &desk.secret("short", "12345")]).fails(17, "TERMINAL-E-PIN1-FORM");
+    let ran = read("identity-server", &["--pin1", &pin1, "--interface", "contactless", "--json"]);
+    assert_eq!(ran.code, Some(19), "{ran}");
+    // Files that are no terminal's.
+    let file = |name: &str| shown(&desk.pki().join(name));
+    let key = file("terminal-update.key");
+    let other =
+        ["read", "--out", &out, "--terminal-cert", &file("terminal-two-fields.cvcert"), "--terminal-key"];
+    desk.card(&[&other[..], &[&key, "--pin1", &pin1]].concat()).fails(2, "TERMINAL-E-TERMINAL-KEY");
+    desk.card(&[&other[..], &[&file("csca.pem"), "--pin1", &pin1]].concat()).fails(2, "NEWEID-E-FILE-READ");
+    // A chain that lacks the document verifier leads nowhere.
+    let own = file("terminal-two-fields.key");
+    let ran = desk.card(&[&other[..], &[&own, "--pin1", &pin1, "--trust", &pki, "--json"]].concat());
+    assert_eq!(
+        (ran.code, &ran.json()["encrypted_zone"]["refusal"]["code"]),
+        (Some(19), &"TERMINAL-E-TERMINAL-UNTRUSTED".into())
+    );
+}
+
 /// A reader of vpcd's protocol that this test is.
 struct Reader {
     listener: TcpListener,

@@ -35,6 +35,30 @@ pub enum FieldOutcome {
     Unreadable,
 }
 
+impl FieldOutcome {
+    /// Why there is no value, in Traditional Chinese and English; nothing for a field that was read.
+    pub const fn cause(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Verified => None,
+            Self::NoRight => Some((
+                "未要求：終端憑證（或本次要求）沒有此讀取權限。",
+                "Not asked for: the terminal's certificate, or what was agreed to, lacks this right.",
+            )),
+            Self::NotGranted => Some((
+                "卡片拒絕：上層憑證（DV 或 CVCA）或持卡人的同意不含此權限。",
+                "Refused by the card: a certificate above the terminal's (DV or CVCA), or the holder, does not grant this right.",
+            )),
+            Self::Altered => Some((
+                "與發卡機關所簽的雜湊值不符，已遭竄改。",
+                "Not what the issuer signed: its hash is another one.",
+            )),
+            Self::Unreadable => {
+                Some(("檔案無法讀取或格式不正確。", "The file cannot be read or is malformed."))
+            }
+        }
+    }
+}
+
 /// One field.
 #[derive(Clone, Serialize)]
 pub struct FieldReport {
@@ -46,6 +70,9 @@ pub struct FieldReport {
     pub group: u8,
     /// How it went.
     pub outcome: FieldOutcome,
+    /// Why there is no value, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Text>,
     /// Which right, which check, which answer of the card.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub detail: String,
@@ -162,7 +189,9 @@ fn fill<C: CardChannel>(
     let catalogue = Field::ALL.into_iter().map(|field| (Some(field), placement.group(field)));
     let mirrors = eid::MIRRORS.into_iter().map(|group| (None, group));
     for (field, group) in catalogue.chain(mirrors) {
-        report.fields.push(read_field(&mut session, &object, &placement, field, group)?);
+        let mut field = read_field(&mut session, &object, &placement, field, group)?;
+        field.cause = field.outcome.cause().map(Text::from);
+        report.fields.push(field);
     }
     Ok(())
 }
@@ -207,6 +236,7 @@ fn read_field<C: CardChannel>(
         zh: field.map_or("", Field::zh),
         group,
         outcome: FieldOutcome::NoRight,
+        cause: None,
         detail: format!("READ_DG{group}"),
         value: None,
     };

@@ -19,6 +19,7 @@ use super::AID_EID;
 use super::identity::TerminalIdentity;
 use crate::card::{Card, CardError, FileRef};
 use crate::perso::{EncryptedZoneFiles, PinReference};
+use crate::pin1::{self, Pin1Error};
 use crate::trust::TrustStore;
 use crate::{Refusal, SignerCheck};
 
@@ -76,7 +77,7 @@ pub struct Session<C> {
 
 impl<C: CardChannel> Session<C> {
     /// Resets the card and opens a session with a password: PIN1 for reading, the access number for managing PINs and
-    /// updating. `before` is the access number with which to begin where PIN1 has one try left.
+    /// updating. `before` is the access number, with which to begin where PIN1 has one try left; it is used then only.
     #[allow(clippy::too_many_arguments, reason = "a session has that many parties")]
     pub fn open(
         channel: C,
@@ -99,8 +100,8 @@ impl<C: CardChannel> Session<C> {
             .map_err(|error| refuse(Refusal::NoCardAccess, error.to_string()))?;
         let parameters = Parameters::choose(&infos)
             .ok_or_else(|| refuse(Refusal::PaceUnsupported, "EF.CardAccess".into()))?;
-        if let Some(before) = before {
-            card.open_channel(parameters, before, rng).map_err(|error| pace_error(before, error))?;
+        if password.reference() == PasswordReference::Pin {
+            pin1::prepare(&mut card, parameters, before, rng).map_err(pin1_error)?;
         }
 
         let own = identity.authorisation();
@@ -358,7 +359,23 @@ pub(super) fn card_error(error: CardError) -> EidError {
     refuse(refusal, error.to_string())
 }
 
+fn pin1_error(error: Pin1Error) -> EidError {
+    match error {
+        Pin1Error::Card(error @ CardError::Pace(_)) => refuse(error.refusal(), format!("CAN: {error}")),
+        Pin1Error::Card(error) => card_error(error),
+        error => refuse(error.refusal(), "PIN1".into()),
+    }
+}
+
 fn pace_error(password: &Password, error: CardError) -> EidError {
+    if let (PasswordReference::Pin, CardError::Pace(eac::Error::WrongPassword { tries_left })) =
+        (password.reference(), &error)
+    {
+        return match tries_left {
+            Some(0) => refuse(Refusal::Pin1Blocked, "PIN1".into()),
+            _ => refuse(Refusal::Pin1Wrong, format!("PIN1: {error}")),
+        };
+    }
     let kind = match password.reference() {
         PasswordReference::Pin => "PIN1",
         PasswordReference::Can => "CAN",

@@ -183,9 +183,13 @@ fn every_refusal_names_its_reason() {
     };
     // The password.
     let wrong = Password::pin(b"000000");
-    assert_eq!(refusal(channel("national"), &wrong, &good(), &trust), Refusal::WrongPassword);
+    assert_eq!(refusal(channel("national"), &wrong, &good(), &trust), Refusal::Pin1Wrong);
+    assert_eq!(
+        refusal(open(&ours::card("national"), Interface::Contact), &pin1(), &good(), &trust),
+        Refusal::Pin1NotSet
+    );
     let contactless = open(&card("national"), Interface::Contactless);
-    assert_eq!(refusal(contactless, &pin1(), &good(), &trust), Refusal::PasswordBlocked);
+    assert_eq!(refusal(contactless, &pin1(), &good(), &trust), Refusal::Pin1Absent);
     // The terminal.
     let stranger = other(|body| body.authority = "XXDVCA00001".parse().expect("a reference"), VERIFIER);
     assert_eq!(refusal(channel("national"), &pin1(), &stranger, &trust), Refusal::TerminalUntrusted);
@@ -294,8 +298,10 @@ fn the_public_zone_changes_in_address_and_military_service_alone() {
     assert_eq!(zone_now().address.rest, "新路1號");
     // Table 4: nothing else, even signed by the issuer.
     assert_eq!(update(both, &|zone| zone.chinese_name = "李小四".into()).err(), Some(Refusal::TerminalRight));
-    let marital =
-        |zone: &mut lds::PublicZone| zone.marital_status = lds::dg13::Term::new("married", "有", "Married");
-    assert!(update(both, &marital).is_err() || zone_now().marital_status.code == "married");
-    assert_eq!(zone_now().address.rest, "新路1號");
+    assert_eq!(zone_now().marital_status.code, "married");
+    let single =
+        |zone: &mut lds::PublicZone| zone.marital_status = lds::dg13::Term::new("single", "無", "Single");
+    assert_eq!(update(both, &single).err(), Some(Refusal::TerminalRight));
+    let after = zone_now();
+    assert_eq!((after.address.rest.as_str(), after.marital_status.code.as_str()), ("新路1號", "married"));
 }
