@@ -14,7 +14,8 @@ use docsigner::{DocSigner, DocumentSigning};
 use jiff::Timestamp;
 use keys::{SoftwareKeyStore, WrappingKey};
 use mgmt::{
-    CaChain, Config, Contact, Decision, Inspection, Mgmt, MgmtKeys, Neighbours, NewApplication, UserCodeCost,
+    CaChain, Config, Contact, Decision, Inspection, Mgmt, MgmtKeys, Neighbours, NewApplication,
+    OfficeTerminal, UserCodeCost,
 };
 use model::{ApplicationKind, ApplicationState, CardProfile, CaseNo, Channel, NationalIdNo, OfficeCode};
 use npc::{Npc, NpcConfig, Urls};
@@ -117,6 +118,11 @@ impl Country {
             now,
         )
         .await?;
+        let authorisation = Arc::new(authorisation);
+        authorisation.ensure_service(&OfficeTerminal::service(now)?, CLERK, now).await?;
+        let config = eacpki::Config::default();
+        let keys = key_store(directory, "mgmt")?;
+        let terminal = OfficeTerminal::open(db("mgmt").await?, authorisation.clone(), keys, &config).await?;
         let ca = npc.ca_certificates();
         let chain = CaChain { root: ca.root.der().to_vec(), intermediate: ca.ca.der().to_vec() };
         let neighbours = Neighbours {
@@ -124,7 +130,8 @@ impl Country {
             certificates: npc.clone(),
             signing: signing.clone(),
             centre: Arc::new(centre.clone()),
-            authorisation: Arc::new(authorisation),
+            authorisation,
+            terminal: Arc::new(terminal),
             chain,
         };
         // The user code is hashed when it is set, not when a card is made.

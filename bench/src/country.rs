@@ -257,6 +257,7 @@ impl Country {
                 self.sign(content_type, content).expect("the sample signer signs")
             }),
             trust_point: trust_point()?,
+            document_anchor: self.csca.der().to_vec(),
             card_security: self.sign(oid::CARD_SECURITY_OBJECT, &encode_set(&infos))?,
             certificates,
             pin_management_keys: self.management.clone(),

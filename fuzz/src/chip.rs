@@ -180,6 +180,7 @@ fn files(card: &InitialisedCard, profile: &str) -> PersonalisationFiles {
         card_access: security_infos::encode_set_in_order(&infos),
         encrypted: encrypted_zone(placement, &card.ca_spki, signed),
         trust_point: trust_point(),
+        document_anchor: document_anchor(),
         card_security: signed(oid::CARD_SECURITY_OBJECT, &security_infos::encode_set(&signed_infos)),
         certificates: certificates(card),
         pin_management_keys: keys(0x30),
@@ -194,6 +195,12 @@ fn certificates(card: &InitialisedCard) -> Vec<(u8, Vec<u8>)> {
         (*slot, certificate(&ca, request.spki(), *slot))
     });
     requests.chain([(5, certificate(&ca, &own, 5)), (6, certificate(&ca, &own, 6))]).collect()
+}
+
+/// Whose signers' updates the card takes.
+fn document_anchor() -> Vec<u8> {
+    let key = SecretKey::generate(Curve::P256, &mut SeedRandom::new(b"authority"));
+    certificate(&key, &curve::spki_from_point(&key.public_key()), 7)
 }
 
 fn certificate(ca: &SecretKey, spki: &[u8], serial: u8) -> Vec<u8> {

@@ -130,6 +130,12 @@ pub enum Card {
         #[arg(long)]
         json: bool,
     },
+    /// 辨識 Say what kind of card it is and which middleware works with it: a New eID, an older natural-person certificate
+    /// card, a travel document.
+    Kind(CardKindOf),
+    /// 更新晶片 Update the fields of a card that may change: as an office of the country in `--dir` with what the register says
+    /// now, or with a package that was signed elsewhere.
+    Update(CardUpdate),
     /// 卡面 Draw the face of a card.
     Face {
         /// Card serial number, as `neweid card list` shows it, or the file of a card (`NAME.card`).
@@ -149,6 +155,43 @@ pub enum Card {
         #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(72..=1200))]
         dpi: u32,
     },
+}
+
+#[derive(clap::Args, Debug)]
+pub struct CardKindOf {
+    #[command(flatten)]
+    pub card: CardArgs,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct CardUpdate {
+    #[command(flatten)]
+    pub card: CardArgs,
+    /// Serial number of the card in the reader (`--reader`), as it is printed on it.
+    #[arg(long, value_name = "SERIAL", conflicts_with_all = ["package", "serial"])]
+    pub of: Option<String>,
+    /// Account of the clerk who has seen the holder's papers, for the record.
+    #[arg(long, default_value = "clerk", conflicts_with = "package")]
+    pub clerk: String,
+    /// Directory to keep the signed package in: `update.p7`, and `links.der` with the link certificates. It holds personal
+    /// data.
+    #[arg(long, value_name = "DIR", conflicts_with = "package")]
+    pub out: Option<PathBuf>,
+    /// A signed package, instead of what the register says.
+    #[arg(long, value_name = "FILE", requires_all = ["terminal_cert", "terminal_key", "trust"])]
+    pub package: Option<PathBuf>,
+    /// CSCA link certificates (DER, one after the other) from the card's to that of the package's signer.
+    #[arg(long, value_name = "FILE", requires = "package")]
+    pub links: Option<PathBuf>,
+    /// The certificates of a terminal with the right to update, and those above it.
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "package")]
+    pub terminal_cert: Vec<PathBuf>,
+    /// The terminal's private key: PKCS #8, PEM or DER.
+    #[arg(long, value_name = "FILE", requires = "package")]
+    pub terminal_key: Option<PathBuf>,
+    /// Directory with trusted CSCA certificates and CRLs, by which the card is verified first.
+    #[arg(long, value_name = "DIR", requires = "package")]
+    pub trust: Option<PathBuf>,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -731,6 +774,8 @@ impl Arguments {
         match &self.command {
             Command::Demo(demo) => demo.json,
             Command::Card(Card::List { json, .. } | Card::Watch { json, .. }) => *json,
+            Command::Card(Card::Kind(kind)) => kind.card.json,
+            Command::Card(Card::Update(update)) => update.card.json,
             Command::Read(read) => read.card.json,
             Command::Pin(Pin::Status(PinStatus { card }) | Pin::Change(PinChange { card, .. })) => card.json,
             Command::Sign(Sign { card, .. })

@@ -8,7 +8,7 @@ use docsigner::{DocSigner, PublishedKind};
 use eacpki::EacPki;
 use jiff::Timestamp;
 use keys::{KeyStore, Pkcs11KeyStore, SoftwareKeyStore, WrappingKey};
-use mgmt::{CaChain, Mgmt, MgmtKeys, Neighbours};
+use mgmt::{CaChain, Mgmt, MgmtKeys, Neighbours, OfficeTerminal};
 use npc::{Npc, NpcConfig, Urls};
 use production::{Centre, CentreConfig, Manufacturer};
 use registry::SimulatedRegister;
@@ -146,14 +146,21 @@ impl Country {
         .await
         .map_err(Failure::from_system)?;
         let authority = npc.ca_certificates();
+        let mgmt_db = database(directory, "mgmt").await?;
+        let service = OfficeTerminal::service(now).map_err(Failure::from_system)?;
+        eacpki.ensure_service(&service, "ministry", now).await.map_err(Failure::from_system)?;
+        let office_keys = key_store(directory, token.as_ref(), "mgmt")?;
+        let terminal =
+            OfficeTerminal::open(mgmt_db.clone(), eacpki.clone(), office_keys, eacpki.config()).await;
         let mgmt = Mgmt::open(
-            database(directory, "mgmt").await?,
+            mgmt_db,
             Neighbours {
                 register: register.clone(),
                 certificates: npc.clone(),
                 signing: docsigner.clone(),
                 centre: Arc::new(centre.clone()),
                 authorisation: eacpki.clone(),
+                terminal: Arc::new(terminal.map_err(Failure::from_system)?),
                 chain: CaChain {
                     root: authority.root.der().to_vec(),
                     intermediate: authority.ca.der().to_vec(),

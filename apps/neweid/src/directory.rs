@@ -17,7 +17,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 /// The version of the directory's layout this program writes and reads.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Port of the first service where none is given.
 pub const DEFAULT_PORT_BASE: u16 = 8680;

@@ -185,8 +185,15 @@ pub const fn exit_code(refusal: Refusal) -> u8 {
         | R::SignerRevoked
         | R::SignerProfile
         | R::RevocationUnknown
-        | R::RevocationOverdue => 12,
-        R::GroupMalformed | R::GroupAltered | R::GroupUnsigned | R::MrzInvalid | R::ZoneOfAnotherChip => 13,
+        | R::RevocationOverdue
+        | R::UpdateSigner => 12,
+        R::GroupMalformed
+        | R::GroupAltered
+        | R::GroupUnsigned
+        | R::MrzInvalid
+        | R::ZoneOfAnotherChip
+        | R::UpdateOutdated
+        | R::UpdateUnfit => 13,
         R::NoActiveAuthentication
         | R::ActiveAuthenticationUnsupported
         | R::ActiveAuthenticationUnsigned

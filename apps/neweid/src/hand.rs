@@ -47,8 +47,8 @@ pub struct CardArgs {
 
 impl CardArgs {
     /// Takes the card in hand. Until the channel is dropped no other program can use it.
-    pub fn take(&self, stop: &Stop) -> Result<Box<dyn CardChannel>, Failure> {
-        let channel: Box<dyn CardChannel> = match (&self.reader, &self.serial) {
+    pub fn take(&self, stop: &Stop) -> Result<Box<dyn CardChannel + Send>, Failure> {
+        let channel: Box<dyn CardChannel + Send> = match (&self.reader, &self.serial) {
             (Some(reader), _) => {
                 Box::new(PcscChannel::connect(reader).map_err(|error| no_card(reader, &error))?)
             }
@@ -137,12 +137,12 @@ struct State {
 
 /// A channel that ends between two commands when it is wished.
 struct Stoppable {
-    channel: Box<dyn CardChannel>,
+    channel: Box<dyn CardChannel + Send>,
     stop: Stop,
 }
 
 impl Stoppable {
-    fn new(channel: Box<dyn CardChannel>, stop: Stop) -> Self {
+    fn new(channel: Box<dyn CardChannel + Send>, stop: Stop) -> Self {
         stop.0.in_hand.store(true, Ordering::SeqCst);
         Self { channel, stop }
     }

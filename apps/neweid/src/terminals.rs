@@ -224,7 +224,8 @@ pub fn identity(certificates: &[PathBuf], key: &Path) -> Result<TerminalIdentity
     })
 }
 
-fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Failure {
+/// What is said of a file of the caller that is of no use.
+pub fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Failure {
     Failure::new(
         "NEWEID-E-FILE-READ",
         Fault::Caller,

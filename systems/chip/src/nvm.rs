@@ -44,6 +44,13 @@ pub(crate) mod key {
     /// The trust points, the newest first, and the date the card knows.
     pub(crate) const TRUST_POINTS: u16 = 0x0702;
     pub(crate) const CARD_DATE: u16 = 0x0703;
+    /// The certificate of the country signing CA: who may sign updates.
+    pub(crate) const DOCUMENT_ANCHOR: u16 = 0x0704;
+    /// The number of the last update, two bytes.
+    pub(crate) const UPDATE_NUMBER: u16 = 0x0705;
+    /// Objects of an update that are never stored: the signed package, and link certificates between the anchor and its signer.
+    pub(crate) const UPDATE_PACKAGE: u16 = 0x0801;
+    pub(crate) const UPDATE_LINKS: u16 = 0x0802;
     pub(crate) const CAN: u16 = 0x1001;
     pub(crate) const MRZ: u16 = 0x1002;
 }

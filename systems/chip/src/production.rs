@@ -25,13 +25,14 @@ use crate::profile::Profile;
 const MAX_OBJECT: usize = 65_535;
 
 /// Objects that must be there before the card can be given to anybody.
-const REQUIRED: [u16; 12] = [
+const REQUIRED: [u16; 13] = [
     key::CAN,
     key::MRZ,
     key::HOUSEHOLD,
     key::CARD_ACCESS,
     key::CARD_SECURITY,
     key::ROOT,
+    key::DOCUMENT_ANCHOR,
     key::KEY_SET_NEXT,
     COM,
     SOD,
@@ -197,6 +198,7 @@ impl Chip {
             (key::ROOT, None),
             (key::CARD_DATE, Some(root.effective().to_bytes().to_vec())),
             (key::TRUST_POINTS, Some(TrustPoints::new(root).encode())),
+            (key::UPDATE_NUMBER, Some(vec![0, 0])),
             // OPEN-11: no PIN of any kind leaves production.
             (key::PIN1, None),
             (key::PIN1_TRIES, None),
@@ -235,6 +237,8 @@ impl Chip {
         let named = self.nvm.load(DG14).and_then(announced_key);
         let offers = self.profile.is_some_and(|profile| profile.chip_authentication);
         wrong(named.is_none_or(|key| offers && key == chip_key))?;
+        // ADR 19: updates are the country's that signs documents, and this is where its signatures lead.
+        wrong(self.nvm.load(key::DOCUMENT_ANCHOR).is_some_and(is_anchor))?;
         let placement = self.profile.ok_or(StatusWord::WRONG_DATA)?.fields;
         let key = chip_key.as_uncompressed();
         crate::encrypted::inspect(|record| self.nvm.load(record), placement, key)?;
@@ -293,7 +297,7 @@ impl Chip {
 /// MRZ.
 // CARD-16, CARD-17: there is nowhere to put anything else.
 fn is_storable(object: u16) -> bool {
-    matches!(object, key::CAN | key::MRZ | key::ROOT)
+    matches!(object, key::CAN | key::MRZ | key::ROOT | key::DOCUMENT_ANCHOR)
         || FILES.iter().any(|f| f.content == Content::Stored(object) && object != key::DEVICE_CERTIFICATE)
 }
 
@@ -302,6 +306,11 @@ fn trust_point(record: &[u8]) -> Option<TrustPoint> {
     let point = TrustPoint::decode(record).ok()?;
     let kind = point.authorisation().chat.terminal_type();
     (kind == TerminalType::AuthenticationTerminal).then_some(point)
+}
+
+/// Whether a record is a certificate that signs itself, as that of a country signing CA does.
+fn is_anchor(record: &[u8]) -> bool {
+    x509::Certificate::parse(record).is_ok_and(|c| c.is_self_issued() && c.verify_signature(c.spki()).is_ok())
 }
 
 /// Whether a file is an EF.CardSecurity that names this key for chip authentication.

@@ -89,6 +89,10 @@ pub trait DocumentSigning: Send + Sync {
     /// The certificate of the country signing CA that signs now.
     async fn csca_certificate(&self) -> Result<Certificate>;
 
+    /// The certificates of the country signing CA in all its generations, with the link certificates between them: what
+    /// verifies every card in the field.
+    async fn csca_certificates(&self) -> Result<Vec<Certificate>>;
+
     /// The certificates of all document signers there ever were.
     async fn ds_certificates(&self) -> Result<Vec<SignerCertificate>>;
 

@@ -217,6 +217,11 @@ impl DocumentSigning for DocSigner {
         Ok(self.csca().await?.certificate)
     }
 
+    async fn csca_certificates(&self) -> Result<Vec<Certificate>> {
+        let generations = self.generations().await?;
+        Ok(generations.into_iter().flat_map(|csca| [Some(csca.certificate), csca.link]).flatten().collect())
+    }
+
     async fn ds_certificates(&self) -> Result<Vec<SignerCertificate>> {
         let sql = "SELECT number, state, certificate FROM document_signer \
             WHERE certificate IS NOT NULL ORDER BY number";

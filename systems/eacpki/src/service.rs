@@ -125,6 +125,15 @@ impl EacPki {
         })
     }
 
+    /// As [`Self::approve_service`], unless a service of this name was approved before, whatever became of it since.
+    pub async fn ensure_service(&self, service: &Service, actor: &str, now: Timestamp) -> Result<()> {
+        match self.service(&service.name).await {
+            Ok(_) => Ok(()),
+            Err(EacPkiError::NoSuchService(_)) => self.approve_service(service, actor, now).await,
+            Err(error) => Err(error),
+        }
+    }
+
     /// Suspends, resumes or revokes a service. From then on its certificates are not renewed (EACPKI-24); a revoked one
     /// stays revoked.
     pub async fn set_service_state(

@@ -100,11 +100,13 @@ pub enum Purpose {
     TimeStamp,
     /// Messages between systems.
     Message,
+    /// Challenges of cards to a terminal, and its requests for certificates.
+    Terminal,
 }
 
 impl Purpose {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::CertificateAuthority,
         Self::OcspResponder,
         Self::DocumentSigner,
@@ -112,6 +114,7 @@ impl Purpose {
         Self::FileSigner,
         Self::TimeStamp,
         Self::Message,
+        Self::Terminal,
     ];
 
     /// The text form.
@@ -124,6 +127,7 @@ impl Purpose {
             Self::FileSigner => "file-signer",
             Self::TimeStamp => "time-stamp",
             Self::Message => "message",
+            Self::Terminal => "terminal",
         }
     }
 

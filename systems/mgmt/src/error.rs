@@ -211,6 +211,15 @@ refusals! {
     OtherCard "MGMT-E-OTHER-CARD" Applicant
         { "讀卡機內之卡片不是這張卡。", "The card in the reader is another card." }
         { "請插入正確的卡片。", "Insert the right card." }
+    // --- updates of the chip
+    /// A printed field changed.
+    NewCardNeeded "MGMT-E-NEW-CARD-NEEDED" Applicant
+        { "異動涉及卡面欄位，不得以晶片更新辦理。", "A printed field has changed; an update of the chip cannot mend that." }
+        { "請申請換領。", "Apply for a new card." }
+    /// The card does not verify.
+    CardUntrusted "MGMT-E-CARD-UNTRUSTED" Applicant
+        { "卡片未通過驗證，未寫入任何資料。", "The card does not verify; nothing was written." }
+        { "請以 neweid read 查明原因，並收回卡片。", "Find out why with neweid read, and keep the card." }
     // --- the caller
     /// No such case.
     CaseUnknown "MGMT-E-CASE-UNKNOWN" Caller
@@ -286,6 +295,9 @@ pub enum MgmtError {
     /// Sealing or hashing failed.
     #[error("MGMT-E-SEAL: {0}")]
     Seal(#[from] sealed::SealError),
+    /// The key store failed.
+    #[error("MGMT-E-KEYS: 金鑰儲存系統無法使用 key store unavailable: {0}")]
+    Keys(#[from] keys::KeyError),
     /// The audit log did not take an event, so the change was not made.
     #[error("MGMT-E-AUDIT: {0}")]
     Audit(#[from] audit::AuditError),
@@ -366,6 +378,12 @@ const OTHERS: &[Explained] = &[
         ("確認金鑰目錄屬於此資料庫。", "Check that the key directory belongs to this database."),
     ),
     (
+        "MGMT-E-KEYS",
+        Fault::Environment,
+        ("金鑰儲存系統無法使用。", "The key store does not answer."),
+        ("檢查金鑰目錄或硬體模組後再試。", "Check the key directory or the hardware module, and try again."),
+    ),
+    (
         "MGMT-E-AUDIT",
         Fault::Us,
         ("稽核紀錄無法寫入；異動未儲存。", "The audit log did not take the event; the change was not made."),
@@ -389,6 +407,7 @@ impl MgmtError {
             Self::Data(_) => "MGMT-E-DATA",
             Self::Zones(_) => "MGMT-E-ZONES",
             Self::Seal(_) => "MGMT-E-SEAL",
+            Self::Keys(_) => "MGMT-E-KEYS",
             Self::Audit(_) => "MGMT-E-AUDIT",
         }
     }

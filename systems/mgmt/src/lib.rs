@@ -1,16 +1,16 @@
 //! The New eID management system (New eID 管理系統): every card from application to the end of its life.
 //!
 //! [`Mgmt`] takes applications ([`Mgmt::submit`]), has clerks review them, sends batches to the card centre, drives their
-//! production ([`Mgmt::advance`]), receives and hands over cards, sets PINs with the user code, and lets cards and their
+//! production ([`Mgmt::advance`]), receives and hands over cards, sets PINs with the user code, updates cards, and lets cards and their
 //! certificates be suspended, resumed, revoked and voided. It works with four neighbours, each behind the trait it
-//! publishes ([`Neighbours`]), and owns no private key but those with which it seals its rows and manages PINs.
+//! publishes ([`Neighbours`]), and owns no private key but those with which it seals its rows and that of its terminal.
 //!
 //! Every change of state stands in one transaction with its event and its audit entry. What another system has to do
 //! follows by a queue; the order of effects is on one page, docs/issuance-cycle.md. Refusals are [`Refusal`]s with stable codes, cause and
 //! remedy in two languages (docs/errors-mgmt.md).
 //!
 //! Left out in this version: schedules and notices by household, quotas, fees, delegation papers, temporary certificates,
-//! chip update, sending of notices.
+//! lists of cards that a renumbering concerns, sending of notices.
 
 mod application;
 mod books;
@@ -32,6 +32,8 @@ pub mod sample;
 mod schema;
 mod service;
 mod submit;
+mod terminal;
+mod updates;
 mod user_code;
 mod vault;
 mod zones;
@@ -43,4 +45,6 @@ pub use office::{Checked, CollectionConfirmation, Inspection, Receipt};
 pub use queries::{CardSummary, CaseSummary, SampleSecrets, StateCounts};
 pub use review::{Decision, PhotoReason, PhotoReview};
 pub use service::{CaChain, Mgmt, Neighbours};
+pub use terminal::OfficeTerminal;
+pub use updates::{CardUpdate, UpdateRecord};
 pub use vault::{MgmtKeys, PhotoFacts};

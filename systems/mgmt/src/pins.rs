@@ -1,18 +1,85 @@
-//! Setting PIN1 and PIN2 on a card, as the terminal that holds the PIN-management keys.
+//! Setting PIN1 and PIN2 on a card, as the terminal with the right to manage PINs: PACE with the access number, Terminal
+//! Authentication, Chip Authentication (ADR 12).
+
+use std::sync::Arc;
 
 use apdu::CardChannel;
 use curve::SecretBytes;
+use eac::Password;
+use eac::auxiliary_data::AuxiliaryData;
+use eac::cvc::{Rights, UpdateRights};
 use jiff::Timestamp;
 use model::{CardSerial, CardState, Pin1, Pin2, UserCode};
+use sealed::SharedRandom;
 use serde_json::json;
 use store::params;
-use terminal::perso::{PIN_MANAGEMENT_KEY_VERSION, PersoError, PinReference, Session};
+use terminal::TrustStore;
+use terminal::eid::{EidError, Grant, Session, TerminalIdentity};
+use terminal::perso::PinReference;
 
-use crate::books::{card_now, log, stamp};
+use crate::books::{CardEntry, card_now, log, stamp};
 use crate::service::Mgmt;
 use crate::{MgmtError, Refusal};
 
+/// What opens a session with one card.
+pub(crate) struct Opening {
+    identity: TerminalIdentity,
+    trust: Arc<TrustStore>,
+    grant: Grant,
+    serial: CardSerial,
+    chip_key: Vec<u8>,
+    now: Timestamp,
+    random: SharedRandom,
+}
+
+impl Opening {
+    /// Opens the session; the card must be the one meant: its access number and its chip's key say so.
+    pub(crate) fn open<C: CardChannel>(&mut self, channel: C) -> Result<Session<C>, MgmtError> {
+        let can = Password::can(self.serial.can().as_str());
+        let session = Session::open(
+            channel,
+            &can,
+            None,
+            &self.identity,
+            self.grant,
+            &AuxiliaryData::new(),
+            &self.trust,
+            self.now,
+            &mut self.random,
+        )
+        .map_err(|error| match error.refusal {
+            terminal::Refusal::WrongPassword => Refusal::OtherCard.into(),
+            _ => card_error(error),
+        })?;
+        if curve::spki_from_point(session.chip_key()) == self.chip_key {
+            Ok(session)
+        } else {
+            Err(Refusal::OtherCard.into())
+        }
+    }
+}
+
 impl Mgmt {
+    /// Prepares a session with a card as the terminal of the offices.
+    pub(crate) async fn opening(
+        &self,
+        entry: &CardEntry,
+        rights: Rights,
+        updates: UpdateRights,
+        trust: Arc<TrustStore>,
+        now: Timestamp,
+    ) -> Result<Opening, MgmtError> {
+        Ok(Opening {
+            identity: self.terminal.identity(now).await?,
+            trust,
+            grant: Grant { rights: rights | Rights::CAN_ALLOWED, updates },
+            serial: entry.serial,
+            chip_key: entry.chip_key.clone().ok_or(MgmtError::Data("the chip's key"))?,
+            now,
+            random: self.random(),
+        })
+    }
+
     /// Sets the PINs of a card in a reader: the first ones, or new ones for forgotten or blocked ones (CARD-51). The user
     /// code must be right and no longer the default one. A card with certificates gets both PINs, one without only PIN1.
     pub async fn set_pins<C: CardChannel + Send + 'static>(
@@ -38,17 +105,13 @@ impl Mgmt {
             return Err(Refusal::PinsEqual.into());
         }
         self.own_user_code(serial, code, now).await?;
-        let keys = self.keys.pin_management(serial)?;
+        let trust = Arc::new(self.trust(now).await?);
+        let mut opening =
+            self.opening(&entry, Rights::PIN_MANAGEMENT, UpdateRights::NONE, trust, now).await?;
         let pin1 = SecretBytes::from(pin1.expose().as_bytes().to_vec());
         let pin2 = pin2.map(|pin2| SecretBytes::from(pin2.expose().as_bytes().to_vec()));
-        let mut random = self.random();
         let channel = tokio::task::spawn_blocking(move || {
-            // The keys are those of one card: another card fails here.
-            let mut session =
-                Session::open(channel, PIN_MANAGEMENT_KEY_VERSION, &keys, &mut random).map_err(other_card)?;
-            if session.status().map_err(card_error)?.serial.as_deref() != Some(serial.as_str()) {
-                return Err(Refusal::OtherCard.into());
-            }
+            let mut session = opening.open(channel)?;
             session.set_pin(PinReference::Pin1, &pin1).map_err(card_error)?;
             if let Some(pin2) = &pin2 {
                 session.set_pin(PinReference::Pin2, pin2).map_err(card_error)?;
@@ -70,13 +133,6 @@ impl Mgmt {
     }
 }
 
-fn card_error(error: PersoError) -> MgmtError {
+pub(crate) fn card_error(error: EidError) -> MgmtError {
     MgmtError::Card(error.to_string())
-}
-
-fn other_card(error: PersoError) -> MgmtError {
-    match error {
-        PersoError::SecureChannel(_) | PersoError::Refused { .. } => Refusal::OtherCard.into(),
-        other => card_error(other),
-    }
 }

@@ -174,8 +174,8 @@ impl Mgmt {
             let (card, event) = allowed(Card::Initialised.pair(case.no, stamp(now, ACTOR)))?;
             tx.execute_one(
                 "INSERT INTO card (serial, case_no, attempt, person, profile, state, content, issue_date, renewal_date, \
-                 certificate, face, wrapped_key, holder, held_by_holder, told, user_code_state, failures, changed_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, FALSE, '{}', 'none', 0, $14)",
+                 certificate, face, wrapped_key, holder, held_by_holder, told, user_code_state, failures, changed_at, chip_key) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, FALSE, '{}', 'none', 0, $14, $15)",
                 params![
                     paired.serial.as_str(),
                     case.no.as_str(),
@@ -191,6 +191,7 @@ impl Mgmt {
                     wrapped_key,
                     sealed,
                     now,
+                    &paired.chip_authentication,
                 ],
             )
             .await?;
@@ -322,6 +323,7 @@ impl Mgmt {
             encrypted: groups,
             encrypted_object,
             trust_point,
+            document_anchor: self.signing.csca_certificate().await?.der().to_vec(),
             card_access: zones::card_access(read.profile)?,
             card_security,
             certificates: self.certificates_for_card(serial).await?,

@@ -67,7 +67,12 @@ impl Mgmt {
                     self.revoke_in(tx, entry, RevocationReason::PrivilegeWithdrawn, now).await?;
                 }
                 // The chip's address can be updated at an office; printed fields mean a new card. Noted for the counter.
-                EventKind::Moved | EventKind::NameChanged | EventKind::Married | EventKind::MarriageEnded => {
+                EventKind::Moved
+                | EventKind::NameChanged
+                | EventKind::Married
+                | EventKind::MarriageEnded
+                | EventKind::MilitaryService
+                | EventKind::Corrected => {
                     let detail = json!({ "register": event.kind.as_str() });
                     log(tx, &stamp(now, ACCOUNT), "card-outdated", serial.as_str(), detail).await?;
                 }

@@ -111,4 +111,22 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         "cases on hold",
         "ALTER TABLE application ADD COLUMN held BOOLEAN NOT NULL DEFAULT FALSE;",
     ),
+    // UPDATE-12: which fields, never what they say.
+    Migration::new(
+        3,
+        "the terminal of the offices, chips and their updates",
+        "ALTER TABLE card ADD COLUMN chip_key BYTEA;
+        CREATE TABLE terminal (number BIGINT PRIMARY KEY, request BYTEA NOT NULL, certificate BYTEA);
+        CREATE TABLE card_update (
+            serial TEXT NOT NULL REFERENCES card (serial),
+            number BIGINT NOT NULL,
+            fields TEXT NOT NULL,
+            package_hash BYTEA NOT NULL,
+            office TEXT NOT NULL,
+            clerk TEXT NOT NULL,
+            result TEXT NOT NULL,
+            at BIGINT NOT NULL,
+            PRIMARY KEY (serial, number)
+        );",
+    ),
 ];

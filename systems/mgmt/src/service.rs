@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ::terminal::TrustStore;
 use curve::Random;
 use docsigner::DocumentSigning;
 use eacpki::TerminalAuthorisation;
@@ -11,8 +12,10 @@ use production::CardCentre;
 use registry::Register;
 use sealed::SharedRandom;
 use store::{Db, Tx, params};
+use x509::crl::Crl;
 
 use crate::schema::MIGRATIONS;
+use crate::terminal::OfficeTerminal;
 use crate::user_code::Hasher;
 use crate::vault::MgmtKeys;
 use crate::{Config, MgmtError};
@@ -26,6 +29,7 @@ pub struct Mgmt {
     pub(crate) signing: Arc<dyn DocumentSigning>,
     pub(crate) centre: Arc<dyn CardCentre>,
     pub(crate) authorisation: Arc<dyn TerminalAuthorisation>,
+    pub(crate) terminal: Arc<OfficeTerminal>,
     pub(crate) chain: Arc<CaChain>,
     pub(crate) keys: MgmtKeys,
     pub(crate) config: Arc<Config>,
@@ -46,6 +50,8 @@ pub struct Neighbours {
     pub centre: Arc<dyn CardCentre>,
     /// The authorisation PKI: whose terminals the cards trust.
     pub authorisation: Arc<dyn TerminalAuthorisation>,
+    /// The terminal with which the offices act on cards.
+    pub terminal: Arc<OfficeTerminal>,
     /// The certificates above the citizens', which every card carries.
     pub chain: CaChain,
 }
@@ -69,7 +75,8 @@ impl Mgmt {
         random: SharedRandom,
     ) -> Result<Self, MgmtError> {
         db.migrate(MIGRATIONS).await?;
-        let Neighbours { register, certificates, signing, centre, authorisation, chain } = neighbours;
+        let Neighbours { register, certificates, signing, centre, authorisation, terminal, chain } =
+            neighbours;
         let hasher = Hasher::new(config.user_code_cost);
         Ok(Self {
             db,
@@ -78,12 +85,29 @@ impl Mgmt {
             signing,
             centre,
             authorisation,
+            terminal,
             chain: Arc::new(chain),
             keys,
             config: Arc::new(config),
             hasher,
             random,
         })
+    }
+
+    /// The terminal of the offices, for another management in the same country.
+    pub fn terminal(&self) -> Arc<OfficeTerminal> {
+        self.terminal.clone()
+    }
+
+    /// What verifies the cards of the country, at this moment.
+    pub(crate) async fn trust(&self, now: Timestamp) -> Result<TrustStore, MgmtError> {
+        let mut trust = TrustStore::new();
+        for certificate in self.signing.csca_certificates().await? {
+            trust.add_certificate(certificate);
+        }
+        let list = Crl::parse(&self.signing.csca_crl(now).await?);
+        trust.add_crl(list.map_err(|_| MgmtError::Data("revocation list of the CSCA"))?);
+        Ok(trust)
     }
 
     pub(crate) fn random(&self) -> SharedRandom {

@@ -95,6 +95,7 @@ pub(crate) fn personalise(
                         security_object: package.encrypted_object.clone(),
                     },
                     trust_point: package.trust_point.clone(),
+                    document_anchor: package.document_anchor.clone(),
                     card_access: package.card_access.clone(),
                     card_security: package.card_security.clone(),
                     certificates: package.certificates.clone(),

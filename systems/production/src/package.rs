@@ -1,7 +1,7 @@
 //! The personalisation package: everything that is written on and in one card (PRODUCTION-32).
 //!
 //! It travels sealed to the centre's key, bound to its order number, and is stored only under the data encryption key of
-//! its order. The stored and sent form is JSON with base64 for bytes, version 2.
+//! its order. The stored and sent form is JSON with base64 for bytes, version 3.
 
 use curve::{Point, Random, SecretBytes, SecretKey};
 use model::CardSerial;
@@ -27,6 +27,8 @@ pub struct Package {
     pub encrypted_object: Vec<u8>,
     /// The trust point of the authorisation PKI: whose terminals the card trusts.
     pub trust_point: Vec<u8>,
+    /// The certificate of the country signing CA: whose signers' updates the card takes.
+    pub document_anchor: Vec<u8>,
     /// EF.CardAccess.
     pub card_access: Vec<u8>,
     /// EF.CardSecurity.
@@ -74,6 +76,7 @@ impl Package {
             encrypted: self.encrypted.iter().map(|(group, file)| (*group, Bytes(file.clone()))).collect(),
             encrypted_object: Bytes(self.encrypted_object.clone()),
             trust_point: Bytes(self.trust_point.clone()),
+            document_anchor: Bytes(self.document_anchor.clone()),
             card_access: Bytes(self.card_access.clone()),
             card_security: Bytes(self.card_security.clone()),
             certificates: self.certificates.iter().map(|(id, der)| (*id, Bytes(der.clone()))).collect(),
@@ -97,6 +100,7 @@ impl Package {
             encrypted: wire.encrypted.into_iter().map(|(group, file)| (group, file.0)).collect(),
             encrypted_object: wire.encrypted_object.0,
             trust_point: wire.trust_point.0,
+            document_anchor: wire.document_anchor.0,
             card_access: wire.card_access.0,
             card_security: wire.card_security.0,
             certificates: wire.certificates.into_iter().map(|(id, der)| (id, der.0)).collect(),
@@ -110,7 +114,7 @@ fn context(order: OrderNo) -> String {
     format!("production/package/{order}")
 }
 
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The stored and sent form.
 #[derive(Serialize, Deserialize)]
@@ -124,6 +128,7 @@ struct Wire {
     encrypted: Vec<(u8, Bytes)>,
     encrypted_object: Bytes,
     trust_point: Bytes,
+    document_anchor: Bytes,
     card_access: Bytes,
     card_security: Bytes,
     certificates: Vec<(u8, Bytes)>,
@@ -165,6 +170,7 @@ mod tests {
             encrypted: vec![(9, vec![0x69, 0])],
             encrypted_object: vec![0x30, 0],
             trust_point: vec![0x7F, 0x21, 0],
+            document_anchor: vec![0x30, 3, 0],
             card_access: vec![0x31, 0],
             card_security: vec![0x30, 1, 0],
             certificates: vec![(1, vec![0x30, 2, 5, 0])],
@@ -193,7 +199,7 @@ mod tests {
             assert!(matches!(Package::decode(json), Err(ProductionError::PackageDamaged)));
         }
         let json = String::from_utf8(package().encode().expect("encodes").expose().to_vec()).expect("text");
-        assert!(Package::decode(json.replace("\"version\":2", "\"version\":9").as_bytes()).is_err());
+        assert!(Package::decode(json.replace("\"version\":3", "\"version\":2").as_bytes()).is_err());
         assert!(Package::decode(json.replace("/9j/", "!!!!").as_bytes()).is_err());
     }
 }

@@ -75,6 +75,10 @@ pub enum EventKind {
     Married,
     /// Marriage ended.
     MarriageEnded,
+    /// Another category of military service.
+    MilitaryService,
+    /// An entry that stands on no card's face was corrected: parents, the spouse's name, place of birth.
+    Corrected,
 }
 
 impl EventKind {
@@ -90,6 +94,8 @@ impl EventKind {
         Self::NameChanged,
         Self::Married,
         Self::MarriageEnded,
+        Self::MilitaryService,
+        Self::Corrected,
     ];
 
     /// The stable text form.
@@ -106,6 +112,8 @@ impl EventKind {
             Self::NameChanged => "name_changed",
             Self::Married => "married",
             Self::MarriageEnded => "marriage_ended",
+            Self::MilitaryService => "military_service",
+            Self::Corrected => "corrected",
         }
     }
 
@@ -144,6 +152,12 @@ pub enum Change {
     Married(PersonName),
     /// Marriage ended.
     MarriageEnded,
+    /// Another category of military service.
+    MilitaryService(model::MilitaryServiceCategory),
+    /// The names of father and mother corrected.
+    Parents(Option<PersonName>, Option<PersonName>),
+    /// The place of birth corrected.
+    Birthplace(String),
 }
 
 impl Change {
@@ -161,6 +175,8 @@ impl Change {
             Self::Name(_) => EventKind::NameChanged,
             Self::Married(_) => EventKind::Married,
             Self::MarriageEnded => EventKind::MarriageEnded,
+            Self::MilitaryService(_) => EventKind::MilitaryService,
+            Self::Parents(..) | Self::Birthplace(_) => EventKind::Corrected,
         }
     }
 
@@ -185,6 +201,11 @@ impl Change {
                 person.marital = model::MaritalStatus::Single;
                 person.spouse = None;
             }
+            Self::MilitaryService(category) => person.military = *category,
+            Self::Parents(father, mother) => {
+                (person.father, person.mother) = (father.clone(), mother.clone())
+            }
+            Self::Birthplace(place) => person.birthplace.clone_from(place),
         }
     }
 }

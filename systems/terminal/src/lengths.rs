@@ -27,7 +27,7 @@ pub(crate) fn lengths_of_atr(atr: &[u8]) -> Lengths {
     if extended { Lengths::Extended { response: EXTENDED_BLOCK } } else { Lengths::Short }
 }
 
-fn historical_bytes(atr: &[u8]) -> Option<&[u8]> {
+pub(crate) fn historical_bytes(atr: &[u8]) -> Option<&[u8]> {
     let format = *atr.get(1)?;
     let count = usize::from(format & 0x0F);
     let (mut at, mut indicator) = (2, format >> 4);

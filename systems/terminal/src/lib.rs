@@ -4,6 +4,7 @@
 //!   says of each check separately how it went: signature, chip, data, status;
 //! - [`npc_card`] is the holder's side of the certificate zone: PIN2, signing, deciphering;
 //! - [`pin1`] asks where PIN1 stands, opens the channel with it and changes it;
+//! - [`recognise`] tells a New eID from other cards, and which middleware is for them;
 //! - [`eid`] is the terminal's side of the encrypted zone: reading, managing PINs, updating;
 //! - [`pcsc_channel`] finds cards in PC/SC readers;
 //! - [`narrator`] tells people in plain words what passes between a program and a card, [`Traced`] for any channel;
@@ -21,6 +22,7 @@ pub mod pcsc_channel;
 pub mod perso;
 pub mod pin1;
 mod read;
+pub mod recognise;
 mod refusal;
 mod traced;
 mod trust;

@@ -334,6 +334,19 @@ refusals! {
     EidCommandRefused "TERMINAL-E-EID-COMMAND" Card
         ["卡片拒絕加密區的指令。", "The card refused a command of the encrypted zone."]
         ["請以細節所列的狀態碼對照 docs/card-commands.md。", "Compare the status word in the detail with docs/card-commands.md."]
+    // --- updates
+    /// Not signed by a document signer of the card's country.
+    UpdateSigner "TERMINAL-E-UPDATE-SIGNER" Reader
+        ["更新包不是卡片所屬國家的文件簽章者所簽，未寫入任何資料。", "The update was not signed by a document signer of the card's country; nothing was written."]
+        ["請勿使用該更新包；若國家簽章金鑰已更換，請一併提供連結憑證。", "Do not use that update; if the country's signing key was changed, give the link certificates too."]
+    /// Its number is not higher than that of the last one.
+    UpdateOutdated "TERMINAL-E-UPDATE-OUTDATED" Reader
+        ["卡片已有此更新或更新的版本，未寫入任何資料。", "The card has had this update or a later one; nothing was written."]
+        ["請重新產生更新。", "Have the update made anew."]
+    /// For another card, or its files do not fit what stays.
+    UpdateUnfit "TERMINAL-E-UPDATE-UNFIT" Reader
+        ["更新包不是給這張卡片的，或與卡片現有內容不符，未寫入任何資料。", "The update was made for another card, or does not fit what is on this one; nothing was written."]
+        ["請確認卡片，並重新產生更新。", "Check which card it is, and have the update made anew."]
 }
 
 impl std::fmt::Display for Refusal {

@@ -2,7 +2,9 @@
 
 mod card_face;
 mod card_insert;
+mod card_kind;
 mod card_list;
+mod card_update;
 mod card_watch;
 mod cert_list;
 mod chip_type;
@@ -44,6 +46,8 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             card_insert::run(&card, &dir, interface, vpcd.as_deref(), watch).await
         }
         Command::Card(Card::Watch { card, dir, json }) => card_watch::run(&card, &dir, json).await,
+        Command::Card(Card::Kind(kind)) => card_kind::run(kind).await,
+        Command::Card(Card::Update(update)) => card_update::run(update).await,
         Command::Card(Card::Face { card, dir, out, side, layout, dpi }) => {
             card_face::run(&card, &dir, &out, side, layout, dpi).await
         }

@@ -129,7 +129,7 @@ fn mrz_file(path: &Path, error: &std::io::Error) -> Failure {
     .exit(2)
 }
 
-fn trust_store(dir: &Path) -> Result<TrustStore, Failure> {
+pub(super) fn trust_store(dir: &Path) -> Result<TrustStore, Failure> {
     let mut trust = TrustStore::from_dir(dir).map_err(|error| trust_failure(dir, &error))?;
     trust.open_master_lists(clock::now());
     Ok(trust)

@@ -9,7 +9,9 @@ use eac::Password;
 use eac::pace::Parameters;
 use eacpki::TerminalAuthorisation;
 use jiff::Timestamp;
-use mgmt::{CaChain, Contact, Decision, Inspection, Mgmt, MgmtKeys, Neighbours, NewApplication};
+use mgmt::{
+    CaChain, Contact, Decision, Inspection, Mgmt, MgmtKeys, Neighbours, NewApplication, OfficeTerminal,
+};
 use model::{
     ApplicationKind, ApplicationState, CardProfile, CardSerial, CaseNo, Channel, OfficeCode, Pin1, Pin2,
     RocDate, UserCode,
@@ -66,6 +68,7 @@ impl Office {
         signing: Arc<dyn DocumentSigning>,
         certificates: Arc<Npc>,
         authorisation: Arc<dyn TerminalAuthorisation>,
+        terminal: Arc<OfficeTerminal>,
         now: Timestamp,
     ) -> Result<Self, Failure> {
         let random = SharedRandom::new(SystemRandom);
@@ -96,6 +99,7 @@ impl Office {
             signing,
             centre: Arc::new(centre.clone()),
             authorisation,
+            terminal,
             chain,
         };
         let mgmt = Mgmt::open(

@@ -215,7 +215,8 @@ async fn make(
         Cvca::Present => country.eacpki.clone(),
         Cvca::Earlier => Arc::new(EarlierAuthorisation::of(country).await?),
     };
-    let office = Office::open(&work, signing.clone(), country.npc.clone(), terminals, now).await?;
+    let (npc, terminal) = (country.npc.clone(), country.mgmt.terminal());
+    let office = Office::open(&work, signing.clone(), npc, terminals, terminal, now).await?;
     let mut orders = Vec::new();
     for number in personas {
         let persona = &PERSONAS[*number];

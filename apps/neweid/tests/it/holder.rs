@@ -371,6 +371,20 @@ fn a_trace_tells_what_passes_and_no_secret() {
     assert!(events.iter().any(|event| event["trace"]["line"]["answer"]["en"] == "done"));
 }
 
+#[test]
+fn a_card_says_what_it_is() {
+    let desk = Desk::new("active_national");
+    for interface in ["contact", "contactless"] {
+        let ran = desk.card(&["card", "kind", "--interface", interface, "--json"]);
+        let document = ran.json();
+        assert_eq!(
+            (&document["kind"], &document["middleware"]),
+            (&"new_eid".into(), &"new_eid".into()),
+            "{ran}"
+        );
+    }
+}
+
 // proves: CARD-25, CARD-27
 #[test]
 fn a_card_is_read_without_any_reader() {
@@ -395,7 +409,7 @@ fn terminal(desk: &Desk, name: &str) -> Vec<String> {
     [&["--terminal-cert".to_owned()], &certificates[..], &["--terminal-key".to_owned(), key]].concat()
 }
 
-// proves: CARD-32, CARD-33, CARD-41, EACPKI-10
+// proves: CARD-32, CARD-33, EACPKI-10, EACPKI-16
 #[test]
 fn the_encrypted_zone_is_read_with_pin1_and_the_rights_of_a_terminal() {
     let desk = Desk::new("active_national");
@@ -462,6 +476,70 @@ fn the_encrypted_zone_is_read_with_pin1_and_the_rights_of_a_terminal() {
         (ran.code, &ran.json()["encrypted_zone"]["refusal"]["code"]),
         (Some(19), &"TERMINAL-E-TERMINAL-UNTRUSTED".into())
     );
+}
+
+/// Records a change in the register of a country that nobody serves at the moment.
+fn record(dir: &Path, id: &model::NationalIdNo, change: &registry::Change) {
+    let key = fs::read_to_string(dir.join("keys/registry/master.key")).expect("the key of the register");
+    let key = curve::SecretBytes::from(hex::decode(key.trim()).expect("hexadecimal"));
+    let key = sealed::MasterKey::from_bytes(&key).expect("a key");
+    let url = format!("sqlite:{}", dir.join("db/registry.sqlite").display());
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let db = store::Db::open(&url, "registry").await.expect("opens");
+        let random = sealed::SharedRandom::new(curve::SystemRandom);
+        let register = registry::SimulatedRegister::open(db.clone(), &key, random).await.expect("opens");
+        register.record(id, change, jiff::Timestamp::now()).await.expect("recorded");
+        db.close().await;
+    });
+}
+
+// proves: OPEN-41, UPDATE-05, UPDATE-07
+#[test]
+fn a_card_is_updated_by_its_office_and_by_nobody_else() {
+    let desk = Desk::new("active_national");
+    let dir = desk.country.dir();
+    let persons = registry::sample_persons();
+    let person = persons.iter().find(|p| p.persona == "active_national").expect("a persona").person.clone();
+    let home = persons.iter().map(|p| &p.person.address).find(|a| **a != person.address).expect("another");
+    assert_eq!(desk.card(&["card", "update", "--json"]).json()["number"], Value::Null);
+    record(&dir, &person.id, &registry::Change::Moved(home.clone()));
+    record(&dir, &person.id, &registry::Change::Birthplace("澎湖縣".into()));
+    let kept = desk.path("kept");
+    let ran = desk.card(&["card", "update", "--out", &kept, "--json"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let document = ran.json();
+    assert_eq!(document["number"], 1, "{ran}");
+    assert_eq!(document["fields"], serde_json::json!(["HOUSEHOLD", "ADDRESS", "BIRTHPLACE"]), "{ran}");
+    assert!(!format!("{ran}").contains("澎湖"), "names of fields and no values: {ran}");
+    // The holder sees it, verified, with PIN1.
+    let (out, pki) = (desk.path("read"), shown(&desk.pki()));
+    let pin1 = desk.secret("pin1", &text(&desk.card["pin1"]));
+    let mut args = vec!["read", "--out", &out, "--trust", &pki, "--pin1", &pin1, "--json"];
+    let identity = terminal(&desk, "two-fields");
+    args.extend(identity.iter().map(String::as_str));
+    let ran = desk.card(&args);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let zone = &ran.json()["encrypted_zone"];
+    assert_eq!((&zone["verdict"], &zone["version"]), (&"verified".into(), &1.into()), "{ran}");
+    assert!(ran.stdout.contains("澎湖縣"), "{ran}");
+    // The same package again, another card's, one that is none, and a terminal without the right.
+    let package = desk.path("kept/update.p7");
+    let update = |desk: &Desk, package: &str, name: &str| {
+        let identity = terminal(desk, name);
+        let mut args = vec!["card", "update", "--package", package, "--trust", &pki];
+        args.extend(identity.iter().map(String::as_str));
+        desk.card(&args)
+    };
+    update(&desk, &package, "update").fails(13, "TERMINAL-E-UPDATE-OUTDATED");
+    update(&desk, &package, "identity-server").fails(19, "TERMINAL-E-TERMINAL-RIGHT");
+    update(&desk, &desk.file("none", &[0x30, 0]), "update").fails(13, "TERMINAL-E-UPDATE-UNFIT");
+    let mut forged = desk.read("kept/update.p7");
+    let last = forged.len() - 1;
+    forged[last] ^= 1;
+    update(&desk, &desk.file("forged", &forged), "update").fails(12, "TERMINAL-E-UPDATE-SIGNER");
+    update(&desk, &desk.path("absent"), "update").fails(2, "NEWEID-E-FILE-READ");
+    desk.card(&["card", "update", "--package", &package]).code.filter(|code| *code == 2).expect("refused");
 }
 
 /// A reader of vpcd's protocol that this test is.

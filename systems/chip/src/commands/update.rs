@@ -1,29 +1,40 @@
 //! Updating the zones of an issued card: STORE DATA and COMMIT by a terminal that may write (CARD-45, CARD-47, OPEN-41).
 //!
-//! What a terminal stores lies in volatile memory of its channel. COMMIT checks it against the rights of the terminal and
-//! against everything that stays, and writes it in one transaction: a card has the old state or the new one, each with the
-//! security object that vouches for it. PIN1 is not needed, and no old value leaves the chip.
+//! An update is a package that a document signer of the country has signed for this chip (UPDATE-07, DOCPKI-15). It lies in
+//! volatile memory of the channel until COMMIT, which verifies signer, chip and number of the package, then checks its files
+//! against the rights of the terminal and against everything that stays, and writes them in one transaction: a card has the
+//! old state or the new one, each with the security object that vouches for it. PIN1 is not needed, and no old value leaves
+//! the chip. Two keys take part: that of the terminal, which may write, and that of the signer, who says what.
 
 use std::collections::BTreeMap;
 
 use apdu::{Command, Response, StatusWord};
 use curve::Hash;
-use eac::cvc::UpdateRights;
+use eac::cvc::{Date, UpdateRights};
+use jiff::Timestamp;
+use jiff::tz::Offset;
+use lds::chip_update::{ChipUpdate, NotForThisChip, UpdatedFile};
 use lds::household::HouseholdData;
 use lds::public_zone::Files;
 use lds::{DataGroup, LdsSecurityObject, PublicZone, sod};
 use tlv::oid;
+use x509::Certificate;
 use x509::cms::SignedData;
+use x509::path::{self, Options, Purpose, Revocation};
 
+use crate::application::Application;
 use crate::chip::Chip;
 use crate::encrypted;
 use crate::error::Reply;
+use crate::files::{Content, Directory, FILES};
 use crate::nvm::key;
 use crate::production::Staging;
 use crate::rights::TerminalRights;
 
-/// The most an update may hold: every field and the security objects of three zones.
-const MAX_UPDATE: usize = 32 * 1024;
+/// The most an update may hold: every field, the security objects of three zones and their signatures.
+const MAX_UPDATE: usize = 40 * 1024;
+/// The most link certificates: one for each roll-over in the life of a card, and some.
+const MAX_LINKS: usize = 8;
 
 const SOD: u16 = 0x011D;
 const DG11: u16 = 0x010B;
@@ -39,13 +50,14 @@ pub(crate) struct Update {
 impl Chip {
     /// STORE DATA in the channel of a terminal that may write something.
     pub(crate) fn store_update(&mut self, command: &Command) -> Reply {
-        let rights = self.update_rights()?;
+        self.update_rights()?;
         let update = &mut self.session.channel.as_mut().ok_or(REFUSED)?.update;
         let Some((object, content)) = Staging::accept(&mut update.staging, command)? else {
             return Ok(Response::ok([]));
         };
-        // The right for each object, before anything is kept of it.
-        self.may_write(object, rights)?;
+        if !matches!(object, key::UPDATE_PACKAGE | key::UPDATE_LINKS) {
+            return Err(StatusWord::REFERENCED_DATA_NOT_FOUND.into());
+        }
         let update = &mut self.session.channel.as_mut().ok_or(REFUSED)?.update;
         let size: usize = update.objects.values().map(Vec::len).sum();
         if size + content.len() > MAX_UPDATE {
@@ -66,7 +78,9 @@ impl Chip {
         if !curve::constant_time_eq(&command.data, &manifest(&update.objects)) {
             return Err(StatusWord::WRONG_DATA.into());
         }
-        let objects = &update.objects;
+        let package = self.verified_package(&update.objects)?;
+        let number = package.sequence;
+        let objects = &self.objects_of(package, rights)?;
         if objects.contains_key(&key::HOUSEHOLD) {
             check_household(&objects[&key::HOUSEHOLD]).ok_or(StatusWord::WRONG_DATA)?;
         }
@@ -76,7 +90,9 @@ impl Chip {
         if objects.keys().any(|object| is_encrypted(*object)) {
             self.check_encrypted(objects)?;
         }
-        let changes: Vec<_> = update.objects.into_iter().map(|(object, new)| (object, Some(new))).collect();
+        let files = objects.iter().map(|(object, new)| (*object, Some(new.clone())));
+        let number = (key::UPDATE_NUMBER, Some(number.to_be_bytes().to_vec()));
+        let changes: Vec<_> = files.chain([number]).collect();
         self.nvm.commit(&changes)?;
         self.nvm.forget_erased();
         Ok(Response::ok([]))
@@ -85,6 +101,55 @@ impl Chip {
     fn update_rights(&self) -> Result<TerminalRights, StatusWord> {
         let rights = self.session.rights();
         if rights.updates.is_empty() { Err(REFUSED) } else { Ok(rights) }
+    }
+
+    /// The package, if a document signer of the country signed it for this chip, and no later one was taken before.
+    // ADR 19, DOCPKI-15, UPDATE-07.
+    fn verified_package(&mut self, objects: &BTreeMap<u16, Vec<u8>>) -> Result<ChipUpdate, StatusWord> {
+        let cms = objects.get(&key::UPDATE_PACKAGE).and_then(|cms| SignedData::parse(cms).ok());
+        let cms = cms.filter(|cms| cms.content_type() == oid::CHIP_UPDATE).ok_or(StatusWord::WRONG_DATA)?;
+        let links = objects.get(&key::UPDATE_LINKS).map_or(Some(Vec::new()), |links| certificates(links));
+        self.is_signer(&cms, &links.ok_or(StatusWord::WRONG_DATA)?)
+            .ok_or(StatusWord::AUTHENTICATION_FAILED)?;
+        let package = cms.content().and_then(|content| ChipUpdate::decode(content).ok());
+        let package = package.ok_or(StatusWord::WRONG_DATA)?;
+        let chip_key = self.chip_authentication_point()?;
+        let last = self.nvm.load(key::UPDATE_NUMBER).and_then(|bytes| bytes.try_into().ok());
+        let last = last.map(u16::from_be_bytes).ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
+        match package.is_next_for(chip_key.as_uncompressed(), last) {
+            // A package that never reached the card leaves a gap; what it said is in the next one.
+            Ok(()) | Err(NotForThisChip::Early) => Ok(package),
+            Err(NotForThisChip::OtherChip) => Err(StatusWord::WRONG_DATA),
+            Err(NotForThisChip::Replayed) => Err(StatusWord::CONDITIONS_NOT_SATISFIED),
+        }
+    }
+
+    /// Whether the signature is good and leads to the country signing CA that the card was given.
+    fn is_signer(&self, cms: &SignedData, links: &[Certificate]) -> Option<()> {
+        let anchor = Certificate::parse(self.nvm.load(key::DOCUMENT_ANCHOR)?).ok()?;
+        let signer = cms.verify().ok()?;
+        // The chip has no clock: what it knows is a day that has come (CARD-57), and that the signer's has.
+        let (_, date) = self.trust()?;
+        let now = start_of(date)?.max(signer.not_before());
+        let options = Options::at(now).purpose(Purpose::DocumentSigner).crls(&[], Revocation::Unchecked);
+        path::validate(signer, links, &[anchor], &options).ok().map(drop)
+    }
+
+    /// The records that the files of a package are, each of which the terminal may write.
+    fn objects_of(
+        &self,
+        package: ChipUpdate,
+        rights: TerminalRights,
+    ) -> Result<BTreeMap<u16, Vec<u8>>, StatusWord> {
+        let mut objects = BTreeMap::new();
+        for file in package.files {
+            let object = object_of(&file).ok_or(StatusWord::REFERENCED_DATA_NOT_FOUND)?;
+            self.may_write(object, rights)?;
+            if objects.insert(object, file.content).is_some() {
+                return Err(StatusWord::WRONG_DATA);
+            }
+        }
+        Ok(objects)
     }
 
     /// Whether the terminal may store this object at all: a field that it may write, or the security object of a zone in
@@ -162,6 +227,36 @@ impl Chip {
 
 /// The right is missing.
 const REFUSED: StatusWord = StatusWord::SECURITY_STATUS_NOT_SATISFIED;
+
+/// The record of a file of an application, if it is one that is stored.
+fn object_of(file: &UpdatedFile) -> Option<u16> {
+    let directory = match Application::from_aid(&file.application)? {
+        Application::Household => Directory::Household,
+        Application::PublicNational => Directory::Public,
+        Application::Eid => Directory::Eid,
+        _ => return None,
+    };
+    let fid = u16::from_be_bytes(file.file);
+    let file = FILES.iter().find(|f| f.directory == directory && f.fid == fid)?;
+    match file.content {
+        Content::Stored(object) => Some(object),
+        _ => None,
+    }
+}
+
+/// Certificates one after the other.
+fn certificates(der: &[u8]) -> Option<Vec<Certificate>> {
+    let objects = tlv::Reader::new(der).map(|object| Certificate::parse(object.ok()?.raw).ok());
+    objects.collect::<Option<Vec<_>>>().filter(|list| list.len() <= MAX_LINKS)
+}
+
+/// The first moment of a day.
+fn start_of(day: Date) -> Option<Timestamp> {
+    let year = i16::try_from(day.year()).ok()?;
+    let (month, day) = (i8::try_from(day.month()).ok()?, i8::try_from(day.day()).ok()?);
+    let date = jiff::civil::Date::new(year, month, day).ok()?;
+    Offset::UTC.to_timestamp(date.to_datetime(jiff::civil::Time::midnight())).ok()
+}
 
 /// The data group an object of the encrypted zone is.
 fn group_of(object: u16) -> Option<u8> {

@@ -202,8 +202,8 @@ fn staged(profile: &'static str) -> Flash {
     let flash = Stage::Initialised(profile).flash();
     let mut session = centre(&flash);
     let package = files_of(profile, &session.initialised_card().unwrap(), true);
-    // BEGIN, 35 objects, the keys; then the power goes before the commit.
-    flash.cut_power(1 + 35 + 1 + 1, chip::Cut::Before);
+    // BEGIN, 36 objects, the keys; then the power goes before the commit.
+    flash.cut_power(1 + 36 + 1 + 1, chip::Cut::Before);
     session.personalise(&package).unwrap_err();
     flash.restore_power();
     flash
@@ -214,7 +214,7 @@ fn manifest(flash: &Flash) -> Vec<u8> {
     let memory = RamMemory::open(Flash::from_image(flash.image())).unwrap();
     let mut joined = Vec::new();
     for (id, len) in memory.records() {
-        if matches!(id, 0x0101..=0x011E | 0x0201 | 0x0401..=0x0406 | 0x051C | 0x051D | 0x0601..=0x0618 | 0x0701 | 0x1001 | 0x1002)
+        if matches!(id, 0x0101..=0x011E | 0x0201 | 0x0401..=0x0406 | 0x051C | 0x051D | 0x0601..=0x0618 | 0x0701 | 0x0704 | 0x1001 | 0x1002)
         {
             joined.extend(id.to_be_bytes());
             joined.extend((len as u32).to_be_bytes());

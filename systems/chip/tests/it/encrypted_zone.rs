@@ -13,6 +13,7 @@ use eac::{Cipher, Password};
 use lds::eid::{EncryptedZone, Field, PersonName};
 use terminal::perso::{EncryptedZoneFiles, PinReference};
 
+use crate::document_pki::{self, COUNTRY, Country};
 use crate::eac_pki::{self, ROOT, TERMINAL, Terminal, VERIFIER, body, date, issue, key, reference};
 use crate::support::*;
 
@@ -600,8 +601,14 @@ fn objects(files: &EncryptedZoneFiles) -> Vec<(u16, Vec<u8>)> {
     objects
 }
 
-/// Stores and commits; the first status word that is not 9000.
+/// Gives the card these records in the country's first package; the first status word that is not 9000.
 fn update(reader: &mut Reader, objects: &[(u16, Vec<u8>)]) -> Result<(), u16> {
+    let package = COUNTRY.update(&chip_point(reader), 0, objects);
+    give(reader, &[(PACKAGE, package)])
+}
+
+/// Stores and commits.
+fn give(reader: &mut Reader, objects: &[(u16, Vec<u8>)]) -> Result<(), u16> {
     let mut hasher = Hash::Sha256.hasher();
     for (object, content) in objects {
         let data = [&object.to_be_bytes()[..], content].concat();
@@ -611,6 +618,15 @@ fn update(reader: &mut Reader, objects: &[(u16, Vec<u8>)]) -> Result<(), u16> {
         hasher.update(content);
     }
     ok(reader.send(&Command::new(0x80, 0x34, 0, 0).with_data(hasher.finish()))).map(drop)
+}
+
+/// Objects of an update.
+const PACKAGE: u16 = 0x0801;
+const LINKS: u16 = 0x0802;
+
+/// The chip's key as an uncompressed point.
+fn chip_point(reader: &Reader) -> Vec<u8> {
+    SecretKey::from_pkcs8(&reader.chip_key_record()).unwrap().public_key().to_uncompressed()
 }
 
 fn ca_spki(flash: &Flash) -> Vec<u8> {
@@ -678,11 +694,11 @@ fn updates_that_are_refused_leave_everything_as_it_was() {
         ("the portrait", UpdateRights::ALL, vec![(0x0102, vec![0x75, 0])], 0x6982),
         ("the name", UpdateRights::ALL, vec![(0x0101, vec![0x61, 0])], 0x6982),
         ("a date in the encrypted zone", UpdateRights::ALL, vec![(0x0608, vec![0x68, 0])], 0x6982),
-        ("a PIN", UpdateRights::ALL, vec![(0x0020, b"000000".to_vec())], 0x6982),
-        ("a private key", UpdateRights::ALL, vec![(0x0036, vec![0x30, 0])], 0x6982),
-        ("the trust point", UpdateRights::ALL, vec![(0x0702, vec![0x7F, 0x4E, 0])], 0x6982),
+        ("a PIN", UpdateRights::ALL, vec![(0x0020, b"000000".to_vec())], 0x6A88),
+        ("a private key", UpdateRights::ALL, vec![(0x0036, vec![0x30, 0])], 0x6A88),
+        ("the trust point", UpdateRights::ALL, vec![(0x0702, vec![0x7F, 0x4E, 0])], 0x6A88),
         ("household data that nobody signed", UpdateRights::ALL, vec![(0x0201, vec![0x30, 0])], 0x6A80),
-        ("too much", UpdateRights::ALL, vec![(0x0201, vec![0x30; 33_000])], 0x6A84),
+        ("too much", UpdateRights::ALL, vec![(0x0201, vec![0x30; 45_000])], 0x6A84),
     ];
     for (what, updates, objects, sw) in cases {
         let mut office = reader(&flash, Interface::Contact);
@@ -695,10 +711,9 @@ fn updates_that_are_refused_leave_everything_as_it_was() {
     let mut office = reader(&flash, Interface::Contact);
     let terminal = eac_pki::terminal(Rights::NONE, FAMILY);
     office.open_zone(&can(), &terminal).unwrap();
-    for (object, content) in objects(&good) {
-        let data = [&object.to_be_bytes()[..], &content].concat();
-        assert_eq!(office.sw(&Command::new(0x80, 0xE2, 0x80, 0).with_data(data)), 0x9000);
-    }
+    let package = COUNTRY.update(&chip_point(&office), 0, &objects(&good));
+    let data = [&PACKAGE.to_be_bytes()[..], &package].concat();
+    assert_eq!(office.sw(&Command::new(0x80, 0xE2, 0x80, 0).with_data(data)), 0x9000);
     office.open_zone(&can(), &terminal).unwrap();
     assert_eq!(office.sw(&Command::new(0x80, 0x34, 0, 0).with_data([0; 32])), 0x6985);
     drop(office);
@@ -709,6 +724,84 @@ fn updates_that_are_refused_leave_everything_as_it_was() {
             .collect::<Vec<_>>()
     };
     assert_eq!(values(flash.image()), values(before));
+}
+
+/// Household data of a neighbourhood with this number.
+fn household(neighbourhood: u16) -> Vec<(u16, Vec<u8>)> {
+    let data = lds::household::HouseholdData {
+        county: "臺北市".into(),
+        district: "中正區".into(),
+        village: "黎明里".into(),
+        village_code: "63000050013".into(),
+        neighbourhood,
+    };
+    vec![(0x0201, COUNTRY.sign(tlv::oid::HOUSEHOLD_DATA, &data.encode().unwrap()))]
+}
+
+// Whoever stole a terminal's key can say nothing of his own, and whoever signs cannot write.
+// proves: DOCPKI-15, UPDATE-06, UPDATE-07
+#[test]
+fn an_update_is_the_countrys_for_this_chip_and_none_comes_twice() {
+    let flash = Stage::InUse("national").flash();
+    let terminal = eac_pki::terminal(Rights::NONE, UpdateRights::ALL);
+    let open = |flash: &Flash| {
+        let mut office = reader(flash, Interface::Contact);
+        office.open_zone(&can(), &terminal).unwrap();
+        office
+    };
+    let key = chip_point(&open(&flash));
+    let other_key = eac_pki::key("another chip").public_key().to_uncompressed();
+    let files = household(7);
+    let good = COUNTRY.update(&key, 0, &files);
+    let another = Country::new("another");
+    let expired = Country::with_signer_until("country", "2025-12-01T00:00:00Z");
+    let changed_byte = |n: usize| {
+        let mut cms = good.clone();
+        let place = if n == 0 { cms.len() - 1 } else { n };
+        cms[place] ^= 1;
+        cms
+    };
+    let own = document_pki::package(&key, 0, &files);
+    let as_household = COUNTRY.sign(tlv::oid::HOUSEHOLD_DATA, &own);
+    let self_made = signed(tlv::oid::CHIP_UPDATE, &own);
+    let forged_link = Country::new("third").link_to(&another);
+    let cases: Vec<(&str, Vec<(u16, Vec<u8>)>, u16)> = vec![
+        ("a self-made signer", vec![(PACKAGE, self_made)], 0x6300),
+        ("another country", vec![(PACKAGE, another.update(&key, 0, &files))], 0x6300),
+        (
+            "and a link of its own",
+            vec![(PACKAGE, another.update(&key, 0, &files)), (LINKS, forged_link)],
+            0x6300,
+        ),
+        ("a signer of lists", vec![(PACKAGE, COUNTRY.update_by_list_signer(&key, &files))], 0x6300),
+        ("an expired signer", vec![(PACKAGE, expired.update(&key, 0, &files))], 0x6300),
+        ("a changed signature", vec![(PACKAGE, changed_byte(0))], 0x6300),
+        ("another kind of document", vec![(PACKAGE, as_household)], 0x6A80),
+        ("no package", vec![(LINKS, COUNTRY.link_to(&another))], 0x6A80),
+        ("nothing of the kind", vec![(PACKAGE, vec![0x30, 0])], 0x6A80),
+        ("links that are none", vec![(PACKAGE, good.clone()), (LINKS, vec![0x30, 0])], 0x6A80),
+        ("another chip's", vec![(PACKAGE, COUNTRY.update(&other_key, 0, &files))], 0x6A80),
+        ("files without a package", household(7), 0x6A88),
+    ];
+    for (what, objects, sw) in cases {
+        assert_eq!(give(&mut open(&flash), &objects), Err(sw), "{what}");
+    }
+    // The number of an update that was taken, and every one below it, is over, in whatever zone; a gap is none.
+    assert_eq!(give(&mut open(&flash), &[(PACKAGE, good.clone())]), Ok(()));
+    assert_eq!(give(&mut open(&flash), &[(PACKAGE, good.clone())]), Err(0x6985));
+    assert_eq!(give(&mut open(&flash), &[(PACKAGE, COUNTRY.update(&key, 0, &household(8)))]), Err(0x6985));
+    assert_eq!(give(&mut open(&flash), &[(PACKAGE, COUNTRY.update(&key, 4, &household(9)))]), Ok(()));
+    assert_eq!(give(&mut open(&flash), &[(PACKAGE, COUNTRY.update(&key, 3, &household(8)))]), Err(0x6985));
+    // The CSCA has rolled over since the card was made: the link leads from the one to the other, and nothing else does.
+    let next = Country::new("next");
+    let last = household(10);
+    let signed_by_next = next.update(&key, 5, &last);
+    assert_eq!(give(&mut open(&flash), &[(PACKAGE, signed_by_next.clone())]), Err(0x6300));
+    let link = COUNTRY.link_to(&next);
+    assert_eq!(give(&mut open(&flash), &[(PACKAGE, signed_by_next), (LINKS, link)]), Ok(()));
+    let memory = chip::RamMemory::open(Flash::from_image(flash.image())).unwrap();
+    let record = chip::Memory::load(&memory, 0x0201).unwrap().to_vec();
+    assert_eq!(record, last[0].1);
 }
 
 // proves: CARD-47, UPDATE-13

@@ -9,6 +9,7 @@ mod access;
 mod attacks;
 mod certificate_zone;
 mod commands;
+mod document_pki;
 mod documents;
 mod eac_pki;
 mod encrypted_zone;

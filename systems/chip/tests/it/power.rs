@@ -95,8 +95,8 @@ fn a_card_is_initialised_or_personalised_and_never_between() {
         assert_eq!(reader.read_sfi(1).data, tlv::encode(0x61, &[0x61; 93]));
         assert_eq!(management(flash).status().unwrap().serial.as_deref(), Some(SERIAL));
     });
-    // Authentication 2, begin, 20 objects and 15 of the encrypted zone, PIN management keys, commit.
-    assert_eq!(writes, 2 + 1 + 35 + 1 + 1);
+    // Authentication 2, begin, 21 objects and 15 of the encrypted zone, PIN management keys, commit.
+    assert_eq!(writes, 2 + 1 + 36 + 1 + 1);
 }
 
 // A package of another card's data that was interrupted leaves nothing in the next one.

@@ -104,6 +104,41 @@ fn the_design_document_is_the_code_and_names_tests_that_exist() {
     }
 }
 
+// The names are those of the plan; each has its row, and the test that the row names is there.
+// proves: CARD-44
+#[test]
+fn the_twelve_protection_measures_are_one_documented_set() {
+    let measures = [
+        "BAC",
+        "SAC",
+        "PA",
+        "AA",
+        "CA",
+        "TA",
+        "EAC",
+        "PIN Management",
+        "Key Management",
+        "Secure Channel",
+        "Access Condition",
+        "資料簽章",
+    ];
+    let document = document();
+    let section = document.split("\n## 4.").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows: Vec<&str> =
+        section.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| #")).collect();
+    assert_eq!(rows.len(), measures.len());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for (number, (measure, row)) in measures.iter().zip(rows).enumerate() {
+        assert!(row.starts_with(&format!("| {} | {measure}", number + 1)), "{measure}: {row}");
+        let tests = named(row);
+        assert!(!tests.is_empty(), "nothing verifies {measure}");
+        for (file, name) in tests {
+            let source = std::fs::read_to_string(root.join(&file)).unwrap_or_default();
+            assert!(source.contains(&format!("fn {name}(")), "{measure}: {file} has no test {name}");
+        }
+    }
+}
+
 /// Fails EXTERNAL AUTHENTICATE once; what INITIALIZE UPDATE answered, and its delay.
 fn fail(chip: &mut chip::Chip) -> (u16, u64) {
     let mut send = |command: &Command| {

@@ -207,6 +207,7 @@ pub fn files_of(profile: &str, card: &InitialisedCard, with_certificates: bool) 
         card_access: card_access(),
         encrypted: encrypted(&zone(profile), 0, &card.ca_spki),
         trust_point: eac_pki::trust_point(),
+        document_anchor: crate::document_pki::COUNTRY.csca.der().to_vec(),
         card_security: signed(tlv::oid::CARD_SECURITY_OBJECT, &security_infos::encode_set(&infos)),
         certificates: if with_certificates { certificates(card) } else { Vec::new() },
         pin_management_keys: management_keys(),

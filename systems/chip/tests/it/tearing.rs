@@ -213,7 +213,7 @@ fn script() -> Vec<Line> {
     let objects = [
         0x0101, 0x0102, 0x010B, 0x010C, 0x010D, 0x010E, 0x010F, 0x011D, 0x011E, 0x0201, 0x0401, 0x0402,
         0x0403, 0x0404, 0x0405, 0x0406, 0x051C, 0x051D, 0x0601, 0x0602, 0x0603, 0x0604, 0x0605, 0x0607,
-        0x0608, 0x0609, 0x060A, 0x060D, 0x0612, 0x0613, 0x0614, 0x0618, 0x0701, 0x1001, 0x1002,
+        0x0608, 0x0609, 0x060A, 0x060D, 0x0612, 0x0613, 0x0614, 0x0618, 0x0701, 0x0704, 0x1001, 0x1002,
     ];
     let mut personalisation: Vec<String> = OPENS.map(str::to_owned).to_vec();
     // BEGIN drops what was left; here there is nothing.
@@ -221,7 +221,7 @@ fn script() -> Vec<Line> {
     personalisation.extend(objects.map(|object: u16| format!("+file {object:04X}")));
     personalisation.push("next keys 31".into());
     personalisation.push(
-        "chip id there>sealed, +file 0480, -file 0701, +file 0702, +file 0703, keys 20>31, life 3>4, next keys gone, -request 1, -request 2, -request 3, -request 4".into(),
+        "chip id there>sealed, +file 0480, -file 0701, +file 0702, +file 0703, +file 0705, keys 20>31, life 3>4, next keys gone, -request 1, -request 2, -request 3, -request 4".into(),
     );
 
     let mut lines = vec![

@@ -6,4 +6,5 @@ mod life;
 mod refusals;
 mod remake;
 mod sample;
+mod updates;
 mod world;

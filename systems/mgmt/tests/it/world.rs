@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use keys::{KeyKind, SoftwareKeyStore, WrappingKey};
 use mgmt::{
     CaChain, Config, Contact, Decision, Inspection, Mgmt, MgmtError, MgmtKeys, Neighbours, NewApplication,
-    UserCodeCost,
+    OfficeTerminal, UserCodeCost,
 };
 use model::{
     ApplicationKind, ApplicationState, CardProfile, CardSerial, CaseNo, Channel, NationalIdNo, OfficeCode,
@@ -98,7 +98,13 @@ impl World {
         let authorisation =
             eacpki::EacPki::open(dbs[5].clone(), key_store(dir, "eacpki"), eacpki::Config::default(), now)
                 .await;
-        let authorisation = authorisation.expect("the authorisation PKI opens");
+        let authorisation = Arc::new(authorisation.expect("the authorisation PKI opens"));
+        let service = OfficeTerminal::service(now).expect("a service");
+        authorisation.ensure_service(&service, "ministry", now).await.expect("approved");
+        let config_eac = eacpki::Config::default();
+        let terminal =
+            OfficeTerminal::open(dbs[4].clone(), authorisation.clone(), key_store(dir, "mgmt"), &config_eac);
+        let terminal = Arc::new(terminal.await.expect("the terminal opens"));
         let ca = npc.ca_certificates();
         let chain = CaChain { root: ca.root.der().to_vec(), intermediate: ca.ca.der().to_vec() };
         let neighbours = Neighbours {
@@ -106,7 +112,8 @@ impl World {
             certificates: npc.clone(),
             signing: signing.clone(),
             centre: Arc::new(centre.clone()),
-            authorisation: Arc::new(authorisation),
+            authorisation,
+            terminal,
             chain,
         };
         let keys = MgmtKeys::new(&key("mgmt"));

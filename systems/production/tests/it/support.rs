@@ -152,6 +152,7 @@ impl Hall {
             encrypted,
             encrypted_object,
             trust_point: trust_point(),
+            document_anchor: signer.csca_certificate().await.expect("a CSCA").der().to_vec(),
             card_access: encode_set_in_order(&PACE.map(Parameters::info)),
             card_security: signer.sign_card_security(&infos, self.now).await.expect("signs"),
             certificates: Vec::new(),

@@ -181,7 +181,8 @@ fn fill<C: CardChannel>(
     report.trust_point.clone_from(&session.trust_point);
     report.rights = session.grant.rights.names().collect();
     session.select()?;
-    let object = security_object(&mut session, trust, now, report)?;
+    let (object, signer) = security_object(&mut session, trust, now)?;
+    report.signer = signer;
     report.version = object.sequence;
     let placement = Placement::from_groups(object.hashes.keys().copied()).ok_or_else(|| {
         refuse(Refusal::SecurityObjectMalformed, "EF.SOD (eID): unknown data groups".into())
@@ -196,13 +197,25 @@ fn fill<C: CardChannel>(
     Ok(())
 }
 
-/// The zone's security object, with good signature and signer, made for the chip that has proved its key.
+impl<C: CardChannel> Session<C> {
+    /// Selects the encrypted zone and gives its verified security object: a hash for every field, and no value. Every
+    /// authenticated terminal may read it.
+    pub fn field_security_object(
+        &mut self,
+        trust: &TrustStore,
+        now: Timestamp,
+    ) -> Result<FieldSecurityObject, EidError> {
+        self.select()?;
+        security_object(self, trust, now).map(|(object, _)| object)
+    }
+}
+
+/// The zone's security object and its signer's name, with good signature and signer, made for the chip that has proved its key.
 fn security_object<C: CardChannel>(
     session: &mut Session<C>,
     trust: &TrustStore,
     now: Timestamp,
-    report: &mut EncryptedZoneReport,
-) -> Result<FieldSecurityObject, EidError> {
+) -> Result<(FieldSecurityObject, String), EidError> {
     let at = |refusal, detail: String| refuse(refusal, format!("EF.SOD (eID): {detail}"));
     let (fid, sfi) = eid::SECURITY_OBJECT;
     let file = session
@@ -213,7 +226,7 @@ fn security_object<C: CardChannel>(
     let content = signed.content().filter(|_| signed.content_type() == oid::FIELD_SECURITY_OBJECT);
     let content = content.ok_or_else(|| at(Refusal::SecurityObjectMalformed, "content type".into()))?;
     let signer = verify_signer(&signed, trust, now).map_err(|refusal| at(refusal, String::new()))?;
-    report.signer =
+    let name =
         signer.subject_name().ok().and_then(|name| name.common_name().map(str::to_owned)).unwrap_or_default();
     let object = FieldSecurityObject::decode(content)
         .map_err(|error| at(Refusal::SecurityObjectMalformed, error.to_string()))?;
@@ -221,7 +234,7 @@ fn security_object<C: CardChannel>(
     if !object.is_of_chip(session.chip_key().as_uncompressed()) {
         return Err(at(Refusal::ZoneOfAnotherChip, String::new()));
     }
-    Ok(object)
+    Ok((object, name))
 }
 
 fn read_field<C: CardChannel>(

@@ -1,7 +1,5 @@
 //! A session with a card in which both sides are authenticated: PACE, Terminal Authentication, Chip Authentication.
 
-use std::collections::BTreeMap;
-
 use apdu::{CardChannel, Command, Response, StatusWord};
 use curve::{Hash, Point, Random, SecretBytes};
 use eac::auxiliary_data::{self, AuxiliaryData};
@@ -12,19 +10,28 @@ use eac::security_infos::{self, SecurityInfo};
 use eac::terminal_authentication::terminal::{self as terminal_authentication, EphemeralKey};
 use eac::{Password, PasswordReference, Step};
 use jiff::Timestamp;
+use lds::chip_update::{ChipUpdate, UpdatedFile};
+use lds::eid;
 use tlv::oid;
 use x509::cms::SignedData;
 
 use super::AID_EID;
 use super::identity::TerminalIdentity;
 use crate::card::{Card, CardError, FileRef};
+use crate::commands::{AID_HOUSEHOLD, AID_PUBLIC};
 use crate::perso::{EncryptedZoneFiles, PinReference};
 use crate::pin1::{self, Pin1Error};
+use crate::read::pace_infos;
 use crate::trust::TrustStore;
 use crate::{Refusal, SignerCheck};
 
 const EF_CARD_ACCESS: FileRef = FileRef::new(0x011C, 0x1C);
 const EF_CARD_SECURITY: FileRef = FileRef::new(0x011D, 0x1D);
+/// EF.Household.
+const HOUSEHOLD: u16 = 0x0101;
+/// Objects of an update: the signed package, and link certificates.
+const UPDATE_PACKAGE: u16 = 0x0801;
+const UPDATE_LINKS: u16 = 0x0802;
 /// Bytes of an object in one STORE DATA.
 const BLOCK: usize = 3_000;
 
@@ -52,7 +59,7 @@ impl Grant {
     pub const ALL: Self = Self { rights: Rights::from_bits(u64::MAX), updates: UpdateRights::ALL };
 }
 
-/// Files to write in one transaction. Each zone that is touched brings its new security object.
+/// New content for files of an issued card. Each zone that is touched brings its new security object.
 #[derive(Clone, Default)]
 pub struct UpdateFiles {
     /// The household file.
@@ -61,6 +68,26 @@ pub struct UpdateFiles {
     pub public: Vec<(u16, Vec<u8>)>,
     /// Changed data groups of the encrypted zone, with the new security object.
     pub encrypted: Option<EncryptedZoneFiles>,
+}
+
+impl UpdateFiles {
+    /// The package for the chip with this key, which is to be signed by a document signer, as number `last` + 1 of the chip's.
+    pub fn package(&self, chip_key: &Point, last: u16) -> Result<ChipUpdate, lds::Error> {
+        let file = |application: &[u8], fid: u16, content: &[u8]| UpdatedFile {
+            application: application.to_vec(),
+            file: fid.to_be_bytes(),
+            content: content.to_vec(),
+        };
+        let mut files = Vec::new();
+        files.extend(self.household.iter().map(|content| file(AID_HOUSEHOLD, HOUSEHOLD, content)));
+        files.extend(self.public.iter().map(|(fid, content)| file(AID_PUBLIC, *fid, content)));
+        if let Some(EncryptedZoneFiles { groups, security_object }) = &self.encrypted {
+            let groups = groups.iter();
+            files.extend(groups.map(|(group, content)| file(AID_EID, eid::file_of(*group).0, content)));
+            files.push(file(AID_EID, eid::SECURITY_OBJECT.0, security_object));
+        }
+        ChipUpdate::new(chip_key.as_uncompressed(), last, files)
+    }
 }
 
 /// An open session.
@@ -121,7 +148,7 @@ impl<C: CardChannel> Session<C> {
         card.replace_channel(pace.sm);
 
         let (signer, signed) = card_security(&mut card, trust, now)?;
-        check_downgrade(parameters, &signed)?;
+        check_downgrade(parameters, &infos, &signed)?;
         let (chip, chip_key) = chip_authentication::Parameters::choose(&signed)
             .ok_or_else(|| refuse(Refusal::ChipKeyUnsigned, "EF.CardSecurity".into()))?;
 
@@ -191,19 +218,14 @@ impl<C: CardChannel> Session<C> {
         }
     }
 
-    /// Writes files in one transaction: afterwards the card has all of them, or what it had before.
-    pub fn update(&mut self, files: &UpdateFiles) -> Result<(), EidError> {
-        let mut objects: BTreeMap<u16, Vec<u8>> = files.public.iter().cloned().collect();
-        objects.extend(files.household.clone().map(|file| (0x0201, file)));
-        if let Some(EncryptedZoneFiles { groups, security_object }) = &files.encrypted {
-            objects.insert(crate::perso::EID_SECURITY_OBJECT, security_object.clone());
-            objects.extend(
-                groups.iter().map(|(group, file)| (crate::perso::eid_group_object(*group), file.clone())),
-            );
-        }
+    /// Gives the card an update that a document signer of its country signed (CMS SignedData of a
+    /// [`lds::ChipUpdate`]): afterwards the card has all of it, or what it had before. `links` are the CSCA link
+    /// certificates (DER, one after the other) from the CSCA of the card's day to that of the signer; none where it is the same.
+    pub fn update(&mut self, package: &[u8], links: &[u8]) -> Result<(), EidError> {
+        let objects = [(UPDATE_PACKAGE, package), (UPDATE_LINKS, links)];
         let mut manifest = Hash::Sha256.hasher();
-        for (object, content) in &objects {
-            let data = [&object.to_be_bytes(), content.as_slice()].concat();
+        for (object, content) in objects.into_iter().filter(|(_, content)| !content.is_empty()) {
+            let data = [&object.to_be_bytes(), content].concat();
             let count = data.len().div_ceil(BLOCK);
             for (number, block) in data.chunks(BLOCK).enumerate() {
                 let last = if number + 1 == count { 0x80 } else { 0x00 };
@@ -215,7 +237,15 @@ impl<C: CardChannel> Session<C> {
             manifest.update(content);
         }
         let commit = Command::new(0x80, 0x34, 0, 0).with_data(manifest.finish());
-        self.require("COMMIT", &commit, "UPDATE").map(drop)
+        let answer = self.send(&commit)?;
+        answer.into_ok().map(drop).map_err(|sw| match sw {
+            StatusWord::AUTHENTICATION_FAILED => refuse(Refusal::UpdateSigner, format!("COMMIT: SW {sw}")),
+            StatusWord::CONDITIONS_NOT_SATISFIED => {
+                refuse(Refusal::UpdateOutdated, format!("COMMIT: SW {sw}"))
+            }
+            StatusWord::WRONG_DATA => refuse(Refusal::UpdateUnfit, format!("COMMIT: SW {sw}")),
+            sw => refused("COMMIT", sw, "UPDATE"),
+        })
     }
 
     /// Gives the channel back.
@@ -287,9 +317,15 @@ pub(super) fn verify_signer(
     }
 }
 
-// TR-03110-3 §B.1: what EF.CardAccess offered must stand under the issuer's signature.
-fn check_downgrade(used: Parameters, signed: &[SecurityInfo]) -> Result<(), EidError> {
-    if signed.iter().any(|info| Parameters::from_info(info) == Some(used)) {
+// TR-03110-3 §B.1: what EF.CardAccess offered must stand under the issuer's signature, all of it and nothing else: who takes
+// the stronger entries away leaves one that is signed too.
+fn check_downgrade(
+    used: Parameters,
+    shown: &[SecurityInfo],
+    signed: &[SecurityInfo],
+) -> Result<(), EidError> {
+    let signed = pace_infos(signed);
+    if !signed.is_empty() && pace_infos(shown) == signed {
         Ok(())
     } else {
         Err(refuse(Refusal::CardAccessAltered, used.protocol().to_string()))

@@ -44,6 +44,8 @@ pub struct PersonalisationFiles {
     pub encrypted: EncryptedZoneFiles,
     /// The trust point of the authorisation PKI in its persisted form (`eac::cvc::TrustPoint`): whose terminals the card trusts.
     pub trust_point: Vec<u8>,
+    /// The certificate of the country signing CA (DER): whose signers' updates the card takes.
+    pub document_anchor: Vec<u8>,
     /// EF.CardAccess.
     pub card_access: Vec<u8>,
     /// EF.CardSecurity.
@@ -63,6 +65,7 @@ impl PersonalisationFiles {
             (0x051D, (&self.card_security).into()),
             (EID_SECURITY_OBJECT, (&self.encrypted.security_object).into()),
             (0x0701, (&self.trust_point).into()),
+            (0x0704, (&self.document_anchor).into()),
             (0x1001, self.can.as_bytes().into()),
             (0x1002, self.mrz_information.as_bytes().into()),
         ];
@@ -98,10 +101,10 @@ impl std::fmt::Debug for PersonalisationFiles {
 }
 
 /// The object of the encrypted zone's security object.
-pub(crate) const EID_SECURITY_OBJECT: u16 = 0x0618;
+const EID_SECURITY_OBJECT: u16 = 0x0618;
 
 /// The object of a data group of the encrypted zone.
-pub(crate) const fn eid_group_object(group: u8) -> u16 {
+const fn eid_group_object(group: u8) -> u16 {
     0x0600 | group as u16
 }
 

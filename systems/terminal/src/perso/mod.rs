@@ -13,7 +13,6 @@ mod status;
 
 pub use cplc::{Cplc, read_cplc};
 pub use error::PersoError;
-pub(crate) use files::{EID_SECURITY_OBJECT, eid_group_object};
 pub use files::{EncryptedZoneFiles, InitialisationRequest, InitialisedCard, PersonalisationFiles};
 pub use session::{PinReference, Session};
 pub use status::{ChipLifeCycle, ChipStatus, PinStatus};

@@ -413,7 +413,7 @@ impl<C: CardChannel> Reading<'_, C> {
 }
 
 /// The PACEInfos among some infos, in an order of their own.
-fn pace_infos(infos: &[SecurityInfo]) -> BTreeSet<Vec<u8>> {
+pub(crate) fn pace_infos(infos: &[SecurityInfo]) -> BTreeSet<Vec<u8>> {
     infos.iter().filter(|info| matches!(info, SecurityInfo::Pace { .. })).map(SecurityInfo::encode).collect()
 }
 

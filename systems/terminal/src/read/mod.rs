@@ -25,6 +25,7 @@ use crate::card::{Card, CardError, FileRef, Lengths, refused_or};
 use crate::trust::SignerCheck;
 use crate::{Refusal, TrustStore, commands};
 
+pub(crate) use authenticate::pace_infos;
 pub use fields::{Day, Holder, Household, PublicZoneFields, Term};
 pub use report::{
     CardStatus, ChannelReport, Check, CheckKind, GroupReport, Outcome, ReadReport, SignerReport, Statements,

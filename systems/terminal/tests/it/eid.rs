@@ -217,6 +217,47 @@ fn every_refusal_names_its_reason() {
     assert_eq!(TerminalIdentity::new(b"PEM", signer("TWAGENCY00001")).err(), Some(IdentityError::Malformed));
 }
 
+/// Somebody between terminal and card who shows another EF.CardAccess.
+struct Downgrade {
+    channel: Channel,
+    shown: Vec<u8>,
+}
+
+impl apdu::CardChannel for Downgrade {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, apdu::ChannelError> {
+        // READ BINARY of EF.CardAccess by its short identifier, in the clear.
+        match command {
+            [0x00, 0xB0, 0x9C, 0x00, ..] => Ok([self.shown.as_slice(), &[0x90, 0x00]].concat()),
+            _ => self.channel.transmit(command),
+        }
+    }
+
+    fn reset(&mut self) -> Result<Vec<u8>, apdu::ChannelError> {
+        self.channel.reset()
+    }
+}
+
+// proves: CARD-43
+#[test]
+fn a_session_over_a_weakened_ef_card_access_is_refused() {
+    let identity = identity(read(&[9]), UpdateRights::NONE);
+    let all = || chip::Profile::by_name("national").expect("a profile").pace.iter().map(|p| p.info());
+    let open_with = |infos: Vec<eac::security_infos::SecurityInfo>| {
+        let shown = eac::security_infos::encode_set_in_order(&infos);
+        let channel = Downgrade { channel: channel("national"), shown };
+        let (questions, trust) = (AuxiliaryData::new(), COUNTRY.trust());
+        let rng = &mut rng("eid");
+        Session::open(channel, &pin1(), None, &identity, Grant::ALL, &questions, &trust, now(), rng)
+            .map(drop)
+            .map_err(|error| error.refusal)
+    };
+    assert_eq!(open_with(all().collect()), Ok(()), "what the card says itself");
+    // Each entry taken away, also where the one that is used is signed.
+    for left in 0..all().count() {
+        assert_eq!(open_with(vec![all().nth(left).expect("an entry")]), Err(Refusal::CardAccessAltered));
+    }
+}
+
 // proves: CARD-51
 #[test]
 fn an_office_manages_pins_with_the_access_number() {
@@ -249,7 +290,17 @@ fn an_office_updates_a_field_and_an_agency_verifies_it_afterwards() {
     let EncryptedZoneFiles { groups, security_object } = ours::encrypted(&COUNTRY, &new, 1, &spki);
     let groups = groups.into_iter().filter(|(group, _)| *group == 14).collect();
     let encrypted = Some(EncryptedZoneFiles { groups, security_object });
-    session.update(&UpdateFiles { encrypted, ..UpdateFiles::default() }).expect("updated");
+    let files = UpdateFiles { encrypted, ..UpdateFiles::default() };
+    let package = files.package(session.chip_key(), 0).expect("well formed").encode();
+    session.update(&COUNTRY.sign(tlv::oid::CHIP_UPDATE, &package), &[]).expect("updated");
+    // Once, and by nobody else.
+    let refused = |result: Result<(), EidError>| result.expect_err("refused").refusal;
+    let again = session.update(&COUNTRY.sign(tlv::oid::CHIP_UPDATE, &package), &[]);
+    assert_eq!(refused(again), Refusal::UpdateOutdated);
+    let stranger = Country::new("another", x509::Validity::new(now(), now()).expect("in order"));
+    let forged = session.update(&stranger.sign(tlv::oid::CHIP_UPDATE, &package), &[]);
+    assert_eq!(refused(forged), Refusal::UpdateSigner);
+    assert_eq!(refused(session.update(&[0x30, 0x00], &[])), Refusal::UpdateUnfit);
     drop(session);
     let report = read_encrypted_zone(
         open(&flash, Interface::Contact),
@@ -281,6 +332,7 @@ fn the_public_zone_changes_in_address_and_military_service_alone() {
         );
         report.public_zone().expect("decodes").clone()
     };
+    let number = std::cell::Cell::new(0);
     let update = |updates, change: &dyn Fn(&mut lds::PublicZone)| {
         let mut zone = zone_now();
         change(&mut zone);
@@ -291,7 +343,11 @@ fn the_public_zone_changes_in_address_and_military_service_alone() {
         let public = written.map(|group| (group.fid(), files[&group].clone())).to_vec();
         let office = identity(Rights::NONE, updates);
         let mut session = session(open(&flash, Interface::Contact), &can(), &office).expect("a session");
-        session.update(&UpdateFiles { public, ..UpdateFiles::default() }).map_err(|error| error.refusal)
+        let files = UpdateFiles { public, ..UpdateFiles::default() };
+        let package =
+            files.package(session.chip_key(), number.replace(number.get() + 1)).expect("well formed");
+        let signed = COUNTRY.sign(tlv::oid::CHIP_UPDATE, &package.encode());
+        session.update(&signed, &[]).map_err(|error| error.refusal)
     };
     let both = UpdateRights::ADDRESS.with(UpdateRights::MILITARY_SERVICE);
     assert_eq!(update(both, &|zone| zone.address.rest = "新路1號".into()), Ok(()));

@@ -8,5 +8,6 @@ mod golden;
 mod narrator;
 mod ours;
 mod reading;
+mod recognise;
 mod transport;
 mod trust;

@@ -170,6 +170,7 @@ fn files(card: &InitialisedCard, profile: &str) -> PersonalisationFiles {
         public: files.into_iter().map(|(group, file)| (group.fid(), file)).collect(),
         encrypted: encrypted(country, &encrypted_zone(profile), 0, &card.ca_spki),
         trust_point: crate::eid::trust_point(),
+        document_anchor: country.csca.der().to_vec(),
         card_security: country.sign(oid::CARD_SECURITY_OBJECT, &encode_set(&infos)),
         card_access,
         certificates: certificates(card),
