@@ -33,6 +33,8 @@ pub struct OfficeTerminal {
     keys: Arc<dyn KeyStore>,
     country: String,
     curve: Curve,
+    /// One renewal at a time; what another program began at the same time is found by asking again.
+    renewing: tokio::sync::Mutex<()>,
 }
 
 impl OfficeTerminal {
@@ -66,12 +68,20 @@ impl OfficeTerminal {
         config: &eacpki::Config,
     ) -> Result<Self, MgmtError> {
         db.migrate(MIGRATIONS).await?;
-        Ok(Self { db, authorisation, keys, country: config.country.clone(), curve: config.curve })
+        Ok(Self {
+            db,
+            authorisation,
+            keys,
+            country: config.country.clone(),
+            curve: config.curve,
+            renewing: Default::default(),
+        })
     }
 
     /// Certificates and signer, renewed where that is due. The order is that of every authority here: key, request, and only
     /// then the certificate, each stored before the next; what was interrupted ends with the same bytes.
     pub(crate) async fn identity(&self, now: Timestamp) -> Result<TerminalIdentity, MgmtError> {
+        let _one = self.renewing.lock().await;
         let newest = self.newest().await?;
         let soon = day(now + jiff::SignedDuration::from_hours(24 * RENEW_BEFORE))?;
         let (number, certificate) = match newest {
@@ -107,7 +117,13 @@ impl OfficeTerminal {
             .await?;
         let sql = "SELECT request FROM terminal WHERE number = $1";
         let first: Vec<u8> = self.db.one(sql, params![number]).await?.read("request")?;
-        let certificate = self.authorisation.issue(SERVICE, &first, ACTOR, now).await?;
+        let certificate = match self.authorisation.issue(SERVICE, &first, ACTOR, now).await {
+            // Another program asks for the same at this moment; the same request gets the same certificate.
+            Err(eacpki::EacPkiError::Conflict) => {
+                self.authorisation.issue(SERVICE, &first, ACTOR, now).await?
+            }
+            issued => issued?,
+        };
         self.db
             .execute(
                 "UPDATE terminal SET certificate = $2 WHERE number = $1",

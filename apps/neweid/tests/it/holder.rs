@@ -432,12 +432,12 @@ fn the_encrypted_zone_is_read_with_pin1_and_the_rights_of_a_terminal() {
     let document = ran.json();
     assert_eq!(document["verdict"], "verified", "{ran}");
     assert_eq!(document["encrypted_zone"]["verdict"], "verified", "{ran}");
-    for name in ["spouse", "father", "mother", "birthplace", "sex", "access_number"] {
+    for name in ["spouse", "father", "mother", "birthplace", "sex", "access-number"] {
         let field = field(&document, name);
         assert_eq!(field["outcome"], "verified", "{field}");
         assert!(field["value"].is_string(), "{field}");
     }
-    assert_eq!(field(&document, "access_number")["value"], desk.card["can"]);
+    assert_eq!(field(&document, "access-number")["value"], desk.card["can"]);
     assert!(!ran.stderr.contains(&digits), "PIN1 is not told");
     let stored: Value = serde_json::from_slice(&desk.read("read/report.json")).expect("JSON");
     assert_eq!(stored["encrypted_zone"], document["encrypted_zone"]);
