@@ -765,7 +765,8 @@ fn an_update_is_the_countrys_for_this_chip_and_none_comes_twice() {
     let as_household = COUNTRY.sign(tlv::oid::HOUSEHOLD_DATA, &own);
     let self_made = signed(tlv::oid::CHIP_UPDATE, &own);
     let forged_link = Country::new("third").link_to(&another);
-    let cases: Vec<(&str, Vec<(u16, Vec<u8>)>, u16)> = vec![
+    type Objects = Vec<(u16, Vec<u8>)>;
+    let cases: Vec<(&str, Objects, u16)> = vec![
         ("a self-made signer", vec![(PACKAGE, self_made)], 0x6300),
         ("another country", vec![(PACKAGE, another.update(&key, 0, &files))], 0x6300),
         (
