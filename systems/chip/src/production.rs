@@ -237,7 +237,7 @@ impl Chip {
         let named = self.nvm.load(DG14).and_then(announced_key);
         let offers = self.profile.is_some_and(|profile| profile.chip_authentication);
         wrong(named.is_none_or(|key| offers && key == chip_key))?;
-        // ADR 19: updates are the country's that signs documents, and this is where its signatures lead.
+        // ADR 20: updates are the country's that signs documents, and this is where its signatures lead.
         wrong(self.nvm.load(key::DOCUMENT_ANCHOR).is_some_and(is_anchor))?;
         let placement = self.profile.ok_or(StatusWord::WRONG_DATA)?.fields;
         let key = chip_key.as_uncompressed();

@@ -104,7 +104,7 @@ impl Chip {
     }
 
     /// The package, if a document signer of the country signed it for this chip, and no later one was taken before.
-    // ADR 19, DOCPKI-15, UPDATE-07.
+    // ADR 20, DOCPKI-15, UPDATE-07.
     fn verified_package(&mut self, objects: &BTreeMap<u16, Vec<u8>>) -> Result<ChipUpdate, StatusWord> {
         let cms = objects.get(&key::UPDATE_PACKAGE).and_then(|cms| SignedData::parse(cms).ok());
         let cms = cms.filter(|cms| cms.content_type() == oid::CHIP_UPDATE).ok_or(StatusWord::WRONG_DATA)?;
