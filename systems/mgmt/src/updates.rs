@@ -161,6 +161,7 @@ impl Mgmt {
             renewal: entry.renewal,
             foreign_name,
             active_authentication: &on_card.public.active_authentication_key,
+            chip_authentication: entry.chip_key.as_deref().ok_or(MgmtError::Data("the chip's key"))?,
         };
         let mut changed = UpdateRights::NONE;
         let mut files = UpdateFiles::default();
