@@ -5,6 +5,7 @@
 use crate::failure::Failure;
 use chip::files::{Content, Directory, FILES};
 use chip::{FileMemory, Interface, Memory};
+use eac::cvc::{TrustPoint, TrustPoints};
 use lds::{DataGroup, Date, PublicZone};
 use model::CardSerial;
 use std::path::Path;
@@ -38,6 +39,18 @@ pub fn signature(card: &Path) -> Result<(), Failure> {
     }
     write(&mut memory, &[(key, Some(object))])
 }
+
+/// No attack, but a card of an earlier day: what it trusted and knew of the date before the offices' terminal, in setting its
+/// PINs, led it to the present CVCA.
+pub fn before_the_roll_over(card: &Path, trusted: &TrustPoint) -> Result<(), Failure> {
+    let mut memory = FileMemory::open(card).map_err(Failure::ours)?;
+    let (trust_points, date) = (TrustPoints::new(trusted.clone()).encode(), trusted.effective().to_bytes());
+    write(&mut memory, &[(TRUST_POINTS, Some(trust_points)), (CARD_DATE, Some(date.to_vec()))])
+}
+
+/// Records of the chip: its trust points, and the date it knows.
+const TRUST_POINTS: u16 = 0x0702;
+const CARD_DATE: u16 = 0x0703;
 
 /// DG13 gone.
 pub fn erase(card: &Path) -> Result<(), Failure> {

@@ -216,6 +216,7 @@ async fn make(
         Cvca::Earlier => Arc::new(EarlierAuthorisation::of(country).await?),
     };
     let (npc, terminal) = (country.npc.clone(), country.mgmt.terminal());
+    let trusted = terminals.trust_point().await.map_err(Failure::from_system)?;
     let office = Office::open(&work, signing.clone(), npc, terminals, terminal, now).await?;
     let mut orders = Vec::new();
     for number in personas {
@@ -230,6 +231,11 @@ async fn make(
     }
     let made = office.make(&orders).await?;
     office.close().await;
+    if matches!(cvca, Cvca::Earlier) {
+        for card in &made {
+            attack::before_the_roll_over(&card.card, &trusted)?;
+        }
+    }
     if signer == Signer::Revoked {
         revoke(&signing).await?;
     }
