@@ -367,7 +367,7 @@ fn household(address: &Address) -> HouseholdData {
     }
 }
 
-fn public_zone(aa_spki: &[u8]) -> PublicZone {
+pub(crate) fn public_zone(aa_spki: &[u8]) -> PublicZone {
     let day =
         |year, month, day| Date::new(year, month, day).unwrap_or_else(|_| unreachable!("these are days"));
     PublicZone {

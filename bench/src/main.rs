@@ -8,6 +8,7 @@ mod cards;
 mod chain;
 mod country;
 mod curves;
+mod face;
 mod figure;
 mod measure;
 mod pcsc;
@@ -78,6 +79,8 @@ enum What {
         #[arg(long, default_value_t = 40)]
         count: usize,
     },
+    /// The printed face.
+    Face,
     /// Cards per second through the whole chain, from application to office, without RSA key generation.
     Chain {
         /// How many cards.
@@ -142,6 +145,7 @@ fn parts(what: What) -> Vec<Part> {
         What::Read => vec![Box::new(read::run)],
         What::Timing { samples } => vec![Box::new(move || timing::run(samples))],
         What::Cards { count } => vec![Box::new(move || cards::run(count))],
+        What::Face => vec![Box::new(face::run)],
         What::Chain { count } => vec![Box::new(move || chain::run(count))],
         What::Status { certificates, revoked } => {
             vec![Box::new(move || status::run(certificates, revoked))]
@@ -156,6 +160,7 @@ fn parts(what: What) -> Vec<Part> {
                 Box::new(sessions::run),
                 Box::new(|| timing::run(20_000)),
                 Box::new(|| cards::run(40)),
+                Box::new(face::run),
                 Box::new(|| chain::run(40)),
                 Box::new(|| status::run(1_000_000, 100_000)),
             ];
