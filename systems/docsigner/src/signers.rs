@@ -3,6 +3,8 @@
 //! A signer ends by time or by the number of its signatures, whichever comes first; its successor is made when a tenth of
 //! either is left. Then its private key is destroyed: from that moment nobody can sign with it, whatever the clock says.
 
+use std::collections::BTreeSet;
+
 use curve::Random;
 use jiff::Timestamp;
 use keys::Purpose;
@@ -113,11 +115,13 @@ impl DocSigner {
             let states = (SignerState::Retired.as_str(), SignerState::Active.as_str());
             let quota = i64::from(self.config.signer_signatures);
             let rows = tx.all(sql, params![states.0, states.1, now, quota]).await?;
-            let numbers = rows.iter().map(|row| row.read::<u32>(0)).collect::<store::Result<Vec<_>>>()?;
+            let numbers =
+                rows.iter().map(|row| row.read::<u32>(0)).collect::<store::Result<BTreeSet<_>>>()?;
+            // In the order of their numbers, which RETURNING does not promise.
             for number in &numbers {
                 self.audit(tx, now, SYSTEM, "signer-retire", &format!("ds-{number}"), json!({})).await?;
             }
-            Ok::<_, DocSignerError>(numbers)
+            Ok::<_, DocSignerError>(numbers.into_iter().collect())
         })?;
         let sql = "SELECT key_label FROM document_signer \
             WHERE state <> $1 AND certificate IS NOT NULL AND key_destroyed_at IS NULL ORDER BY number";
