@@ -333,10 +333,11 @@ mod tests {
     fn a_directory_of_another_version_is_left_alone() {
         let dir = tempfile::tempdir().expect("temporary directory");
         let path = dir.path().join("neweid.json");
-        std::fs::write(&path, r#"{"format":3,"something":"new"}"#).expect("writable");
+        let later = format!(r#"{{"format":{},"something":"new"}}"#, FORMAT + 1);
+        std::fs::write(&path, &later).expect("writable");
         let failure = Directory::open_or_create(dir.path(), Choices::default()).expect_err("another version");
         assert_eq!(failure.code, "NEWEID-E-DIR-VERSION");
-        assert_eq!(std::fs::read_to_string(&path).expect("readable"), r#"{"format":3,"something":"new"}"#);
+        assert_eq!(std::fs::read_to_string(&path).expect("readable"), later);
     }
 
     #[test]

@@ -153,8 +153,10 @@ fn a_directory_of_another_version() {
     let country = Country::new();
     let file = country.dir().join("neweid.json");
     let ours = std::fs::read_to_string(&file).expect("settings");
+    let settings: serde_json::Value = serde_json::from_str(&ours).expect("JSON");
+    let format = settings["format"].as_u64().expect("a number");
     for other in [
-        ours.replace("\"format\": 2", "\"format\": 1"),
+        ours.replace(&format!("\"format\": {format}"), &format!("\"format\": {}", format - 1)),
         r#"{"format":0}"#.into(),
         r#"{"format":99999}"#.into(),
     ] {

@@ -38,7 +38,9 @@ fn every_kind_of_card_gets_its_own_middleware() {
             assert_eq!(kind(ours::open(&ours::card(profile), interface)), CardKind::NewEid, "{profile}");
         }
     }
-    assert_eq!(kind(Emrtd::new(700)), CardKind::TravelDocument);
+    let mut passport = Emrtd::new(700);
+    passport.aid = terminal::commands::AID_EMRTD.to_vec();
+    assert_eq!(kind(passport), CardKind::TravelDocument);
     // As pcsc-tools lists them: contact, and contactless.
     for atr in ["3BD8960081B1FE451F074348544750 4B494ADD", "3B8B80010031C16408402130009000 57"] {
         let atr = hex::decode(atr.replace(' ', "")).expect("hex");
