@@ -108,6 +108,7 @@ impl Serving {
             ("csca", format!("{web_url}/pkd/csca.cer")),
             ("pkd", format!("{web_url}/pkd/")),
             ("ca_issuers", format!("{status_url}/certs/npc-ca.cer")),
+            ("cmp", format!("{status_url}/cmp")),
             ("tsa", format!("{status_url}/tsa")),
             ("filter", format!("{status_url}/status/filter")),
             ("card_status", format!("{status_url}/status/cards")),
@@ -133,8 +134,8 @@ impl Serving {
     // Writes `endpoints.json` once everything answers.
     async fn announce(&self) -> Result<(), Failure> {
         self.country.publish_card_list(clock::now()).await?;
-        // OCSP and time stamps are asked with a POST.
-        let asked = |url: &&String| !url.ends_with("/ocsp") && !url.ends_with("/tsa");
+        // These are asked with a POST.
+        let asked = |url: &&String| !["/ocsp", "/tsa", "/cmp"].iter().any(|path| url.ends_with(path));
         for url in self.endpoints.values().filter(asked) {
             answers(url).await?;
         }
