@@ -239,6 +239,8 @@ impl Country {
         let infos = [
             PARAMETERS[0].info(),
             PARAMETERS[1].info(),
+            SecurityInfo::terminal_authentication(),
+            SecurityInfo::chip_authentication(Cipher::Aes256, None),
             SecurityInfo::chip_authentication_domain(Curve::P521, None),
             SecurityInfo::chip_authentication_public_key(&chip_key, None),
         ];
