@@ -27,7 +27,7 @@ enum Step {
     Active,
     /// SELECT and READ BINARY, through secure messaging.
     Reading,
-    /// What the reader computes over what it has read: passive authentication.
+    /// What the reader does with what it reads: its end of secure messaging, and passive authentication.
     Passive,
 }
 
@@ -42,7 +42,7 @@ impl Step {
             Self::Chip => "Chip Authentication",
             Self::Active => "Active Authentication",
             Self::Reading => "reading files",
-            Self::Passive => "Passive Authentication",
+            Self::Passive => "files and Passive Authentication",
         }
     }
 
@@ -80,11 +80,11 @@ impl Watched<'_> {
     /// The reader has computed until now, for `next` or to finish what it was at.
     fn reader_until_now(&mut self, next: Option<Step>) {
         let step = match (self.step, next) {
-            // Before the first command of a step it is prepared, but what was read is verified first.
-            (Step::Reading, Some(Step::Reading)) => Step::Reading,
+            // What was read is verified before the next step, and between two files.
             (Step::Reading, _) => Step::Passive,
             // The last answer of an authentication is still to be checked.
             (before, Some(Step::Reading) | None) => before,
+            // Before the first command of a step it is prepared.
             (_, Some(next)) => next,
         };
         self.sides.reader[step as usize] += self.since.elapsed();
@@ -187,9 +187,10 @@ fn table(zone: &str, sides: Sides, operations: Operations) -> Vec<Figure> {
                 .into_iter()
                 .enumerate()
         {
-            total[side] += time;
-            sum[side] += needed;
+            // A step that this session does not have.
             if time > Duration::from_micros(5) {
+                total[side] += time;
+                sum[side] += needed;
                 let figure = Figure::time(GROUP, format!("  {}, {name}", step.name()), time);
                 figures.push(if needed.is_zero() {
                     figure

@@ -6,6 +6,7 @@ import java.security.Security;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.logging.LogManager;
 import javax.smartcardio.CardTerminal;
 import javax.smartcardio.TerminalFactory;
 import net.sf.scuba.smartcards.TerminalCardService;
@@ -41,6 +42,8 @@ public final class Main {
             }
             case "read" -> read(verdict, terminal, options);
             case "time" -> {
+                // What it writes about protocols it does not know is no part of reading.
+                LogManager.getLogManager().reset();
                 time(terminal, options);
                 System.exit(0);
             }
