@@ -98,7 +98,7 @@ fn card(
     let initialised = country.initialised(&flash)?;
     let (certify, certificates) = once(|| country.certify(&initialised));
     let certificates = certificates?;
-    let (package, files) = once(|| country.package(&initialised, certificates));
+    let (package, files) = once(|| country.package(&initialised, certificates, "national"));
     let files = files?;
     let (personalise, result) = once(|| country.personalise(&flash, &files));
     result?;

@@ -229,13 +229,29 @@ impl Country {
         &self,
         card: &InitialisedCard,
         certificates: Vec<(u8, Vec<u8>)>,
+        profile: &str,
     ) -> Result<PersonalisationFiles, Failure> {
-        let zone = public_zone(&card.aa_spki);
+        let profile = chip::Profile::by_name(profile).ok_or("no such profile")?;
+        let chip_key = curve::point_from_spki(&card.ca_spki)?;
+        let mut zone = public_zone(&card.aa_spki);
+        if profile.chip_authentication {
+            let version_1 = eac::chip_authentication::Parameters {
+                curve: Curve::P521,
+                cipher: Cipher::Aes256,
+                key_id: None,
+            };
+            zone.security_infos = encode_set(&[
+                SecurityInfo::active_authentication(oid::ECDSA_PLAIN_SHA512),
+                PARAMETERS[0].info(),
+                PARAMETERS[1].info(),
+                SecurityInfo::chip_authentication_version_1(version_1),
+                SecurityInfo::chip_authentication_named_key(&chip_key, None),
+            ]);
+        }
         let mut files = zone.data_groups()?;
         let hashes = files.iter().map(|(group, file)| (*group, file.as_slice()));
         let object = LdsSecurityObject::over(Hash::Sha512, hashes).encode();
         files.insert(DataGroup::Sod, sod::wrap(&self.sign(oid::LDS_SECURITY_OBJECT, &object)?));
-        let chip_key = curve::point_from_spki(&card.ca_spki)?;
         let infos = [
             PARAMETERS[0].info(),
             PARAMETERS[1].info(),
@@ -255,7 +271,7 @@ impl Country {
                 PARAMETERS[1].info(),
                 SecurityInfo::terminal_authentication(),
             ]),
-            encrypted: encrypted_zone(Placement::NATIONAL, &card.ca_spki, |content_type, content| {
+            encrypted: encrypted_zone(profile.fields, &card.ca_spki, |content_type, content| {
                 self.sign(content_type, content).expect("the sample signer signs")
             }),
             trust_point: trust_point()?,
@@ -312,7 +328,7 @@ impl Country {
         self.wash(&flash)?;
         self.initialise_as(&flash, profile)?;
         let card = self.initialised(&flash)?;
-        let package = self.package(&card, self.certify(&card)?)?;
+        let package = self.package(&card, self.certify(&card)?, profile)?;
         self.personalise(&flash, &package)?;
         Ok(flash)
     }
