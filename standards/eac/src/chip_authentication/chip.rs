@@ -1,9 +1,8 @@
 //! The chip's side of Chip Authentication.
 
-use curve::{Point, Random, SecretKey};
+use curve::{Random, SecretKey};
 
-use super::{DYNAMIC_AUTHENTICATION_DATA, EPHEMERAL_KEY, NONCE, NONCE_LEN, Parameters, SessionKeys, TOKEN};
-use crate::error::Step;
+use super::{DYNAMIC_AUTHENTICATION_DATA, NONCE, NONCE_LEN, Parameters, SessionKeys, TOKEN};
 use crate::{Error, sm};
 
 /// Answers GENERAL AUTHENTICATE: takes its data field, gives the data field of the response, which goes out through the old
@@ -15,10 +14,7 @@ pub fn authenticate(
     data: &[u8],
     rng: &mut dyn Random,
 ) -> Result<(Vec<u8>, sm::Chip), Error> {
-    const STEP: Step = Step::ChipAuthentication;
-    let template = tlv::expect(data, DYNAMIC_AUTHENTICATION_DATA).map_err(|_| Error::Malformed(STEP))?;
-    let encoded = tlv::expect(template.value, EPHEMERAL_KEY).map_err(|_| Error::Malformed(STEP))?.value;
-    let peer = Point::from_uncompressed(parameters.curve, encoded).map_err(|_| Error::InvalidPoint(STEP))?;
+    let peer = parameters.ephemeral_key(data)?;
     // TR-03110-2 §3.4, version 2: the key must be the one that was signed in Terminal Authentication.
     if peer.x() != compressed_key {
         return Err(Error::AnotherKey);

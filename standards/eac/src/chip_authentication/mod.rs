@@ -68,6 +68,19 @@ impl Parameters {
         Self::choose_version(infos, 2)
     }
 
+    /// MSE:Set AT that names protocol and key.
+    fn set_at(&self) -> Command {
+        SetAuthenticationTemplate { protocol: self.protocol(), key_id: self.key_id }.command()
+    }
+
+    /// The terminal's ephemeral key from the data field of GENERAL AUTHENTICATE: a point of the chip's curve.
+    fn ephemeral_key(&self, data: &[u8]) -> Result<Point, Error> {
+        const STEP: Step = Step::ChipAuthentication;
+        let template = tlv::expect(data, DYNAMIC_AUTHENTICATION_DATA).map_err(|_| Error::Malformed(STEP))?;
+        let encoded = tlv::expect(template.value, EPHEMERAL_KEY).map_err(|_| Error::Malformed(STEP))?.value;
+        Point::from_uncompressed(self.curve, encoded).map_err(|_| Error::InvalidPoint(STEP))
+    }
+
     fn choose_version(infos: &[SecurityInfo], wanted: u64) -> Option<(Self, Point)> {
         infos.iter().find_map(|info| {
             let SecurityInfo::ChipAuthentication { protocol, version, key_id } = info else { return None };
@@ -87,6 +100,13 @@ impl Parameters {
             Some((Self { curve: key.curve(), cipher, key_id: *key_id }, key))
         })
     }
+}
+
+/// GENERAL AUTHENTICATE with the terminal's ephemeral key, of either version.
+fn general_authenticate(key: &Point) -> Command {
+    let key = tlv::encode(EPHEMERAL_KEY, key.as_uncompressed());
+    let data = tlv::encode(DYNAMIC_AUTHENTICATION_DATA, &key);
+    Command::new(0x00, 0x86, 0x00, 0x00).with_data(data).with_le(256)
 }
 
 /// The data field of MSE:Set AT for Chip Authentication, 00 22 41 A4 (TR-03110-3 §B.11.1).

@@ -3,10 +3,7 @@
 use apdu::{Command, Response};
 use curve::{Point, SecretKey};
 
-use super::{
-    DYNAMIC_AUTHENTICATION_DATA, EPHEMERAL_KEY, NONCE, Parameters, SessionKeys, SetAuthenticationTemplate,
-    TOKEN,
-};
+use super::{DYNAMIC_AUTHENTICATION_DATA, NONCE, Parameters, SessionKeys, TOKEN, general_authenticate};
 use crate::error::Step;
 use crate::terminal_authentication::terminal::EphemeralKey;
 use crate::{Error, sm};
@@ -30,8 +27,7 @@ impl Start {
 
     /// MSE:Set AT.
     pub fn mse_set_at(&self) -> Command {
-        let (protocol, key_id) = (self.parameters.protocol(), self.parameters.key_id);
-        SetAuthenticationTemplate { protocol, key_id }.command()
+        self.parameters.set_at()
     }
 
     /// Takes the answer to MSE:Set AT and sends the ephemeral key.
@@ -40,10 +36,7 @@ impl Start {
             return Err(Error::Refused { step: Step::SetAuthenticationTemplate, sw: response.sw });
         }
         let public = self.secret.public_key();
-        let key = tlv::encode(EPHEMERAL_KEY, public.as_uncompressed());
-        let data = tlv::encode(DYNAMIC_AUTHENTICATION_DATA, &key);
-        let command = Command::new(0x00, 0x86, 0x00, 0x00).with_data(data).with_le(256);
-        Ok((command, AwaitToken { start: self, public }))
+        Ok((general_authenticate(&public), AwaitToken { start: self, public }))
     }
 }
 

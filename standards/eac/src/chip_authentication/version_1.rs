@@ -13,7 +13,7 @@ use apdu::{Command, Response};
 use curve::{Point, Random, SecretKey};
 use tlv::oid;
 
-use super::{DYNAMIC_AUTHENTICATION_DATA, EPHEMERAL_KEY, Parameters, SessionKeys, SetAuthenticationTemplate};
+use super::{DYNAMIC_AUTHENTICATION_DATA, Parameters, SessionKeys, general_authenticate};
 use crate::error::Step;
 use crate::security_infos::SecurityInfo;
 use crate::{Error, sm};
@@ -31,9 +31,7 @@ impl Parameters {
 /// The chip's side: answers GENERAL AUTHENTICATE. Takes its data field, gives the data field of the response, which goes
 /// out through the old channel, and the channel that begins with the next command.
 pub fn answer(parameters: Parameters, secret: &SecretKey, data: &[u8]) -> Result<(Vec<u8>, sm::Chip), Error> {
-    let template = tlv::expect(data, DYNAMIC_AUTHENTICATION_DATA).map_err(|_| Error::Malformed(STEP))?;
-    let encoded = tlv::expect(template.value, EPHEMERAL_KEY).map_err(|_| Error::Malformed(STEP))?.value;
-    let peer = Point::from_uncompressed(parameters.curve, encoded).map_err(|_| Error::InvalidPoint(STEP))?;
+    let peer = parameters.ephemeral_key(data)?;
     // ICAO 9303-11 §9.7.1: the keys come of the shared secret alone.
     let keys = SessionKeys::derive(secret, &peer, &[], parameters.cipher)?;
     Ok((tlv::encode(DYNAMIC_AUTHENTICATION_DATA, &[]), keys.chip()?))
@@ -57,8 +55,7 @@ impl Start {
 
     /// MSE:Set AT.
     pub fn mse_set_at(&self) -> Command {
-        let (protocol, key_id) = (self.parameters.protocol(), self.parameters.key_id);
-        SetAuthenticationTemplate { protocol, key_id }.command()
+        self.parameters.set_at()
     }
 
     /// Takes the answer to MSE:Set AT and sends the ephemeral key.
@@ -66,9 +63,7 @@ impl Start {
         if !response.sw.is_ok() {
             return Err(Error::Refused { step: Step::SetAuthenticationTemplate, sw: response.sw });
         }
-        let key = tlv::encode(EPHEMERAL_KEY, self.secret.public_key().as_uncompressed());
-        let data = tlv::encode(DYNAMIC_AUTHENTICATION_DATA, &key);
-        Ok((Command::new(0x00, 0x86, 0x00, 0x00).with_data(data).with_le(256), AwaitAnswer(self)))
+        Ok((general_authenticate(&self.secret.public_key()), AwaitAnswer(self)))
     }
 }
 
