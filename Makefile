@@ -1,6 +1,8 @@
 # The verbs of New eID. What is more than a line of shell lives in scripts/, xtask/ and conformance/.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check bench conformance
+FUZZ := sessions security_object data_group cv_certificate security_infos
+SECONDS ?= 3600
+.PHONY: help setup run demo test check bench fuzz conformance
 PROFILE := ci
 DIR ?= data
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -31,6 +33,9 @@ bench: ## figures beside limits and peers
 	@scripts/setup.sh run
 	@cargo build --release -p neweid -p bench
 	@$(TARGET)/release/bench
+
+fuzz: ## libFuzzer on what a stranger can send first; SECONDS=3600 for each target, ONLY="mrz csr" picks others
+	@fuzz/run $(SECONDS) $(or $(ONLY),$(FUZZ))
 
 .PHONY: build
 build:
