@@ -1,15 +1,18 @@
-//! The CA's own keys and certificates: root, issuing CA, and the short-lived services.
+//! The CA's own keys and certificates: roots, generations of the issuing CA, and the short-lived services.
 //!
 //! Each is made in the same order: key in the key store, bytes to be signed in the database, signature, certificate in the
 //! database. Every step is done only if its result is not there, so an interrupted first run is finished by the next.
+//!
+//! The first run makes the first root and the first generation.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use curve::{Curve, Random};
 use jiff::{SignedDuration, Timestamp};
 use keys::{KeyInfo, KeyKind, KeyStore, Purpose};
 use serde_json::json;
-use store::{Db, params, transaction};
+use store::{Db, Row, Tx, params, transaction};
 use tlv::oid;
 use x509::certificate::profiles::{
     NpcIntermediate, NpcRoot, OcspResponder, StatusLocations, StatusService, cmp_signer, npc_intermediate,
@@ -22,27 +25,63 @@ use x509::{Certificate, Serial, Signer, Validity, tsp};
 use crate::rehearse::rehearse;
 use crate::{Npc, NpcConfig, NpcError, Result, SYSTEM};
 
+/// Every CA certificate that this authority publishes, and the keys it serves with.
+///
+/// A *generation* is one key of the issuing CA. All have the same name, as the roots have; key identifiers tell them apart.
+/// One generation issues; every other goes on telling the status of what it issued, until the last of it has ended.
 pub(crate) struct Authority {
-    pub(crate) root: Party,
-    pub(crate) ca: Party,
-    pub(crate) responder: ResponderParty,
+    /// The roots that still sign, by number.
+    pub(crate) roots: Vec<Arc<Root>>,
+    /// The newest, which certifies what is made now.
+    pub(crate) root: Arc<Root>,
+    /// The generations that tell status, by number.
+    pub(crate) generations: Vec<Arc<Generation>>,
+    /// The one that issues.
+    pub(crate) issuing: Arc<Generation>,
     pub(crate) tsa: StampParty,
     pub(crate) status: ServiceParty,
     pub(crate) cmp: ServiceParty,
+    /// The certificates of CAs by label, which is also their name in HTTP.
+    pub(crate) papers: BTreeMap<String, Paper>,
+    /// The highest number a generation has, also where its work is over.
+    pub(crate) newest: u32,
+    version: i64,
+}
+
+/// A root.
+pub(crate) struct Root {
+    pub(crate) number: u32,
+    pub(crate) party: Party,
+}
+
+/// One key of the issuing CA, with what serves its certificates.
+pub(crate) struct Generation {
+    pub(crate) number: u32,
+    pub(crate) ca: Party,
+    pub(crate) responder: ResponderParty,
+    pub(crate) partitions: u16,
+}
+
+/// A published certificate of a CA.
+pub(crate) struct Paper {
+    pub(crate) profile: String,
+    pub(crate) certificate: Certificate,
 }
 
 /// A service with a short-lived certificate of the issuing CA.
 pub(crate) struct ServiceParty {
     pub(crate) certificate: Certificate,
     pub(crate) signer: Arc<dyn Signer>,
-    generation: u32,
+    /// The certificate of the generation that certified it.
+    pub(crate) issuer: Certificate,
+    number: u32,
 }
 
 /// The time stamping authority.
 pub(crate) struct StampParty {
     pub(crate) authority: tsp::Authority,
     pub(crate) signer: Arc<dyn Signer>,
-    generation: u32,
+    number: u32,
 }
 
 /// A CA: its certificate, and what it takes to sign as it.
@@ -56,17 +95,17 @@ pub(crate) struct ResponderParty {
     pub(crate) certificate: Certificate,
     pub(crate) responder: Responder,
     pub(crate) signer: Arc<dyn Signer>,
-    generation: u32,
+    number: u32,
 }
 
 /// The certificates of the CA itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaCertificates {
-    /// The root.
+    /// The root of the moment.
     pub root: Certificate,
-    /// The issuing CA.
+    /// The generation of the issuing CA that issues.
     pub ca: Certificate,
-    /// The OCSP responder of the moment.
+    /// Its OCSP responder of the moment.
     pub ocsp: Certificate,
     /// The time stamping authority of the moment.
     pub tsa: Certificate,
@@ -74,255 +113,439 @@ pub struct CaCertificates {
     pub status: Certificate,
     /// The signer of answers to registration authorities of the moment.
     pub cmp: Certificate,
+    /// All roots that still sign, with their numbers.
+    pub roots: Vec<(u32, Certificate)>,
+    /// All generations of the issuing CA that tell status, with their numbers.
+    pub generations: Vec<(u32, Certificate)>,
+    /// Every certificate of a CA by its published name: roots, generations, links and cross certificates.
+    pub published: Vec<(String, Certificate)>,
+}
+
+/// What everything here is made with.
+#[derive(Clone, Copy)]
+pub(crate) struct Ground<'a> {
+    pub(crate) db: &'a Db,
+    pub(crate) keys: &'a Arc<dyn KeyStore>,
+    pub(crate) config: &'a NpcConfig,
+    pub(crate) random: &'a Mutex<Box<dyn Random + Send>>,
+    pub(crate) now: Timestamp,
 }
 
 impl Authority {
-    pub(crate) async fn open(
-        db: &Db,
-        keys: &Arc<dyn KeyStore>,
-        config: &NpcConfig,
-        random: &Mutex<Box<dyn Random + Send>>,
-        now: Timestamp,
-    ) -> Result<Self> {
-        let root = root(db, keys, config, random, now).await?;
-        let ca = intermediate(db, keys, config, random, &root, now).await?;
-        let due = |kind, lifetime| next_generation(db, kind, lifetime, now);
-        let generation = due(Kind::OcspResponder, config.responder_lifetime).await?;
-        let responder = responder(db, keys, config, random, &ca, generation, now).await?;
-        let generation = due(Kind::TimestampAuthority, config.service_lifetime).await?;
-        let tsa = service(db, keys, config, random, &ca, TSA, generation, now).await?;
+    pub(crate) async fn open(ground: Ground<'_>) -> Result<Self> {
+        first_generation(ground).await?;
+        // Read first: what is made meanwhile makes this old.
+        let version = version(ground.db).await?;
+        let mut roots = Vec::new();
+        let sql = "SELECT number, key_kind FROM root_ca WHERE ended_at IS NULL ORDER BY number";
+        for row in ground.db.all(sql, params![]).await? {
+            roots.push(Arc::new(open_root(ground, row.read(0)?, kind_of(&row)?).await?));
+        }
+        let root: Arc<Root> = roots.last().ok_or(NpcError::Inconsistent("no root"))?.clone();
+        let (mut generations, mut issuing, mut newest) = (Vec::new(), None, 0);
+        let sql =
+            "SELECT number, key_kind, root, partitions, issues, last_end FROM generation ORDER BY number";
+        for row in ground.db.all(sql, params![]).await? {
+            let last_end: Option<Timestamp> = row.read("last_end")?;
+            newest = row.read("number")?;
+            // RFC 5280 §3.3: an entry stays until one list beyond the certificate's end.
+            if last_end.is_some_and(|end| ground.now > end + ground.config.crl_lifetime * 2) {
+                continue;
+            }
+            let certified_by: u32 = row.read("root")?;
+            let above = roots.iter().find(|root| root.number == certified_by).unwrap_or(&root);
+            let (number, partitions) = (row.read("number")?, row.read("partitions")?);
+            let made = open_generation(ground, above, number, kind_of(&row)?, partitions).await?;
+            let made = Arc::new(made);
+            if row.read::<i64>("issues")? == 1 {
+                issuing = Some(made.clone());
+            }
+            generations.push(made);
+        }
+        let issuing = issuing.ok_or(NpcError::Inconsistent("no generation issues"))?;
+        let find = Services { ground, generations: &generations, issuing: &issuing };
+        let tsa = find.service(TSA, Kind::TimestampAuthority).await?;
         let tsa = StampParty {
             authority: tsp::Authority::new(&tsa.certificate, tsa.signer.algorithm(), oid::TIME_STAMP_POLICY)?,
             signer: tsa.signer,
-            generation: tsa.generation,
+            number: tsa.number,
         };
-        let generation = due(Kind::StatusSigner, config.service_lifetime).await?;
-        let status = service(db, keys, config, random, &ca, STATUS, generation, now).await?;
-        let generation = due(Kind::CmpSigner, config.service_lifetime).await?;
-        let cmp = service(db, keys, config, random, &ca, CMP, generation, now).await?;
-        Ok(Self { root, ca, responder, tsa, status, cmp })
+        let status = find.service(STATUS, Kind::StatusSigner).await?;
+        let cmp = find.service(CMP, Kind::CmpSigner).await?;
+        let papers = papers(ground.db).await?;
+        Ok(Self { roots, root, generations, issuing, tsa, status, cmp, papers, newest, version })
+    }
+
+    /// The generation of this number, if it tells status.
+    pub(crate) fn generation(&self, number: u32) -> Option<&Arc<Generation>> {
+        self.generations.iter().find(|generation| generation.number == number)
+    }
+
+    /// The root of this number, if it still signs.
+    pub(crate) fn root_of(&self, number: u32) -> Option<&Arc<Root>> {
+        self.roots.iter().find(|root| root.number == number)
     }
 
     pub(crate) fn certificates(&self) -> CaCertificates {
         CaCertificates {
-            root: self.root.certificate.clone(),
-            ca: self.ca.certificate.clone(),
-            ocsp: self.responder.certificate.clone(),
+            root: self.root.party.certificate.clone(),
+            ca: self.issuing.ca.certificate.clone(),
+            ocsp: self.issuing.responder.certificate.clone(),
             tsa: self.tsa.authority.certificate().clone(),
             status: self.status.certificate.clone(),
             cmp: self.cmp.certificate.clone(),
+            roots: self.roots.iter().map(|root| (root.number, root.party.certificate.clone())).collect(),
+            generations: self
+                .generations
+                .iter()
+                .map(|generation| (generation.number, generation.ca.certificate.clone()))
+                .collect(),
+            published: self
+                .papers
+                .iter()
+                .map(|(label, paper)| (label.clone(), paper.certificate.clone()))
+                .collect(),
         }
     }
 
-    /// The services' certificates: kind of key, generation, whether it is time for the next.
-    fn services(&self, config: &NpcConfig, now: Timestamp) -> [(&'static str, u32, bool); 4] {
+    /// The services whose next certificate is due: kind of key and number of the present one.
+    fn due(&self, config: &NpcConfig, now: Timestamp) -> Vec<(String, u32)> {
         let due = |certificate: &Certificate, lifetime: SignedDuration| {
             certificate.validity().not_after().duration_since(now) <= lifetime / 3
         };
-        [
-            (OCSP, self.responder.generation, due(&self.responder.certificate, config.responder_lifetime)),
-            (TSA, self.tsa.generation, due(self.tsa.authority.certificate(), config.service_lifetime)),
-            (STATUS, self.status.generation, due(&self.status.certificate, config.service_lifetime)),
-            (CMP, self.cmp.generation, due(&self.cmp.certificate, config.service_lifetime)),
-        ]
+        let responders = self.generations.iter().map(|generation| {
+            let responder = &generation.responder;
+            let due = due(&responder.certificate, config.responder_lifetime);
+            (responder_prefix(generation.number), responder.number, due)
+        });
+        let service = |prefix: &str, number, certificate| {
+            (prefix.to_owned(), number, due(certificate, config.service_lifetime))
+        };
+        let others = [
+            service(TSA, self.tsa.number, self.tsa.authority.certificate()),
+            service(STATUS, self.status.number, &self.status.certificate),
+            service(CMP, self.cmp.number, &self.cmp.certificate),
+        ];
+        let all = responders.chain(others);
+        all.filter_map(|(prefix, number, due)| due.then_some((prefix, number))).collect()
     }
 }
 
 impl Npc {
     /// Makes a new OCSP responder, time stamping authority, status signer or signer of CMP answers when a third of the present one's time is left.
     pub(crate) async fn renew_services(&self, now: Timestamp) -> Result<()> {
-        let present = self.authority();
-        let due: Vec<(&str, u32)> = present
-            .services(&self.config, now)
-            .into_iter()
-            .filter_map(|(prefix, generation, due)| due.then_some((prefix, generation)))
-            .collect();
+        let due = self.authority().due(&self.config, now);
         if due.is_empty() {
             return Ok(());
         }
         // Another process may have made the next one already.
-        let renewed = Authority::open(&self.db, &self.keys, &self.config, &self.random, now).await?;
-        *self.authority.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(renewed);
-        self.know_own_services().await?;
-        self.ocsp.clear();
+        self.refresh_authority(now).await?;
         // Answers of the last one but one have expired long ago; its key goes.
-        for (prefix, generation) in due {
-            let Some(gone) = generation.checked_sub(1).filter(|generation| *generation > 0) else { continue };
-            match self.keys.destroy(&label(prefix, gone)) {
+        for (prefix, number) in due {
+            let Some(gone) = number.checked_sub(1).filter(|number| *number > 0) else { continue };
+            match self.keys.destroy(&label(&prefix, gone)) {
                 Ok(()) | Err(keys::KeyError::Missing(_)) => {}
                 Err(error) => tracing::warn!(code = error.code(), "the key of an old service stays"),
             }
         }
         Ok(())
     }
+
+    /// Reads roots, generations and services anew: another process, or a ceremony, may have made some.
+    pub(crate) async fn refresh_authority(&self, now: Timestamp) -> Result<()> {
+        let authority = Authority::open(self.ground(now)).await?;
+        {
+            let mut populations = self.populations_mut();
+            for generation in &authority.generations {
+                populations.add(generation.number, generation.partitions);
+            }
+        }
+        *self.authority.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(authority);
+        self.know_own_services().await?;
+        self.ocsp.clear();
+        Ok(())
+    }
+
+    /// Takes over what a ceremony has made in another process, if there is something.
+    pub(crate) async fn follow_authority(&self, now: Timestamp) -> Result<()> {
+        if version(&self.db).await? != self.authority().version {
+            self.refresh_authority(now).await?;
+        }
+        Ok(())
+    }
+
+    /// The same for whoever asks about something unknown: once in a second at most, however many ask.
+    pub(crate) async fn follow_if_due(&self, now: Timestamp) -> Result<()> {
+        {
+            let mut looked = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+            if looked.is_some_and(|at| now >= at && now.duration_since(at) < LOOK) {
+                return Ok(());
+            }
+            *looked = Some(now);
+        }
+        self.follow_authority(now).await
+    }
+
+    pub(crate) fn ground(&self, now: Timestamp) -> Ground<'_> {
+        Ground { db: &self.db, keys: &self.keys, config: &self.config, random: &self.random, now }
+    }
 }
 
-async fn root(
-    db: &Db,
-    keys: &Arc<dyn KeyStore>,
-    config: &NpcConfig,
-    random: &Mutex<Box<dyn Random + Send>>,
-    now: Timestamp,
-) -> Result<Party> {
-    let key = generate(keys, ROOT, config.root_key, Purpose::CertificateAuthority).await?;
-    let signer = keys.signer(ROOT, Purpose::CertificateAuthority)?;
-    let certificate = certify(db, ROOT, None, &signer, random, now, || {
-        npc_root(&NpcRoot {
-            serial: new_serial(random),
-            subject: &config.root_name,
-            validity: years(config, now, 30)?,
-            spki: &key.spki,
-            algorithm: signer.algorithm(),
-        })
+/// Notes the first root and the first generation, which the first run makes.
+async fn first_generation(ground: Ground<'_>) -> Result<()> {
+    let config = ground.config;
+    let sql = "SELECT COUNT(*) FROM generation";
+    if ground.db.one(sql, params![]).await?.read::<i64>(0)? > 0 {
+        return Ok(());
+    }
+    transaction!(ground.db, |tx| {
+        let sql = "INSERT INTO root_ca (number, key_kind) VALUES (1, $1) ON CONFLICT DO NOTHING";
+        tx.execute(sql, params![config.root_key.name()]).await?;
+        let sql = "INSERT INTO generation (number, root, key_kind, partitions, issues) VALUES (1, 1, $1, $2, 1) \
+            ON CONFLICT DO NOTHING";
+        tx.execute(sql, params![config.ca_key.name(), config.partitions]).await?;
+        Ok::<_, NpcError>(())
     })
-    .await?;
-    party(certificate, signer)
 }
 
-async fn intermediate(
-    db: &Db,
-    keys: &Arc<dyn KeyStore>,
-    config: &NpcConfig,
-    random: &Mutex<Box<dyn Random + Send>>,
-    root: &Party,
-    now: Timestamp,
-) -> Result<Party> {
-    let key = generate(keys, CA, config.ca_key, Purpose::CertificateAuthority).await?;
-    let certificate = certify(db, CA, Some(&root.issuer), &root.signer, random, now, || {
-        npc_intermediate(&NpcIntermediate {
-            serial: new_serial(random),
-            issuer: &root.issuer,
-            subject: &config.ca_name,
-            validity: years(config, now, 20)?,
-            spki: &key.spki,
-            policy: config.policy,
-            crl_uri: &config.urls.root_crl(),
-            ca_issuers_uri: &config.urls.root_certificate(),
-        })
+/// Which generation issues, within the transaction that would store a request: exactly one does.
+pub(crate) async fn issuing_generation(tx: &mut Tx) -> Result<u32> {
+    Ok(tx.one("SELECT number FROM generation WHERE issues = 1", params![]).await?.read(0)?)
+}
+
+/// Raised by whoever makes a root or generation, or has another one issue.
+async fn version(db: &Db) -> Result<i64> {
+    Ok(db.one("SELECT value FROM counter WHERE name = 'authority'", params![]).await?.read(0)?)
+}
+
+fn kind_of(row: &Row) -> Result<KeyKind> {
+    KeyKind::from_name(&row.read::<String>("key_kind")?).ok_or(NpcError::Inconsistent("kind of key"))
+}
+
+async fn open_root(ground: Ground<'_>, number: u32, kind: KeyKind) -> Result<Root> {
+    let label = root_label(number);
+    let key = generate(ground.keys, &label, kind, Purpose::CertificateAuthority).await?;
+    let signer = ground.keys.signer(&label, Purpose::CertificateAuthority)?;
+    let make = || root_to_be_signed(ground, &key, signer.as_ref());
+    let certificate =
+        certify(ground, Paperwork { label: &label, issuer: number }, None, &signer, make).await?;
+    Ok(Root { number, party: party(certificate, signer)? })
+}
+
+/// A root's certificate before its signature.
+pub(crate) fn root_to_be_signed(
+    ground: Ground<'_>,
+    key: &KeyInfo,
+    signer: &dyn Signer,
+) -> Result<TbsCertificate, x509::Error> {
+    npc_root(&NpcRoot {
+        serial: new_serial(ground.random),
+        subject: &ground.config.root_name,
+        validity: years(ground, 30, None)?,
+        spki: &key.spki,
+        algorithm: signer.algorithm(),
     })
-    .await?;
-    party(certificate, keys.signer(CA, Purpose::CertificateAuthority)?)
 }
 
-async fn responder(
-    db: &Db,
-    keys: &Arc<dyn KeyStore>,
-    config: &NpcConfig,
-    random: &Mutex<Box<dyn Random + Send>>,
-    ca: &Party,
-    generation: u32,
-    now: Timestamp,
-) -> Result<ResponderParty> {
-    let label = label(OCSP, generation);
-    let key = generate(keys, &label, KeyKind::Ec(Curve::P256), Purpose::OcspResponder).await?;
-    let certificate = certify(db, &label, Some(&ca.issuer), &ca.signer, random, now, || {
+async fn open_generation(
+    ground: Ground<'_>,
+    root: &Root,
+    number: u32,
+    kind: KeyKind,
+    partitions: u16,
+) -> Result<Generation> {
+    let label = ca_label(number);
+    let key = generate(ground.keys, &label, kind, Purpose::CertificateAuthority).await?;
+    let make = || generation_to_be_signed(ground, root, &key);
+    let paperwork = Paperwork { label: &label, issuer: root.number };
+    let above = &root.party;
+    let certificate = certify(ground, paperwork, Some(&above.issuer), &above.signer, make).await?;
+    let ca = party(certificate, ground.keys.signer(&label, Purpose::CertificateAuthority)?)?;
+    let responder = responder(ground, number, &ca).await?;
+    Ok(Generation { number, ca, responder, partitions })
+}
+
+/// A generation's certificate before its signature.
+pub(crate) fn generation_to_be_signed(
+    ground: Ground<'_>,
+    root: &Root,
+    key: &KeyInfo,
+) -> Result<TbsCertificate, x509::Error> {
+    let config = ground.config;
+    npc_intermediate(&NpcIntermediate {
+        serial: new_serial(ground.random),
+        issuer: &root.party.issuer,
+        subject: &config.ca_name,
+        validity: years(ground, 20, Some(&root.party.certificate))?,
+        spki: &key.spki,
+        policy: config.policy,
+        crl_uri: &config.urls.root_crl(root.number),
+        ca_issuers_uri: &config.urls.root_certificate(root.number),
+    })
+}
+
+async fn responder(ground: Ground<'_>, generation: u32, ca: &Party) -> Result<ResponderParty> {
+    let prefix = responder_prefix(generation);
+    let config = ground.config;
+    let number =
+        next_number(ground, Kind::OcspResponder, Some(generation), config.responder_lifetime).await?;
+    let label = label(&prefix, number);
+    let key = generate(ground.keys, &label, KeyKind::Ec(Curve::P256), Purpose::OcspResponder).await?;
+    let paperwork = Paperwork { label: &label, issuer: generation };
+    let certificate = certify(ground, paperwork, Some(&ca.issuer), &ca.signer, || {
         ocsp_responder(&OcspResponder {
-            serial: new_serial(random),
+            serial: new_serial(ground.random),
             issuer: &ca.issuer,
             subject: &config.ocsp_name,
-            // Clocks of relying parties go slow, but not before the CA began.
-            validity: Validity::new(
-                (now - SignedDuration::from_mins(5)).max(ca.certificate.validity().not_before()),
-                now + config.responder_lifetime,
-            )?,
+            validity: service_period(ground, ca, config.responder_lifetime)?,
             spki: &key.spki,
         })
     })
     .await?;
-    let signer = keys.signer(&label, Purpose::OcspResponder)?;
+    let signer = ground.keys.signer(&label, Purpose::OcspResponder)?;
     let responder = Responder::new(&certificate, &ca.certificate, signer.algorithm())?;
-    Ok(ResponderParty { certificate, responder, signer, generation })
+    Ok(ResponderParty { certificate, responder, signer, number })
 }
 
-#[allow(clippy::too_many_arguments, reason = "what every certificate of the CA takes, and which service")]
-async fn service(
-    db: &Db,
-    keys: &Arc<dyn KeyStore>,
-    config: &NpcConfig,
-    random: &Mutex<Box<dyn Random + Send>>,
-    ca: &Party,
-    prefix: &'static str,
-    generation: u32,
-    now: Timestamp,
-) -> Result<ServiceParty> {
-    let label = label(prefix, generation);
-    let (purpose, subject) = match prefix {
-        TSA => (Purpose::TimeStamp, &config.tsa_name),
-        CMP => (Purpose::Message, &config.cmp_name),
-        _ => (Purpose::Message, &config.status_name),
-    };
-    let key = generate(keys, &label, KeyKind::Ec(Curve::P256), purpose).await?;
-    let urls = &config.urls;
-    let certificate = certify(db, &label, Some(&ca.issuer), &ca.signer, random, now, || {
-        let service = StatusService {
-            serial: new_serial(random),
-            issuer: &ca.issuer,
-            subject,
-            validity: Validity::new(
-                (now - SignedDuration::from_mins(5)).max(ca.certificate.validity().not_before()),
-                now + config.service_lifetime,
-            )?,
-            spki: &key.spki,
-            policy: config.policy,
-            locations: StatusLocations {
-                partition_crl: &urls.complete_crl(),
-                complete_crl: &urls.complete_crl(),
-                ca_issuers: &urls.issued_to_this_ca(),
-                ocsp: &urls.ocsp,
-            },
+/// Finds or makes the services that serve all generations together.
+struct Services<'a> {
+    ground: Ground<'a>,
+    generations: &'a [Arc<Generation>],
+    issuing: &'a Arc<Generation>,
+}
+
+impl Services<'_> {
+    async fn service(&self, prefix: &'static str, kind: Kind) -> Result<ServiceParty> {
+        let ground = self.ground;
+        let config = ground.config;
+        let number = next_number(ground, kind, None, config.service_lifetime).await?;
+        let label = label(prefix, number);
+        let (purpose, subject) = match kind {
+            Kind::TimestampAuthority => (Purpose::TimeStamp, &config.tsa_name),
+            Kind::CmpSigner => (Purpose::Message, &config.cmp_name),
+            _ => (Purpose::Message, &config.status_name),
         };
-        match prefix {
-            TSA => timestamp_authority(&service),
-            CMP => cmp_signer(&service),
-            _ => status_signer(&service),
-        }
-    })
-    .await?;
-    Ok(ServiceParty { certificate, signer: keys.signer(&label, purpose)?, generation })
+        let key = generate(ground.keys, &label, KeyKind::Ec(Curve::P256), purpose).await?;
+        // Certified by the generation that issued when it was made.
+        let stored = load(ground.db, &label).await?.map(|stored| stored.issuer);
+        let by = stored.and_then(|number| self.generations.iter().find(|g| g.number == number));
+        let by = by.unwrap_or(self.issuing);
+        let urls = &config.urls;
+        let paperwork = Paperwork { label: &label, issuer: by.number };
+        let certificate = certify(ground, paperwork, Some(&by.ca.issuer), &by.ca.signer, || {
+            let service = StatusService {
+                serial: new_serial(ground.random),
+                issuer: &by.ca.issuer,
+                subject,
+                validity: service_period(ground, &by.ca, config.service_lifetime)?,
+                spki: &key.spki,
+                policy: config.policy,
+                locations: StatusLocations {
+                    partition_crl: &urls.complete_crl(by.number),
+                    complete_crl: &urls.complete_crl(by.number),
+                    ca_issuers: &urls.issued_to_this_ca(),
+                    ocsp: &urls.ocsp,
+                },
+            };
+            match kind {
+                Kind::TimestampAuthority => timestamp_authority(&service),
+                Kind::CmpSigner => cmp_signer(&service),
+                _ => status_signer(&service),
+            }
+        })
+        .await?;
+        let issuer = by.ca.certificate.clone();
+        Ok(ServiceParty { certificate, signer: ground.keys.signer(&label, purpose)?, issuer, number })
+    }
 }
 
-/// The certificate under `label`: as it stands in the database, or made now.
-#[allow(clippy::too_many_arguments, reason = "what every certificate of the CA takes")]
-async fn certify(
-    db: &Db,
-    label: &str,
+/// Clocks of relying parties go slow, but not before the CA began.
+fn service_period(ground: Ground<'_>, ca: &Party, lifetime: SignedDuration) -> Result<Validity, x509::Error> {
+    let within = ca.certificate.validity();
+    Validity::new(
+        (ground.now - SignedDuration::from_mins(5)).max(within.not_before()),
+        (ground.now + lifetime).min(within.not_after()),
+    )
+}
+
+/// Under which label a certificate stands, and the number of the generation or root that issues it.
+#[derive(Clone, Copy)]
+pub(crate) struct Paperwork<'a> {
+    pub(crate) label: &'a str,
+    pub(crate) issuer: u32,
+}
+
+/// The certificate under a label: as it stands in the database, or made now.
+pub(crate) async fn certify(
+    ground: Ground<'_>,
+    paperwork: Paperwork<'_>,
     issuer: Option<&Issuer>,
     signer: &Arc<dyn Signer>,
-    random: &Mutex<Box<dyn Random + Send>>,
-    now: Timestamp,
     make: impl Fn() -> Result<TbsCertificate, x509::Error>,
 ) -> Result<Certificate> {
-    let (kind, tbs) = match load(db, label).await? {
-        Some((_, _, Some(der))) => return Ok(Certificate::parse(&der)?),
-        Some((kind, tbs, None)) => (kind, tbs),
-        None => {
-            let made = make()?;
-            rehearse(&made, issuer, random).await?;
-            store_tbs(db, label, &made, now).await?;
-            // Another process may have stored its own at the same moment: what stands in the database counts.
-            let (kind, tbs, _) = load(db, label).await?.ok_or(NpcError::Inconsistent("authority"))?;
-            (kind, tbs)
-        }
-    };
-    let tbs = TbsCertificate::from_stored(kind, &tbs)?;
+    if let Some(Stored { der: Some(der), .. }) = load(ground.db, paperwork.label).await? {
+        return Ok(Certificate::parse(&der)?);
+    }
+    prepare(ground, paperwork, issuer, make).await?;
+    sign_prepared(ground, paperwork, signer).await
+}
+
+/// Stores the bytes to be signed, rehearsed, unless some are there; gives those that are there.
+pub(crate) async fn prepare(
+    ground: Ground<'_>,
+    paperwork: Paperwork<'_>,
+    issuer: Option<&Issuer>,
+    make: impl Fn() -> Result<TbsCertificate, x509::Error>,
+) -> Result<Vec<u8>> {
+    if let Some(stored) = load(ground.db, paperwork.label).await? {
+        return Ok(stored.tbs);
+    }
+    let made = make()?;
+    rehearse(&made, issuer, ground.random).await?;
+    store_tbs(ground, paperwork, &made).await?;
+    // Another process may have stored its own at the same moment: what stands in the database counts.
+    Ok(load(ground.db, paperwork.label).await?.ok_or(NpcError::Inconsistent("authority"))?.tbs)
+}
+
+/// Signs what was prepared, unless it is signed.
+pub(crate) async fn sign_prepared(
+    ground: Ground<'_>,
+    paperwork: Paperwork<'_>,
+    signer: &Arc<dyn Signer>,
+) -> Result<Certificate> {
+    let label = paperwork.label;
+    let stored = load(ground.db, label).await?.ok_or(NpcError::Inconsistent("authority"))?;
+    if let Some(der) = stored.der {
+        return Ok(Certificate::parse(&der)?);
+    }
+    let kind = Kind::from_name(&stored.profile).ok_or(NpcError::Inconsistent("profile"))?;
+    let tbs = TbsCertificate::from_stored(kind, &stored.tbs)?;
     let certificate = sign_certificate(tbs, signer.clone()).await?;
     let sql = "UPDATE authority SET der = $2 WHERE label = $1 AND der IS NULL";
-    db.execute(sql, params![label, certificate.der()]).await?;
+    ground.db.execute(sql, params![label, certificate.der()]).await?;
     // An elliptic-curve signature is another one each time: again, the database's counts.
-    match load(db, label).await? {
-        Some((_, _, Some(der))) => Ok(Certificate::parse(&der)?),
+    match load(ground.db, label).await? {
+        Some(Stored { der: Some(der), .. }) => Ok(Certificate::parse(&der)?),
         _ => Err(NpcError::Inconsistent("authority")),
     }
 }
 
-async fn store_tbs(db: &Db, label: &str, tbs: &TbsCertificate, now: Timestamp) -> Result<()> {
+async fn store_tbs(ground: Ground<'_>, paperwork: Paperwork<'_>, tbs: &TbsCertificate) -> Result<()> {
     let parsed = parse_tbs(tbs)?;
-    transaction!(db, |tx| {
-        let sql = "INSERT INTO authority (label, profile, not_after, tbs) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
-        let values = params![label, tbs.kind().name(), parsed.validity().not_after(), tbs.tbs_der()];
+    let Paperwork { label, issuer } = paperwork;
+    transaction!(ground.db, |tx| {
+        let sql = "INSERT INTO authority (label, profile, not_after, tbs, issuer) VALUES ($1, $2, $3, $4, $5) \
+            ON CONFLICT DO NOTHING";
+        let values = params![
+            label,
+            tbs.kind().name(),
+            parsed.validity().not_after(),
+            tbs.tbs_der(),
+            i64::from(issuer)
+        ];
         if tx.execute(sql, values).await? == 1 {
             let event = audit::Event {
-                at: now,
+                at: ground.now,
                 actor: SYSTEM,
                 system: SYSTEM,
                 action: "authority-certificate",
@@ -336,38 +559,69 @@ async fn store_tbs(db: &Db, label: &str, tbs: &TbsCertificate, now: Timestamp) -
 }
 
 /// The fields of a certificate that is not signed yet, by way of an empty signature.
-fn parse_tbs(tbs: &TbsCertificate) -> Result<Certificate> {
+pub(crate) fn parse_tbs(tbs: &TbsCertificate) -> Result<Certificate> {
     Ok(Certificate::parse(&certificate::assemble(tbs.tbs_der(), tbs.algorithm(), &[]))?)
 }
 
-type Loaded = (Kind, Vec<u8>, Option<Vec<u8>>);
-
-async fn load(db: &Db, label: &str) -> Result<Option<Loaded>> {
-    let sql = "SELECT profile, tbs, der FROM authority WHERE label = $1";
-    let Some(row) = db.optional(sql, params![label]).await? else { return Ok(None) };
-    let profile: String = row.read(0)?;
-    let kind = Kind::from_name(&profile).ok_or(NpcError::Inconsistent("profile"))?;
-    Ok(Some((kind, row.read(1)?, row.read(2)?)))
+/// A row of the table of the CA's own certificates.
+pub(crate) struct Stored {
+    pub(crate) profile: String,
+    pub(crate) tbs: Vec<u8>,
+    pub(crate) der: Option<Vec<u8>>,
+    pub(crate) issuer: u32,
 }
 
-/// The generation of a service that is to serve now: the newest, or one more if that has a third of its time left.
-async fn next_generation(db: &Db, kind: Kind, lifetime: SignedDuration, now: Timestamp) -> Result<u32> {
-    let sql = "SELECT label, not_after FROM authority WHERE profile = $1 ORDER BY not_after DESC LIMIT 1";
-    let Some(row) = db.optional(sql, params![kind.name()]).await? else { return Ok(1) };
+pub(crate) async fn load(db: &Db, label: &str) -> Result<Option<Stored>> {
+    let sql = "SELECT profile, tbs, der, issuer FROM authority WHERE label = $1";
+    let Some(row) = db.optional(sql, params![label]).await? else { return Ok(None) };
+    let (profile, tbs, der, issuer) = (row.read(0)?, row.read(1)?, row.read(2)?, row.read(3)?);
+    Ok(Some(Stored { profile, tbs, der, issuer }))
+}
+
+/// The signed certificates of CAs, with those that other CAs issued to this one.
+async fn papers(db: &Db) -> Result<BTreeMap<String, Paper>> {
+    let sql = "SELECT label, profile, der FROM authority WHERE der IS NOT NULL";
+    let mut papers = BTreeMap::new();
+    for row in db.all(sql, params![]).await? {
+        let profile: String = row.read("profile")?;
+        if Kind::from_name(&profile).is_none_or(Kind::is_ca) {
+            let certificate = Certificate::parse(&row.read::<Vec<u8>>("der")?)?;
+            papers.insert(row.read("label")?, Paper { profile, certificate });
+        }
+    }
+    Ok(papers)
+}
+
+/// The number of a service that is to serve now: the newest, or one more if that has a third of its time left.
+async fn next_number(
+    ground: Ground<'_>,
+    kind: Kind,
+    generation: Option<u32>,
+    lifetime: SignedDuration,
+) -> Result<u32> {
+    let sql = "SELECT label, not_after FROM authority WHERE profile = $1 AND ($2 = 0 OR issuer = $2) \
+        ORDER BY not_after DESC LIMIT 1";
+    let values = params![kind.name(), i64::from(generation.unwrap_or(0))];
+    let Some(row) = ground.db.optional(sql, values).await? else { return Ok(1) };
     let label: String = row.read("label")?;
     let number = label.rsplit('-').next().and_then(|number| number.parse::<u32>().ok());
-    let generation = number.ok_or(NpcError::Inconsistent("generation"))?;
-    let left = row.read::<Timestamp>("not_after")?.duration_since(now);
-    Ok(if left > lifetime / 3 { generation } else { generation + 1 })
+    let number = number.ok_or(NpcError::Inconsistent("number of a service"))?;
+    let left = row.read::<Timestamp>("not_after")?.duration_since(ground.now);
+    Ok(if left > lifetime / 3 { number } else { number + 1 })
 }
 
-fn party(certificate: Certificate, signer: Arc<dyn Signer>) -> Result<Party> {
+pub(crate) fn party(certificate: Certificate, signer: Arc<dyn Signer>) -> Result<Party> {
     let issuer = Issuer::new(&certificate, signer.as_ref())?;
     Ok(Party { certificate, issuer, signer })
 }
 
 /// Key generation takes seconds: not on a thread that serves requests.
-async fn generate(keys: &Arc<dyn KeyStore>, label: &str, kind: KeyKind, purpose: Purpose) -> Result<KeyInfo> {
+pub(crate) async fn generate(
+    keys: &Arc<dyn KeyStore>,
+    label: &str,
+    kind: KeyKind,
+    purpose: Purpose,
+) -> Result<KeyInfo> {
     let (keys, label) = (keys.clone(), label.to_owned());
     Ok(off_thread(move || keys.generate(&label, kind, purpose)).await??)
 }
@@ -385,17 +639,36 @@ pub(crate) fn new_serial(random: &Mutex<Box<dyn Random + Send>>) -> Serial {
     Serial::random(random.lock().unwrap_or_else(PoisonError::into_inner).as_mut())
 }
 
-fn years(config: &NpcConfig, now: Timestamp, years: i64) -> Result<Validity, x509::Error> {
+fn years(ground: Ground<'_>, years: i64, within: Option<&Certificate>) -> Result<Validity, x509::Error> {
     // A year of 365.25 days: nobody counts on the day a CA ends.
-    Validity::new(now - config.backdate, now + SignedDuration::from_hours(years * 8766))
+    let (begin, end) =
+        (ground.now - ground.config.backdate, ground.now + SignedDuration::from_hours(years * 8766));
+    match within.map(Certificate::validity) {
+        None => Validity::new(begin, end),
+        Some(above) => Validity::new(begin.max(above.not_before()), end.min(above.not_after())),
+    }
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn label(prefix: &str, generation: u32) -> String {
-    format!("{prefix}-{generation}")
+fn label(prefix: &str, number: u32) -> String {
+    format!("{prefix}-{number}")
+}
+
+/// The label of a root, under which its certificate is published too.
+pub(crate) fn root_label(number: u32) -> String {
+    if number == 1 { ROOT.to_owned() } else { format!("{ROOT}-g{number}") }
+}
+
+/// The label of a generation.
+pub(crate) fn ca_label(number: u32) -> String {
+    if number == 1 { CA.to_owned() } else { format!("{CA}-g{number}") }
+}
+
+fn responder_prefix(generation: u32) -> String {
+    if generation == 1 { OCSP.to_owned() } else { format!("{OCSP}-g{generation}") }
 }
 
 const ROOT: &str = "npc-root";
@@ -404,3 +677,6 @@ const OCSP: &str = "npc-ocsp";
 const TSA: &str = "npc-tsa";
 const STATUS: &str = "npc-status";
 const CMP: &str = "npc-cmp";
+
+/// How often somebody's question about what is not known may ask the database.
+const LOOK: SignedDuration = SignedDuration::from_secs(1);

@@ -8,7 +8,9 @@ use store::{Db, params, transaction};
 use tlv::oid;
 use x509::Name;
 
-use crate::{NpcError, Result};
+use crate::authority::root_label;
+use crate::crl::List;
+use crate::{NpcError, Result, Scope};
 
 /// The configuration of the CA. The default is a test country.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,25 +83,25 @@ impl Urls {
         Self { ocsp: format!("{base}/ocsp"), crl: format!("{base}/crl"), certs: format!("{base}/certs") }
     }
 
-    pub(crate) fn partition_crl(&self, partition: u16) -> String {
-        format!("{}/npc-{partition}.crl", self.crl)
+    pub(crate) fn partition_crl(&self, generation: u32, partition: u16) -> String {
+        format!("{}/{}", self.crl, List { generation, scope: Scope::Partition(partition) }.file())
     }
 
     /// Where the delta to a partition's list is.
-    pub(crate) fn delta_crl(&self, partition: u16) -> String {
-        format!("{}/npc-{partition}-delta.crl", self.crl)
+    pub(crate) fn delta_crl(&self, generation: u32, partition: u16) -> String {
+        format!("{}/{}", self.crl, List { generation, scope: Scope::Delta(partition) }.file())
     }
 
-    pub(crate) fn complete_crl(&self) -> String {
-        format!("{}/npc.crl", self.crl)
+    pub(crate) fn complete_crl(&self, generation: u32) -> String {
+        format!("{}/{}", self.crl, List { generation, scope: Scope::Complete }.file())
     }
 
-    pub(crate) fn root_crl(&self) -> String {
-        format!("{}/npc-root.crl", self.crl)
+    pub(crate) fn root_crl(&self, root: u32) -> String {
+        format!("{}/{}", self.crl, List { generation: root, scope: Scope::Root }.file())
     }
 
-    pub(crate) fn root_certificate(&self) -> String {
-        format!("{}/npc-root.cer", self.certs)
+    pub(crate) fn root_certificate(&self, root: u32) -> String {
+        format!("{}/{}.cer", self.certs, root_label(root))
     }
 
     pub(crate) fn issued_to_this_ca(&self) -> String {

@@ -18,7 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use store::{Row, params, transaction};
 use x509::crl::{self, Crl, Lifetime, Pointers, Reason, Revoked, Table, TbsCrl};
 
-use crate::authority::{Authority, Party, hex, off_thread};
+use crate::authority::{hex, off_thread};
 use crate::feed::next_number;
 use crate::request::sha256;
 use crate::{Npc, NpcError, Result};
@@ -36,19 +36,68 @@ pub enum Scope {
     Delta(u16),
 }
 
-impl Scope {
-    /// Every list that certificates name.
-    pub(crate) fn all(partitions: u16) -> Vec<Self> {
-        [Self::Root, Self::Complete].into_iter().chain((0..partitions).map(Self::Partition)).collect()
+/// A list of one generation of the issuing CA, or of one root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct List {
+    /// The number of the generation; of the root, if it is a root's.
+    pub generation: u32,
+    /// Which of its lists.
+    pub scope: Scope,
+}
+
+impl List {
+    /// Its file name, the last part of its address: generation 1 has `npc-3.crl`, generation 2 `npc-g2-3.crl`.
+    pub fn file(self) -> String {
+        let generation = match self.generation {
+            1 => String::new(),
+            number => format!("-g{number}"),
+        };
+        match self.scope {
+            Scope::Root => format!("npc-root{generation}.crl"),
+            Scope::Complete => format!("npc{generation}.crl"),
+            Scope::Partition(number) => format!("npc{generation}-{number}.crl"),
+            Scope::Delta(number) => format!("npc{generation}-{number}-delta.crl"),
+        }
+    }
+
+    /// The list of this file name. One name for each list: no leading zeros, no plus.
+    pub fn of_file(name: &str) -> Option<Self> {
+        let rest = name.strip_suffix(".crl")?.strip_prefix("npc")?;
+        let (rest, root) = rest.strip_prefix("-root").map_or((rest, false), |rest| (rest, true));
+        let (generation, rest) = match rest.strip_prefix("-g") {
+            None => (1, rest),
+            Some(rest) => {
+                let (number, rest) = rest.split_at(rest.find('-').unwrap_or(rest.len()));
+                (number.parse().ok()?, rest)
+            }
+        };
+        let scope = match rest.strip_prefix('-') {
+            _ if root => Scope::Root,
+            None => Scope::Complete,
+            Some(rest) => match rest.strip_suffix("-delta") {
+                Some(number) => Scope::Delta(number.parse().ok()?),
+                None => Scope::Partition(rest.parse().ok()?),
+            },
+        };
+        let list = Self { generation, scope };
+        (generation > 0 && list.file() == name).then_some(list)
     }
 
     /// Its key in the tables.
-    pub(crate) fn key(self) -> i64 {
-        match self {
-            Self::Root => -2,
-            Self::Complete => -1,
-            Self::Partition(number) => i64::from(number),
-            Self::Delta(number) => 10_000 + i64::from(number),
+    fn key(self) -> i64 {
+        let within = match self.scope {
+            Scope::Root => -2,
+            Scope::Complete => -1,
+            Scope::Partition(number) => i64::from(number),
+            Scope::Delta(number) => 10_000 + i64::from(number),
+        };
+        (i64::from(self.generation) - 1) * 100_000 + within
+    }
+
+    fn partition(self) -> Option<u16> {
+        match self.scope {
+            Scope::Partition(n) | Scope::Delta(n) => Some(n),
+            Scope::Root | Scope::Complete => None,
         }
     }
 }
@@ -90,8 +139,8 @@ pub(crate) fn gzip(bytes: &[u8]) -> Result<Bytes> {
 
 #[derive(Default)]
 pub(crate) struct Cache {
-    lists: Mutex<HashMap<Scope, Arc<PublishedCrl>>>,
-    bases: Mutex<HashMap<u16, Arc<Base>>>,
+    lists: Mutex<HashMap<List, Arc<PublishedCrl>>>,
+    bases: Mutex<HashMap<(u32, u16), Arc<Base>>>,
     issuing: tokio::sync::Mutex<()>,
 }
 
@@ -103,27 +152,61 @@ struct Base {
 }
 
 impl Npc {
-    /// All lists of this CA that certificates name.
+    /// All lists that certificates name, of every root and every generation.
+    pub fn lists(&self) -> Vec<List> {
+        let authority = self.authority();
+        let roots = authority.roots.iter().map(|root| List { generation: root.number, scope: Scope::Root });
+        let generations = authority.generations.iter().flat_map(|generation| {
+            let scopes =
+                [Scope::Complete].into_iter().chain((0..generation.partitions).map(Scope::Partition));
+            scopes.map(|scope| List { generation: generation.number, scope })
+        });
+        roots.chain(generations).collect()
+    }
+
+    /// The lists that certificates issued now name.
     pub fn scopes(&self) -> Vec<Scope> {
-        Scope::all(self.config.partitions)
+        let partitions = self.authority().issuing.partitions;
+        [Scope::Root, Scope::Complete].into_iter().chain((0..partitions).map(Scope::Partition)).collect()
+    }
+
+    /// A list of the generation that issues, or of the root of the moment.
+    pub async fn crl(&self, scope: Scope, now: Timestamp) -> Result<Arc<PublishedCrl>> {
+        let generation = match scope {
+            Scope::Root => self.authority().root.number,
+            _ => self.authority().issuing.number,
+        };
+        self.list(List { generation, scope }, now).await
     }
 
     /// The list that is right at `now`; made anew if a state has changed since the last, or if half of its time is over.
-    pub async fn crl(&self, scope: Scope, now: Timestamp) -> Result<Arc<PublishedCrl>> {
-        match scope {
-            Scope::Delta(partition) => self.delta_list(partition, now).await,
-            _ => self.full_list(scope, now).await,
+    pub async fn list(&self, list: List, now: Timestamp) -> Result<Arc<PublishedCrl>> {
+        match list.scope {
+            Scope::Delta(partition) => self.delta_list(list.generation, partition, now).await,
+            _ => self.full_list(list, now).await,
         }
     }
 
-    async fn full_list(&self, scope: Scope, now: Timestamp) -> Result<Arc<PublishedCrl>> {
-        let kept = self.kept(scope);
-        match self.right_list(scope, now).await {
+    /// Whether there is such a list.
+    pub(crate) fn publishes(&self, list: List) -> bool {
+        let authority = self.authority();
+        match list.scope {
+            Scope::Root => authority.root_of(list.generation).is_some(),
+            scope => authority.generation(list.generation).is_some_and(|generation| match scope {
+                Scope::Partition(n) | Scope::Delta(n) => n < generation.partitions,
+                _ => true,
+            }),
+        }
+    }
+
+    async fn full_list(&self, list: List, now: Timestamp) -> Result<Arc<PublishedCrl>> {
+        let kept = self.kept(list);
+        match self.right_list(list, now).await {
             // The database is away: a list that still holds is better than none, unless it is known to lack something.
-            Err(error) => match kept.filter(|list| now < list.next_update && self.covers(scope, list)) {
-                Some(list) => {
-                    tracing::warn!(code = error.code(), ?scope, "the list of before is served");
-                    Ok(list)
+            Err(error) => match kept.filter(|kept| now < kept.next_update && self.covers(list, kept)) {
+                Some(kept) => {
+                    tracing::warn!(code = error.code(), ?list, "the list of before is served");
+                    Ok(kept)
                 }
                 None => Err(error),
             },
@@ -131,125 +214,139 @@ impl Npc {
         }
     }
 
-    async fn right_list(&self, scope: Scope, now: Timestamp) -> Result<Arc<PublishedCrl>> {
+    async fn right_list(&self, list: List, now: Timestamp) -> Result<Arc<PublishedCrl>> {
         self.known_as_of(now).await?;
-        if let Some(list) = self.kept(scope).filter(|list| self.is_right(scope, list, now)) {
-            return Ok(list);
+        if let Some(kept) = self.kept(list).filter(|kept| self.is_right(list, kept, now)) {
+            return Ok(kept);
         }
         // One list at a time in this process; another process may make the same list, under another number.
         let _turn = self.crls.issuing.lock().await;
-        if let Some(list) = self.kept(scope).filter(|list| self.is_right(scope, list, now)) {
-            return Ok(list);
+        if let Some(kept) = self.kept(list).filter(|kept| self.is_right(list, kept, now)) {
+            return Ok(kept);
         }
-        if let Some(list) = self.stored_list(scope).await?
-            && self.is_right(scope, &list, now)
+        if let Some(stored) = self.stored_list(list).await?
+            && self.is_right(list, &stored, now)
         {
-            return Ok(self.keep(scope, list));
+            return Ok(self.keep(list, stored));
         }
-        self.issue_list(scope, now).await
+        self.issue_list(list, now).await
     }
 
-    fn is_right(&self, scope: Scope, list: &PublishedCrl, now: Timestamp) -> bool {
-        let age = now.duration_since(list.this_update);
+    fn is_right(&self, list: List, made: &PublishedCrl, now: Timestamp) -> bool {
+        let age = now.duration_since(made.this_update);
         // A clock that went back leaves a list from the future, which nobody would accept.
-        let young = age < self.list_lifetime(scope) / 2 && age > -SignedDuration::from_mins(5);
-        young && (self.covers(scope, list) || age < self.least_age(scope))
+        let young = age < self.list_lifetime(list.scope) / 2 && age > -SignedDuration::from_mins(5);
+        young && (self.covers(list, made) || age < self.least_age(list.scope))
     }
 
-    fn covers(&self, scope: Scope, list: &PublishedCrl) -> bool {
-        match scope {
+    fn covers(&self, list: List, made: &PublishedCrl) -> bool {
+        match list.scope {
             Scope::Root => true,
-            _ => list.covers >= self.population().changed(partition(scope)),
+            _ => {
+                let populations = self.populations();
+                let population = populations.get(list.generation);
+                population.is_some_and(|population| made.covers >= population.changed(list.partition()))
+            }
         }
     }
 
-    async fn stored_list(&self, scope: Scope) -> Result<Option<PublishedCrl>> {
+    async fn stored_list(&self, list: List) -> Result<Option<PublishedCrl>> {
         let sql = "SELECT number, change, this_update, next_update, der FROM crl \
             WHERE scope = $1 AND der IS NOT NULL ORDER BY number DESC LIMIT 1";
-        let row = self.db.optional(sql, params![scope.key()]).await?;
+        let row = self.db.optional(sql, params![list.key()]).await?;
         row.as_ref().map(published).transpose()
     }
 
-    async fn issue_list(&self, scope: Scope, now: Timestamp) -> Result<Arc<PublishedCrl>> {
+    async fn issue_list(&self, list: List, now: Timestamp) -> Result<Arc<PublishedCrl>> {
         let this_update = whole_second(now)?;
-        let next_update = this_update + self.list_lifetime(scope);
-        let covers = self.population().seq();
+        let next_update = this_update + self.list_lifetime(list.scope);
+        let covers = self.populations().seq();
         let (number, since) = transaction!(self.db, |tx| {
             let sql = "SELECT MAX(this_update) FROM crl WHERE scope = $1 AND der IS NOT NULL";
-            let since = tx.one(sql, params![scope.key()]).await?.read::<Option<Timestamp>>(0)?;
+            let since = tx.one(sql, params![list.key()]).await?.read::<Option<Timestamp>>(0)?;
             let number = next_number(tx, "crl", 1).await?;
             tx.execute_one(
                 "INSERT INTO crl (scope, number, change, this_update, next_update) VALUES ($1, $2, $3, $4, $5)",
-                params![scope.key(), number as i64, covers as i64, this_update, next_update],
+                params![list.key(), number as i64, covers as i64, this_update, next_update],
             )
             .await?;
             Ok::<_, NpcError>((number, since.unwrap_or(Timestamp::UNIX_EPOCH)))
         })?;
         let life = Lifetime { number, this_update, next_update };
-        let (tbs, covers) = self.to_be_signed_list(scope, life, since)?;
-        let der = self.signed(scope, tbs).await?;
+        let (tbs, covers) = self.to_be_signed_list(list, life, since)?;
+        let der = self.signed(list, tbs).await?;
         transaction!(self.db, |tx| {
             let sql = "UPDATE crl SET der = $3, change = $4 WHERE scope = $1 AND number = $2";
-            tx.execute_one(sql, params![scope.key(), number as i64, &der, covers as i64]).await?;
+            tx.execute_one(sql, params![list.key(), number as i64, &der, covers as i64]).await?;
             let sql = "DELETE FROM crl WHERE scope = $1 AND number < $2";
-            tx.execute(sql, params![scope.key(), number as i64]).await?;
+            tx.execute(sql, params![list.key(), number as i64]).await?;
             Ok::<_, NpcError>(())
         })?;
-        tracing::info!(?scope, number, bytes = der.len(), "revocation list issued");
-        Ok(self.keep(scope, new_list(life, covers, der)))
+        tracing::info!(?list, number, bytes = der.len(), "revocation list issued");
+        Ok(self.keep(list, new_list(life, covers, der)))
     }
 
-    fn to_be_signed_list(&self, scope: Scope, life: Lifetime, since: Timestamp) -> Result<(TbsCrl, u64)> {
+    fn to_be_signed_list(&self, list: List, life: Lifetime, since: Timestamp) -> Result<(TbsCrl, u64)> {
         let authority = self.authority();
-        if scope == Scope::Root {
-            return Ok((crl::complete(&authority.root.issuer, life, [])?, 0));
-        }
+        let generation = match list.scope {
+            Scope::Root => {
+                let root = authority.root_of(list.generation).ok_or(UNKNOWN)?;
+                return Ok((crl::complete(&root.party.issuer, life, [])?, 0));
+            }
+            _ => authority.generation(list.generation).ok_or(UNKNOWN)?,
+        };
+        let issuer = &generation.ca.issuer;
         let urls = &self.config.urls;
-        let mut population = self.population_mut();
-        let covers = population.seq();
-        let table = population.table(partition(scope), since)?;
-        let made = match scope {
+        let mut populations = self.populations_mut();
+        let covers = populations.seq();
+        let table = populations.get_mut(list.generation)?.table(list.partition(), since)?;
+        let made = match list.scope {
             Scope::Partition(n) => {
-                self.note_base(n, life, table);
-                let (uri, freshest) = (urls.partition_crl(n), urls.delta_crl(n));
+                self.note_base(list.generation, n, life, table);
+                let uri = urls.partition_crl(list.generation, n);
+                let freshest = urls.delta_crl(list.generation, n);
                 let pointers = Pointers { partition: Some(&uri), freshest: Some(&freshest), base: None };
-                crl::from_table(&authority.ca.issuer, life, table, pointers)?
+                crl::from_table(issuer, life, table, pointers)?
             }
             // A reader that knows no partitions may know no deltas either.
-            _ => crl::from_table(&authority.ca.issuer, life, table, Pointers::default())?,
+            _ => crl::from_table(issuer, life, table, Pointers::default())?,
         };
         Ok((made, covers))
     }
 
-    async fn signed(&self, scope: Scope, tbs: TbsCrl) -> Result<Vec<u8>> {
+    async fn signed(&self, list: List, tbs: TbsCrl) -> Result<Vec<u8>> {
         let authority = self.authority();
-        Ok(off_thread(move || crl::issue(&tbs, authority_of(&authority, scope).signer.as_ref())).await??)
+        let signer = match list.scope {
+            Scope::Root => authority.root_of(list.generation).ok_or(UNKNOWN)?.party.signer.clone(),
+            _ => authority.generation(list.generation).ok_or(UNKNOWN)?.ca.signer.clone(),
+        };
+        Ok(off_thread(move || crl::issue(&tbs, signer.as_ref())).await??)
     }
 
     /// A base serves until half of a list's time is over: until then every reader has fetched it anyway.
-    fn note_base(&self, partition: u16, life: Lifetime, table: &Table) {
+    fn note_base(&self, generation: u32, partition: u16, life: Lifetime, table: &Table) {
         let mut bases = self.crls.bases.lock().unwrap_or_else(PoisonError::into_inner);
         let old = |base: &Arc<Base>| {
             life.this_update.duration_since(base.this_update) >= self.config.crl_lifetime / 2
         };
-        if bases.get(&partition).is_none_or(old) {
+        if bases.get(&(generation, partition)).is_none_or(old) {
             let base = Base { number: life.number, this_update: life.this_update, table: table.clone() };
-            bases.insert(partition, Arc::new(base));
+            bases.insert((generation, partition), Arc::new(base));
         }
     }
 
     /// The delta to a partition: under the number of the full list of the same moment (RFC 5280 §5.2.4), from which it takes
     /// its times. Made for the first who asks; it needs no number of its own and is not stored.
-    async fn delta_list(&self, number: u16, now: Timestamp) -> Result<Arc<PublishedCrl>> {
-        let scope = Scope::Delta(number);
-        let full = self.full_list(Scope::Partition(number), now).await?;
-        let fitting = |list: &Arc<PublishedCrl>| list.number == full.number;
-        if let Some(list) = self.kept(scope).filter(fitting) {
-            return Ok(list);
+    async fn delta_list(&self, generation: u32, number: u16, now: Timestamp) -> Result<Arc<PublishedCrl>> {
+        let list = List { generation, scope: Scope::Delta(number) };
+        let full = self.full_list(List { generation, scope: Scope::Partition(number) }, now).await?;
+        let fitting = |kept: &Arc<PublishedCrl>| kept.number == full.number;
+        if let Some(kept) = self.kept(list).filter(fitting) {
+            return Ok(kept);
         }
         let _turn = self.crls.issuing.lock().await;
-        if let Some(list) = self.kept(scope).filter(fitting) {
-            return Ok(list);
+        if let Some(kept) = self.kept(list).filter(fitting) {
+            return Ok(kept);
         }
         // Exactly what the full list says, also if more has become known since.
         let parsed = Crl::parse(&full.der)?;
@@ -257,7 +354,8 @@ impl Npc {
             let serial = x509::Serial::from_octets(e.serial).ok()?;
             Some(Revoked { serial, at: e.at, reason: e.reason })
         }))?;
-        let base = self.crls.bases.lock().unwrap_or_else(PoisonError::into_inner).get(&number).cloned();
+        let bases = &self.crls.bases;
+        let base = bases.lock().unwrap_or_else(PoisonError::into_inner).get(&(generation, number)).cloned();
         // A list that another process made is its own base here.
         let base = base.filter(|base| base.number <= full.number).unwrap_or_else(|| {
             let base = Base { number: full.number, this_update: full.this_update, table: present.clone() };
@@ -270,23 +368,25 @@ impl Npc {
         entries.sort_by_key(|entry| entry.serial);
         let life =
             Lifetime { number: full.number, this_update: full.this_update, next_update: full.next_update };
-        let uri = self.config.urls.partition_crl(number);
-        let tbs = crl::delta(&self.authority().ca.issuer, life, &uri, base.number, entries)?;
-        let der = self.signed(scope, tbs).await?;
-        Ok(self.keep(scope, new_list(life, full.covers, der)))
+        let uri = self.config.urls.partition_crl(generation, number);
+        let authority = self.authority();
+        let issuer = &authority.generation(generation).ok_or(UNKNOWN)?.ca.issuer;
+        let tbs = crl::delta(issuer, life, &uri, base.number, entries)?;
+        let der = self.signed(list, tbs).await?;
+        Ok(self.keep(list, new_list(life, full.covers, der)))
     }
 
-    fn keep(&self, scope: Scope, list: PublishedCrl) -> Arc<PublishedCrl> {
-        let list = Arc::new(list);
-        self.lists().insert(scope, list.clone());
-        list
+    fn keep(&self, list: List, made: PublishedCrl) -> Arc<PublishedCrl> {
+        let made = Arc::new(made);
+        self.kept_lists().insert(list, made.clone());
+        made
     }
 
-    fn kept(&self, scope: Scope) -> Option<Arc<PublishedCrl>> {
-        self.lists().get(&scope).cloned()
+    fn kept(&self, list: List) -> Option<Arc<PublishedCrl>> {
+        self.kept_lists().get(&list).cloned()
     }
 
-    fn lists(&self) -> std::sync::MutexGuard<'_, HashMap<Scope, Arc<PublishedCrl>>> {
+    fn kept_lists(&self) -> std::sync::MutexGuard<'_, HashMap<List, Arc<PublishedCrl>>> {
         self.crls.lists.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -307,19 +407,7 @@ impl Npc {
     }
 }
 
-fn partition(scope: Scope) -> Option<u16> {
-    match scope {
-        Scope::Partition(n) | Scope::Delta(n) => Some(n),
-        Scope::Root | Scope::Complete => None,
-    }
-}
-
-fn authority_of(authority: &Authority, scope: Scope) -> &Party {
-    match scope {
-        Scope::Root => &authority.root,
-        _ => &authority.ca,
-    }
-}
+const UNKNOWN: NpcError = NpcError::Inconsistent("generation");
 
 fn published(row: &Row) -> Result<PublishedCrl> {
     let life = Lifetime {
@@ -346,4 +434,39 @@ fn new_list(life: Lifetime, covers: u64, der: Vec<u8>) -> PublishedCrl {
 
 pub(crate) fn whole_second(at: Timestamp) -> Result<Timestamp> {
     Timestamp::from_second(at.as_second()).map_err(|_| NpcError::Request("time out of range"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_list_has_one_name() {
+        for generation in [1, 2, 10] {
+            let scopes =
+                [Scope::Root, Scope::Complete, Scope::Partition(0), Scope::Partition(31), Scope::Delta(7)];
+            for scope in scopes {
+                let list = List { generation, scope };
+                assert_eq!(List::of_file(&list.file()), Some(list), "{}", list.file());
+            }
+        }
+        for name in [
+            "npc-01.crl",
+            "npc-+1.crl",
+            "npc-g1.crl",
+            "npc-g0.crl",
+            "npc-g02-1.crl",
+            "npc-g2-.crl",
+            "npc-root-1.crl",
+            "npc-root-g2-1.crl",
+            "npc-delta.crl",
+            "npc-g.crl",
+            "npc",
+            ".crl",
+            "npc-g99999999999.crl",
+            "npc-70000.crl",
+        ] {
+            assert_eq!(List::of_file(name), None, "{name}");
+        }
+    }
 }

@@ -5,6 +5,7 @@
 //! it; so that no reader is told noise about it, the CA takes only serial numbers that every published filter still in use
 //! calls good ([`Npc::draw_serial`]), and a filter is published only if it calls good what was being issued meanwhile.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Bytes;
@@ -16,12 +17,12 @@ use status::filter::{self, Filter, State, StatusSigner};
 use store::{Row, Tx, params, transaction};
 use x509::Serial;
 
-use crate::authority::{hex, new_serial, off_thread};
+use crate::authority::{Generation, hex, new_serial, off_thread};
 use crate::crl::whole_second;
 use crate::feed::next_number;
 use crate::request::sha256;
 use crate::row::serial;
-use crate::{Npc, NpcError, Result, SYSTEM};
+use crate::{Npc, NpcError, Population, Result, SYSTEM};
 
 /// A signed document for everybody.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +69,13 @@ pub(crate) struct Documents {
 /// What a filter was made from.
 struct Snapshot {
     seq: u64,
+    // By generation.
+    listed: BTreeMap<u32, Section>,
+}
+
+/// The listed certificates of one generation.
+struct Section {
+    key_hash: [u8; 32],
     revoked: Vec<u128>,
     suspended: Vec<u128>,
 }
@@ -103,23 +111,34 @@ impl Npc {
         let lifetime = self.config.filter_interval * 4;
         for attempt in 0..8 {
             let salt = number << 8 | attempt;
-            let population = self.population.clone();
+            let populations = self.populations.clone();
             let authority = self.authority();
-            let ca = authority.ca.certificate.clone();
+            let building = authority.clone();
             let (built, snapshot) = off_thread(move || {
-                let population = population.read().unwrap_or_else(PoisonError::into_inner);
-                let (revoked, suspended) = population.revoked_and_suspended();
-                let all = filter::Population {
-                    issuer: &ca,
-                    size: population.len() as u64,
-                    all: &|f| population.each(f),
-                    revoked: &revoked,
-                    suspended: &suspended,
-                };
-                let filter = Filter::build(number, this_update, lifetime, &[all], salt);
-                let seq = population.seq();
-                drop(population);
-                (filter, Snapshot { seq, revoked, suspended })
+                let populations = populations.read().unwrap_or_else(PoisonError::into_inner);
+                let of = building.generations.iter();
+                let of: Vec<_> = of.filter_map(|g| Some((g, populations.get(g.number)?))).collect();
+                let listed = of.iter().map(|(generation, population)| {
+                    let (revoked, suspended) = population.revoked_and_suspended();
+                    let key_hash = filter::key_hash(&generation.ca.certificate);
+                    (generation.number, Section { key_hash, revoked, suspended })
+                });
+                let snapshot = Snapshot { seq: populations.seq(), listed: listed.collect() };
+                let walks: Vec<_> = of.iter().map(|(_, population)| walk(population)).collect();
+                // A section for each generation: the filter names issuers by their keys.
+                let sections = of.iter().zip(&walks).zip(snapshot.listed.values());
+                let sections: Vec<_> = sections
+                    .map(|(((generation, population), walk), listed)| filter::Population {
+                        issuer: &generation.ca.certificate,
+                        size: population.len() as u64,
+                        all: walk,
+                        revoked: &listed.revoked,
+                        suspended: &listed.suspended,
+                    })
+                    .collect();
+                let filter = Filter::build(number, this_update, lifetime, &sections, salt);
+                drop(sections);
+                (filter, snapshot)
             })
             .await?;
             let filter = Arc::new(built?);
@@ -149,16 +168,17 @@ impl Npc {
         filter: &Filter,
         snapshot: &Snapshot,
     ) -> Result<bool> {
-        let key_hash = filter::key_hash(&self.authority().ca.certificate);
         transaction!(self.db, |tx| {
             // What is stored and not signed yet has a number that will be given out.
-            let sql = "SELECT serial FROM certificate WHERE der IS NULL OR state_seq > $1";
+            let sql = "SELECT serial, issuer FROM certificate WHERE der IS NULL OR state_seq > $1";
             for row in tx.all(sql, params![snapshot.seq as i64]).await? {
                 let Some(number) = serial(&row)?.to_u128() else { continue };
+                // Of a generation that the filter does not speak about nobody is told anything.
+                let Some(section) = snapshot.listed.get(&row.read("issuer")?) else { continue };
                 // What was listed then, and is not any more, is in the next filter.
-                let listed = [&snapshot.revoked, &snapshot.suspended];
+                let listed = [&section.revoked, &section.suspended];
                 let was_listed = listed.iter().any(|list| list.binary_search(&number).is_ok());
-                if !was_listed && filter.state_by_key(&key_hash, number) != Some(State::Good) {
+                if !was_listed && filter.state_by_key(&section.key_hash, number) != Some(State::Good) {
                     return Ok(false);
                 }
             }
@@ -186,11 +206,11 @@ impl Npc {
     }
 
     /// A serial number that every filter in use calls good, and the number of the newest of these filters.
-    pub(crate) async fn draw_serial(&self, now: Timestamp) -> Result<(Serial, u64)> {
+    pub(crate) async fn draw_serial(&self, generation: &Generation, now: Timestamp) -> Result<(Serial, u64)> {
         if latest_filter(&self.db, None).await? > self.filters().last().map_or(0, |(d, _)| d.number) {
             self.load_filters(now).await?;
         }
-        let key_hash = filter::key_hash(&self.authority().ca.certificate);
+        let key_hash = filter::key_hash(&generation.ca.certificate);
         let filters: Vec<_> = {
             let live = self.filters();
             live.iter().filter(|(d, _)| d.next_update > now).map(|(_, filter)| filter.clone()).collect()
@@ -305,6 +325,11 @@ impl Npc {
     fn cards_delta(&self) -> std::sync::MutexGuard<'_, Option<(Arc<PublishedDocument>, Vec<u8>)>> {
         self.documents.delta.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Goes through the serial numbers of a generation.
+fn walk(population: &Population) -> impl Fn(&mut dyn FnMut(u128)) {
+    |f| population.each(f)
 }
 
 /// The number of the newest published filter, 0 if there is none; within a transaction where one is given.

@@ -14,7 +14,7 @@ use store::{Row, Tx, params};
 use x509::certificate::Kind;
 use x509::crl::Reason;
 
-use crate::population::{Change, Population};
+use crate::population::{Change, Populations};
 use crate::row::{GOOD, serial};
 use crate::{Npc, NpcError, Result};
 
@@ -72,20 +72,25 @@ impl Npc {
     async fn read_feed(&self, now: Timestamp) -> Result<()> {
         self.feed.lock().tried = Some(now);
         // A database that hangs is one that does not answer.
-        let read = tokio::time::timeout(PATIENCE, self.read_all()).await;
+        let read = tokio::time::timeout(PATIENCE, self.read_all(now)).await;
         read.map_err(|_| NpcError::Store(store::StoreError::Unavailable("no answer in time".into())))??;
         *self.feed.lock() = Known { as_of: Some(now), tried: None };
         Ok(())
     }
 
-    async fn read_all(&self) -> Result<()> {
+    async fn read_all(&self, now: Timestamp) -> Result<()> {
         loop {
-            let after = self.population().seq();
-            let sql = "SELECT serial, status, status_at, reason, not_after, state_seq FROM certificate \
+            let after = self.populations().seq();
+            let sql = "SELECT serial, status, status_at, reason, not_after, state_seq, issuer FROM certificate \
                 WHERE state_seq > $1 AND der IS NOT NULL ORDER BY state_seq LIMIT $2";
             let rows = self.db.all(sql, params![after as i64, PAGE]).await?;
             let changes = rows.iter().map(change).collect::<Result<Vec<_>>>()?;
-            self.population_mut().apply(&changes)?;
+            let newest = self.authority().newest;
+            if changes.iter().any(|(generation, _)| *generation > newest) {
+                // A generation that another process has made.
+                self.refresh_authority(now).await?;
+            }
+            self.populations_mut().apply(&changes)?;
             if changes.len() < PAGE as usize {
                 return Ok(());
             }
@@ -97,9 +102,9 @@ impl Npc {
         self.know_own_services().await?;
         loop {
             // The first reading may take longer than any later one.
-            let before = self.population().seq();
-            self.read_all().await?;
-            if self.population().seq() == before {
+            let before = self.populations().seq();
+            self.read_all(now).await?;
+            if self.populations().seq() == before {
                 break;
             }
         }
@@ -108,7 +113,7 @@ impl Npc {
     }
 
     pub(crate) async fn know_own_services(&self) -> Result<()> {
-        let sql = "SELECT profile, der FROM authority WHERE der IS NOT NULL";
+        let sql = "SELECT profile, der, issuer FROM authority WHERE der IS NOT NULL";
         let mut changes = Vec::new();
         for row in self.db.all(sql, params![]).await? {
             let kind = Kind::from_name(&row.read::<String>(0)?);
@@ -118,18 +123,19 @@ impl Npc {
             ) {
                 let certificate = x509::Certificate::parse(&row.read::<Vec<u8>>(1)?)?;
                 let not_after = certificate.validity().not_after();
-                changes.push(Change { serial: certificate.serial()?, listed: None, not_after, seq: 0 });
+                let change = Change { serial: certificate.serial()?, listed: None, not_after, seq: 0 };
+                changes.push((row.read(2)?, change));
             }
         }
-        self.population_mut().apply(&changes)
+        self.populations_mut().apply(&changes)
     }
 
-    pub(crate) fn population(&self) -> RwLockReadGuard<'_, Population> {
-        self.population.read().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn populations(&self) -> RwLockReadGuard<'_, Populations> {
+        self.populations.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn population_mut(&self) -> RwLockWriteGuard<'_, Population> {
-        self.population.write().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn populations_mut(&self) -> RwLockWriteGuard<'_, Populations> {
+        self.populations.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -153,7 +159,8 @@ pub(crate) async fn next_number(tx: &mut Tx, name: &str, count: i64) -> Result<u
     Ok(tx.one(sql, params![name, count]).await?.read::<i64>(0)? as u64)
 }
 
-fn change(row: &Row) -> Result<Change> {
+/// A change and the generation that issued the certificate.
+fn change(row: &Row) -> Result<(u32, Change)> {
     let listed = match row.read::<i64>("status")? {
         GOOD => None,
         _ => {
@@ -161,12 +168,13 @@ fn change(row: &Row) -> Result<Change> {
             Some((row.read("status_at")?, reason))
         }
     };
-    Ok(Change {
+    let change = Change {
         serial: serial(row)?,
         listed,
         not_after: row.read("not_after")?,
         seq: row.read("state_seq")?,
-    })
+    };
+    Ok((row.read("issuer")?, change))
 }
 
 /// Rows read at once.

@@ -8,7 +8,7 @@ use x509::certificate::profiles::{Citizen, StatusLocations, npc_citizen_encrypti
 use x509::certificate::{Kind, TbsCertificate};
 use x509::{Certificate, PublicKey, Serial, Validity};
 
-use crate::authority::{hex, sign_certificate};
+use crate::authority::{Generation, hex, issuing_generation, sign_certificate};
 use crate::cohort::is_stopped;
 use crate::documents::latest_filter;
 use crate::feed::next_number;
@@ -37,6 +37,7 @@ impl Npc {
             if let Some(stored) = self.store_request(request, &checked, now).await? {
                 break stored;
             }
+            self.follow_authority(now).await?;
         };
         if let Some(modulus) = &checked.modulus {
             self.moduli.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remember(modulus);
@@ -72,19 +73,21 @@ impl Npc {
     }
 
     /// The first commit: the bytes to be signed, or those of the same request made before. Nothing if a revocation filter was
-    /// published meanwhile.
+    /// published meanwhile, or another generation issues.
     async fn store_request(
         &self,
         request: &IssueRequest,
         checked: &Checked,
         now: Timestamp,
     ) -> Result<Option<CertificateRow>> {
-        let (serial, filter) = self.draw_serial(now).await?;
+        let generation = self.authority().issuing.clone();
+        let (serial, filter) = self.draw_serial(&generation, now).await?;
         let event_id = new_id(now, self.random().as_mut());
-        let partition = self.partition_of(&serial);
-        let tbs = self.to_be_signed(request, checked, serial, partition)?;
+        // The list a serial number belongs to, for ever.
+        let partition = Population::partition_of(&serial, generation.partitions);
+        let tbs = self.to_be_signed(request, checked, &generation, serial, partition)?;
         // The linter looks at the whole certificate before its bytes are stored, let alone signed with the key that counts.
-        rehearse(&tbs, Some(&self.authority().ca.issuer), &self.random).await?;
+        rehearse(&tbs, Some(&generation.ca.issuer), &self.random).await?;
         let slot = request.slot.id();
         let columns = StateColumns::of(&CertificateState::Good)?;
         let validity = &checked.validity;
@@ -99,6 +102,9 @@ impl Npc {
             if latest_filter(&self.db, Some(tx)).await? != filter {
                 return Ok(None);
             }
+            if issuing_generation(tx).await? != generation.number {
+                return Ok(None);
+            }
             let known =
                 tx.optional("SELECT 1 FROM holder WHERE number = $1", params![&request.holder_no]).await?;
             if known.is_none() {
@@ -109,8 +115,8 @@ impl Npc {
             }
             tx.execute_one(
                 "INSERT INTO certificate (serial, request_id, request_hash, card, slot, holder, profile, not_before, \
-                 not_after, partition_no, spki_hash, tbs, state, status, status_at, reason, carrier, key_class) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+                 not_after, partition_no, spki_hash, tbs, state, status, status_at, reason, carrier, key_class, issuer) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
                 params![
                     serial.octets(),
                     request.request_id,
@@ -129,7 +135,8 @@ impl Npc {
                     columns.at,
                     columns.reason,
                     request.carrier.as_str(),
-                    &checked.key_class
+                    &checked.key_class,
+                    i64::from(generation.number)
                 ],
             )
             .await?;
@@ -147,6 +154,7 @@ impl Npc {
             self.audit(tx, "certificate-issue", request.card.as_str(), SYSTEM, detail, now).await?;
             Ok(Some(CertificateRow {
                 serial,
+                issuer: generation.number,
                 request_hash: checked.hash,
                 card: request.card,
                 slot: request.slot,
@@ -168,7 +176,10 @@ impl Npc {
                 return Err(NpcError::Revoked(row.card.as_str().to_owned()));
             }
             let tbs = TbsCertificate::from_stored(row.kind, &row.tbs)?;
-            let certificate = sign_certificate(tbs, self.authority().ca.signer.clone()).await?;
+            // Its own generation, also if another one issues by now.
+            let authority = self.authority();
+            let generation = authority.generation(row.issuer).ok_or(NpcError::Inconsistent("generation"))?;
+            let certificate = sign_certificate(tbs, generation.ca.signer.clone()).await?;
             transaction!(self.db, |tx| {
                 let seq = next_number(tx, "state", 1).await?;
                 let sql = "UPDATE certificate SET der = $2, state_seq = $3 \
@@ -194,14 +205,14 @@ impl Npc {
         &self,
         request: &IssueRequest,
         checked: &Checked,
+        generation: &Generation,
         serial: Serial,
         partition: u16,
     ) -> Result<TbsCertificate> {
-        let authority = self.authority();
         let urls = &self.config.urls;
         let citizen = Citizen {
             serial,
-            issuer: &authority.ca.issuer,
+            issuer: &generation.ca.issuer,
             name: &request.subject_name,
             holder_number: &request.holder_no,
             id_tail: &request.id_tail,
@@ -210,8 +221,8 @@ impl Npc {
             spki: &checked.spki,
             policy: self.config.policy,
             locations: StatusLocations {
-                partition_crl: &urls.partition_crl(partition),
-                complete_crl: &urls.complete_crl(),
+                partition_crl: &urls.partition_crl(generation.number, partition),
+                complete_crl: &urls.complete_crl(generation.number),
                 ca_issuers: &urls.issued_to_this_ca(),
                 ocsp: &urls.ocsp,
             },
@@ -225,11 +236,6 @@ impl Npc {
             x509::Error::Profile(problem) => NpcError::Request(problem),
             error => NpcError::X509(error),
         })
-    }
-
-    /// The list a serial number belongs to, for ever.
-    pub(crate) fn partition_of(&self, serial: &Serial) -> u16 {
-        Population::partition_of(serial, self.config.partitions)
     }
 
     pub(crate) async fn audit(

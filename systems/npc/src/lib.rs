@@ -46,14 +46,15 @@ pub use authority::CaCertificates;
 pub use cmp::{Enrolment, RegistrationAuthority};
 pub use cohort::{Cohort, Incident, Measure};
 pub use config::{NpcConfig, Urls};
-pub use crl::{PublishedCrl, Scope};
+pub use crl::{List, PublishedCrl, Scope};
 pub use documents::PublishedDocument;
 pub use error::NpcError;
 pub use http::{Clock, router};
 pub use population::{Change, Population};
 pub use weak_key::Weakness;
 
-use authority::Authority;
+use authority::{Authority, Ground};
+use population::Populations;
 
 /// What a call of this crate returns.
 pub type Result<T, E = NpcError> = std::result::Result<T, E>;
@@ -65,7 +66,9 @@ pub struct Npc {
     config: NpcConfig,
     random: Mutex<Box<dyn Random + Send>>,
     authority: RwLock<Arc<Authority>>,
-    population: Arc<RwLock<Population>>,
+    populations: Arc<RwLock<Populations>>,
+    // When somebody last asked about a generation that is not known.
+    followed: Mutex<Option<Timestamp>>,
     feed: feed::Feed,
     crls: crl::Cache,
     ocsp: ocsp::Cache,
@@ -95,19 +98,25 @@ impl Npc {
             schema::COHORT,
             schema::REGISTRATION,
             schema::INCIDENT,
+            schema::GENERATION,
         ])
         .await?;
         let config = config.fixed_at_first_run(&db).await?;
         let random = Mutex::new(random);
-        let authority = Authority::open(&db, &keys, &config, &random, now).await?;
-        let population = Arc::new(RwLock::new(Population::new(config.partitions)));
+        let ground = Ground { db: &db, keys: &keys, config: &config, random: &random, now };
+        let authority = Authority::open(ground).await?;
+        let mut populations = Populations::default();
+        for generation in &authority.generations {
+            populations.add(generation.number, generation.partitions);
+        }
         let npc = Self {
             db,
             keys,
             config,
             random,
             authority: RwLock::new(Arc::new(authority)),
-            population,
+            populations: Arc::new(RwLock::new(populations)),
+            followed: Mutex::default(),
             feed: feed::Feed::default(),
             crls: crl::Cache::default(),
             ocsp: ocsp::Cache::default(),
@@ -129,8 +138,9 @@ impl Npc {
         self.renew_services(now).await?;
         self.expire_transactions(now).await?;
         self.work_incidents(now).await?;
-        for scope in self.scopes() {
-            self.crl(scope, now).await?;
+        self.follow_authority(now).await?;
+        for list in self.lists() {
+            self.list(list, now).await?;
         }
         self.filter(now).await?;
         Ok(())
@@ -146,9 +156,14 @@ impl Npc {
         self.authority().certificates()
     }
 
-    /// The issuing CA's certificate.
+    /// The certificate of the generation that issues.
     pub fn ca_certificate(&self) -> Certificate {
-        self.authority().certificates().ca
+        self.authority().issuing.ca.certificate.clone()
+    }
+
+    /// The number of the generation that issues.
+    pub fn issuing_generation(&self) -> u32 {
+        self.authority().issuing.number
     }
 
     /// Checks the audit chain; `kept` is a head noted down earlier.

@@ -6,13 +6,13 @@
 //! admitted only so often in a second; beyond that such askers hear `tryLater`, and the others are served as before.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Bytes;
 use jiff::Timestamp;
 use x509::ocsp::{Answer, CertId, ErrorStatus, Request, Status, error_response};
 
-use crate::authority::hex;
+use crate::authority::{Authority, Generation, hex};
 use crate::crl::whole_second;
 use crate::request::sha256;
 use crate::{Npc, NpcError, Result};
@@ -92,6 +92,17 @@ impl Admission {
     }
 }
 
+impl Authority {
+    /// The generation that issued everything a request asks about, by the hashes of its name and key.
+    fn answering(&self, request: &Request) -> Option<Arc<Generation>> {
+        let asked = |generation: &&Arc<Generation>| {
+            let issuer = generation.responder.responder.issuer();
+            request.certificates.iter().all(|id| issuer.matches(id))
+        };
+        self.generations.iter().find(asked).cloned()
+    }
+}
+
 impl Npc {
     /// Answers a DER OCSPRequest with a DER OCSPResponse, whatever the request is.
     pub async fn ocsp(&self, request: &[u8], now: Timestamp) -> Vec<u8> {
@@ -105,11 +116,12 @@ impl Npc {
             Err(x509::Error::UnsupportedAlgorithm(_)) => return error(ErrorStatus::Unauthorized),
             Err(_) => return error(ErrorStatus::MalformedRequest),
         };
-        let responder = self.authority();
-        if !request.certificates.iter().all(|id| responder.responder.responder.issuer().matches(id)) {
-            return error(ErrorStatus::Unauthorized);
+        let mut generation = self.authority().answering(&request);
+        if generation.is_none() && self.follow_if_due(now).await.is_ok() {
+            generation = self.authority().answering(&request);
         }
-        match self.signed_answer(&request, now).await {
+        let Some(generation) = generation else { return error(ErrorStatus::Unauthorized) };
+        match self.signed_answer(&request, generation, now).await {
             Ok(answered) => answered,
             Err(NpcError::Store(problem)) => {
                 tracing::error!(code = problem.code(), "OCSP: the database does not answer");
@@ -122,12 +134,18 @@ impl Npc {
         }
     }
 
-    async fn signed_answer(&self, request: &Request, now: Timestamp) -> Result<Answered> {
+    async fn signed_answer(
+        &self,
+        request: &Request,
+        mut generation: Arc<Generation>,
+        now: Timestamp,
+    ) -> Result<Answered> {
         let as_of = self.known_as_of(now).await?;
         let answers: Vec<(&CertId, Status)> = {
-            let population = self.population();
-            let status =
-                |id: &CertId| id.serial().map_or(Status::Unknown, |serial| population.status(&serial));
+            let populations = self.populations();
+            let population = populations.get(generation.number);
+            let known = |serial| population.map_or(Status::Unknown, |all| all.status(&serial));
+            let status = |id: &CertId| id.serial().map_or(Status::Unknown, known);
             request.certificates.iter().map(|id| (id, status(id))).collect()
         };
         let alone = match answers.as_slice() {
@@ -142,15 +160,16 @@ impl Npc {
         if shared.is_none() && !self.on_demand.enter(now, self.config.on_demand_per_second) {
             return Ok(error(ErrorStatus::TryLater));
         }
-        let mut authority = self.authority();
-        if now + self.config.ocsp_lifetime > authority.responder.certificate.validity().not_after() {
+        if now + self.config.ocsp_lifetime > generation.responder.certificate.validity().not_after() {
             self.renew_services(now).await?;
-            authority = self.authority();
+            let authority = self.authority();
+            let renewed = authority.generation(generation.number);
+            generation = renewed.ok_or(NpcError::Inconsistent("generation"))?.clone();
         }
         // RFC 6960 §2.4: thisUpdate is the moment for which the status is known to be right.
         let this_update = whole_second(as_of)?;
         let next_update = this_update + self.config.ocsp_lifetime;
-        let responder = &authority.responder;
+        let responder = &generation.responder;
         let der: Bytes = responder
             .responder
             .sign(

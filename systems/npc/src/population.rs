@@ -234,6 +234,50 @@ impl Population {
     }
 }
 
+/// The certificates of every generation that tells status, under the one sequence of changes.
+#[derive(Default)]
+pub(crate) struct Populations {
+    of: BTreeMap<u32, Population>,
+    seq: u64,
+}
+
+impl Populations {
+    /// Adds a generation, if it is not there.
+    pub(crate) fn add(&mut self, generation: u32, partitions: u16) {
+        self.of.entry(generation).or_insert_with(|| Population::new(partitions));
+    }
+
+    /// Takes changes over, each of the generation before it. What a generation issued whose last certificate has ended is
+    /// nobody's question any more.
+    pub(crate) fn apply(&mut self, changes: &[(u32, Change)]) -> Result<()> {
+        let mut by_generation: BTreeMap<u32, Vec<Change>> = BTreeMap::new();
+        for (generation, change) in changes {
+            by_generation.entry(*generation).or_default().push(*change);
+            self.seq = self.seq.max(change.seq);
+        }
+        for (generation, changes) in by_generation {
+            if let Some(population) = self.of.get_mut(&generation) {
+                population.apply(&changes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The certificates of a generation.
+    pub(crate) fn get(&self, generation: u32) -> Option<&Population> {
+        self.of.get(&generation)
+    }
+
+    pub(crate) fn get_mut(&mut self, generation: u32) -> Result<&mut Population> {
+        self.of.get_mut(&generation).ok_or(crate::NpcError::Inconsistent("generation"))
+    }
+
+    /// The number of the last change that was taken over.
+    pub(crate) const fn seq(&self) -> u64 {
+        self.seq
+    }
+}
+
 /// Whether a sorted array of evenly spread numbers has this one: each step guesses the place by proportion.
 fn interpolate(sorted: &[u128], number: u128) -> bool {
     let (mut low, mut high) = (0usize, sorted.len());

@@ -11,6 +11,8 @@ use crate::{IssuedCertificate, NpcError, Result};
 
 pub(crate) struct CertificateRow {
     pub(crate) serial: Serial,
+    /// The generation that issued it.
+    pub(crate) issuer: u32,
     pub(crate) request_hash: [u8; 32],
     pub(crate) card: CardSerial,
     pub(crate) slot: KeySlot,
@@ -26,8 +28,8 @@ pub(crate) struct CertificateRow {
 macro_rules! select_certificate {
     ($($condition:expr),+) => {
         concat!(
-            "SELECT serial, request_hash, card, slot, holder, profile, not_before, not_after, tbs, der, state \
-             FROM certificate WHERE ",
+            "SELECT serial, issuer, request_hash, card, slot, holder, profile, not_before, not_after, tbs, der, \
+             state FROM certificate WHERE ",
             $($condition),+
         )
     };
@@ -40,6 +42,7 @@ impl CertificateRow {
         let profile: String = row.read("profile")?;
         Ok(Self {
             serial: serial(row)?,
+            issuer: row.read("issuer")?,
             request_hash: row.read("request_hash")?,
             card: card.parse().map_err(|_| NpcError::Inconsistent("card"))?,
             slot: KeySlot::from_id(row.read("slot")?).ok_or(NpcError::Inconsistent("slot"))?,

@@ -165,3 +165,55 @@ pub(crate) const INCIDENT: Migration = Migration::new(
     );
     INSERT INTO counter (name, value) VALUES ('incident', 0);",
 );
+
+/// Several keys of the issuing CA and of the root: who issued a certificate, and how far each key's work goes.
+pub(crate) const GENERATION: Migration = Migration::new(
+    6,
+    "generation",
+    "-- the generation that issued it, for ever
+    ALTER TABLE certificate ADD COLUMN issuer BIGINT NOT NULL DEFAULT 1;
+    -- the generation that certified a service; the root that certified a CA
+    ALTER TABLE authority ADD COLUMN issuer BIGINT NOT NULL DEFAULT 1;
+    -- of certificates of CAs: CRLReason and since when
+    ALTER TABLE authority ADD COLUMN revoked_at BIGINT;
+    ALTER TABLE authority ADD COLUMN reason BIGINT;
+
+    -- ended_at: since when its key is gone
+    CREATE TABLE root_ca (number BIGINT PRIMARY KEY, key_kind TEXT NOT NULL, ended_at BIGINT);
+
+    CREATE TABLE generation (
+        number BIGINT PRIMARY KEY,
+        root BIGINT NOT NULL REFERENCES root_ca (number),
+        key_kind TEXT NOT NULL,
+        partitions BIGINT NOT NULL,
+        -- 1 for the one that issues
+        issues BIGINT NOT NULL,
+        -- the end of its last certificate, known once it issues no more
+        last_end BIGINT
+    );
+    INSERT INTO counter (name, value) VALUES ('authority', 1), ('ceremony', 0);
+
+    -- script: what was approved; record: what came of it, once all is done
+    CREATE TABLE ceremony (
+        number BIGINT PRIMARY KEY,
+        kind TEXT NOT NULL,
+        script TEXT NOT NULL,
+        script_hash BYTEA NOT NULL,
+        proposed_by TEXT NOT NULL,
+        proposed_at BIGINT NOT NULL,
+        approved_by TEXT,
+        approved_at BIGINT,
+        finished_at BIGINT,
+        record TEXT,
+        time_stamp BYTEA
+    );
+    CREATE TABLE ceremony_step (
+        ceremony BIGINT NOT NULL REFERENCES ceremony (number),
+        step BIGINT NOT NULL,
+        done_by TEXT NOT NULL,
+        witnessed_by TEXT NOT NULL,
+        done_at BIGINT NOT NULL,
+        found TEXT NOT NULL,
+        PRIMARY KEY (ceremony, step)
+    );",
+);

@@ -96,7 +96,7 @@ impl Npc {
     }
 
     fn own(&self, issuer: &[u8]) -> Result<(), Refused> {
-        if x509::name::same(issuer, self.authority().ca.issuer.name().der()) {
+        if x509::name::same(issuer, self.authority().issuing.ca.issuer.name().der()) {
             Ok(())
         } else {
             Err(Refused::new(FailureInfo::WrongAuthority, "a certificate of another issuer"))

@@ -113,7 +113,7 @@ impl Npc {
         Ok(off_thread(move || {
             let reply = Reply { to: Some(&to), nonce, now, implicit_confirm, body: &body };
             let signer = &authority.cmp;
-            reply.protect(&signer.certificate, &signer.signer, &[&authority.ca.certificate])
+            reply.protect(&signer.certificate, &signer.signer, &[&signer.issuer])
         })
         .await??)
     }

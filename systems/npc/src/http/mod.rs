@@ -8,12 +8,13 @@
 //! | `GET /crl/npc-N.crl` | partition N |
 //! | `GET /crl/npc-root.crl` | the root's list |
 //! | `GET /crl/npc-N-delta.crl` | what changed in partition N since its base |
+//! | `GET /crl/npc-gG.crl`, `npc-gG-N.crl`, `npc-gG-N-delta.crl`, `npc-root-gG.crl` | the same of generation G of the CA, or of root G, from the second on |
 //! | `POST /tsa` | time stamps (RFC 3161 §3.4) |
 //! | `POST /cmp` | CMP for registration authorities (RFC 9811 §3) |
 //! | `GET /status/filter` | the revocation filter (crate `status`) |
 //! | `GET /status/cards`, `/status/cards-delta` | the card status list and the delta to it |
-//! | `GET /certs/npc-root.cer`, `/certs/npc-ca.cer`, `/certs/npc-tsa.cer` | root, issuing CA, time stamping authority, DER |
-//! | `GET /certs/issued-to-this-ca.p7b` | the certificates issued to the issuing CA, CMS |
+//! | `GET /certs/npc-root.cer`, `/certs/npc-ca.cer`, `/certs/npc-tsa.cer` | root, issuing CA, time stamping authority, DER; later ones `npc-root-g2.cer`, `npc-ca-g2.cer` |
+//! | `GET /certs/issued-to-this-ca.p7b` | the certificates issued to the issuing CA, all generations, CMS |
 
 mod content;
 
@@ -28,12 +29,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use jiff::Timestamp;
 use tlv::{encode, encode_oid};
+use x509::certificate::Kind;
 use x509::{Certificate, ocsp, tsp};
 
 use crate::authority::hex;
 use crate::ocsp::Answered;
 use crate::request::sha256;
-use crate::{Npc, PublishedDocument, Scope};
+use crate::{List, Npc, PublishedDocument};
 
 use content::{Content, varies, wants_gzip};
 
@@ -101,11 +103,15 @@ fn ocsp_response(answered: Answered, now: Timestamp, headers: &HeaderMap) -> Res
 }
 
 async fn crl(State(service): State<Service>, Path(name): Path<String>, headers: HeaderMap) -> Response {
-    let Some(scope) = scope_of(&name, service.npc.config().partitions) else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
     let now = (service.clock)();
-    let list = match service.npc.crl(scope, now).await {
+    let Some(list) = List::of_file(&name) else { return StatusCode::NOT_FOUND.into_response() };
+    // Another process may have made the generation.
+    if !service.npc.publishes(list)
+        && (service.npc.follow_if_due(now).await.is_err() || !service.npc.publishes(list))
+    {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    let list = match service.npc.list(list, now).await {
         Ok(list) => list,
         Err(error) => {
             tracing::error!(code = error.code(), "no revocation list");
@@ -193,35 +199,42 @@ async fn certificate(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let certificates = service.npc.ca_certificates();
-    let (body, media_type) = match name.as_str() {
-        // RFC 5280 §4.2.2.1 and RFC 2585 §4.1
-        "npc-root.cer" => (certificates.root.der().to_vec(), "application/pkix-cert"),
-        "npc-ca.cer" => (certificates.ca.der().to_vec(), "application/pkix-cert"),
-        "npc-tsa.cer" => (certificates.tsa.der().to_vec(), "application/pkix-cert"),
-        "issued-to-this-ca.p7b" => (certificates_only(&[&certificates.ca]), "application/pkcs7-mime"),
-        _ => return StatusCode::NOT_FOUND.into_response(),
-    };
     let now = (service.clock)();
+    let mut found = service.npc.published_certificate(&name);
+    if found.is_none() && service.npc.follow_if_due(now).await.is_ok() {
+        found = service.npc.published_certificate(&name);
+    }
+    let Some((body, media_type)) = found else { return StatusCode::NOT_FOUND.into_response() };
     let etag = format!("\"{}\"", &hex(&sha256(&body))[..32]);
     let until = now + jiff::SignedDuration::from_hours(24);
     Content { body: body.into(), media_type, etag: &etag, last_modified: None, until }.answer(now, &headers)
 }
 
-fn scope_of(name: &str, partitions: u16) -> Option<Scope> {
-    match name.strip_suffix(".crl")?.strip_prefix("npc")? {
-        "" => Some(Scope::Complete),
-        "-root" => Some(Scope::Root),
-        rest => {
-            let number = rest.strip_prefix('-')?;
-            let (number, delta) = number.strip_suffix("-delta").map_or((number, false), |n| (n, true));
-            let partition: u16 = number.parse().ok()?;
-            // One name for each list: no leading zeros, no plus.
-            let known = partition < partitions && partition.to_string() == number;
-            let scope = if delta { Scope::Delta(partition) } else { Scope::Partition(partition) };
-            known.then_some(scope)
+impl Npc {
+    /// A certificate or collection of the CA's by its file name, and its media type.
+    fn published_certificate(&self, name: &str) -> Option<(Vec<u8>, &'static str)> {
+        // RFC 5280 §4.2.2.1 and RFC 2585 §4.1
+        const CERTIFICATE: &str = "application/pkix-cert";
+        const COLLECTION: &str = "application/pkcs7-mime";
+        let authority = self.authority();
+        let some_of = |wanted: fn(&str) -> bool| {
+            let papers = authority.papers.values().filter(|paper| wanted(&paper.profile));
+            let papers: Vec<&Certificate> = papers.map(|paper| &paper.certificate).collect();
+            certificates_only(&papers)
+        };
+        match name {
+            "npc-tsa.cer" => Some((authority.tsa.authority.certificate().der().to_vec(), CERTIFICATE)),
+            "issued-to-this-ca.p7b" => Some((some_of(issued_to_this_ca), COLLECTION)),
+            _ => {
+                let paper = authority.papers.get(name.strip_suffix(".cer")?)?;
+                Some((paper.certificate.der().to_vec(), CERTIFICATE))
+            }
         }
     }
+}
+
+fn issued_to_this_ca(profile: &str) -> bool {
+    profile == Kind::NpcIntermediate.name()
 }
 
 /// A CMS SignedData without signers: certificates only (RFC 5652 §5.1, RFC 8551 §3.8).
@@ -229,8 +242,10 @@ fn certificates_only(certificates: &[&Certificate]) -> Vec<u8> {
     const SIGNED_DATA: const_oid::ObjectIdentifier =
         const_oid::ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.2");
     const DATA: const_oid::ObjectIdentifier = const_oid::ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1");
-    let all: Vec<u8> =
-        certificates.iter().flat_map(|certificate| certificate.der().iter().copied()).collect();
+    // X.690 §11.6: the encodings of a SET OF ascend.
+    let mut ders: Vec<&[u8]> = certificates.iter().map(|certificate| certificate.der()).collect();
+    ders.sort_unstable();
+    let all = ders.concat();
     let version = [0x02, 1, 1];
     let empty_set = encode(0x31, &[]);
     let content = tlv::sequence(&[&encode_oid(DATA)]);
