@@ -34,6 +34,14 @@ pub enum KeyError {
     /// No key of this kind can be made here.
     #[error("keys of kind {0} cannot be made here")]
     Kind(String),
+    /// A token lets no key out; its own tools copy it.
+    #[error(
+        "金鑰在安全模組內，由模組自身備份 / the key {0} is in a token, which has its own means of backup"
+    )]
+    Kept(String),
+    /// The copy of a key, or the shares of its custodians.
+    #[error("金鑰備份無法使用：{0} / the copy of the key does not open: {0}")]
+    Shares(&'static str),
 
     // --- the environment
     /// A file with a secret can be read by others than its owner.
@@ -97,6 +105,8 @@ impl KeyError {
             Self::Otherwise { .. } => "KEYS-OTHERWISE",
             Self::Purpose { .. } => "KEYS-PURPOSE",
             Self::Kind(_) => "KEYS-KIND",
+            Self::Kept(_) => "KEYS-KEPT",
+            Self::Shares(_) => "KEYS-SHARES",
             Self::Mode(_) => "KEYS-MODE",
             Self::Sealed(_) => "KEYS-SEALED",
             Self::Format { .. } => "KEYS-FORMAT",

@@ -8,20 +8,23 @@
 //! a signer names the purpose the signature is for, and a key made for another purpose is refused: an OCSP responder's
 //! key cannot sign certificates, a CA's key cannot sign messages (NPC-06).
 //!
-//! Calls block (disk, token): asynchronous code runs them where blocking is allowed. Left out: backup of hardware keys
-//! and ceremonies with several persons, which the module's own tools do.
+//! A key in files can be copied for custodians who open the copy together ([`KeyStore::backup`]). Calls block (disk, token):
+//! asynchronous code runs them where blocking is allowed. Left out: backup of hardware keys, which the module's own tools do.
 
+mod backup;
 mod error;
 mod pkcs11;
 mod secret_file;
+mod shares;
 mod software;
 
 use std::sync::Arc;
 
-use curve::Curve;
+use curve::{Curve, SecretBytes};
 use serde::{Deserialize, Serialize};
 use x509::Signer;
 
+pub use backup::{Backup, backup_label};
 pub use error::KeyError;
 pub use pkcs11::Pkcs11KeyStore;
 pub use secret_file::{create_secret_file, read_secret_file, write_atomically};
@@ -44,6 +47,19 @@ pub trait KeyStore: Send + Sync {
 
     /// Destroys the key under `label` for good.
     fn destroy(&self, label: &str) -> Result<()>;
+
+    /// A copy of the key under `label` that `threshold` of `shares` custodians can open together. A token keeps its keys: it
+    /// has means of its own, and refuses here.
+    fn backup(&self, label: &str, threshold: u8, shares: u8) -> Result<Backup> {
+        let _ = (threshold, shares);
+        Err(KeyError::Kept(label.to_owned()))
+    }
+
+    /// Puts a key back from its copy, for the purpose it was made for. If it is there, it is left as it is.
+    fn restore(&self, copy: &[u8], shares: &[SecretBytes]) -> Result<KeyInfo> {
+        let _ = shares;
+        Err(KeyError::Kept(backup_label(copy)?))
+    }
 }
 
 /// Algorithm and size of a key.
@@ -68,7 +84,8 @@ impl KeyKind {
         }
     }
 
-    fn from_name(name: &str) -> Option<Self> {
+    /// The kind of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
         if let Some(bits) = name.strip_prefix("rsa-") {
             return Some(Self::Rsa(bits.parse().ok()?));
         }

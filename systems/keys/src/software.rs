@@ -16,7 +16,7 @@ use x509::{EcSigner, MlDsaSigner, RsaSigner, Signer};
 use zeroize::Zeroizing;
 
 use crate::secret_file::{create_secret_file, make_directory, read_secret_file, write_atomically};
-use crate::{KeyError, KeyInfo, KeyKind, KeyStore, Purpose, Result, check_label};
+use crate::{Backup, KeyError, KeyInfo, KeyKind, KeyStore, Purpose, Result, backup, check_label};
 
 /// The AES-256 key that encrypts the key files.
 pub struct WrappingKey(LessSafeKey);
@@ -105,24 +105,62 @@ impl SoftwareKeyStore {
     }
 
     fn load(&self, label: &str) -> Result<(KeyInfo, Arc<dyn Signer>)> {
+        let (info, pkcs8) = self.opened(label)?;
+        let signer = signer_of(&info, &pkcs8).ok_or_else(|| KeyError::Sealed(label.to_owned()))?;
+        Ok((info, signer))
+    }
+
+    /// The key itself.
+    fn opened(&self, label: &str) -> Result<(KeyInfo, Zeroizing<Vec<u8>>)> {
         let (info, file) = self.read(label)?.ok_or_else(|| KeyError::Missing(label.to_owned()))?;
         let sealed = || KeyError::Sealed(label.to_owned());
         let nonce = Base64::decode_vec(&file.nonce).map_err(|_| sealed())?;
         let nonce = Nonce::try_assume_unique_for_key(&nonce).map_err(|_| sealed())?;
         let mut bytes = Zeroizing::new(Base64::decode_vec(&file.sealed).map_err(|_| sealed())?);
-        let pkcs8 = self.wrapping.0.open_in_place(nonce, file.bound(), &mut bytes).map_err(|_| sealed())?;
-        let signer: Arc<dyn Signer> = match info.kind {
-            KeyKind::Rsa(_) => {
-                Arc::new(RsaSigner::new(RsaPrivateKey::from_pkcs8(pkcs8).map_err(|_| sealed())?))
-            }
-            KeyKind::Ec(_) => Arc::new(EcSigner::new(SecretKey::from_pkcs8(pkcs8).map_err(|_| sealed())?)),
-            KeyKind::MlDsa65 => Arc::new(MlDsaSigner::new(mldsa_from_pkcs8(pkcs8).ok_or_else(sealed)?)),
-        };
-        if signer.spki() != info.spki {
-            return Err(sealed());
-        }
-        Ok((info, signer))
+        let length =
+            self.wrapping.0.open_in_place(nonce, file.bound(), &mut bytes).map_err(|_| sealed())?.len();
+        bytes.truncate(length);
+        Ok((info, bytes))
     }
+
+    /// Stores a key under its label, unless another process did it meanwhile: that one counts, ours is forgotten.
+    fn store(&self, info: KeyInfo, pkcs8: &[u8]) -> Result<KeyInfo> {
+        let KeyInfo { label, kind, purpose, spki } = &info;
+        let mut nonce = [0; NONCE_LEN];
+        self.state().random.fill(&mut nonce);
+        let mut file = File {
+            version: VERSION,
+            label: label.clone(),
+            kind: kind.name(),
+            purpose: purpose.as_str().to_owned(),
+            spki: Base64::encode_string(spki),
+            nonce: Base64::encode_string(&nonce),
+            sealed: String::new(),
+        };
+        let mut sealed = Zeroizing::new(pkcs8.to_vec());
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        self.wrapping
+            .0
+            .seal_in_place_append_tag(nonce, file.bound(), &mut *sealed)
+            .map_err(|_| KeyError::Crypto("AES-GCM".into()))?;
+        file.sealed = Base64::encode_string(&sealed);
+        let text = serde_json::to_vec_pretty(&file).map_err(|error| KeyError::Crypto(error.to_string()))?;
+        if !write_atomically(&self.path(label), &text, self.state().random.as_mut())? {
+            let (there, _) = self.read(label)?.ok_or_else(|| KeyError::Missing(label.clone()))?;
+            return there.same(*kind, *purpose);
+        }
+        Ok(info)
+    }
+}
+
+/// The signer of a key, if it is the one that is named.
+fn signer_of(info: &KeyInfo, pkcs8: &[u8]) -> Option<Arc<dyn Signer>> {
+    let signer: Arc<dyn Signer> = match info.kind {
+        KeyKind::Rsa(_) => Arc::new(RsaSigner::new(RsaPrivateKey::from_pkcs8(pkcs8).ok()?)),
+        KeyKind::Ec(_) => Arc::new(EcSigner::new(SecretKey::from_pkcs8(pkcs8).ok()?)),
+        KeyKind::MlDsa65 => Arc::new(MlDsaSigner::new(mldsa_from_pkcs8(pkcs8)?)),
+    };
+    (signer.spki() == info.spki).then_some(signer)
 }
 
 impl KeyStore for SoftwareKeyStore {
@@ -147,32 +185,9 @@ impl KeyStore for SoftwareKeyStore {
             }
             KeyKind::Rsa(_) => return Err(KeyError::Kind(kind.name())),
         };
-        let mut nonce = [0; NONCE_LEN];
-        self.state().random.fill(&mut nonce);
-        let mut file = File {
-            version: VERSION,
-            label: label.to_owned(),
-            kind: kind.name(),
-            purpose: purpose.as_str().to_owned(),
-            spki: Base64::encode_string(&spki),
-            nonce: Base64::encode_string(&nonce),
-            sealed: String::new(),
-        };
-        let mut sealed = Zeroizing::new(pkcs8.expose().to_vec());
-        let nonce = Nonce::assume_unique_for_key(nonce);
-        self.wrapping
-            .0
-            .seal_in_place_append_tag(nonce, file.bound(), &mut *sealed)
-            .map_err(|_| KeyError::Crypto("AES-GCM".into()))?;
-        file.sealed = Base64::encode_string(&sealed);
-        let text = serde_json::to_vec_pretty(&file).map_err(|error| KeyError::Crypto(error.to_string()))?;
-        if !write_atomically(&self.path(label), &text, self.state().random.as_mut())? {
-            // Another process made the key since we looked: that one counts, ours is forgotten.
-            let (info, _) = self.read(label)?.ok_or_else(|| KeyError::Missing(label.to_owned()))?;
-            return info.same(kind, purpose);
-        }
+        let made = self.store(KeyInfo { label: label.to_owned(), kind, purpose, spki }, pkcs8.expose())?;
         tracing::info!(label, kind = kind.name(), purpose = purpose.as_str(), "key made");
-        Ok(KeyInfo { label: label.to_owned(), kind, purpose, spki })
+        Ok(made)
     }
 
     fn signer(&self, label: &str, purpose: Purpose) -> Result<Arc<dyn Signer>> {
@@ -215,6 +230,29 @@ impl KeyStore for SoftwareKeyStore {
             }
             Err(error) => Err(KeyError::io(&path, error)),
         }
+    }
+
+    fn backup(&self, label: &str, threshold: u8, shares: u8) -> Result<Backup> {
+        check_label(label)?;
+        let (info, pkcs8) = self.opened(label)?;
+        signer_of(&info, &pkcs8).ok_or_else(|| KeyError::Sealed(label.to_owned()))?;
+        let made = backup::make(&info, &pkcs8, threshold, shares, self.state().random.as_mut())?;
+        tracing::info!(label, threshold, shares, "key copied for its custodians");
+        Ok(made)
+    }
+
+    fn restore(&self, copy: &[u8], shares: &[SecretBytes]) -> Result<KeyInfo> {
+        let (info, pkcs8) = backup::open(copy, shares)?;
+        check_label(&info.label)?;
+        signer_of(&info, &pkcs8).ok_or_else(|| KeyError::Sealed(info.label.clone()))?;
+        if let Some((there, _)) = self.read(&info.label)? {
+            let same = there == info;
+            return if same { Ok(there) } else { Err(KeyError::Otherwise { label: info.label }) };
+        }
+        let label = info.label.clone();
+        let restored = self.store(info, &pkcs8)?;
+        tracing::info!(label, "key put back from its copy");
+        Ok(restored)
     }
 }
 

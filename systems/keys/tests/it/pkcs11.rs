@@ -76,6 +76,8 @@ fn in_a_process_of_its_own() {
         KeyKind::Ec(Curve::P521),
     ];
     crate::behaves(&store, &kinds);
+    // The token's own tools copy its keys; they are never handed out here.
+    assert_eq!(store.backup("key-4", 2, 3).err().unwrap().code(), "KEYS-KEPT");
     // Another token of the same module has keys of its own.
     assert!(open("neweid-other", PIN).unwrap().list().unwrap().is_empty());
 

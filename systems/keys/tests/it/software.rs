@@ -136,3 +136,46 @@ fn a_key_file_of_version_1_opens() {
     assert_eq!(store.list().unwrap()[0].kind, KeyKind::Ec(Curve::P256));
     x509::verify(signer.spki(), signer.algorithm(), b"x", &signer.sign(b"x").unwrap()).unwrap();
 }
+
+// A key whose file is lost comes back from its copy with enough custodians, and from nothing less.
+#[test]
+fn a_lost_key_comes_back_from_its_copy_with_enough_custodians() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory.path().join("here"), 1);
+    for (n, kind) in [KeyKind::Rsa(2048), KeyKind::Ec(Curve::P384), KeyKind::MlDsa65].into_iter().enumerate()
+    {
+        let label = format!("ca-{n}");
+        let made = store.generate(&label, kind, Purpose::CertificateAuthority).unwrap();
+        let backup = store.backup(&label, 2, 3).unwrap();
+        assert_eq!(keys::backup_label(&backup.copy).unwrap(), label);
+        let shares = |of: &[usize]| of.iter().map(|n| backup.shares[*n].clone()).collect::<Vec<_>>();
+        // Another house, with another wrapping key.
+        let there = open(&directory.path().join(format!("there-{n}")), 2);
+        for too_few in [vec![], shares(&[1]), shares(&[1, 1])] {
+            assert_eq!(there.restore(&backup.copy, &too_few).unwrap_err().code(), "KEYS-SHARES");
+        }
+        // Shares of another copy of the same key.
+        let other = store.backup(&label, 2, 3).unwrap();
+        let mixed = [backup.shares[0].clone(), other.shares[1].clone()];
+        assert_eq!(there.restore(&backup.copy, &mixed).unwrap_err().code(), "KEYS-SHARES");
+        // A copy that says something else about its key.
+        let altered = String::from_utf8(backup.copy.clone()).unwrap();
+        let altered = altered.replace("certificate-authority", "message");
+        assert_eq!(there.restore(altered.as_bytes(), &shares(&[0, 1])).unwrap_err().code(), "KEYS-SEALED");
+        assert!(there.list().unwrap().is_empty());
+        assert_eq!(there.restore(&backup.copy, &shares(&[0, 2])).unwrap(), made);
+        let signer = there.signer(&label, Purpose::CertificateAuthority).unwrap();
+        let signature = signer.sign(b"from the other house").unwrap();
+        x509::verify(&made.spki, signer.algorithm(), b"from the other house", &signature).unwrap();
+        assert_eq!(there.signer(&label, Purpose::Message).err().unwrap().code(), "KEYS-PURPOSE");
+        // Again, and over another key of the same name.
+        assert_eq!(there.restore(&backup.copy, &shares(&[2, 1])).unwrap(), made);
+        there.destroy(&label).unwrap();
+        there.generate(&label, kind, Purpose::CertificateAuthority).unwrap();
+        assert_eq!(there.restore(&backup.copy, &shares(&[0, 1])).unwrap_err().code(), "KEYS-OTHERWISE");
+    }
+    assert_eq!(store.backup("none", 2, 3).err().unwrap().code(), "KEYS-MISSING");
+    for (threshold, shares) in [(1, 3), (4, 3), (0, 0)] {
+        assert_eq!(store.backup("ca-0", threshold, shares).err().unwrap().code(), "KEYS-SHARES");
+    }
+}
