@@ -48,6 +48,9 @@ pub enum Command {
     /// 晶片型別 The register of chip types: makers, versions, certificates, and how each type is judged.
     #[command(subcommand)]
     ChipType(ChipType),
+    /// 操作者 The people who work at the console: accounts, roles, enrolment codes.
+    #[command(subcommand)]
+    Operator(crate::commands::operator::Operator),
     /// 終端授權憑證 Show card-verifiable certificates.
     #[command(subcommand)]
     Cvc(Cvc),
@@ -63,8 +66,8 @@ pub struct Up {
     /// Address to listen on. Certificates made by the first run carry it in their URLs.
     #[arg(long)]
     pub listen: Option<std::net::IpAddr>,
-    /// First of the consecutive TCP ports to use (web, then status services).
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..65_535))]
+    /// First of the consecutive TCP ports to use: web, status services, console.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..65_534))]
     pub port_base: Option<u16>,
     /// `postgres://USER@HOST/DATABASE`; without it every system has its own SQLite file in the directory.
     #[arg(long)]
@@ -91,7 +94,7 @@ pub struct Demo {
     /// Print one JSON document instead of text.
     #[arg(long)]
     pub json: bool,
-    #[arg(long, hide = true, value_parser = clap::value_parser!(u16).range(1..65_535))]
+    #[arg(long, hide = true, value_parser = clap::value_parser!(u16).range(1..65_534))]
     pub port_base: Option<u16>,
 }
 
@@ -794,6 +797,7 @@ impl Arguments {
             Command::Npc(_) => false,
             Command::Cvc(Cvc::Print { json, .. }) => *json,
             Command::Persona(Persona::List { json } | Persona::Export { json, .. }) => *json,
+            Command::Operator(operator) => operator.wants_json(),
             Command::Up(_) | Command::Card(_) | Command::Pki(_) | Command::ChipType(_) => false,
         }
     }

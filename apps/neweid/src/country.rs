@@ -3,6 +3,7 @@
 use crate::clock;
 use crate::directory::{Directory, write_atomically};
 use crate::failure::{Failure, Fault};
+use crate::meter::Meter;
 use curve::{Random, SecretBytes, SystemRandom};
 use docsigner::{DocSigner, PublishedKind};
 use eacpki::EacPki;
@@ -10,6 +11,7 @@ use jiff::Timestamp;
 use keys::{KeyStore, Pkcs11KeyStore, SoftwareKeyStore, WrappingKey};
 use mgmt::{CaChain, Mgmt, MgmtKeys, Neighbours, OfficeTerminal};
 use npc::{Npc, NpcConfig, Urls};
+use operators::{Operators, Role};
 use production::{Centre, CentreConfig, Manufacturer};
 use registry::SimulatedRegister;
 use sealed::{MasterKey, SharedRandom};
@@ -33,6 +35,17 @@ const CVCA_PAST: jiff::SignedDuration = jiff::SignedDuration::from_hours(24 * 1_
 /// Series of the serial numbers of the test country.
 const SERIES: &str = "N5A";
 
+/// The operators a new country begins with; one of them has left the office.
+const SAMPLE_OPERATORS: [(&str, Option<Role>); 7] = [
+    ("ca-anna", Some(Role::CaOperator)),
+    ("ca-bert", Some(Role::CaOperator)),
+    ("ra-chen", Some(Role::RaOfficer)),
+    ("audit-lin", Some(Role::Auditor)),
+    ("card-wu", Some(Role::CardCentre)),
+    ("card-yang", Some(Role::CardCentre)),
+    ("former-hsu", None),
+];
+
 /// The systems of one country.
 pub struct Country {
     /// Its directory.
@@ -49,6 +62,12 @@ pub struct Country {
     pub centre: Centre,
     /// Management system.
     pub mgmt: Mgmt,
+    /// The people who work at the console.
+    pub operators: Operators,
+    /// What is counted of the services while they run.
+    pub meter: Arc<Meter>,
+    /// The database of each system, for its audit chain and its queue.
+    pub books: Vec<(&'static str, Db)>,
     manufacturer: Manufacturer,
     random: SharedRandom,
     next_maintenance: tokio::sync::Mutex<Timestamp>,
@@ -97,6 +116,7 @@ impl Country {
         let random = SharedRandom::new(SystemRandom);
         // Token and database are opened before the first key is made: until then the settings may be corrected.
         let token = token(directory)?;
+        let meter = Arc::new(Meter::default());
         let register_db = database(directory, "registry").await?;
         claim_database(directory).await?;
         let register =
@@ -105,7 +125,7 @@ impl Country {
                 .map_err(Failure::from_system)?;
         let docsigner = DocSigner::open(
             database(directory, "docsigner").await?,
-            key_store(directory, token.as_ref(), "docsigner")?,
+            meter.store("docsigner", key_store(directory, token.as_ref(), "docsigner")?),
             docsigner::Config {
                 publication: format!("{}/pkd/", directory.settings.web_url),
                 ..docsigner::Config::default()
@@ -117,7 +137,7 @@ impl Country {
         .map_err(Failure::from_system)?;
         let eacpki = EacPki::open_with_past(
             database(directory, "eacpki").await?,
-            key_store(directory, token.as_ref(), "eacpki")?,
+            meter.store("eacpki", key_store(directory, token.as_ref(), "eacpki")?),
             eacpki::Config::default(),
             now - CVCA_PAST,
             now,
@@ -126,7 +146,7 @@ impl Country {
         .map_err(Failure::from_system)?;
         let npc = Npc::open(
             database(directory, "npc").await?,
-            key_store(directory, token.as_ref(), "npc")?,
+            meter.store("npc", key_store(directory, token.as_ref(), "npc")?),
             NpcConfig::test(Urls::at(&directory.settings.status_url)),
             Box::new(SystemRandom),
             now,
@@ -137,8 +157,9 @@ impl Country {
         let eacpki = Arc::new(eacpki);
 
         let trust = trust(&docsigner).await?;
+        let production_db = database(directory, "production").await?;
         let centre = Centre::open(
-            database(directory, "production").await?,
+            production_db.clone(),
             &master_key(directory, "production")?,
             CentreConfig::new(directory.root.join("cards"), trust, crate::cards::fonts()?),
             random.clone(),
@@ -153,7 +174,7 @@ impl Country {
         let terminal =
             OfficeTerminal::open(mgmt_db.clone(), eacpki.clone(), office_keys, eacpki.config()).await;
         let mgmt = Mgmt::open(
-            mgmt_db,
+            mgmt_db.clone(),
             Neighbours {
                 register: register.clone(),
                 certificates: npc.clone(),
@@ -172,6 +193,15 @@ impl Country {
         )
         .await
         .map_err(Failure::from_system)?;
+        let operators = operators(directory, random.clone()).await?;
+        let books = vec![
+            ("npc", npc.db().clone()),
+            ("docsigner", docsigner.db().clone()),
+            ("eacpki", eacpki.db().clone()),
+            ("production", production_db),
+            ("mgmt", mgmt_db),
+            ("operators", operators.db().clone()),
+        ];
         let manufacturer = Manufacturer::new(master_key(directory, "manufacturer")?);
         Ok(Self {
             directory: directory.clone(),
@@ -181,6 +211,9 @@ impl Country {
             npc,
             centre,
             mgmt,
+            operators,
+            meter,
+            books,
             manufacturer,
             random,
             next_maintenance: tokio::sync::Mutex::new(now),
@@ -249,10 +282,22 @@ impl Country {
             .populate(POPULATION, POPULATION_SEED, today, now)
             .await
             .map_err(Failure::from_system)?;
+        self.create_operators(now).await?;
         crate::terminals::renew(self, now).await?;
         self.restock(now).await?;
         self.create_cards().await?;
         self.npc.maintain(clock::now()).await.map_err(Failure::from_system)?;
+        Ok(())
+    }
+
+    // The sample operators: accounts without password, until somebody asks for an enrolment code.
+    async fn create_operators(&self, now: Timestamp) -> Result<(), Failure> {
+        for (name, role) in SAMPLE_OPERATORS {
+            match self.operators.add(name, role, "neweid", now).await {
+                Ok(()) | Err(operators::OperatorError::Exists(_)) => {}
+                Err(error) => return Err(Failure::from_system(error)),
+            }
+        }
         Ok(())
     }
 
@@ -308,6 +353,22 @@ async fn database(directory: &Directory, system: &str) -> Result<Db, Failure> {
         expect_file(directory, &directory.database_file(system))?;
     }
     Db::open(&directory.database_url(system), system).await.map_err(Failure::from_system)
+}
+
+// A country of an earlier version has none yet: they are made once, and never anew when they are gone.
+async fn operators(directory: &Directory, random: SharedRandom) -> Result<Operators, Failure> {
+    let marker = directory.root.join("operators");
+    let db = if marker.exists() {
+        database(directory, "operators").await?
+    } else {
+        Db::open(&directory.database_url("operators"), "operators").await.map_err(Failure::from_system)?
+    };
+    let operators = Operators::open(db, operators::Config::default(), Box::new(random)).await;
+    let operators = operators.map_err(Failure::from_system)?;
+    if !marker.exists() {
+        write_atomically(&marker, b"db/operators\n")?;
+    }
+    Ok(operators)
 }
 
 // A database on a server outlives a directory. Opened from another directory its rows would meet other keys, so the

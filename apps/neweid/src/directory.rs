@@ -12,7 +12,7 @@
 use crate::failure::{Failure, Fault};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -22,8 +22,8 @@ pub const FORMAT: u32 = 3;
 /// Port of the first service where none is given.
 pub const DEFAULT_PORT_BASE: u16 = 8680;
 
-/// What the first port may be: there is another one after it.
-pub const PORTS: RangeInclusive<u16> = 1..=u16::MAX - 1;
+/// What the first port may be: there are two more after it.
+pub const PORTS: RangeInclusive<u16> = 1..=u16::MAX - 2;
 
 /// The settings that the first run fixes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -189,7 +189,7 @@ impl Directory {
         let listen = listen.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let port_base = port_base.unwrap_or(DEFAULT_PORT_BASE);
         let host = if listen.is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { listen };
-        let url = |port| format!("http://{}", std::net::SocketAddr::new(host, port));
+        let url = |port| format!("http://{}", SocketAddr::new(host, port));
         let (status_url, web_url) = (url(port_base + 1), url(port_base));
         let settings = Settings { format: FORMAT, listen, port_base, database, status_url, web_url, hsm };
         Self { root: root.to_path_buf(), settings }
@@ -252,6 +252,17 @@ impl Directory {
     /// Directory of one system's keys.
     pub fn keys(&self, system: &str) -> PathBuf {
         self.root.join("keys").join(system)
+    }
+
+    /// Where the console and its figures are: never reachable from another machine (SECURITY-28).
+    pub fn console_address(&self) -> SocketAddr {
+        let listen = self.settings.listen;
+        let address = match listen {
+            _ if listen.is_loopback() => listen,
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        };
+        SocketAddr::new(address, self.settings.port_base + 2)
     }
 
     /// `DIR/endpoints.json`.

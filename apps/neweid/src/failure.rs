@@ -299,6 +299,22 @@ impl SystemError for sealed::SealError {
     }
 }
 
+impl SystemError for operators::OperatorError {
+    fn code(&self) -> String {
+        Self::code(self).into()
+    }
+
+    fn explained(&self) -> Option<(Fault, String, String, String)> {
+        if !self.is_refusal() {
+            return None;
+        }
+        let text = self.to_string();
+        let (zh, en) = text.split_once(" / ").unwrap_or((&text, &text));
+        let (zh, en) = (format!("{zh}。"), format!("{en}."));
+        Some((Fault::Caller, zh, en, "docs/operations.md".into()))
+    }
+}
+
 impl SystemError for mgmt::MgmtError {
     fn code(&self) -> String {
         Self::code(self).into()

@@ -12,8 +12,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Connections at once on one listener. Two listeners and the databases stay below 1,024 file descriptors.
-const MAX_CONNECTIONS: usize = 400;
+/// Connections at once on a public listener. Two of them, the console and the databases stay below 1,024 file descriptors.
+pub const PUBLIC: usize = 400;
+/// The same for the console.
+pub const CONSOLE: usize = 50;
 /// How long a connection may be without a byte in either direction. Longer than the longest answer takes to be made.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -25,9 +27,9 @@ pub struct Bounded {
 }
 
 impl Bounded {
-    /// The usual bounds.
-    pub fn new(listener: TcpListener) -> Self {
-        Self::with(listener, MAX_CONNECTIONS, PATIENCE)
+    /// The usual patience, with so many connections at once.
+    pub fn new(listener: TcpListener, connections: usize) -> Self {
+        Self::with(listener, connections, PATIENCE)
     }
 
     fn with(listener: TcpListener, connections: usize, patience: Duration) -> Self {

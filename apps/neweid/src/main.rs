@@ -19,6 +19,7 @@ mod hand;
 mod http;
 mod listener;
 mod memory;
+mod meter;
 mod openssl;
 mod personas;
 mod secrets;
@@ -32,6 +33,10 @@ use clap::Parser;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Longest that a computation under way may hold up the end: the slowest, an RSA key pair, takes a second or two.
 const LAST_COMPUTATION: Duration = Duration::from_secs(8);
@@ -41,14 +46,14 @@ fn main() -> ExitCode {
     if arguments.stays() {
         memory::give_back();
     }
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("NEWEID_LOG")
-                .unwrap_or_else(|_| "warn,neweid=info".into()),
-        )
+    let log = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .init();
+        .with_filter(
+            tracing_subscriber::EnvFilter::try_from_env("NEWEID_LOG")
+                .unwrap_or_else(|_| "warn,neweid=info".into()),
+        );
+    tracing_subscriber::registry().with(log).with(meter::ErrorCounter.with_filter(LevelFilter::WARN)).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failure::Failure::from(error).report(arguments.wants_json()),

@@ -12,6 +12,7 @@ use crate::authority::{Generation, hex, issuing_generation, sign_certificate};
 use crate::cohort::is_stopped;
 use crate::documents::latest_filter;
 use crate::feed::next_number;
+use crate::overview::count_issued;
 use crate::population::Population;
 use crate::rehearse::rehearse;
 use crate::request::{self, Checked};
@@ -152,6 +153,7 @@ impl Npc {
                 "tbs": hex(&request::sha256(tbs.tbs_der())),
             });
             self.audit(tx, "certificate-issue", request.card.as_str(), SYSTEM, detail, now).await?;
+            count_issued(tx, tbs.kind().name(), request.carrier, now).await?;
             Ok(Some(CertificateRow {
                 serial,
                 issuer: generation.number,

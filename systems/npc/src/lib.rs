@@ -24,6 +24,7 @@ mod feed;
 mod http;
 mod issue;
 mod ocsp;
+mod overview;
 mod population;
 mod rehearse;
 mod request;
@@ -50,6 +51,7 @@ pub use crl::{List, PublishedCrl, Scope};
 pub use documents::PublishedDocument;
 pub use error::NpcError;
 pub use http::{Clock, router};
+pub use overview::{AuthorityEntry, Found, Issued, Published, RecentlyIssued, Waiting};
 pub use population::{Change, Population};
 pub use weak_key::Weakness;
 
@@ -99,6 +101,7 @@ impl Npc {
             schema::REGISTRATION,
             schema::INCIDENT,
             schema::GENERATION,
+            overview::OVERVIEW,
         ])
         .await?;
         let config = config.fixed_at_first_run(&db).await?;

@@ -148,6 +148,14 @@ pub async fn dead(db: &Db, queue: &str) -> Result<Vec<Job>> {
     db.all(sql, params![queue]).await?.iter().map(job).collect()
 }
 
+/// How many jobs of each queue wait, and how many of them are dead.
+pub async fn lengths(db: &Db) -> Result<Vec<(String, u64, u64)>> {
+    let sql = "SELECT queue, COUNT(*) AS waiting, COUNT(CASE WHEN dead = TRUE THEN 1 END) AS dead FROM job \
+        GROUP BY queue ORDER BY queue";
+    let rows = db.all(sql, params![]).await?;
+    rows.iter().map(|row| Ok((row.read("queue")?, row.read("waiting")?, row.read("dead")?))).collect()
+}
+
 /// Puts a dead job back into its queue with its attempts counted anew.
 pub async fn revive(tx: &mut Tx, id: Uuid, now: Timestamp) -> Result<()> {
     let sql = "UPDATE job SET dead = FALSE, attempt = 0, due = $2 WHERE id = $1 AND dead = TRUE";

@@ -13,12 +13,13 @@ mod decipher;
 mod demo;
 pub mod doctor;
 mod npc_cases;
-mod npc_incident;
+pub mod npc_incident;
 mod npc_ra;
 mod npc_simulate;
+pub mod operator;
 pub mod persona;
 mod pin;
-mod pki_ceremony;
+pub mod pki_ceremony;
 mod pki_export;
 mod read;
 mod sign;
@@ -82,6 +83,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             chip_type::approve(&dir, number, &operator).await
         }
         Command::ChipType(ChipType::Proposals { dir, json }) => chip_type::proposals(&dir, json).await,
+        Command::Operator(operator) => operator::run(&operator).await,
         Command::Cvc(Cvc::Print { files, json }) => cvc_print::run(&files, json),
         Command::Doctor(doctor) => doctor::run(&doctor),
         Command::Status(Status::Check(check)) => status_check::run(&check),

@@ -64,7 +64,7 @@ pub async fn issuing(switch: Issuing, operator: &str, dir: &Path) -> Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-fn read(selection: &Selection) -> Result<(Cohort, Measure), Failure> {
+pub fn read(selection: &Selection) -> Result<(Cohort, Measure), Failure> {
     let day = |date: RocDate, time: Time| {
         let at = model::validity::TAIPEI.to_timestamp(date.date().to_datetime(time));
         at.map_err(|_| wrong("日期 date"))
@@ -95,7 +95,7 @@ fn read(selection: &Selection) -> Result<(Cohort, Measure), Failure> {
     Ok((Cohort { key_class: selection.key_class.clone(), carrier, cards, from, to }, measure))
 }
 
-fn wrong(what: &str) -> Failure {
+pub fn wrong(what: &str) -> Failure {
     Failure::new(
         "NEWEID-E-INCIDENT",
         Fault::Caller,
@@ -138,7 +138,7 @@ fn document(incident: &Incident) -> serde_json::Value {
     })
 }
 
-fn measure(measure: Measure) -> String {
+pub fn measure(measure: Measure) -> String {
     match measure {
         Measure::Suspend => "suspend".to_owned(),
         Measure::Resume => "resume".to_owned(),

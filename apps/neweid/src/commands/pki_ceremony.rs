@@ -90,7 +90,7 @@ fn line(proposal: &Proposal) -> String {
     )
 }
 
-fn words(act: &Act) -> (String, String) {
+pub fn words(act: &Act) -> (String, String) {
     match act {
         Act::RollOver => ("更換國家簽章金鑰".into(), "roll the country signing key over".into()),
         Act::Revoke { number, .. } => {

@@ -7,6 +7,7 @@ use crate::cli::Up;
 use crate::country::Country;
 use crate::directory::{Choices, Directory, Hsm, write_atomically};
 use crate::failure::{Failure, Fault};
+use crate::listener::{Bounded, CONSOLE, PUBLIC};
 use crate::signals::{Interruption, interrupted};
 use crate::{clock, web};
 use std::collections::BTreeMap;
@@ -76,7 +77,7 @@ pub struct Serving {
     pub first_run: bool,
     directory: Directory,
     stop: watch::Sender<bool>,
-    listeners: [tokio::task::JoinHandle<()>; 2],
+    listeners: [tokio::task::JoinHandle<()>; 3],
     work: tokio::task::JoinHandle<()>,
     _lock: crate::directory::UpLock,
 }
@@ -93,14 +94,18 @@ impl Serving {
         let listen = directory.settings.listen;
         let web_listener = bind(SocketAddr::new(listen, directory.settings.port_base)).await?;
         let status_listener = bind(SocketAddr::new(listen, directory.settings.port_base + 1)).await?;
+        let console_listener = bind(directory.console_address()).await?;
         directory.settle()?;
         let (country, first_run) = Country::open_or_create(directory).await?;
         let country = Arc::new(country);
 
         let web_url = format!("http://{}", reachable(web_listener.local_addr()?));
+        let console_url = format!("http://{}", console_listener.local_addr()?);
         let status_url = format!("http://{}", reachable(status_listener.local_addr()?));
         let endpoints = BTreeMap::from([
             ("web", format!("{web_url}/")),
+            ("console", format!("{console_url}/console/")),
+            ("metrics", format!("{console_url}/metrics")),
             ("health", format!("{web_url}/healthz")),
             ("ocsp", format!("{status_url}/ocsp")),
             ("crl", format!("{status_url}/crl/npc.crl")),
@@ -116,9 +121,14 @@ impl Serving {
         ]);
         let (stop, stopped) = watch::channel(false);
         let site = web::router(Arc::clone(&country), endpoints.clone());
-        let status = web::hardened(npc::router(Arc::clone(&country.npc), country.clock()));
-        let listeners =
-            [serve(web_listener, site, stopped.clone()), serve(status_listener, status, stopped.clone())];
+        let status = npc::router(Arc::clone(&country.npc), country.clock());
+        let status = web::hardened(country.meter.counting(status));
+        let console = web::console::router(Arc::clone(&country));
+        let listeners = [
+            serve(Bounded::new(web_listener, PUBLIC), site, stopped.clone()),
+            serve(Bounded::new(status_listener, PUBLIC), status, stopped.clone()),
+            serve(Bounded::new(console_listener, CONSOLE), console, stopped.clone()),
+        ];
         let work = work_thread(Arc::clone(&country), stopped);
         let directory = directory.clone();
         let serving = Self { country, endpoints, first_run, directory, stop, listeners, work, _lock: lock };
@@ -185,7 +195,7 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
 }
 
 fn serve(
-    listener: TcpListener,
+    listener: Bounded,
     router: axum::Router,
     mut stopped: watch::Receiver<bool>,
 ) -> tokio::task::JoinHandle<()> {
@@ -193,7 +203,6 @@ fn serve(
         let shutdown = async move {
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        let listener = crate::listener::Bounded::new(listener);
         if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(shutdown).await {
             tracing::error!(%error, "a listener ended");
         }
@@ -238,6 +247,7 @@ async fn print_welcome(directory: &Directory, serving: &Serving, took: Duration)
     say!("\n接下來 Next:");
     say!("  neweid demo --dir {dir}");
     say!("  neweid card list --dir {dir}");
+    say!("  neweid operator enrol ca-anna --operator $USER --dir {dir}");
     match serving.country.first_active_card().await {
         Some(serial) => say!("  neweid card insert {serial} --dir {dir} --interface contactless"),
         None => say!("  neweid pki export --dir {dir} --out pki"),

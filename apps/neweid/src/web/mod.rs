@@ -1,6 +1,7 @@
 //! The first web page of the country: counts by state, the sample persons, their cards' faces, and the public key
 //! directory. Everything works without script, and nothing here changes anything.
 
+pub mod console;
 mod home;
 mod personas;
 mod pkd;

@@ -11,6 +11,7 @@
 
 mod books;
 mod cli;
+mod console;
 mod databases;
 mod demo;
 mod disk;

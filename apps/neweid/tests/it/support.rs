@@ -118,14 +118,14 @@ pub fn in_dir<const N: usize>(dir: &Path, args: [&str; N]) -> Ran {
     Ran::of(neweid().args(args).arg("--dir").arg(dir))
 }
 
-/// The first of two consecutive free ports, below those the kernel hands out for connections.
+/// The first of three consecutive free ports, below those the kernel hands out for connections.
 pub fn free_ports() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = u16::try_from(std::process::id() % 9_000).expect("small");
-    for _ in 0..9_000 {
-        let port = 12_000 + 2 * ((start + NEXT.fetch_add(1, Ordering::Relaxed)) % 9_000);
+    let start = u16::try_from(std::process::id() % 6_000).expect("small");
+    for _ in 0..6_000 {
+        let port = 12_000 + 3 * ((start + NEXT.fetch_add(1, Ordering::Relaxed)) % 6_000);
         let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
-        if free(port) && free(port + 1) {
+        if (0..3).all(|next| free(port + next)) {
             return port;
         }
     }
@@ -242,6 +242,11 @@ impl Up {
     /// `host:port` of the status services.
     pub fn status(&self) -> String {
         format!("127.0.0.1:{}", self.port + 1)
+    }
+
+    /// `host:port` of the console and its figures.
+    pub fn console(&self) -> String {
+        format!("127.0.0.1:{}", self.port + 2)
     }
 }
 

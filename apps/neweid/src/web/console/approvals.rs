@@ -1,0 +1,130 @@
+//! Everything that waits for a second person, whichever system it belongs to.
+
+use super::layout::{Frame, Query, taipei};
+use super::{Fields, Site, done, incidents, refused, shown};
+use crate::clock;
+use crate::commands::{npc_incident, pki_ceremony};
+use crate::country::Country;
+use crate::failure::Failure;
+use askama::Template;
+use axum::Extension;
+use axum::extract::{Query as QueryOf, State};
+use axum::response::Response;
+use operators::{Right, Session};
+
+#[derive(Template)]
+#[template(path = "console/approvals.html")]
+struct Page {
+    frame: Frame,
+    items: Vec<Item>,
+}
+
+/// A proposal that waits.
+pub struct Item {
+    pub system_zh: &'static str,
+    pub system: &'static str,
+    pub number: u64,
+    pub what_zh: String,
+    pub what: String,
+    pub proposed_by: String,
+    pub proposed_at: String,
+    /// Where the form goes.
+    pub action: &'static str,
+    /// Whether this person may be the second one.
+    pub may_approve: bool,
+    pub own: bool,
+}
+
+/// `GET /console/approvals`
+pub async fn page(
+    State(country): Site,
+    Extension(session): Extension<Session>,
+    QueryOf(query): QueryOf<Query>,
+) -> Response {
+    let frame = Frame::new(&session, "/console/approvals").noticed(&query);
+    let items = open(&country, &session).await;
+    shown(items.and_then(|items| Page { frame, items }.render().map_err(Failure::ours)), &session)
+}
+
+/// What waits, of the systems whose decisions this person may see.
+pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Failure> {
+    let mut items = Vec::new();
+    let sees = |see, decide| session.may(see) || session.may(decide);
+    if sees(Right::SeeIncidents, Right::DecideIncidents) {
+        for i in country.npc.incidents().await.map_err(Failure::from_system)? {
+            if i.approved_by.is_some() {
+                continue;
+            }
+            let measure = npc_incident::measure(i.measure);
+            let cohort = incidents::cohort(&i);
+            items.push(Item {
+                system_zh: "自然人憑證",
+                system: "npc",
+                number: i.number,
+                what_zh: format!("{measure}：{cohort}（{} 張）", i.concerned),
+                what: format!("{measure}: {cohort} ({} certificates)", i.concerned),
+                own: i.proposed_by == session.name,
+                may_approve: session.may(Right::DecideIncidents) && i.proposed_by != session.name,
+                proposed_by: i.proposed_by,
+                proposed_at: taipei(i.proposed_at),
+                action: "/console/incidents/approve",
+            });
+        }
+    }
+    if sees(Right::SeeAuthority, Right::DecideDocumentSigners) {
+        for p in country.docsigner.proposals().await.map_err(Failure::from_system)? {
+            if p.approved_by.is_some() {
+                continue;
+            }
+            let (what_zh, what) = pki_ceremony::words(&p.act);
+            items.push(Item {
+                system_zh: "文件簽章",
+                system: "docsigner",
+                number: p.number,
+                what_zh,
+                what,
+                own: p.proposed_by == session.name,
+                may_approve: session.may(Right::DecideDocumentSigners) && p.proposed_by != session.name,
+                proposed_by: p.proposed_by,
+                proposed_at: taipei(p.proposed_at),
+                action: "/console/approvals/document-signer",
+            });
+        }
+    }
+    if sees(Right::SeeChipTypes, Right::DecideChipTypes) {
+        for p in country.centre.chip_risk_proposals().await.map_err(Failure::from_system)? {
+            if p.approved_by.is_some() {
+                continue;
+            }
+            items.push(Item {
+                system_zh: "卡管中心",
+                system: "production",
+                number: p.number,
+                what_zh: format!("{} → {}：{}", p.name, p.risk.zh(), p.reason),
+                what: format!("{} → {}", p.name, p.risk),
+                own: p.proposed_by == session.name,
+                may_approve: session.may(Right::DecideChipTypes) && p.proposed_by != session.name,
+                proposed_by: p.proposed_by,
+                proposed_at: taipei(p.proposed_at),
+                action: "/console/chip-types/approve",
+            });
+        }
+    }
+    Ok(items)
+}
+
+/// `POST /console/approvals/document-signer`
+pub async fn document_signer(
+    State(country): Site,
+    Extension(session): Extension<Session>,
+    Extension(fields): Extension<Fields>,
+) -> Response {
+    let Ok(number) = fields.text("number").parse::<u64>() else {
+        return refused(&super::malformed(), &session);
+    };
+    let mut random = country.random();
+    match country.docsigner.approve(number, &session.name, clock::now(), &mut random).await {
+        Ok(_) => done("/console/approvals", "approved"),
+        Err(error) => refused(&Failure::from_system(error), &session),
+    }
+}

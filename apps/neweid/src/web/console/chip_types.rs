@@ -1,0 +1,137 @@
+//! The register of chip types (CARD-13): how each is judged, and who proposes and approves another judgement.
+
+use super::layout::{Frame, Query, grouped, taipei};
+use super::{Fields, Site, done, refused, shown};
+use crate::clock;
+use crate::country::Country;
+use crate::failure::Failure;
+use askama::Template;
+use axum::Extension;
+use axum::extract::{Query as QueryOf, State};
+use axum::response::Response;
+use model::ChipRisk;
+use operators::{Right, Session};
+
+#[derive(Template)]
+#[template(path = "console/chip_types.html")]
+struct Page {
+    frame: Frame,
+    may_decide: bool,
+    types: Vec<Type>,
+    proposals: Vec<Proposal>,
+}
+
+struct Type {
+    name: String,
+    maker: String,
+    chip: String,
+    system: String,
+    certificates: Vec<String>,
+    algorithms: Vec<String>,
+    sign: &'static str,
+    risk_zh: &'static str,
+    risk: String,
+    reason: String,
+    since: String,
+    cards: String,
+}
+
+struct Proposal {
+    number: u64,
+    name: String,
+    risk_zh: &'static str,
+    risk: String,
+    reason: String,
+    proposed_by: String,
+    proposed_at: String,
+    approved_by: Option<String>,
+    may_approve: bool,
+}
+
+/// `GET /console/chip-types`
+pub async fn page(
+    State(country): Site,
+    Extension(session): Extension<Session>,
+    QueryOf(query): QueryOf<Query>,
+) -> Response {
+    let frame = Frame::new(&session, "/console/chip-types").noticed(&query);
+    shown(make(&country, &session, frame).await, &session)
+}
+
+async fn make(country: &Country, session: &Session, frame: Frame) -> Result<String, Failure> {
+    let may_decide = session.may(Right::DecideChipTypes);
+    let types = country.centre.chip_types().await.map_err(Failure::from_system)?;
+    let proposals = country.centre.chip_risk_proposals().await.map_err(Failure::from_system)?;
+    let a_type = |t: production::RegisteredChip| Type {
+        name: t.entry.name,
+        maker: t.entry.manufacturer,
+        chip: t.entry.chip,
+        system: t.entry.operating_system,
+        certificates: t
+            .entry
+            .certificates
+            .into_iter()
+            .map(|c| format!("{} {}", c.level, c.reference))
+            .collect(),
+        algorithms: t.algorithms,
+        sign: match t.risk {
+            ChipRisk::Normal => "✓",
+            ChipRisk::Stopped => "✗",
+            _ => "△",
+        },
+        risk_zh: t.risk.zh(),
+        risk: t.risk.to_string(),
+        reason: t.reason.unwrap_or_default(),
+        since: taipei(t.since),
+        cards: grouped(t.cards),
+    };
+    let proposal = |p: production::RiskProposal| Proposal {
+        number: p.number,
+        name: p.name,
+        risk_zh: p.risk.zh(),
+        risk: p.risk.to_string(),
+        reason: p.reason,
+        may_approve: may_decide && p.approved_by.is_none() && p.proposed_by != session.name,
+        proposed_by: p.proposed_by,
+        proposed_at: taipei(p.proposed_at),
+        approved_by: p.approved_by,
+    };
+    let page = Page {
+        frame,
+        may_decide,
+        types: types.into_iter().map(a_type).collect(),
+        proposals: proposals.into_iter().map(proposal).collect(),
+    };
+    page.render().map_err(Failure::ours)
+}
+
+/// `POST /console/chip-types/propose`
+pub async fn propose(
+    State(country): Site,
+    Extension(session): Extension<Session>,
+    Extension(fields): Extension<Fields>,
+) -> Response {
+    let Ok(risk) = fields.text("risk").parse::<ChipRisk>() else {
+        return refused(&super::malformed(), &session);
+    };
+    let (name, reason) = (fields.text("name"), fields.text("reason"));
+    match country.centre.propose_chip_risk(name, risk, reason, &session.name, clock::now()).await {
+        Ok(_) => done("/console/chip-types", "proposed"),
+        Err(error) => refused(&Failure::from_system(error), &session),
+    }
+}
+
+/// `POST /console/chip-types/approve`
+pub async fn approve(
+    State(country): Site,
+    Extension(session): Extension<Session>,
+    Extension(fields): Extension<Fields>,
+) -> Response {
+    let Ok(number) = fields.text("number").parse::<u64>() else {
+        return refused(&super::malformed(), &session);
+    };
+    match country.centre.approve_chip_risk(number, &session.name, clock::now()).await {
+        Ok(_) => done("/console/chip-types", "approved"),
+        Err(error) => refused(&Failure::from_system(error), &session),
+    }
+}

@@ -1,0 +1,167 @@
+//! Incidents: propose, approve, see how far each is. Who may approve what is the CA's decision.
+
+use super::layout::{Frame, Query, grouped, taipei};
+use super::{Fields, Site, done, refused, shown};
+use crate::cli::{Action, Selection};
+use crate::clock;
+use crate::commands::npc_incident;
+use crate::country::Country;
+use crate::failure::Failure;
+use askama::Template;
+use axum::Extension;
+use axum::extract::{Query as QueryOf, State};
+use axum::response::Response;
+use model::RocDate;
+use npc::Incident;
+use operators::{Right, Session};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long an approval's answer waits for the work: most is done by then, the rest is looked at later.
+const WAIT: Duration = Duration::from_secs(2);
+
+#[derive(Template)]
+#[template(path = "console/incidents.html")]
+struct Page {
+    frame: Frame,
+    may_decide: bool,
+    rows: Vec<Row>,
+    carriers: Vec<&'static str>,
+    reasons: Vec<&'static str>,
+}
+
+struct Row {
+    number: u64,
+    measure: String,
+    cohort: String,
+    concerned: String,
+    changed: String,
+    looked_at: u64,
+    proposed_by: String,
+    proposed_at: String,
+    approved_by: Option<String>,
+    finished_at: Option<String>,
+    may_approve: bool,
+    most: u64,
+}
+
+/// `GET /console/incidents`
+pub async fn page(
+    State(country): Site,
+    Extension(session): Extension<Session>,
+    QueryOf(query): QueryOf<Query>,
+) -> Response {
+    let frame = Frame::new(&session, "/console/incidents").noticed(&query);
+    shown(make(&country, &session, frame).await, &session)
+}
+
+async fn make(country: &Country, session: &Session, frame: Frame) -> Result<String, Failure> {
+    let all = country.npc.incidents().await.map_err(Failure::from_system)?;
+    let may_decide = session.may(Right::DecideIncidents);
+    let row = |incident: Incident| Row {
+        number: incident.number,
+        measure: npc_incident::measure(incident.measure),
+        cohort: cohort(&incident),
+        concerned: grouped(incident.concerned),
+        changed: grouped(incident.changed),
+        looked_at: incident.looked_at,
+        most: incident.concerned.max(incident.looked_at).max(1),
+        proposed_at: taipei(incident.proposed_at),
+        may_approve: may_decide && incident.approved_by.is_none() && incident.proposed_by != session.name,
+        proposed_by: incident.proposed_by,
+        approved_by: incident.approved_by,
+        finished_at: incident.finished_at.map(taipei),
+    };
+    let page = Page {
+        frame,
+        may_decide,
+        rows: all.into_iter().take(50).map(row).collect(),
+        carriers: npc::Carrier::ALL.map(npc::Carrier::as_str).to_vec(),
+        reasons: REASONS.to_vec(),
+    };
+    page.render().map_err(Failure::ours)
+}
+
+/// Reasons of a revocation that an incident may have.
+const REASONS: [&str; 5] =
+    ["key_compromise", "superseded", "cessation_of_operation", "affiliation_changed", "unspecified"];
+
+/// `POST /console/incidents/propose`
+pub async fn propose(
+    State(country): Site,
+    Extension(session): Extension<Session>,
+    Extension(fields): Extension<Fields>,
+) -> Response {
+    let read = selection(&fields).and_then(|selection| npc_incident::read(&selection));
+    let (cohort, measure) = match read {
+        Ok(read) => read,
+        Err(failure) => return refused(&failure, &session),
+    };
+    match country.npc.propose_incident(cohort, measure, &session.name, clock::now()).await {
+        Ok(_) => done("/console/incidents", "proposed"),
+        Err(error) => refused(&Failure::from_system(error), &session),
+    }
+}
+
+/// `POST /console/incidents/approve`
+pub async fn approve(
+    State(country): Site,
+    Extension(session): Extension<Session>,
+    Extension(fields): Extension<Fields>,
+) -> Response {
+    let Ok(number) = fields.text("number").parse::<u64>() else {
+        return refused(&super::malformed(), &session);
+    };
+    // A million certificates take longer than a browser waits: the work goes on by itself.
+    let (npc, name) = (Arc::clone(&country.npc), session.name.clone());
+    let mut work = tokio::spawn(async move { npc.approve_incident(number, &name, clock::now()).await });
+    match tokio::time::timeout(WAIT, &mut work).await {
+        Err(_) => {
+            tokio::spawn(async move {
+                if let Ok(Err(error)) = work.await {
+                    tracing::error!(code = error.code(), number, "an incident was interrupted");
+                }
+            });
+            done("/console/incidents", "running")
+        }
+        Ok(Err(died)) => refused(&Failure::ours(died), &session),
+        Ok(Ok(Err(error))) => refused(&Failure::from_system(error), &session),
+        Ok(Ok(Ok(_))) => done("/console/incidents", "approved"),
+    }
+}
+
+fn selection(fields: &Fields) -> Result<Selection, Failure> {
+    let given = |name| Some(fields.text(name)).filter(|text| !text.is_empty()).map(str::to_owned);
+    let date = |name| match given(name) {
+        None => Ok(None),
+        Some(text) => text.parse::<RocDate>().map(Some).map_err(|_| npc_incident::wrong("日期 date")),
+    };
+    let action = match fields.text("action") {
+        "suspend" => Action::Suspend,
+        "resume" => Action::Resume,
+        "revoke" => Action::Revoke,
+        _ => return Err(super::malformed()),
+    };
+    Ok(Selection {
+        action,
+        // The form has the field with every action.
+        reason: given("reason").filter(|_| action == Action::Revoke),
+        key_class: given("key_class"),
+        carrier: given("carrier"),
+        cards: given("cards"),
+        from: date("from")?,
+        to: date("to")?,
+    })
+}
+
+/// Whom an incident concerns, in words.
+pub fn cohort(incident: &Incident) -> String {
+    let c = &incident.cohort;
+    let mut parts = Vec::new();
+    parts.extend(c.key_class.clone());
+    parts.extend(c.carrier.map(|carrier| carrier.as_str().to_owned()));
+    parts.extend(c.cards.map(|(first, last)| format!("{first}..{last}")));
+    parts.extend(c.from.map(|from| format!("≥ {}", taipei(from))));
+    parts.extend(c.to.map(|to| format!("≤ {}", taipei(to))));
+    parts.join(", ")
+}

@@ -1,0 +1,403 @@
+//! The operators' console as a browser sees it, and what it refuses.
+
+use crate::support::{Answer, Country, Up, exchange, get, in_dir};
+use std::path::Path;
+
+const PASSWORD: &str = "Kx7!mountain-Rain";
+const WRONG: &str = "Lz8?river-Stone-9";
+
+/// One person at the console.
+struct Browser {
+    address: String,
+    cookie: String,
+}
+
+impl Browser {
+    /// Somebody who has set a password and signed in.
+    fn of(up: &Up, name: &str) -> Self {
+        enrol(up, name);
+        let mut browser = Self { address: up.console(), cookie: String::new() };
+        let answer = browser.sign_in(name, PASSWORD);
+        assert_eq!((answer.status, answer.header("location")), (303, Some("/console/")), "{answer:?}");
+        browser
+    }
+
+    fn sign_in(&mut self, name: &str, password: &str) -> Answer {
+        let answer = self.send("/console/sign-in", &[("name", name), ("password", password)], "");
+        if let Some(cookie) = answer.header("set-cookie") {
+            cookie.split(';').next().expect("a pair").clone_into(&mut self.cookie);
+        }
+        answer
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        let text = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nCookie: {}\r\nConnection: close\r\n\r\n",
+            self.address, self.cookie
+        );
+        exchange(&self.address, text.as_bytes()).expect("an answer")
+    }
+
+    fn page(&self, path: &str) -> String {
+        let answer = self.get(path);
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        String::from_utf8(answer.body).expect("UTF-8")
+    }
+
+    /// The token that stands in the forms of this session.
+    fn form_token(&self) -> String {
+        let page = self.page("/console/password");
+        let (_, rest) = page.split_once("name=\"form\" value=\"").expect("a form");
+        rest.split('"').next().expect("a value").to_owned()
+    }
+
+    fn send(&self, path: &str, fields: &[(&str, &str)], more: &str) -> Answer {
+        let body: Vec<String> =
+            fields.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+        let body = body.join("&");
+        let text = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nCookie: {}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+             Content-Length: {}\r\n{more}Connection: close\r\n\r\n{body}",
+            self.address,
+            self.cookie,
+            body.len()
+        );
+        exchange(&self.address, text.as_bytes()).expect("an answer")
+    }
+
+    /// A form of this session, with the password.
+    fn act(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let token = self.form_token();
+        let all: Vec<_> = [("form", token.as_str()), ("password", PASSWORD)]
+            .into_iter()
+            .chain(fields.iter().copied())
+            .collect();
+        self.send(path, &all, "")
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.bytes()
+        .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .collect()
+}
+
+fn code(dir: &Path, name: &str) -> String {
+    let printed = in_dir(dir, ["operator", "enrol", name, "--operator", "root"]).success();
+    let line = printed.lines().find(|line| line.trim().len() == 23 && line.contains('-')).expect("a code");
+    line.trim().to_owned()
+}
+
+fn enrol(up: &Up, name: &str) {
+    let code = code(&up.dir, name);
+    let nobody = Browser { address: up.console(), cookie: String::new() };
+    let fields = [("name", name), ("code", &code), ("new", PASSWORD), ("again", PASSWORD)];
+    let answer = nobody.send("/console/enrol", &fields, "");
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (303, Some("/console/sign-in?done=enrolled")),
+        "{answer:?}"
+    );
+}
+
+fn says(answer: &Answer, code: &str) -> bool {
+    String::from_utf8_lossy(&answer.body).contains(code)
+}
+
+/// Every route behind the filter, as its table has it: whether it is a POST, its path, its right.
+fn routes() -> Vec<(bool, String, String)> {
+    let source = include_str!("../../src/web/console/mod.rs");
+    let (_, table) = source.split_once("static ROUTES").expect("the table");
+    let (table, _) = table.split_once("];").expect("its end");
+    let mut found = Vec::new();
+    for (kind, posts) in [("page(", false), ("act(", true)] {
+        for rest in table.split(kind).skip(1) {
+            let path = rest.split('"').nth(1).expect("a path").replace("{system}", "npc");
+            let right = rest.split("Right::").nth(1).expect("a right");
+            found.push((posts, path, right.chars().take_while(char::is_ascii_alphanumeric).collect()));
+        }
+    }
+    assert!(found.len() >= 19, "{found:?}");
+    found
+}
+
+/// Nobody sees anything; each role sees its pages and no other; a person without role sees none. What a role may do is the
+/// table of docs/operations.md, which a test of the crate compares with the program.
+// proves: SECURITY-06, SECURITY-15, SECURITY-L15, SECURITY-L16, SECURITY-42
+#[test]
+fn every_page_as_nobody_and_as_every_role() {
+    let country = Country::new();
+    let up = Up::start(&country.dir());
+    let nobody = Browser { address: up.console(), cookie: String::new() };
+    let forged = Browser { address: up.console(), cookie: format!("neweid-console={}", "ab".repeat(32)) };
+    let routes = routes();
+    for (posts, path, _) in &routes {
+        for browser in [&nobody, &forged] {
+            let answer = if *posts { browser.send(path, &[("form", "")], "") } else { browser.get(path) };
+            assert_eq!((answer.status, answer.header("location")), (303, Some("/console/sign-in")), "{path}");
+        }
+    }
+    let doc = include_str!("../../../../docs/operations.md");
+    let allowed = |right: &str, column: usize| {
+        let name: String = right
+            .chars()
+            .enumerate()
+            .flat_map(|(n, c)| {
+                let dash = (c.is_ascii_uppercase() && n > 0).then_some('-');
+                dash.into_iter().chain([c.to_ascii_lowercase()])
+            })
+            .collect();
+        let line = doc.lines().find(|line| line.starts_with(&format!("| `{name}` |"))).expect("documented");
+        line.split('|').nth(2 + column).expect("a cell").contains('✓')
+    };
+    for (column, name) in ["ca-anna", "ra-chen", "audit-lin", "card-wu", "former-hsu"].into_iter().enumerate()
+    {
+        let browser = Browser::of(&up, name);
+        let token = browser.form_token();
+        for (posts, path, right) in &routes {
+            let may = name != "former-hsu" && allowed(right, column);
+            if *posts {
+                // With the token but without the password: whoever may comes as far as that.
+                let answer = browser.send(path, &[("form", &token)], "");
+                let expected = if may { "OPERATORS-REFUSED" } else { "NEWEID-E-CONSOLE-ROLE" };
+                assert!(answer.status == 403 && says(&answer, expected), "{name} {path}: {answer:?}");
+                if may {
+                    // That was an attempt at the password; the right one begins the count anew.
+                    let mut again = Browser { address: up.console(), cookie: String::new() };
+                    assert_eq!(again.sign_in(name, PASSWORD).status, 303);
+                }
+                continue;
+            }
+            let answer = browser.get(path);
+            if may {
+                // A look-up without a number is told so.
+                let expected = if path.ends_with("certificate") { 400 } else { 200 };
+                assert_eq!(answer.status, expected, "{name} {path}");
+            } else {
+                assert!(
+                    answer.status == 403 && says(&answer, "NEWEID-E-CONSOLE-ROLE"),
+                    "{name} {path}: {answer:?}"
+                );
+            }
+        }
+    }
+    // Refusals are in the log, under the account's name and the right's; the log holds no person.
+    let auditor = Browser::of(&up, "audit-lin");
+    let log = auditor.page("/console/audit/operators/export");
+    assert!(
+        log.contains("\"action\":\"access-refused\"") && log.contains("\"actor\":\"former-hsu\""),
+        "{log}"
+    );
+    up.stop();
+}
+
+/// One proposes, another approves, and the CA refuses the first one whatever the page offers. Wrong passwords lock.
+// proves: SECURITY-08, SECURITY-17, SECURITY-L24, SECURITY-L32, SECURITY-L42
+#[test]
+fn two_persons_suspend_a_cohort_and_an_auditor_follows_it() {
+    let country = Country::new();
+    let up = Up::start(&country.dir());
+    let (anna, bert) = (Browser::of(&up, "ca-anna"), Browser::of(&up, "ca-bert"));
+    let cohort =
+        [("action", "suspend"), ("key_class", "RSA-2048"), ("reason", "unspecified"), ("carrier", "")];
+    let nothing = anna.act("/console/incidents/propose", &[("action", "suspend")]);
+    assert!(nothing.status == 409 && says(&nothing, "NPC-REQUEST"), "{nothing:?}");
+    let proposed = anna.act("/console/incidents/propose", &cohort);
+    assert_eq!(proposed.header("location"), Some("/console/incidents?done=proposed"), "{proposed:?}");
+    // The page does not offer it to her, and the CA does not take it from her.
+    assert!(!anna.page("/console/approvals").contains("action=\"/console/incidents/approve\""));
+    let own = anna.act("/console/incidents/approve", &[("number", "1")]);
+    assert!(own.status == 409 && says(&own, "NPC-SAME-PERSON"), "{own:?}");
+    assert!(bert.page("/console/approvals").contains("action=\"/console/incidents/approve\""));
+    // Not without the password, not without the token of his own session, not from elsewhere.
+    let token = bert.form_token();
+    let number = ("number", "1");
+    let refused = bert.send("/console/incidents/approve", &[("form", &token), number], "");
+    assert!(refused.status == 403 && says(&refused, "OPERATORS-REFUSED"), "{refused:?}");
+    for other in [anna.form_token(), String::new()] {
+        let refused =
+            bert.send("/console/incidents/approve", &[("form", &other), ("password", PASSWORD), number], "");
+        assert!(refused.status == 403 && says(&refused, "NEWEID-E-CONSOLE-FOREIGN"), "{refused:?}");
+    }
+    let fields = [("form", token.as_str()), ("password", PASSWORD), number];
+    for more in
+        ["Sec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: same-site\r\n", "Origin: http://evil.test\r\n"]
+    {
+        let refused = bert.send("/console/incidents/approve", &fields, more);
+        assert!(refused.status == 403 && says(&refused, "NEWEID-E-CONSOLE-FOREIGN"), "{more}: {refused:?}");
+    }
+    let approved = bert.act("/console/incidents/approve", &[number]);
+    let there = approved.header("location").unwrap_or_default();
+    assert!(there.starts_with("/console/incidents?done="), "{approved:?}");
+    let begun = std::time::Instant::now();
+    while !bert.page("/console/incidents").contains("✓ 完成") {
+        assert!(begun.elapsed() < crate::support::PATIENCE, "never done");
+        std::thread::yield_now();
+    }
+    // One of the suspended certificates, looked up.
+    let page = bert.page("/console/issuance");
+    let serials: Vec<&str> =
+        page.split("certificate?serial=").skip(1).filter_map(|r| r.split('"').next()).collect();
+    assert!(serials.len() >= 4);
+    let states: Vec<String> =
+        serials.iter().map(|s| bert.page(&format!("/console/certificate?serial={s}"))).collect();
+    assert!(states.iter().any(|page| page.contains("suspended (authority)")), "{}", states[0]);
+
+    // Three wrong passwords end what he has open.
+    let mut thief = Browser { address: up.console(), cookie: String::new() };
+    for _ in 0..3 {
+        let refused = thief.sign_in("ca-bert", WRONG);
+        assert!(refused.status == 403 && refused.header("set-cookie").is_none(), "{refused:?}");
+    }
+    assert_eq!(thief.sign_in("ca-bert", PASSWORD).status, 403);
+    assert_eq!(bert.get("/console/").status, 303);
+    // The session before signing in again is not the one after.
+    let mut again = Browser { address: up.console(), cookie: String::new() };
+    assert_eq!(again.sign_in("ca-anna", PASSWORD).status, 303);
+    assert_ne!(again.cookie, anna.cookie);
+    let out = again.send("/console/sign-out", &[("form", &again.form_token())], "");
+    assert_eq!(out.status, 303);
+    assert_eq!(again.get("/console/").status, 303);
+
+    let auditor = Browser::of(&up, "audit-lin");
+    let log = auditor.page("/console/audit/npc/export");
+    assert!(log.contains("incident-propose") && log.contains("\"actor\":\"ca-bert\""));
+    for system in ["npc", "docsigner", "eacpki", "production", "mgmt", "operators"] {
+        let page = auditor.page(&format!("/console/audit/{system}/verify"));
+        assert!(page.contains("首尾相連"), "{system}");
+    }
+    let log = auditor.page("/console/audit/operators/export");
+    for action in ["sign-in-locked", "certificate-look-up", "sign-out", "audit-verify"] {
+        assert!(log.contains(&format!("\"action\":\"{action}\"")), "{action}");
+    }
+    assert!(!log.contains(PASSWORD) && !log.contains(WRONG));
+    up.stop();
+}
+
+/// Judgements of chip types, and the switch that stops issuing.
+#[test]
+fn card_centre_and_ca_do_their_parts() {
+    let country = Country::new();
+    let up = Up::start(&country.dir());
+    let (wu, yang) = (Browser::of(&up, "card-wu"), Browser::of(&up, "card-yang"));
+    let page = wu.page("/console/chip-types");
+    let name =
+        page.split("<option>").nth(1).and_then(|rest| rest.split('<').next()).expect("a type").to_owned();
+    let fields = [("name", name.as_str()), ("risk", "watched"), ("reason", "report 7 <b>")];
+    let proposed = wu.act("/console/chip-types/propose", &fields);
+    assert_eq!(proposed.header("location"), Some("/console/chip-types?done=proposed"), "{proposed:?}");
+    assert_eq!(wu.act("/console/chip-types/approve", &[("number", "1")]).status, 409);
+    assert_eq!(yang.act("/console/chip-types/approve", &[("number", "1")]).status, 303);
+    let page = yang.page("/console/chip-types");
+    assert!(page.contains("report 7 &#60;b&#62;") && !page.contains("<b>"), "{page}");
+    let anna = Browser::of(&up, "ca-anna");
+    let metric = |name: &str| {
+        let text = String::from_utf8(get(&up.console(), "/metrics").body).expect("UTF-8");
+        let line = text.lines().find(|line| line.starts_with(name)).map(str::to_owned);
+        line.unwrap_or_else(|| panic!("no {name} in {text}"))
+    };
+    assert_eq!(metric("neweid_issuing_stopped "), "neweid_issuing_stopped 0");
+    assert_eq!(anna.act("/console/authority/issuing", &[("switch", "stop")]).status, 303);
+    assert!(anna.page("/console/authority").contains("✗ 已暫停"));
+    assert_eq!(metric("neweid_issuing_stopped "), "neweid_issuing_stopped 1");
+    assert_eq!(anna.act("/console/authority/issuing", &[("switch", "start")]).status, 303);
+    assert_eq!(metric("neweid_issuing_stopped "), "neweid_issuing_stopped 0");
+    assert!(metric("neweid_certificates_issued_total{").contains("carrier=\"new-eid\""));
+    assert!(metric("neweid_published_age_seconds{name=\"npc.crl\"}").ends_with(char::is_numeric));
+    assert_eq!(get(&up.status(), "/crl/npc.crl").status, 200);
+    metric("neweid_answers_total{service=\"crl\",kind=\"ok\"}");
+    metric("neweid_queue_dead{system=\"mgmt\"");
+    up.stop();
+}
+
+/// What protects the pages beside signing in: headers, host names, sizes; and what is nowhere but here.
+// proves: SECURITY-26, SECURITY-28, SECURITY-L07, SECURITY-L33, SECURITY-L40, SECURITY-L46
+#[test]
+fn the_listener_is_this_machine_s_alone() {
+    let country = Country::new();
+    let up = Up::spawn(&country.dir(), &["--listen", "0.0.0.0"]).ready();
+    let answer = get(&up.console(), "/console/sign-in");
+    let policy = answer.header("content-security-policy").expect("a policy");
+    assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+    assert!(!policy.contains("script") && !policy.contains("unsafe"), "{policy}");
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "same-origin"),
+        ("cache-control", "no-store"),
+    ] {
+        assert_eq!(answer.header(name), Some(value), "{name}");
+    }
+    let page = String::from_utf8_lossy(&answer.body).into_owned();
+    assert!(page.contains("<html lang=\"zh-Hant\">") && !page.contains("<script"), "{page}");
+    assert!(!page.contains("http://") && !page.contains("https://"), "nothing from elsewhere");
+    // A name of somebody else's for this machine.
+    let ask = |host: &str| {
+        let text = format!("GET /console/sign-in HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        exchange(&up.console(), text.as_bytes()).expect("an answer").status
+    };
+    assert_eq!((ask("localhost:1"), ask("127.0.0.1:9"), ask("[::1]:7")), (200, 200, 200));
+    assert_eq!((ask("evil.test"), ask("127.0.0.1.evil.test:80"), ask("10.0.0.1")), (403, 403, 403));
+    // Neither the console nor the figures are on the public listeners.
+    for address in [up.web(), up.status()] {
+        for path in ["/metrics", "/console/", "/console/sign-in"] {
+            assert_eq!(get(&address, path).status, 404, "{address}{path}");
+        }
+    }
+    // Listening everywhere, the console still listens on loopback alone.
+    let sockets = std::fs::read_to_string("/proc/net/tcp").expect("readable");
+    let here = |port: u16| {
+        let wanted = format!(":{port:04X}");
+        let mut lines = sockets.lines().filter_map(|line| line.split_whitespace().nth(1));
+        lines.find(|local| local.ends_with(&wanted)).map(str::to_owned).expect("listening")
+    };
+    assert!(here(up.port).starts_with("00000000:"));
+    assert!(here(up.port + 2).starts_with("0100007F:"));
+    let mut anna = Browser::of(&up, "ca-anna");
+    let again = anna.sign_in("ca-anna", PASSWORD);
+    let cookie = again.header("set-cookie").expect("a cookie");
+    for part in ["HttpOnly", "SameSite=Strict", "Path=/console"] {
+        assert!(cookie.contains(part), "{cookie}");
+    }
+    // Too large, malformed, and odd numbers: refused, never broken.
+    let large = "x".repeat(20_000);
+    assert!(matches!(anna.send("/console/sign-in", &[("name", &large)], "").status, 400 | 413));
+    for path in [
+        "/console/certificate?serial=%00",
+        "/console/certificate?serial=zz",
+        "/console/certificate",
+        "/console/certificate?serial=1%27%20OR%201=1",
+    ] {
+        assert_eq!(anna.get(path).status, 400, "{path}");
+    }
+    assert_eq!(anna.act("/console/incidents/approve", &[("number", "-1")]).status, 409);
+    assert_eq!(anna.act("/console/incidents/approve", &[("number", "18446744073709551615")]).status, 409);
+    assert_eq!(anna.get("/console/nothing").status, 404);
+    up.stop();
+}
+
+#[test]
+fn operators_are_kept_on_the_command_line() {
+    let country = Country::new();
+    let dir = country.dir();
+    let list = in_dir(&dir, ["operator", "list", "--json"]).json();
+    assert_eq!(list.as_array().map(Vec::len), Some(7));
+    assert!(list.as_array().expect("a list").iter().all(|o| o["enrolled"] == false && o["enabled"] == true));
+    in_dir(&dir, ["operator", "add", "ra-new", "--role", "ra-officer", "--operator", "root"]).success();
+    in_dir(&dir, ["operator", "add", "ra-new", "--role", "ra-officer", "--operator", "root"])
+        .fails(1, "OPERATORS-EXISTS");
+    in_dir(&dir, ["operator", "add", "A B", "--role", "ra-officer", "--operator", "root"])
+        .fails(1, "OPERATORS-NAME");
+    in_dir(&dir, ["operator", "role", "ra-new", "king", "--operator", "root"]).fails(2, "NEWEID-E-ROLE");
+    in_dir(&dir, ["operator", "role", "ra-new", "none", "--operator", "root"]).success();
+    in_dir(&dir, ["operator", "disable", "ra-new", "--operator", "root"]).success();
+    in_dir(&dir, ["operator", "enrol", "ra-new", "--operator", "root"]).fails(1, "OPERATORS-UNKNOWN");
+    in_dir(&dir, ["operator", "enable", "ra-new", "--operator", "root"]).success();
+    assert_eq!(code(&dir, "ra-new").len(), 23);
+    // No password and no code is taken from the command line.
+    let text = in_dir(&dir, ["operator", "list"]).success();
+    assert!(text.contains("ra-new") && text.contains("無角色"), "{text}");
+    // Gone is gone: no empty list in its place.
+    std::fs::remove_file(dir.join("db/operators.sqlite")).expect("removed");
+    in_dir(&dir, ["operator", "list"]).fails(1, "NEWEID-E-FILE-MISSING");
+}
