@@ -1,7 +1,7 @@
 //! The people who work at the console: who they are, what their role allows, and how they prove to be themselves.
 //!
-//! An operator is made by name and role, without a password: a one-time enrolment code lets the person set one
-//! (SECURITY-22). Passwords follow SECURITY-16 and are kept as Argon2id hashes with their salts in a column of their own
+//! An operator is made by name and role, without a password: a one-time enrolment code lets the person set one.
+//! Passwords follow SECURITY-16 and are kept as Argon2id hashes with their salts in a column of their own
 //! (SECURITY-23). Every attempt is counted before it is compared; three failures lock the account for half an hour. A session
 //! is a random number of which only the hash is stored; it ends after 15 idle minutes, after eight hours, at sign-out, and
 //! when the account is disabled. What a role may do is one table, [`Role::may`], and is read anew with every request.

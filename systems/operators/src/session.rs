@@ -53,9 +53,9 @@ pub struct Session {
 }
 
 impl Session {
-    /// Whether the role of this person allows it.
+    /// Whether the role of this person allows it. With a password that is too old nothing is allowed.
     pub fn may(&self, right: Right) -> bool {
-        self.role.is_some_and(|role| role.may(right))
+        !self.password_is_old && self.role.is_some_and(|role| role.may(right))
     }
 
     /// Whether a form comes from a page of this session.

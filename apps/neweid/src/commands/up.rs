@@ -247,7 +247,6 @@ async fn print_welcome(directory: &Directory, serving: &Serving, took: Duration)
     say!("\n接下來 Next:");
     say!("  neweid demo --dir {dir}");
     say!("  neweid card list --dir {dir}");
-    say!("  neweid operator enrol ca-anna --operator $USER --dir {dir}");
     match serving.country.first_active_card().await {
         Some(serial) => say!("  neweid card insert {serial} --dir {dir} --interface contactless"),
         None => say!("  neweid pki export --dir {dir} --out pki"),

@@ -123,7 +123,7 @@ fn routes() -> Vec<(bool, String, String)> {
 
 /// Nobody sees anything; each role sees its pages and no other; a person without role sees none. What a role may do is the
 /// table of docs/operations.md, which a test of the crate compares with the program.
-// proves: SECURITY-06, SECURITY-15, SECURITY-L15, SECURITY-L16, SECURITY-42
+// proves: SECURITY-06, SECURITY-15, SECURITY-L15, SECURITY-L16
 #[test]
 fn every_page_as_nobody_and_as_every_role() {
     let country = Country::new();
@@ -192,7 +192,7 @@ fn every_page_as_nobody_and_as_every_role() {
 }
 
 /// One proposes, another approves, and the CA refuses the first one whatever the page offers. Wrong passwords lock.
-// proves: SECURITY-08, SECURITY-17, SECURITY-L24, SECURITY-L32, SECURITY-L42
+// proves: SECURITY-L24, SECURITY-L32, SECURITY-L42
 #[test]
 fn two_persons_suspend_a_cohort_and_an_auditor_follows_it() {
     let country = Country::new();
@@ -311,7 +311,7 @@ fn card_centre_and_ca_do_their_parts() {
 }
 
 /// What protects the pages beside signing in: headers, host names, sizes; and what is nowhere but here.
-// proves: SECURITY-26, SECURITY-28, SECURITY-L07, SECURITY-L33, SECURITY-L40, SECURITY-L46
+// proves: SECURITY-26, SECURITY-28, SECURITY-L33, SECURITY-L40, SECURITY-L46
 #[test]
 fn the_listener_is_this_machine_s_alone() {
     let country = Country::new();

@@ -13,6 +13,7 @@ mod lifecycle;
 mod lists;
 mod ocsp;
 mod openssl;
+mod overview;
 mod refusals;
 mod stamps;
 mod support;

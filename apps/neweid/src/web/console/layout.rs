@@ -50,7 +50,7 @@ impl Frame {
     pub fn new(session: &Session, path: &str) -> Self {
         let found = PAGES.iter().find(|page| page.0 == path);
         let (zh, en) = found.map_or(("", ""), |page| (page.1, page.2));
-        let allowed = PAGES.iter().filter(|page| session.may(page.3) && !session.password_is_old);
+        let allowed = PAGES.iter().filter(|page| session.may(page.3));
         Self {
             zh,
             en,

@@ -337,7 +337,7 @@ fn no_right(session: &Session) -> Failure {
 mod tests {
     use super::*;
 
-    // proves: SECURITY-L27, SECURITY-L28
+    // proves: SECURITY-20, SECURITY-L27, SECURITY-L28
     #[test]
     fn every_route_behind_the_filter_names_its_right_and_changes_only_by_post() {
         for route in ROUTES {
