@@ -113,7 +113,7 @@ try:
     anna.type(serial)
     anna.tab_to("e.id === 'password-propose'")
     anna.type(PASSWORD)
-    submit(anna, "e.tagName === 'BUTTON' && e.form.action.endsWith('/propose')")
+    submit(anna, "e.tagName === 'BUTTON' && e.form.getAttribute('action').endsWith('/propose')")
     step("one-proposes", "已提案" in text(anna), text(anna)[:300])
     anna.open(address("/console/approvals"))
     step("not-the-same-person", anna.js("document.querySelectorAll('main form').length") == 0 and "待另一人核可" in text(anna))

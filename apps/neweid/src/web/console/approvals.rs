@@ -61,7 +61,7 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
                 system_zh: "自然人憑證",
                 system: "npc",
                 number: i.number,
-                what_zh: format!("{measure}：{cohort}（{} 張）", i.concerned),
+                what_zh: format!("{}：{cohort}（{} 張）", incidents::measure_zh(i.measure), i.concerned),
                 what: format!("{measure}: {cohort} ({} certificates)", i.concerned),
                 own: i.proposed_by == session.name,
                 may_approve: session.may(Right::DecideIncidents) && i.proposed_by != session.name,

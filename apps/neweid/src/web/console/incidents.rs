@@ -12,7 +12,7 @@ use axum::Extension;
 use axum::extract::{Query as QueryOf, State};
 use axum::response::Response;
 use model::RocDate;
-use npc::Incident;
+use npc::{Incident, Measure};
 use operators::{Right, Session};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +32,7 @@ struct Page {
 
 struct Row {
     number: u64,
+    measure_zh: &'static str,
     measure: String,
     cohort: String,
     concerned: String,
@@ -60,6 +61,7 @@ async fn make(country: &Country, session: &Session, frame: Frame) -> Result<Stri
     let may_decide = session.may(Right::DecideIncidents);
     let row = |incident: Incident| Row {
         number: incident.number,
+        measure_zh: measure_zh(incident.measure),
         measure: npc_incident::measure(incident.measure),
         cohort: cohort(&incident),
         concerned: grouped(incident.concerned),
@@ -152,6 +154,15 @@ fn selection(fields: &Fields) -> Result<Selection, Failure> {
         from: date("from")?,
         to: date("to")?,
     })
+}
+
+/// What is to be done, in Chinese.
+pub const fn measure_zh(measure: Measure) -> &'static str {
+    match measure {
+        Measure::Suspend => "停用",
+        Measure::Resume => "復用",
+        Measure::Revoke(_) => "廢止",
+    }
 }
 
 /// Whom an incident concerns, in words.
