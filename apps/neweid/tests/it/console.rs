@@ -182,7 +182,8 @@ fn every_page_as_nobody_and_as_every_role() {
         }
     }
     // Refusals are in the log, under the account's name and the right's; the log holds no person.
-    let auditor = Browser::of(&up, "audit-lin");
+    let mut auditor = Browser { address: up.console(), cookie: String::new() };
+    assert_eq!(auditor.sign_in("audit-lin", PASSWORD).status, 303);
     let log = auditor.page("/console/audit/operators/export");
     assert!(
         log.contains("\"action\":\"access-refused\"") && log.contains("\"actor\":\"former-hsu\""),
