@@ -10,6 +10,22 @@ pub enum RegistryError {
     /// More persons were asked for than there are numbers.
     #[error("REGISTRY-E-TOO-MANY: 人數超過可用統一編號 more persons than numbers")]
     TooMany,
+    /// The text is no change of a person, or no renumbering.
+    #[error(
+        "REGISTRY-E-CHANGE-FORM: 異動資料格式不符 not the form of a change (line {line}, column {column})"
+    )]
+    ChangeForm {
+        /// Where the reader stopped; none of what stands there is repeated, since it names a person.
+        line: usize,
+        /// The column in that line.
+        column: usize,
+    },
+    /// The register cannot record this change of this person.
+    #[error("REGISTRY-E-CHANGE-UNFIT: 異動與現有登記不符 the change contradicts what is registered")]
+    ChangeUnfit,
+    /// A renumbering with this number was carried out, and it was another one.
+    #[error("REGISTRY-E-NOTICE-KNOWN: 此文號已辦理不同之整編 another renumbering has this number")]
+    NoticeKnown,
     /// The database failed.
     #[error("REGISTRY-E-STORE: {0}")]
     Store(#[from] store::StoreError),
@@ -27,6 +43,9 @@ impl RegistryError {
         match self {
             Self::PersonUnknown => "REGISTRY-E-PERSON-UNKNOWN",
             Self::TooMany => "REGISTRY-E-TOO-MANY",
+            Self::ChangeForm { .. } => "REGISTRY-E-CHANGE-FORM",
+            Self::ChangeUnfit => "REGISTRY-E-CHANGE-UNFIT",
+            Self::NoticeKnown => "REGISTRY-E-NOTICE-KNOWN",
             Self::Store(_) => "REGISTRY-E-STORE",
             Self::Seal(_) => "REGISTRY-E-SEAL",
             Self::Data(_) => "REGISTRY-E-DATA",
@@ -47,6 +66,24 @@ pub const EXPLAINED: &[[&str; 4]] = &[
         "操作者 caller",
         "人數超過可用統一編號。 More persons than there are numbers.",
         "減少人數。 Ask for fewer.",
+    ],
+    [
+        "REGISTRY-E-CHANGE-FORM",
+        "操作者 caller",
+        "異動資料格式不符。 The text is not in the form of a change.",
+        "格式見 docs/cli.md。 Its form stands in docs/cli.md.",
+    ],
+    [
+        "REGISTRY-E-CHANGE-UNFIT",
+        "操作者 caller",
+        "異動與現有登記不符。 The change contradicts what is registered.",
+        "先查詢現有登記。 Look up what is registered first.",
+    ],
+    [
+        "REGISTRY-E-NOTICE-KNOWN",
+        "操作者 caller",
+        "此文號已辦理不同之整編。 Another renumbering has this number.",
+        "核對公告文號。 Check the number of the notice.",
     ],
     [
         "REGISTRY-E-STORE",

@@ -5,11 +5,12 @@
 //! a seed, [`sample_persons`] the named personas that the first run turns into cards in every state.
 //!
 //! Left out: everything the ministry's register does beside answering about persons (household books, moving desks,
-//! nationality cases). What changes here is changed by [`SimulatedRegister::record`] alone, and every change is an event
-//! that other systems read by its sequence number.
+//! nationality cases). What changes here is changed by [`SimulatedRegister::record`], one person at a time, and by
+//! [`SimulatedRegister::renumber`], and every change of a person is an event that other systems read by its sequence number.
 
 mod error;
 mod names;
+mod notice;
 mod office;
 mod person;
 mod population;
@@ -18,6 +19,7 @@ mod sample;
 mod simulated;
 
 pub use error::{EXPLAINED, RegistryError};
+pub use notice::{Door, House, Renumbering};
 pub use office::{Office, office, offices};
 pub use person::{Person, Status};
 pub use population::Population;

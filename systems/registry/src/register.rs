@@ -69,6 +69,8 @@ pub enum EventKind {
     GuardianshipEnded,
     /// Moved within the country.
     Moved,
+    /// The authorities gave the same home another address: houses renumbered, villages divided or renamed.
+    Renumbered,
     /// Name changed.
     NameChanged,
     /// Marriage.
@@ -91,6 +93,7 @@ impl EventKind {
         Self::Guardianship,
         Self::GuardianshipEnded,
         Self::Moved,
+        Self::Renumbered,
         Self::NameChanged,
         Self::Married,
         Self::MarriageEnded,
@@ -109,6 +112,7 @@ impl EventKind {
             Self::Guardianship => "guardianship",
             Self::GuardianshipEnded => "guardianship_ended",
             Self::Moved => "moved",
+            Self::Renumbered => "renumbered",
             Self::NameChanged => "name_changed",
             Self::Married => "married",
             Self::MarriageEnded => "marriage_ended",
@@ -146,12 +150,16 @@ pub enum Change {
     Guardianship(bool),
     /// Moved within the country.
     Moved(Address),
+    /// The same home under another address; see [`crate::Renumbering`].
+    Renumbered(Address),
     /// Name changed.
     Name(PersonName),
     /// Marriage with the person of this name.
     Married(PersonName),
     /// Marriage ended.
     MarriageEnded,
+    /// The spouse has another name now.
+    Spouse(PersonName),
     /// Another category of military service.
     MilitaryService(model::MilitaryServiceCategory),
     /// The names of father and mother corrected.
@@ -172,11 +180,20 @@ impl Change {
             Self::Guardianship(true) => EventKind::Guardianship,
             Self::Guardianship(false) => EventKind::GuardianshipEnded,
             Self::Moved(_) => EventKind::Moved,
+            Self::Renumbered(_) => EventKind::Renumbered,
             Self::Name(_) => EventKind::NameChanged,
             Self::Married(_) => EventKind::Married,
             Self::MarriageEnded => EventKind::MarriageEnded,
             Self::MilitaryService(_) => EventKind::MilitaryService,
-            Self::Parents(..) | Self::Birthplace(_) => EventKind::Corrected,
+            Self::Spouse(_) | Self::Parents(..) | Self::Birthplace(_) => EventKind::Corrected,
+        }
+    }
+
+    /// Whether the register can record it of this person: nobody is the spouse of an unmarried person.
+    pub(crate) fn fits(&self, person: &Person) -> bool {
+        match self {
+            Self::Spouse(_) | Self::MarriageEnded => person.marital == model::MaritalStatus::Married,
+            _ => true,
         }
     }
 
@@ -191,7 +208,7 @@ impl Change {
             Self::Missing(day) => person.status = Status::Missing(*day),
             Self::Found => person.status = Status::Living,
             Self::Guardianship(ordered) => person.guardianship = *ordered,
-            Self::Moved(address) => person.address = address.clone(),
+            Self::Moved(address) | Self::Renumbered(address) => person.address = address.clone(),
             Self::Name(name) => person.name = name.clone(),
             Self::Married(spouse) => {
                 person.marital = model::MaritalStatus::Married;
@@ -201,6 +218,7 @@ impl Change {
                 person.marital = model::MaritalStatus::Single;
                 person.spouse = None;
             }
+            Self::Spouse(name) => person.spouse = Some(name.clone()),
             Self::MilitaryService(category) => person.military = *category,
             Self::Parents(father, mother) => {
                 (person.father, person.mother) = (father.clone(), mother.clone())

@@ -7,15 +7,17 @@ use sealed::{DataKey, MasterKey, SharedRandom};
 use store::{Db, Migration, Row, Tx, Value, params};
 
 use crate::error::RegistryError;
+use crate::notice::Renumbering;
 use crate::person::Person;
 use crate::population;
 use crate::register::{Change, EventKind, Register, RegisterEvent};
 
 /// The register's tables. An event's sealed part is the number of the person it is about.
-const MIGRATIONS: &[Migration] = &[Migration::new(
-    1,
-    "persons, portraits, events",
-    "CREATE TABLE person (
+const MIGRATIONS: &[Migration] = &[
+    Migration::new(
+        1,
+        "persons, portraits, events",
+        "CREATE TABLE person (
         lookup BYTEA PRIMARY KEY,
         wrapped_key BYTEA NOT NULL,
         sealed BYTEA NOT NULL,
@@ -34,10 +36,23 @@ const MIGRATIONS: &[Migration] = &[Migration::new(
         kind TEXT NOT NULL,
         sealed BYTEA NOT NULL
     );",
-)];
+    ),
+    Migration::new(
+        2,
+        "renumberings carried out",
+        "CREATE TABLE renumbering (
+            notice TEXT PRIMARY KEY,
+            content BYTEA NOT NULL,
+            persons BIGINT NOT NULL,
+            at BIGINT NOT NULL
+        );",
+    ),
+];
 
 /// Persons written in one transaction.
 const CHUNK: usize = 2_000;
+/// Persons read at a time when a renumbering looks for addresses: the rows are sealed, so each is opened.
+const SCAN: u32 = 500;
 
 /// A register of invented persons.
 pub struct SimulatedRegister {
@@ -122,24 +137,74 @@ impl SimulatedRegister {
                 .optional("SELECT wrapped_key, sealed FROM person WHERE lookup = $1", params![lookup])
                 .await?
                 .ok_or(RegistryError::PersonUnknown)?;
-            let (key, mut person) = self.open_row(&lookup, &row)?;
-            change.apply(&mut person);
-            let sealed = self.seal(&key, &person_context(&lookup), &person)?;
-            tx.execute_one(
-                "UPDATE person SET sealed = $2, changed_at = $3 WHERE lookup = $1",
-                params![lookup, sealed, now],
-            )
-            .await?;
-            let sequence = next_sequence(tx).await?;
-            let number =
-                self.rows.seal(&mut self.random(), &event_context(sequence), id.as_str().as_bytes())?;
-            tx.execute_one(
-                "INSERT INTO register_event (sequence, at, kind, sealed) VALUES ($1, $2, $3, $4)",
-                params![sequence, now, change.kind().as_str(), number],
-            )
-            .await?;
-            u64::try_from(sequence).map_err(|_| RegistryError::Data("event sequence"))
+            self.change(tx, &lookup, &row, change, now).await
         })
+    }
+
+    /// Carries out a renumbering of houses or a change of villages (UPDATE-14): everybody whose registered address it names
+    /// gets the new one, each with an event, all in one transaction. Returns how many persons; the same notice once more
+    /// changes nothing and returns the same.
+    pub async fn renumber(&self, notice: &Renumbering, now: Timestamp) -> Result<u64, RegistryError> {
+        let content = curve::Hash::Sha256.digest(&notice.to_stored()?);
+        store::transaction!(self.db, |tx| {
+            let sql = "SELECT content, persons FROM renumbering WHERE notice = $1";
+            if let Some(done) = tx.optional(sql, params![notice.notice()]).await? {
+                let same = done.read::<Vec<u8>>("content")? == content;
+                return if same { Ok(done.read("persons")?) } else { Err(RegistryError::NoticeKnown) };
+            }
+            let (mut persons, mut after) = (0u64, Vec::new());
+            loop {
+                let sql = "SELECT lookup, wrapped_key, sealed FROM person WHERE lookup > $1 ORDER BY lookup LIMIT $2";
+                let rows = tx.all(sql, params![&after, SCAN]).await?;
+                let Some(last) = rows.last() else { break };
+                after = last.read("lookup")?;
+                for row in &rows {
+                    let lookup: [u8; 32] = row.read("lookup")?;
+                    let (_, person) = self.open_row(&lookup, row)?;
+                    if let Some(address) = notice.apply(&person.address)? {
+                        self.change(tx, &lookup, row, &Change::Renumbered(address), now).await?;
+                        persons += 1;
+                    }
+                }
+            }
+            tx.execute_one(
+                "INSERT INTO renumbering (notice, content, persons, at) VALUES ($1, $2, $3, $4)",
+                params![notice.notice(), &content, i64::try_from(persons).unwrap_or(i64::MAX), now],
+            )
+            .await?;
+            Ok(persons)
+        })
+    }
+
+    /// Stores a changed person with the event. `row` is the person's as it was read in this transaction.
+    async fn change(
+        &self,
+        tx: &mut Tx,
+        lookup: &[u8; 32],
+        row: &Row,
+        change: &Change,
+        now: Timestamp,
+    ) -> Result<u64, RegistryError> {
+        let (key, mut person) = self.open_row(lookup, row)?;
+        if !change.fits(&person) {
+            return Err(RegistryError::ChangeUnfit);
+        }
+        change.apply(&mut person);
+        let sealed = self.seal(&key, &person_context(lookup), &person)?;
+        tx.execute_one(
+            "UPDATE person SET sealed = $2, changed_at = $3 WHERE lookup = $1",
+            params![lookup, sealed, now],
+        )
+        .await?;
+        let sequence = next_sequence(tx).await?;
+        let number =
+            self.rows.seal(&mut self.random(), &event_context(sequence), person.id.as_str().as_bytes())?;
+        tx.execute_one(
+            "INSERT INTO register_event (sequence, at, kind, sealed) VALUES ($1, $2, $3, $4)",
+            params![sequence, now, change.kind().as_str(), number],
+        )
+        .await?;
+        u64::try_from(sequence).map_err(|_| RegistryError::Data("event sequence"))
     }
 
     /// How many persons the register holds.

@@ -130,3 +130,69 @@ async fn the_newest_photo_is_the_one_on_file() {
     })
     .await;
 }
+
+fn renumbering(json: &str) -> registry::Renumbering {
+    registry::Renumbering::from_json(json.as_bytes()).expect("a notice")
+}
+
+// proves: UPDATE-01
+#[tokio::test]
+async fn a_renumbering_reaches_everybody_it_names_once() {
+    store::testkit::each_engine("registry", async |db| {
+        let register = open(&db).await;
+        let persons: Vec<_> = sample_persons().into_iter().map(|s| s.person).collect();
+        register.enrol(&persons, now()).await.expect("enrols");
+        let home = persons[0].address.clone();
+        let household = persons.iter().filter(|person| person.address == home).count() as u64;
+        let notice = |number: &str, from: &str, to: &str| {
+            let (village, neighbourhood) = (home.village(), home.neighbourhood());
+            renumbering(&format!(
+                r#"{{"notice":"{number}","village":"{village}","houses":[{{"neighbourhood":{neighbourhood},
+                    "rest":"{from}","becomes":{{"neighbourhood":{neighbourhood},"rest":"{to}"}}}}]}}"#
+            ))
+        };
+        let first = notice("第1號", home.rest(), "測試用新路1號");
+        assert_eq!(register.renumber(&first, now()).await.expect("carried out"), household);
+        let person = register.person(&persons[0].id).await.expect("answers").expect("there");
+        assert_eq!((person.address.village(), person.address.rest()), (home.village(), "測試用新路1號"));
+        let events = register.events_after(0, 100).await.expect("events");
+        assert_eq!(events.len() as u64, household);
+        assert!(events.iter().all(|event| event.kind == EventKind::Renumbered));
+        // Everybody else is where they were.
+        for other in persons.iter().filter(|person| person.address != home) {
+            assert!(register.person(&other.id).await.expect("answers").as_ref() == Some(other));
+        }
+        // The same notice again, as after an interruption, changes nothing, whatever stands at the old address by now.
+        register.record(&person.id, &Change::Moved(home.clone()), now()).await.expect("records");
+        assert_eq!(register.renumber(&first, now()).await.expect("known"), household);
+        let person = register.person(&persons[0].id).await.expect("answers").expect("there");
+        assert_eq!(person.address, home);
+        let other = notice("第1號", home.rest(), "測試用新路2號");
+        assert!(matches!(register.renumber(&other, now()).await, Err(RegistryError::NoticeKnown)));
+        let nobody = notice("第2號", "測試用無人路1號", "測試用無人路2號");
+        assert_eq!(register.renumber(&nobody, now()).await.expect("carried out"), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_change_that_contradicts_the_register_is_not_recorded() {
+    store::testkit::each_engine("registry", async |db| {
+        let register = open(&db).await;
+        let persons: Vec<_> = sample_persons().into_iter().map(|s| s.person).collect();
+        register.enrol(&persons, now()).await.expect("enrols");
+        let single =
+            persons.iter().find(|p| p.marital == model::MaritalStatus::Single).expect("a single person");
+        let name = persons[0].name.clone();
+        for change in [Change::Spouse(name.clone()), Change::MarriageEnded] {
+            let refused = register.record(&single.id, &change, now()).await;
+            assert!(matches!(refused, Err(RegistryError::ChangeUnfit)));
+        }
+        assert!(register.events_after(0, 1).await.expect("events").is_empty());
+        register.record(&single.id, &Change::Married(name.clone()), now()).await.expect("records");
+        register.record(&single.id, &Change::Spouse(persons[1].name.clone()), now()).await.expect("records");
+        let person = register.person(&single.id).await.expect("answers").expect("there");
+        assert!(person.spouse.as_ref() == Some(&persons[1].name));
+    })
+    .await;
+}
