@@ -28,6 +28,7 @@ pub mod public_zone;
 pub mod security_object;
 pub mod sod;
 mod tag_list;
+pub mod update_receipt;
 
 pub use chip_update::ChipUpdate;
 pub use date::Date;
@@ -37,3 +38,4 @@ pub use file::DataGroup;
 pub use mrz::{MrzError, Td1};
 pub use public_zone::PublicZone;
 pub use security_object::LdsSecurityObject;
+pub use update_receipt::UpdateReceipt;

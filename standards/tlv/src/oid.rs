@@ -115,6 +115,8 @@ oids! {
     FIELD_SECURITY_OBJECT = "1.3.6.1.4.1.32473.886.1.2";
     /// Content type of the package that updates a card.
     CHIP_UPDATE = "1.3.6.1.4.1.32473.886.1.3";
+    /// What a chip signs for an update that it took.
+    UPDATE_RECEIPT = "1.3.6.1.4.1.32473.886.1.4";
     /// Type of the spouse's name in a data group of the Encrypted Zone.
     FIELD_SPOUSE = "1.3.6.1.4.1.32473.886.4.1";
     /// Type of the father's name.

@@ -48,6 +48,8 @@ pub(crate) mod key {
     pub(crate) const DOCUMENT_ANCHOR: u16 = 0x0704;
     /// The number of the last update, two bytes.
     pub(crate) const UPDATE_NUMBER: u16 = 0x0705;
+    /// SHA-256 of the last update's package, for the receipt. None before the first.
+    pub(crate) const UPDATE_PACKAGE_HASH: u16 = 0x0706;
     /// Objects of an update that are never stored: the signed package, and link certificates between the anchor and its signer.
     pub(crate) const UPDATE_PACKAGE: u16 = 0x0801;
     pub(crate) const UPDATE_LINKS: u16 = 0x0802;

@@ -4,7 +4,8 @@
 //! volatile memory of the channel until COMMIT, which verifies signer, chip and number of the package, then checks its files
 //! against the rights of the terminal and against everything that stays, and writes them in one transaction: a card has the
 //! old state or the new one, each with the security object that vouches for it. PIN1 is not needed, and no old value leaves
-//! the chip. Two keys take part: that of the terminal, which may write, and that of the signer, who says what.
+//! the chip. Two keys take part: that of the terminal, which may write, and that of the signer, who says what. The chip signs
+//! what it took: the receipt (UPDATE-08), which may be asked for again where an answer was lost.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ use jiff::tz::Offset;
 use lds::chip_update::{ChipUpdate, NotForThisChip, UpdatedFile};
 use lds::household::HouseholdData;
 use lds::public_zone::Files;
-use lds::{DataGroup, LdsSecurityObject, PublicZone, sod};
+use lds::{DataGroup, LdsSecurityObject, PublicZone, UpdateReceipt, sod};
 use tlv::oid;
 use x509::Certificate;
 use x509::cms::SignedData;
@@ -27,6 +28,7 @@ use crate::chip::Chip;
 use crate::encrypted;
 use crate::error::Reply;
 use crate::files::{Content, Directory, FILES};
+use crate::keys::ACTIVE_AUTHENTICATION;
 use crate::nvm::key;
 use crate::production::Staging;
 use crate::rights::TerminalRights;
@@ -67,9 +69,15 @@ impl Chip {
         Ok(Response::ok([]))
     }
 
-    /// COMMIT of an update: all of it, or nothing.
+    /// COMMIT of an update: all of it, or nothing. With Le the answer is the receipt; P2 = 01 asks for that of the last
+    /// update alone.
     pub(crate) fn commit_update(&mut self, command: &Command) -> Reply {
         let rights = self.update_rights()?;
+        match (command.p1, command.p2) {
+            (0, 0) => {}
+            (0, 1) => return Ok(Response::ok(self.update_receipt()?)),
+            _ => return Err(StatusWord::INCORRECT_P1_P2.into()),
+        }
         // Whatever happens, another update begins from nothing.
         let update = std::mem::take(&mut self.session.channel.as_mut().ok_or(REFUSED)?.update);
         if update.staging.is_some() || update.objects.is_empty() {
@@ -78,7 +86,7 @@ impl Chip {
         if !curve::constant_time_eq(&command.data, &manifest(&update.objects)) {
             return Err(StatusWord::WRONG_DATA.into());
         }
-        let package = self.verified_package(&update.objects)?;
+        let (package, hash) = self.verified_package(&update.objects)?;
         let number = package.sequence;
         let objects = &self.objects_of(package, rights)?;
         if objects.contains_key(&key::HOUSEHOLD) {
@@ -92,10 +100,31 @@ impl Chip {
         }
         let files = objects.iter().map(|(object, new)| (*object, Some(new.clone())));
         let number = (key::UPDATE_NUMBER, Some(number.to_be_bytes().to_vec()));
-        let changes: Vec<_> = files.chain([number]).collect();
+        let changes: Vec<_> = files.chain([number, (key::UPDATE_PACKAGE_HASH, Some(hash))]).collect();
         self.nvm.commit(&changes)?;
         self.nvm.forget_erased();
-        Ok(Response::ok([]))
+        match command.le {
+            Some(_) => Ok(Response::ok(self.update_receipt()?)),
+            None => Ok(Response::ok([])),
+        }
+    }
+
+    /// The receipt for the last update, signed anew.
+    fn update_receipt(&mut self) -> Result<Vec<u8>, StatusWord> {
+        let package = self.nvm.load(key::UPDATE_PACKAGE_HASH).map(<[u8]>::to_vec);
+        let package = package.ok_or(StatusWord::REFERENCED_DATA_NOT_FOUND)?;
+        let number = self.update_number()?;
+        let private = self.private_key(ACTIVE_AUTHENTICATION)?;
+        let secret = private.ec().ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
+        let digest = secret.curve().hash().digest(&UpdateReceipt::to_be_signed(number, &package));
+        let signature = secret.sign_digest(&digest).to_plain();
+        Ok(UpdateReceipt { number, package, signature }.encode())
+    }
+
+    /// The number of the last update.
+    fn update_number(&self) -> Result<u16, StatusWord> {
+        let number = self.nvm.load(key::UPDATE_NUMBER).and_then(|bytes| bytes.try_into().ok());
+        number.map(u16::from_be_bytes).ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)
     }
 
     fn update_rights(&self) -> Result<TerminalRights, StatusWord> {
@@ -103,22 +132,25 @@ impl Chip {
         if rights.updates.is_empty() { Err(REFUSED) } else { Ok(rights) }
     }
 
-    /// The package, if a document signer of the country signed it for this chip, and no later one was taken before.
+    /// The package and its SHA-256, if a document signer of the country signed it for this chip, and no later one was taken
+    /// before.
     // ADR 20, DOCPKI-15, UPDATE-07.
-    fn verified_package(&mut self, objects: &BTreeMap<u16, Vec<u8>>) -> Result<ChipUpdate, StatusWord> {
+    fn verified_package(
+        &mut self,
+        objects: &BTreeMap<u16, Vec<u8>>,
+    ) -> Result<(ChipUpdate, Vec<u8>), StatusWord> {
         let cms = objects.get(&key::UPDATE_PACKAGE).and_then(|cms| SignedData::parse(cms).ok());
         let cms = cms.filter(|cms| cms.content_type() == oid::CHIP_UPDATE).ok_or(StatusWord::WRONG_DATA)?;
         let links = objects.get(&key::UPDATE_LINKS).map_or(Some(Vec::new()), |links| certificates(links));
         self.is_signer(&cms, &links.ok_or(StatusWord::WRONG_DATA)?)
             .ok_or(StatusWord::AUTHENTICATION_FAILED)?;
-        let package = cms.content().and_then(|content| ChipUpdate::decode(content).ok());
-        let package = package.ok_or(StatusWord::WRONG_DATA)?;
+        let content = cms.content().ok_or(StatusWord::WRONG_DATA)?;
+        let package = ChipUpdate::decode(content).map_err(|_| StatusWord::WRONG_DATA)?;
+        let hash = Hash::Sha256.digest(content);
         let chip_key = self.chip_authentication_point()?;
-        let last = self.nvm.load(key::UPDATE_NUMBER).and_then(|bytes| bytes.try_into().ok());
-        let last = last.map(u16::from_be_bytes).ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
-        match package.is_next_for(chip_key.as_uncompressed(), last) {
+        match package.is_next_for(chip_key.as_uncompressed(), self.update_number()?) {
             // A package that never reached the card leaves a gap; what it said is in the next one.
-            Ok(()) | Err(NotForThisChip::Early) => Ok(package),
+            Ok(()) | Err(NotForThisChip::Early) => Ok((package, hash)),
             Err(NotForThisChip::OtherChip) => Err(StatusWord::WRONG_DATA),
             Err(NotForThisChip::Replayed) => Err(StatusWord::CONDITIONS_NOT_SATISFIED),
         }

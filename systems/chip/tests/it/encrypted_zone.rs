@@ -620,6 +620,12 @@ fn give(reader: &mut Reader, objects: &[(u16, Vec<u8>)]) -> Result<(), u16> {
     ok(reader.send(&Command::new(0x80, 0x34, 0, 0).with_data(hasher.finish()))).map(drop)
 }
 
+/// The receipt for the last update.
+fn receipt(office: &mut Reader) -> Result<lds::UpdateReceipt, u16> {
+    let answer = ok(office.send(&Command::new(0x80, 0x34, 0, 1).with_le(65_536)))?;
+    Ok(lds::UpdateReceipt::decode(&answer).unwrap())
+}
+
 /// Objects of an update.
 const PACKAGE: u16 = 0x0801;
 const LINKS: u16 = 0x0802;
@@ -805,6 +811,47 @@ fn an_update_is_the_countrys_for_this_chip_and_none_comes_twice() {
     assert_eq!(record, last[0].1);
 }
 
+// proves: UPDATE-08
+#[test]
+fn the_chip_signs_what_it_took_for_terminals_that_write_and_for_nobody_else() {
+    let flash = Stage::InUse("national").flash();
+    let memory = chip::RamMemory::open(Flash::from_image(flash.image())).unwrap();
+    let record = chip::Memory::load(&memory, 0x0035).unwrap().to_vec();
+    let proof_key = curve::spki_from_point(&SecretKey::from_pkcs8(&record).unwrap().public_key());
+    let open = |updates, rights, password: &Password| {
+        let mut office = reader(&flash, Interface::Contact);
+        office.open_zone(password, &eac_pki::terminal(rights, updates)).unwrap();
+        office
+    };
+    let writer = || open(UpdateRights::ALL, Rights::NONE, &can());
+    assert_eq!(receipt(&mut writer()).err(), Some(0x6A88), "nothing was taken yet");
+    let mut office = writer();
+    let key = chip_point(&office);
+    for (last, number) in [(0, 1), (1, 2), (6, 7)] {
+        let package = COUNTRY.update(&key, last, &household(number));
+        let content = x509::cms::SignedData::parse(&package).unwrap().content().unwrap().to_vec();
+        give(&mut office, &[(PACKAGE, package)]).unwrap();
+        let receipt = receipt(&mut office).unwrap();
+        assert_eq!((receipt.number, &receipt.package), (number, &Hash::Sha256.digest(&content)));
+        assert!(receipt.is_signed_by(&proof_key));
+        // A refused update changes nothing about it.
+        assert_eq!(give(&mut office, &[(PACKAGE, COUNTRY.update(&key, 0, &household(9)))]), Err(0x6985));
+        let again = self::receipt(&mut office).unwrap();
+        assert_eq!((again.number, again.package), (number, receipt.package));
+    }
+    let mut reading = open(UpdateRights::NONE, ALL_READS | Rights::PIN_MANAGEMENT, &pin1());
+    assert_eq!(receipt(&mut reading).err(), Some(0x6982));
+    let ask = Command::new(0x80, 0x34, 0, 1).with_le(256);
+    for interface in Interface::ALL {
+        let mut stranger = reader(&flash, interface);
+        assert_eq!(stranger.sw(&ask), 0x6982);
+        stranger.pace(&can()).unwrap();
+        assert_eq!(stranger.sw(&ask), 0x6982);
+    }
+    assert_eq!(office.sw(&Command::new(0x80, 0x34, 1, 0).with_le(256)), 0x6A86);
+    assert_eq!(office.sw(&Command::new(0x80, 0x34, 0, 2).with_le(256)), 0x6A86);
+}
+
 // proves: CARD-47, UPDATE-13
 #[test]
 fn a_torn_update_leaves_the_old_zone_or_the_new_one() {
@@ -842,6 +889,11 @@ fn a_torn_update_leaves_the_old_zone_or_the_new_one() {
             };
             assert!(is(&old) || is(&new), "write {n}, {cut:?}: something between");
             seen[usize::from(is(&new))] = true;
+            // And the receipt says which.
+            let mut office = self::reader(&flash, Interface::Contact);
+            office.open_zone(&can(), &terminal).unwrap();
+            let receipt = receipt(&mut office);
+            assert_eq!(receipt.map(|receipt| receipt.number), if is(&new) { Ok(1) } else { Err(0x6A88) });
             // Whatever it is, the security object is that of these files.
             let cms = x509::cms::SignedData::parse(&reader.read_sfi(0x18).data).unwrap();
             let object = lds::FieldSecurityObject::decode(cms.content().unwrap()).unwrap();
@@ -941,4 +993,81 @@ fn a_challenge_is_good_for_one_signature() {
 fn the_fixture_opens_a_chip() {
     let chip: Chip = Stage::InUse("national").chip();
     assert_eq!(chip.life_cycle(), chip::LifeCycle::Operational);
+}
+
+// Reading the zones, face to face or over a network, verifies data. It never gives what a relying party could take for the
+// holder's identity on the network or for the holder's signature: that is the certificate zone's, with PIN2.
+// proves: CARD-41
+#[test]
+fn whoever_reads_every_zone_has_neither_an_identity_nor_a_signature() {
+    let every_right = ALL_READS | Rights::CAN_ALLOWED | Rights::from_bits(0xFF);
+    let terminal = eac_pki::terminal(every_right, UpdateRights::ALL);
+    for profile in ["national", "interop"] {
+        let mut reader = in_use(profile);
+        reader.pace(&can()).unwrap();
+        reader.open_zone(&pin1(), &terminal).unwrap();
+        assert_eq!(reader.readable(), zone(profile).placement.groups(), "everything there is to read");
+        // All that was won, and the certificates: no key of theirs does anything.
+        reader.select(SC_HSM);
+        let certified: Vec<Vec<u8>> = (1..=4u8)
+            .map(|slot| {
+                let command = Command::new(0, 0xB1, 0xCE, slot).with_data([0x54, 1, 0]).with_le(65_536);
+                let der = ok(reader.send(&command)).unwrap();
+                x509::Certificate::parse(&der).unwrap().spki().to_vec()
+            })
+            .collect();
+        let signing = [0x20, 0x30, 0x33, 0x34, 0x35, 0x40, 0x43, 0x44, 0x45, 0x70, 0x72, 0x73, 0x74, 0x75];
+        for view in [SC_HSM, PKCS15, PUBLIC, EID, HOUSEHOLD] {
+            reader.select(view);
+            for key in 0..=6u8 {
+                for (ins, algorithms) in [(0x68, &signing[..]), (0x62, &[0x21, 0x80])] {
+                    for algorithm in algorithms {
+                        for length in [32, 64, 133, 256] {
+                            let command = Command::new(0x80, ins, key, *algorithm)
+                                .with_data(vec![4; length])
+                                .with_le(512);
+                            let answer = reader.send(&command);
+                            assert!(
+                                answer.sw.0 >= 0x6982 && answer.data.is_empty(),
+                                "{command:?}: {answer:?}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+        // What the chip does sign is eight bytes to prove itself, with a key that no certificate has.
+        reader.select(PUBLIC);
+        for length in (0..=64).filter(|length| *length != 8) {
+            let command = Command::new(0, 0x88, 0, 0).with_data(vec![7; length]).with_le(65_536);
+            assert_eq!(reader.sw(&command), 0x6A80, "{length} bytes");
+        }
+        let challenge = [7; 8];
+        let command = Command::new(0, 0x88, 0, 0).with_data(challenge).with_le(65_536);
+        let proof = ok(reader.send(&command)).unwrap();
+        let dg15 = reader.read_sfi(0x0F).data;
+        let own = tlv::expect(&dg15, 0x6F).unwrap().value;
+        let verifies =
+            |spki: &[u8]| eac::active_authentication::verify(spki, Hash::Sha512, &challenge, &proof).is_ok();
+        assert!(verifies(own));
+        assert!(certified.iter().all(|spki| spki != own && !verifies(spki)));
+        let chip_key =
+            curve::spki_from_point(&SecretKey::from_pkcs8(&reader.chip_key_record()).unwrap().public_key());
+        assert!(!certified.contains(&chip_key), "nor the key of chip authentication");
+        // PIN2 alone is the second factor: with it, and nothing else of the above, the certificate zone signs.
+        let mut holder = in_use(profile);
+        holder.pace(&can()).unwrap();
+        holder.select(SC_HSM);
+        assert_eq!(holder.verify(PIN2), 0x9000);
+        let sign = Command::new(0x80, 0x68, 3, 0x75).with_data(*b"document").with_le(512);
+        let signature = ok(holder.send(&sign)).unwrap();
+        let signature = curve::Signature::from_der(Curve::P521, &signature).unwrap();
+        let point = curve::point_from_spki(&certified[2]).unwrap();
+        curve::verify_digest(&point, &Hash::Sha512.digest(b"document"), &signature).unwrap();
+        // On the contactless side there is no such thing at all.
+        let mut passer_by = self::reader(&Stage::InUse(profile).flash(), Interface::Contactless);
+        passer_by.pace(&can()).unwrap();
+        assert_eq!(passer_by.sw(&sign), 0x6985);
+        assert_eq!(passer_by.select(SC_HSM), 0x6A82);
+    }
 }

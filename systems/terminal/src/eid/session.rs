@@ -11,7 +11,7 @@ use eac::terminal_authentication::terminal::{self as terminal_authentication, Ep
 use eac::{Password, PasswordReference, Step};
 use jiff::Timestamp;
 use lds::chip_update::{ChipUpdate, UpdatedFile};
-use lds::eid;
+use lds::{UpdateReceipt, eid};
 use tlv::oid;
 use x509::cms::SignedData;
 
@@ -221,7 +221,8 @@ impl<C: CardChannel> Session<C> {
     /// Gives the card an update that a document signer of its country signed (CMS SignedData of a
     /// [`lds::ChipUpdate`]): afterwards the card has all of it, or what it had before. `links` are the CSCA link
     /// certificates (DER, one after the other) from the CSCA of the card's day to that of the signer; none where it is the same.
-    pub fn update(&mut self, package: &[u8], links: &[u8]) -> Result<(), EidError> {
+    /// Gives the chip's receipt, unverified.
+    pub fn update(&mut self, package: &[u8], links: &[u8]) -> Result<UpdateReceipt, EidError> {
         let objects = [(UPDATE_PACKAGE, package), (UPDATE_LINKS, links)];
         let mut manifest = Hash::Sha256.hasher();
         for (object, content) in objects.into_iter().filter(|(_, content)| !content.is_empty()) {
@@ -236,16 +237,27 @@ impl<C: CardChannel> Session<C> {
             manifest.update(&(content.len() as u32).to_be_bytes());
             manifest.update(content);
         }
-        let commit = Command::new(0x80, 0x34, 0, 0).with_data(manifest.finish());
+        let commit = Command::new(0x80, 0x34, 0, 0).with_data(manifest.finish()).with_le(65_536);
         let answer = self.send(&commit)?;
-        answer.into_ok().map(drop).map_err(|sw| match sw {
+        let receipt = answer.into_ok().map_err(|sw| match sw {
             StatusWord::AUTHENTICATION_FAILED => refuse(Refusal::UpdateSigner, format!("COMMIT: SW {sw}")),
             StatusWord::CONDITIONS_NOT_SATISFIED => {
                 refuse(Refusal::UpdateOutdated, format!("COMMIT: SW {sw}"))
             }
             StatusWord::WRONG_DATA => refuse(Refusal::UpdateUnfit, format!("COMMIT: SW {sw}")),
             sw => refused("COMMIT", sw, "UPDATE"),
-        })
+        })?;
+        read_receipt(&receipt)
+    }
+
+    /// The chip's receipt for its last update, unverified; nothing where it has had none. For an update whose answer was lost.
+    pub fn last_update(&mut self) -> Result<Option<UpdateReceipt>, EidError> {
+        let answer = self.send(&Command::new(0x80, 0x34, 0, 1).with_le(65_536))?;
+        match answer.sw {
+            StatusWord::REFERENCED_DATA_NOT_FOUND => Ok(None),
+            StatusWord::OK => read_receipt(&answer.data).map(Some),
+            sw => Err(refused("COMMIT", sw, "UPDATE")),
+        }
     }
 
     /// Gives the channel back.
@@ -256,6 +268,10 @@ impl<C: CardChannel> Session<C> {
     fn require(&mut self, what: &'static str, command: &Command, right: &str) -> Result<Vec<u8>, EidError> {
         self.send(command)?.into_ok().map_err(|sw| refused(what, sw, right))
     }
+}
+
+fn read_receipt(data: &[u8]) -> Result<UpdateReceipt, EidError> {
+    UpdateReceipt::decode(data).map_err(|error| refuse(Refusal::CardAnswer, error.to_string()))
 }
 
 fn refused(what: &str, sw: StatusWord, right: &str) -> EidError {

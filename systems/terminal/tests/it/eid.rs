@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use chip::Interface;
-use curve::{Curve, SecretBytes, SecretKey};
+use curve::{Curve, Hash, SecretBytes, SecretKey};
 use eac::Password;
 use eac::auxiliary_data::AuxiliaryData;
 use eac::cvc::{
@@ -292,9 +292,13 @@ fn an_office_updates_a_field_and_an_agency_verifies_it_afterwards() {
     let encrypted = Some(EncryptedZoneFiles { groups, security_object });
     let files = UpdateFiles { encrypted, ..UpdateFiles::default() };
     let package = files.package(session.chip_key(), 0).expect("well formed").encode();
-    session.update(&COUNTRY.sign(tlv::oid::CHIP_UPDATE, &package), &[]).expect("updated");
+    assert_eq!(session.last_update(), Ok(None), "no receipt before the first update");
+    let receipt = session.update(&COUNTRY.sign(tlv::oid::CHIP_UPDATE, &package), &[]).expect("updated");
+    assert_eq!((receipt.number, &receipt.package), (1, &Hash::Sha256.digest(&package)));
+    let again = session.last_update().expect("answers").expect("a receipt");
+    assert_eq!((again.number, &again.package), (1, &receipt.package));
     // Once, and by nobody else.
-    let refused = |result: Result<(), EidError>| result.expect_err("refused").refusal;
+    let refused = |result: Result<lds::UpdateReceipt, EidError>| result.expect_err("refused").refusal;
     let again = session.update(&COUNTRY.sign(tlv::oid::CHIP_UPDATE, &package), &[]);
     assert_eq!(refused(again), Refusal::UpdateOutdated);
     let stranger = Country::new("another", x509::Validity::new(now(), now()).expect("in order"));
@@ -350,7 +354,7 @@ fn the_public_zone_changes_in_address_and_military_service_alone() {
         session.update(&signed, &[]).map_err(|error| error.refusal)
     };
     let both = UpdateRights::ADDRESS.with(UpdateRights::MILITARY_SERVICE);
-    assert_eq!(update(both, &|zone| zone.address.rest = "新路1號".into()), Ok(()));
+    assert_eq!(update(both, &|zone| zone.address.rest = "新路1號".into()).map(drop), Ok(()));
     assert_eq!(zone_now().address.rest, "新路1號");
     // Table 4: nothing else, even signed by the issuer.
     assert_eq!(update(both, &|zone| zone.chinese_name = "李小四".into()).err(), Some(Refusal::TerminalRight));
