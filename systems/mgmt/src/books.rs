@@ -105,6 +105,8 @@ pub(crate) struct CardEntry {
     pub(crate) user_code_state: String,
     /// The public key by which the chip proves itself, as SubjectPublicKeyInfo.
     pub(crate) chip_key: Option<Vec<u8>>,
+    /// Since when the register says something else than the card, and which kind of change it was.
+    pub(crate) outdated: Option<(Timestamp, String)>,
 }
 
 impl CardEntry {
@@ -116,7 +118,8 @@ impl CardEntry {
 const CASE: &str = "SELECT case_no, person, kind, channel, profile, office, certificate, content, stage, serial, \
     issue_date, renewal_date, box_no, wrapped_key, held, submitted_at FROM application WHERE case_no = $1";
 const CARD: &str = "SELECT serial, case_no, person, profile, content, issue_date, renewal_date, certificate, face, \
-    wrapped_key, holder, held_by_holder, revoked, told, pins_set_at, user_code_state, chip_key FROM card WHERE serial = $1";
+    wrapped_key, holder, held_by_holder, revoked, told, pins_set_at, user_code_state, chip_key, \
+    outdated_at, outdated_by FROM card WHERE serial = $1";
 
 /// Reads a case in a transaction.
 pub(crate) async fn case(tx: &mut Tx, no: CaseNo) -> Result<Case, MgmtError> {
@@ -196,6 +199,7 @@ fn card_row(row: &Row) -> Result<CardEntry, MgmtError> {
         pins_set: row.read("pins_set_at")?,
         user_code_state: row.read("user_code_state")?,
         chip_key: row.read("chip_key")?,
+        outdated: row.read::<Option<Timestamp>>("outdated_at")?.zip(row.read("outdated_by")?),
     })
 }
 

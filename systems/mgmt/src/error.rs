@@ -220,7 +220,43 @@ refusals! {
     CardUntrusted "MGMT-E-CARD-UNTRUSTED" Applicant
         { "卡片未通過驗證，未寫入任何資料。", "The card does not verify; nothing was written." }
         { "請以 neweid read 查明原因，並收回卡片。", "Find out why with neweid read, and keep the card." }
+    /// Under 14, and somebody else than the legal representative asks.
+    RepresentativeNeeded "MGMT-E-REPRESENTATIVE-NEEDED" Applicant
+        { "未滿 14 歲，由法定代理人辦理。", "Under 14 years the legal representative asks." }
+        { "請法定代理人攜帶身分證明文件辦理。", "The legal representative comes with proof of identity." }
+    /// Somebody asks who may not on this occasion.
+    ApplicantNotEntitled "MGMT-E-APPLICANT-NOT-ENTITLED" Applicant
+        { "申請人不得就此事由代為辦理。", "Whoever asks may not do so for the holder on this occasion." }
+        { "由本人辦理，或出具委託書委託辦理。", "The holder asks, or gives a proxy." }
     // --- the caller
+    /// The papers that a request needs were not seen.
+    IdentityNotVerified "MGMT-E-IDENTITY-NOT-VERIFIED" Caller
+        { "未記載已查驗申請人身分所需文件。", "The request does not say that the papers it needs were seen." }
+        { "查驗身分證與代理、委託文件後，於申請中載明。", "See the card and the papers of whoever acts for the holder, and state them in the request." }
+    /// No such clerk.
+    ClerkUnknown "MGMT-E-CLERK-UNKNOWN" Caller
+        { "查無此承辦人員之登錄。", "No such clerk is registered." }
+        { "neweid clerk add", "neweid clerk add" }
+    /// Not a good certificate of the country.
+    ClerkCertificate "MGMT-E-CLERK-CERTIFICATE" Caller
+        { "承辦人員之自然人憑證無效、已停用或廢止。", "The clerk's certificate is not a good natural-person certificate." }
+        { "以有效之自然人憑證登錄。", "Register a certificate that is valid, neither suspended nor revoked." }
+    /// Not a request.
+    UpdateRequestMalformed "MGMT-E-UPDATE-REQUEST-MALFORMED" Caller
+        { "更新申請格式不符。", "The file is no request for an update." }
+        { "以 neweid card request 產生。", "Make it with neweid card request." }
+    /// Not signed by the clerk it names.
+    UpdateRequestSignature "MGMT-E-UPDATE-REQUEST-SIGNATURE" Caller
+        { "更新申請未經所載承辦人員簽章，或簽章後遭變更。", "The request is not signed by the clerk it names, or was changed afterwards." }
+        { "由登錄之承辦人員以 neweid sign --format cms 簽章。", "The registered clerk signs it with neweid sign --format cms." }
+    /// Too old.
+    UpdateRequestStale "MGMT-E-UPDATE-REQUEST-STALE" Caller
+        { "更新申請已逾 8 小時，或時間在未來。", "The request is older than eight hours, or from a time to come." }
+        { "重新查驗身分並另立申請。", "Verify the identity again and make another request." }
+    /// An update was written by it, or it is another one with the same number.
+    UpdateRequestUsed "MGMT-E-UPDATE-REQUEST-USED" Caller
+        { "此更新申請已辦理完畢。", "An update was written by this request." }
+        { "另有異動時另立申請。", "Make another request for another change." }
     /// No such case.
     CaseUnknown "MGMT-E-CASE-UNKNOWN" Caller
         { "查無此案件編號。", "No such case number." }

@@ -193,7 +193,7 @@ impl Mgmt {
             let (application, event) = allowed(case.application.make_ready(stamp(now, clerk)))?;
             case.application = application;
             save_case(tx, &case, &before, &event).await?;
-            self.notify(tx, &case, serial, "collect", now).await?;
+            self.notify(tx, case.no, serial, "collect", now).await?;
             Ok(checked)
         })?;
         self.follow_now(serial, now).await?;
@@ -306,11 +306,11 @@ impl Mgmt {
         Ok((Checked::Ready, Some(entry)))
     }
 
-    /// Notes that the applicant is to be told, by the way they chose (MGMT-50). Sending is another system's.
-    async fn notify(
+    /// Notes that applicant or holder is to be told, by the way they chose (MGMT-50, UPDATE-14). Sending is another system's.
+    pub(crate) async fn notify(
         &self,
         tx: &mut Tx,
-        case: &Case,
+        no: CaseNo,
         serial: CardSerial,
         kind: &str,
         now: Timestamp,
@@ -321,7 +321,7 @@ impl Mgmt {
             "INSERT INTO notice (id, case_no, serial, kind, way, at) VALUES ($1, $2, $3, $4, $5, $6)",
             params![
                 store::new_id(now, &mut self.random()),
-                case.no.as_str(),
+                no.as_str(),
                 serial.as_str(),
                 kind,
                 way.as_str(),

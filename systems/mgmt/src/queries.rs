@@ -42,6 +42,9 @@ pub struct CardSummary {
     pub user_code_set: bool,
     /// When the PINs were set.
     pub pins_set: Option<Timestamp>,
+    /// Since when the chip's content is out of date, and the kind of change in the register that did it. The card is valid
+    /// all the same (UPDATE-14).
+    pub outdated: Option<(Timestamp, String)>,
     /// The persona and secrets of a sample person.
     pub sample: Option<SampleSecrets>,
 }
@@ -126,6 +129,25 @@ impl Mgmt {
         Ok(cards)
     }
 
+    /// The cards whose content is out of date (UPDATE-14), in the order of their serials, at most `limit` after `after`.
+    pub async fn outdated_cards(
+        &self,
+        after: Option<CardSerial>,
+        limit: u32,
+    ) -> Result<Vec<CardSummary>, MgmtError> {
+        let after = after.map_or(String::new(), |serial| serial.to_string());
+        let sql = "SELECT serial FROM card WHERE outdated_at IS NOT NULL AND serial > $1 AND state NOT IN ($3, $4, $5) \
+            ORDER BY serial LIMIT $2";
+        let [void, destroyed, flawed] =
+            [CardState::Void, CardState::Destroyed, CardState::Flawed].map(CardState::as_str);
+        let rows = self.db.all(sql, params![after, limit, void, destroyed, flawed]).await?;
+        let mut cards = Vec::with_capacity(rows.len());
+        for row in &rows {
+            cards.push(self.card(parse(row, "serial")?).await?);
+        }
+        Ok(cards)
+    }
+
     /// One card.
     pub async fn card(&self, serial: CardSerial) -> Result<CardSummary, MgmtError> {
         let entry = card_now(&self.db, serial).await?;
@@ -153,6 +175,7 @@ impl Mgmt {
             certificates_revoked: entry.revoked,
             user_code_set: code_set,
             pins_set: entry.pins_set,
+            outdated: entry.outdated,
             sample,
         })
     }

@@ -11,8 +11,8 @@ use crate::books::{cards_of, log, stamp};
 use crate::service::{Mgmt, bookmark, set_bookmark};
 
 impl Mgmt {
-    /// Follows the register's changes, each with the note that it was followed in one transaction.
-    pub(crate) async fn follow_register(&self, now: Timestamp) -> Result<usize, MgmtError> {
+    /// Follows the register's changes, each with the note that it was followed in one transaction. Returns how many.
+    pub async fn follow_register(&self, now: Timestamp) -> Result<usize, MgmtError> {
         let mut followed = 0;
         loop {
             let row =
@@ -66,15 +66,24 @@ impl Mgmt {
                     log(tx, &by, "certificates-revoke", serial.as_str(), detail).await?;
                     self.revoke_in(tx, entry, RevocationReason::PrivilegeWithdrawn, now).await?;
                 }
-                // The chip's address can be updated at an office; printed fields mean a new card. Noted for the counter.
+                // UPDATE-14: the card stays valid and says what was true. An office updates it; printed fields mean a new card.
                 EventKind::Moved
+                | EventKind::Renumbered
                 | EventKind::NameChanged
                 | EventKind::Married
                 | EventKind::MarriageEnded
                 | EventKind::MilitaryService
                 | EventKind::Corrected => {
+                    tx.execute_one(
+                        "UPDATE card SET outdated_at = $2, outdated_by = $3 WHERE serial = $1",
+                        params![serial.as_str(), event.at, event.kind.as_str()],
+                    )
+                    .await?;
                     let detail = json!({ "register": event.kind.as_str() });
                     log(tx, &stamp(now, ACCOUNT), "card-outdated", serial.as_str(), detail).await?;
+                    if in_hands {
+                        self.notify(tx, entry.case, serial, "content-outdated", now).await?;
+                    }
                 }
                 _ => {}
             }

@@ -129,4 +129,29 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
             PRIMARY KEY (serial, number)
         );",
     ),
+    // UPDATE-14: a mark on a card that stays valid.
+    Migration::new(
+        4,
+        "cards whose content is out of date",
+        "ALTER TABLE card ADD COLUMN outdated_at BIGINT;
+        ALTER TABLE card ADD COLUMN outdated_by TEXT;
+        CREATE INDEX card_outdated ON card (serial) WHERE outdated_at IS NOT NULL;",
+    ),
+    // UPDATE-08, UPDATE-12: who asked for an update, and what the chip signed for it.
+    Migration::new(
+        5,
+        "requests and receipts of updates",
+        "CREATE TABLE clerk (account TEXT PRIMARY KEY, office TEXT NOT NULL, certificate BYTEA NOT NULL);
+        CREATE TABLE update_request (
+            request TEXT PRIMARY KEY,
+            serial TEXT NOT NULL REFERENCES card (serial),
+            content BYTEA NOT NULL,
+            signature BYTEA NOT NULL,
+            at BIGINT NOT NULL
+        );
+        ALTER TABLE card_update ADD COLUMN request TEXT;
+        ALTER TABLE card_update ADD COLUMN receipt BYTEA;
+        ALTER TABLE card_update ADD COLUMN receipt_key BYTEA;
+        CREATE INDEX card_update_request ON card_update (request);",
+    ),
 ];

@@ -73,7 +73,7 @@ async fn the_next_certificate_is_asked_for_with_the_present_key() {
     .await;
 }
 
-// proves: EACPKI-24
+// proves: EACPKI-21, EACPKI-24
 #[tokio::test]
 async fn without_approval_there_is_no_certificate() {
     each_engine("eacpki", async |db| {

@@ -263,3 +263,50 @@ pub(crate) fn directory() -> (tempfile::TempDir, PathBuf) {
     let path = dir.path().to_owned();
     (dir, path)
 }
+
+/// A clerk with a natural-person certificate whose key lies here instead of on a card.
+pub(crate) struct ClerkCard {
+    key: curve::SecretKey,
+    pub(crate) certificate: x509::Certificate,
+}
+
+impl ClerkCard {
+    /// Has a certificate issued on the card `TWC00000number`.
+    pub(crate) async fn new(world: &World, number: u8) -> Self {
+        let key = curve::SecretKey::generate(Curve::P521, &mut SeedRandom::new(&[b'c', number]));
+        let subject = x509::Name::builder().common_name("clerk").build().expect("a name");
+        let spki = curve::spki_from_point(&key.public_key());
+        let algorithm = x509::SignatureAlgorithm::for_curve(Curve::P521);
+        let csr = x509::csr::build(&subject, &spki, algorithm, |info| {
+            Ok::<_, curve::Error>(key.sign_digest(&algorithm.hash().digest(info)).to_der())
+        });
+        let request = npc::IssueRequest {
+            request_id: uuid::Uuid::from_bytes([number; 16]),
+            carrier: npc::Carrier::CertificateCard,
+            card: format!("TWC{number:06}").parse().expect("a serial number"),
+            slot: model::KeySlot::SigningEc,
+            csr: csr.expect("a request"),
+            subject_name: "承辦人".into(),
+            id_tail: "6789".into(),
+            holder_no: world.npc.holder_number(&[number; 32], world.now).await.expect("a number"),
+            issue_date: world.today(),
+            renewal_date: None,
+            period: npc::Period::First,
+        };
+        let issued = world.npc.issue(&request, world.now).await.expect("issued");
+        Self { key, certificate: x509::Certificate::parse(&issued.der).expect("a certificate") }
+    }
+
+    /// A request with this clerk's signature.
+    pub(crate) fn sign(&self, content: &[u8]) -> mgmt::SignedRequest {
+        let algorithm = x509::SignatureAlgorithm::for_curve(Curve::P521);
+        let spec = x509::cms::Spec {
+            detached: true,
+            ..x509::cms::Spec::new(tlv::oid::CMS_DATA, content, &self.certificate, algorithm)
+        };
+        let prepared = x509::cms::prepare(&spec).expect("prepares");
+        let digest = algorithm.hash().digest(prepared.to_be_signed());
+        let signature = prepared.finish(&self.key.sign_digest(&digest).to_der()).expect("a message");
+        mgmt::SignedRequest { content: content.to_vec(), signature }
+    }
+}
