@@ -24,6 +24,12 @@ pub enum Command {
     /// 人物卡 Sample cards as files, one for each situation a reader has to understand.
     #[command(subcommand)]
     Persona(Persona),
+    /// 戶籍 What the simulated household register says of a person, and changes of it.
+    #[command(subcommand)]
+    Register(Register),
+    /// 承辦人員 Clerks whose signed requests begin updates of cards.
+    #[command(subcommand)]
+    Clerk(Clerk),
     /// 讀卡 Read household and public zone of any card and verify them; with a terminal certificate the encrypted zone too.
     Read(Read),
     /// PIN PIN1 and PIN2 of a card: where they stand, and the holder's change of one.
@@ -102,6 +108,9 @@ pub struct Demo {
 pub enum Card {
     /// 列出卡片 List the cards of a country.
     List {
+        /// 內容過時者 Only cards whose content is out of date: valid, and to be updated at an office.
+        #[arg(long)]
+        outdated: bool,
         #[arg(long, default_value = "data")]
         dir: PathBuf,
         #[arg(long)]
@@ -136,9 +145,20 @@ pub enum Card {
     /// 辨識 Say what kind of card it is and which middleware works with it: a New eID, an older natural-person certificate
     /// card, a travel document.
     Kind(CardKindOf),
+    /// 更新申請 Write down who asks for an update of a card and which papers the clerk has seen; the clerk signs it.
+    Request(UpdateRequest),
     /// 更新晶片 Update the fields of a card that may change: as an office of the country in `--dir` with what the register says
     /// now, or with a package that was signed elsewhere.
     Update(CardUpdate),
+    /// 更新紀錄 List the updates of a card and verify each: the clerk's signature, the chip's receipt, the audit log.
+    Updates {
+        /// Card serial number.
+        serial: String,
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
     /// 卡面 Draw the face of a card.
     Face {
         /// Card serial number, as `neweid card list` shows it, or the file of a card (`NAME.card`).
@@ -160,10 +180,112 @@ pub enum Card {
     },
 }
 
+/// Changes of the simulated household register. They name persons, so they come from files or standard input.
+#[derive(Subcommand, Debug)]
+pub enum Register {
+    /// 查詢 Show what is registered of the holder of a card. Personal data.
+    Show {
+        /// Serial number of the card.
+        #[arg(long = "of", value_name = "SERIAL")]
+        serial: String,
+        /// The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+    /// 異動 Record a change of the holder of a card: a move, the spouse's name, military service, ...
+    Change {
+        /// JSON file, see docs/cli.md; `-` is standard input.
+        file: PathBuf,
+        /// Serial number of the card.
+        #[arg(long = "of", value_name = "SERIAL")]
+        serial: String,
+        /// The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+    /// 門牌整編 Renumber houses, or make a village part of another, and list the cards that are out of date by it.
+    Renumber {
+        /// JSON file, see docs/cli.md; `-` is standard input.
+        file: PathBuf,
+        /// The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 #[derive(clap::Args, Debug)]
 pub struct CardKindOf {
     #[command(flatten)]
     pub card: CardArgs,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct UpdateRequest {
+    /// Serial number of the card.
+    #[arg(long = "of", value_name = "SERIAL")]
+    pub serial: String,
+    /// Account of the clerk, as registered with `neweid clerk add`.
+    #[arg(long)]
+    pub clerk: String,
+    /// Why: registration, area, renumbering, county-status, military-service.
+    #[arg(long, default_value = "registration")]
+    pub occasion: mgmt::Occasion,
+    /// Who asks: holder, legal-representative, delegate, household-member.
+    #[arg(long, default_value = "holder")]
+    pub applicant: mgmt::Applicant,
+    /// What the clerk has seen; repeat it: card, representative-id, delegate-id, proxy, member-id.
+    #[arg(long = "seen", value_name = "DOCUMENT", required = true)]
+    pub documents: Vec<mgmt::Document>,
+    /// File for the request, which the clerk then signs.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// The directory of the country.
+    #[arg(long, default_value = "data")]
+    pub dir: PathBuf,
+}
+
+/// Clerks, by the certificate that their requests are signed with.
+#[derive(Subcommand, Debug)]
+pub enum Clerk {
+    /// 登錄 Register a clerk; again for another certificate or office.
+    Add {
+        /// The account.
+        account: String,
+        /// Code of the office.
+        #[arg(long)]
+        office: model::OfficeCode,
+        /// The clerk's natural-person certificate, PEM or DER.
+        #[arg(long)]
+        certificate: PathBuf,
+        /// Account of the person at the keyboard, for the log.
+        #[arg(long)]
+        operator: String,
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 移除 Forget a clerk: nothing the clerk signs counts any more.
+    Remove {
+        /// The account.
+        account: String,
+        /// Account of the person at the keyboard, for the log.
+        #[arg(long)]
+        operator: String,
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 列出 List them.
+    List {
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(clap::Args, Debug)]
@@ -173,9 +295,15 @@ pub struct CardUpdate {
     /// Serial number of the card in the reader (`--reader`), as it is printed on it.
     #[arg(long, value_name = "SERIAL", conflicts_with_all = ["package", "serial"])]
     pub of: Option<String>,
-    /// Account of the clerk who has seen the holder's papers, for the record.
-    #[arg(long, default_value = "clerk", conflicts_with = "package")]
-    pub clerk: String,
+    /// What `neweid card request` wrote.
+    #[arg(long, value_name = "FILE", requires = "signature", required_unless_present_any = ["package", "compare"])]
+    pub request: Option<PathBuf>,
+    /// The clerk's signature on it, as `neweid sign --format cms` writes it.
+    #[arg(long, value_name = "FILE", requires = "request")]
+    pub signature: Option<PathBuf>,
+    /// 只比對 Only tell in which fields card and register differ; nothing is signed, written or noted.
+    #[arg(long, conflicts_with_all = ["package", "out", "request"])]
+    pub compare: bool,
     /// Directory to keep the signed package in: `update.p7`, and `links.der` with the link certificates. It holds personal
     /// data.
     #[arg(long, value_name = "DIR", conflicts_with = "package")]
@@ -776,7 +904,14 @@ impl Arguments {
     pub const fn wants_json(&self) -> bool {
         match &self.command {
             Command::Demo(demo) => demo.json,
-            Command::Card(Card::List { json, .. } | Card::Watch { json, .. }) => *json,
+            Command::Card(
+                Card::List { json, .. } | Card::Watch { json, .. } | Card::Updates { json, .. },
+            ) => *json,
+            Command::Clerk(Clerk::List { json, .. }) => *json,
+            Command::Clerk(_) => false,
+            Command::Register(
+                Register::Show { json, .. } | Register::Change { json, .. } | Register::Renumber { json, .. },
+            ) => *json,
             Command::Card(Card::Kind(kind)) => kind.card.json,
             Command::Card(Card::Update(update)) => update.card.json,
             Command::Read(read) => read.card.json,

@@ -284,7 +284,6 @@ macro_rules! system_errors {
 
 system_errors!(
     store::StoreError,
-    registry::RegistryError,
     docsigner::DocSignerError,
     eacpki::EacPkiError,
     npc::NpcError,
@@ -312,6 +311,27 @@ impl SystemError for operators::OperatorError {
         let (zh, en) = text.split_once(" / ").unwrap_or((&text, &text));
         let (zh, en) = (format!("{zh}。"), format!("{en}."));
         Some((Fault::Caller, zh, en, "docs/operations.md".into()))
+    }
+}
+
+impl SystemError for registry::RegistryError {
+    fn code(&self) -> String {
+        Self::code(self).into()
+    }
+
+    fn explained(&self) -> Option<(Fault, String, String, String)> {
+        let [_, fault, cause, remedy] = registry::EXPLAINED.iter().find(|row| row[0] == self.code())?;
+        let fault = match fault.split_whitespace().last() {
+            Some("caller") => Fault::Caller,
+            Some("environment") => Fault::Environment,
+            _ => Fault::Ours,
+        };
+        let (zh, en) = cause.split_once(' ')?;
+        let en = match self {
+            Self::ChangeForm { line: line @ 1.., column } => format!("{en} (line {line}, column {column})"),
+            _ => en.to_owned(),
+        };
+        Some((fault, zh.to_owned(), en, (*remedy).to_owned()))
     }
 }
 

@@ -2,7 +2,8 @@
 
 use crate::country::Country;
 use crate::failure::Failure;
-use mgmt::CardSummary;
+use mgmt::{CardSummary, MgmtError};
+use model::CardSerial;
 use serde::Serialize;
 use std::path::Path;
 use std::process::ExitCode;
@@ -26,6 +27,15 @@ struct Row {
     certificate: bool,
     issue_date: String,
     renewal_date: Option<String>,
+    outdated: Option<Outdated>,
+}
+
+/// Why a card is to be updated.
+#[derive(Serialize)]
+struct Outdated {
+    since: String,
+    /// The kind of change in the household register.
+    register: String,
 }
 
 impl From<CardSummary> for Row {
@@ -51,16 +61,22 @@ impl From<CardSummary> for Row {
             certificate: card.certificate,
             issue_date: card.issue.iso(),
             renewal_date: card.renewal.map(|date| date.iso()),
+            outdated: card.outdated.map(|(since, register)| Outdated { since: since.to_string(), register }),
         }
     }
 }
 
 /// Runs the command.
-pub async fn run(dir: &Path, json: bool) -> Result<ExitCode, Failure> {
+pub async fn run(dir: &Path, outdated: bool, json: bool) -> Result<ExitCode, Failure> {
     let country = Country::open(dir).await?;
-    let rows: Vec<Row> = all(&country).await?.into_iter().map(Row::from).collect();
+    let cards = if outdated { self::outdated(&country).await? } else { all(&country).await? };
+    let rows: Vec<Row> = cards.into_iter().map(Row::from).collect();
     if json {
         say!("{}", serde_json::to_string_pretty(&rows).map_err(Failure::ours)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if outdated && rows.is_empty() {
+        say!("沒有內容過時的卡片。 No card's content is out of date.");
         return Ok(ExitCode::SUCCESS);
     }
     say!("{:<10}  {:<20}{:<10}{:<17}{:<10}holder", "serial", "state", "profile", "persona", "PIN2");
@@ -80,10 +96,21 @@ pub async fn run(dir: &Path, json: bool) -> Result<ExitCode, Failure> {
 
 /// Every card there is.
 pub async fn all(country: &Country) -> Result<Vec<CardSummary>, Failure> {
+    pages(async |after| country.mgmt.cards(after, PAGE).await).await
+}
+
+/// The cards whose content is out of date.
+pub async fn outdated(country: &Country) -> Result<Vec<CardSummary>, Failure> {
+    pages(async |after| country.mgmt.outdated_cards(after, PAGE).await).await
+}
+
+async fn pages(
+    page: impl AsyncFn(Option<CardSerial>) -> Result<Vec<CardSummary>, MgmtError>,
+) -> Result<Vec<CardSummary>, Failure> {
     let mut cards: Vec<CardSummary> = Vec::new();
     loop {
         let after = cards.last().map(|card| card.serial);
-        let page = country.mgmt.cards(after, PAGE).await.map_err(Failure::from_system)?;
+        let page = page(after).await.map_err(Failure::from_system)?;
         let last = page.len() < PAGE as usize;
         cards.extend(page);
         if last {

@@ -12,7 +12,7 @@ use crate::{cards, terminals};
 use curve::SystemRandom;
 use eac::auxiliary_data::AuxiliaryData;
 use eac::cvc::{Rights, UpdateRights};
-use model::OfficeCode;
+use mgmt::SignedRequest;
 use std::path::Path;
 use std::process::ExitCode;
 use terminal::eid::{Grant, Session};
@@ -33,13 +33,25 @@ fn office(arguments: &CardUpdate, stop: &Stop) -> Result<ExitCode, Failure> {
     let serial = cards::parse_serial(serial)?;
     let country = Handle::current().block_on(Country::open(&arguments.card.dir))?;
     let channel = arguments.card.take(stop)?;
-    let update = Handle::current().block_on(async {
-        let card = country.mgmt.card(serial).await.map_err(Failure::from_system)?;
-        // The office that handed the card over.
-        let office: OfficeCode = country.mgmt.case(card.case).await.map_err(Failure::from_system)?.office;
-        let updated = country.mgmt.update_card(serial, office, &arguments.clerk, channel, clock::now()).await;
-        updated.map(|(update, _)| update).map_err(Failure::from_system)
-    })?;
+    if arguments.compare {
+        let compared = country.mgmt.compare_card(serial, channel, clock::now());
+        let (fields, _) = Handle::current().block_on(compared).map_err(Failure::from_system)?;
+        if arguments.card.json {
+            say!("{}", serde_json::json!({ "fields": fields }));
+        } else if fields.is_empty() {
+            say!("{SAME}");
+        } else {
+            say!("待更新 To be updated: {}", fields.join(" "));
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (Some(request), Some(signature)) = (&arguments.request, &arguments.signature) else {
+        return Err(Failure::ours("clap asks for both"));
+    };
+    let read = |file: &Path| std::fs::read(file).map_err(|error| terminals::unreadable(file, &error));
+    let signed = SignedRequest { content: read(request)?, signature: read(signature)? };
+    let updated = country.mgmt.update_card(&signed, channel, clock::now());
+    let (update, _) = Handle::current().block_on(updated).map_err(Failure::from_system)?;
     if let (Some(out), Some(_)) = (&arguments.out, update.number) {
         std::fs::create_dir_all(out)?;
         write_atomically(&out.join("update.p7"), &update.package)?;
@@ -52,9 +64,7 @@ fn office(arguments: &CardUpdate, stop: &Stop) -> Result<ExitCode, Failure> {
             Some(number) => {
                 say!("已更新 Updated: {}（第 {number} 次 number {number}）", update.fields.join(" "));
             }
-            None => {
-                say!("與戶籍資料一致，無須更新。 The card says what the register says: nothing to update.")
-            }
+            None => say!("{SAME}"),
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -90,6 +100,8 @@ fn apply(arguments: &CardUpdate, package: &Path, stop: &Stop) -> Result<ExitCode
     }
     Ok(ExitCode::SUCCESS)
 }
+
+const SAME: &str = "與戶籍資料一致，無須更新。 The card says what the register says: nothing to update.";
 
 fn no_serial() -> Failure {
     Failure::new(

@@ -5,9 +5,11 @@ mod card_insert;
 mod card_kind;
 mod card_list;
 mod card_update;
+mod card_updates;
 mod card_watch;
 mod cert_list;
 mod chip_type;
+mod clerk;
 mod cvc_print;
 mod decipher;
 mod demo;
@@ -22,6 +24,7 @@ mod pin;
 pub mod pki_ceremony;
 mod pki_export;
 mod read;
+mod register;
 mod sign;
 mod status_check;
 mod up;
@@ -42,13 +45,16 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
         Command::Up(up) => up::run(up).await,
         Command::Demo(demo) => demo::run(demo).await,
-        Command::Card(Card::List { dir, json }) => card_list::run(&dir, json).await,
+        Command::Card(Card::List { outdated, dir, json }) => card_list::run(&dir, outdated, json).await,
         Command::Card(Card::Insert { card, dir, interface, vpcd, watch }) => {
             card_insert::run(&card, &dir, interface, vpcd.as_deref(), watch).await
         }
         Command::Card(Card::Watch { card, dir, json }) => card_watch::run(&card, &dir, json).await,
         Command::Card(Card::Kind(kind)) => card_kind::run(kind).await,
         Command::Card(Card::Update(update)) => card_update::run(update).await,
+        Command::Card(Card::Request(request)) => card_updates::request(&request).await,
+        Command::Card(Card::Updates { serial, dir, json }) => card_updates::list(&serial, &dir, json).await,
+        Command::Clerk(clerk) => clerk::run(&clerk).await,
         Command::Card(Card::Face { card, dir, out, side, layout, dpi }) => {
             card_face::run(&card, &dir, &out, side, layout, dpi).await
         }
@@ -56,6 +62,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Persona(Persona::Export { name, dir, out, profile, json, .. }) => {
             persona::export(name.as_deref(), &dir, &out, profile, json).await
         }
+        Command::Register(register) => register::run(&register).await,
         Command::Read(read) => read::run(read).await,
         Command::Pin(Pin::Status(status)) => pin::status(status).await,
         Command::Pin(Pin::Change(change)) => pin::change(change).await,

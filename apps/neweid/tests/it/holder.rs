@@ -409,7 +409,7 @@ fn terminal(desk: &Desk, name: &str) -> Vec<String> {
     [&["--terminal-cert".to_owned()], &certificates[..], &["--terminal-key".to_owned(), key]].concat()
 }
 
-// proves: CARD-32, CARD-33, EACPKI-10, EACPKI-16
+// proves: CARD-32, CARD-33, EACPKI-01, EACPKI-10, EACPKI-16
 #[test]
 fn the_encrypted_zone_is_read_with_pin1_and_the_rights_of_a_terminal() {
     let desk = Desk::new("active_national");
@@ -478,40 +478,139 @@ fn the_encrypted_zone_is_read_with_pin1_and_the_rights_of_a_terminal() {
     );
 }
 
-/// Records a change in the register of a country that nobody serves at the moment.
-fn record(dir: &Path, id: &model::NationalIdNo, change: &registry::Change) {
-    let key = fs::read_to_string(dir.join("keys/registry/master.key")).expect("the key of the register");
-    let key = curve::SecretBytes::from(hex::decode(key.trim()).expect("hexadecimal"));
-    let key = sealed::MasterKey::from_bytes(&key).expect("a key");
-    let url = format!("sqlite:{}", dir.join("db/registry.sqlite").display());
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(async {
-        let db = store::Db::open(&url, "registry").await.expect("opens");
-        let random = sealed::SharedRandom::new(curve::SystemRandom);
-        let register = registry::SimulatedRegister::open(db.clone(), &key, random).await.expect("opens");
-        register.record(id, change, jiff::Timestamp::now()).await.expect("recorded");
-        db.close().await;
-    });
+/// Everything the ministry's systems keep: databases, keys, settings. The cards are their holders'.
+fn ministry(dir: &Path) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
+    let mut kept = std::collections::BTreeMap::new();
+    let mut directories = vec![dir.to_path_buf()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).expect("readable") {
+            let path = entry.expect("an entry").path();
+            match path.is_dir() {
+                true if path.ends_with("cards") => {}
+                true => directories.push(path),
+                false => drop(kept.insert(path.clone(), fs::read(path).expect("readable"))),
+            }
+        }
+    }
+    kept
 }
 
-// proves: OPEN-41, UPDATE-05, UPDATE-07
+// proves: EACPKI-14, EACPKI-15
+#[test]
+fn reading_asks_the_ministry_nothing_and_leaves_nothing_there() {
+    let desk = Desk::new("active_national");
+    let dir = desk.country.dir();
+    let (out, pki) = (desk.path("agency"), shown(&desk.pki()));
+    let pin1 = desk.secret("pin1", &text(&desk.card["pin1"]));
+    let agency = terminal(&desk, "two-fields");
+    let public = ["read", "--out", &out, "--trust", &pki, "--json"];
+    let mut encrypted = [&public[..], &["--pin1", &pin1]].concat();
+    encrypted.extend(agency.iter().map(String::as_str));
+    let verified = |ran: &Ran| {
+        let document = ran.json();
+        assert_eq!((ran.code, &document["verdict"]), (Some(0), &"verified".into()), "{ran}");
+        document
+    };
+    // Whose data was read, by whom, is in the agency's own record and nowhere else.
+    let before = ministry(&dir);
+    assert!(before.keys().any(|path| path.ends_with("db/mgmt.sqlite")), "{:?}", before.keys());
+    let document = verified(&desk.card(&encrypted));
+    verified(&desk.card(&public));
+    assert!(ministry(&dir) == before, "the ministry's systems are as they were");
+    let record: Value = serde_json::from_slice(&desk.read("agency/report.json")).expect("JSON");
+    assert_eq!(record["holder"], document["holder"]);
+    desk.card(&encrypted).success();
+    let record: Value = serde_json::from_slice(&desk.read("agency/report.json")).expect("JSON");
+    let zone = &record["encrypted_zone"];
+    assert!(text(&zone["terminal"]).contains("TWOFIELDS") && zone["rights"].is_array(), "{zone}");
+    // No application, no authorisation, no call back: the public zone is read where no system of the ministry is left.
+    for system in ["db", "keys"] {
+        fs::remove_dir_all(dir.join(system)).expect("removed");
+    }
+    verified(&desk.card(&public));
+    verified(&desk.card(&encrypted));
+}
+
+/// Records a change of the card's holder in the register, as an office does.
+fn record(desk: &Desk, change: &Value) -> Ran {
+    let file = desk.file("change.json", change.to_string().as_bytes());
+    let mut command = neweid();
+    command.args(["register", "change", &file, "--of", &desk.serial(), "--json", "--dir"]);
+    Ran::of(command.arg(desk.country.dir()))
+}
+
+/// A clerk who signs with the own card.
+struct Clerk {
+    card: Value,
+}
+
+impl Clerk {
+    fn of(desk: &Desk) -> Self {
+        let card = card_of(&cards(&desk.country.dir()), "active_interop");
+        let certificate = desk.pki().join(format!("sample-citizen-{}-sign.pem", text(&card["serial"])));
+        let office = registry::offices().next().expect("an office").code;
+        let mut add = neweid();
+        add.args(["clerk", "add", "clerk-7", "--operator", "chief", "--office", office.as_str()]);
+        Ran::of(add.arg("--certificate").arg(certificate).arg("--dir").arg(desk.country.dir())).success();
+        Self { card }
+    }
+
+    /// A request for the card on the desk, by its holder, signed; as arguments of `card update`.
+    fn request(&self, desk: &Desk) -> [String; 4] {
+        let (request, signature) = (desk.path("request.json"), desk.path("request.p7s"));
+        let mut ask = neweid();
+        ask.args(["card", "request", "--of", &desk.serial(), "--clerk", "clerk-7", "--seen", "card"]);
+        Ran::of(ask.args(["--out", &request, "--dir"]).arg(desk.country.dir())).success();
+        let pin2 = desk.secret("clerks-pin2", &text(&self.card["pin2"]));
+        let mut sign = neweid();
+        sign.args(["sign", "--serial", &text(&self.card["serial"]), "--key", "rsa-sign", "--format", "cms"]);
+        sign.args(["--in", &request, "--out", &signature, "--pin2", &pin2, "--dir"]).arg(desk.country.dir());
+        Ran::of(&mut sign).success();
+        ["--request".into(), request, "--signature".into(), signature]
+    }
+
+    /// The office's update of the card on the desk.
+    fn update(&self, desk: &Desk, more: &[&str]) -> Ran {
+        let request = self.request(desk);
+        let request: Vec<&str> = request.iter().map(String::as_str).collect();
+        desk.card(&[&["card", "update", "--json"], &request[..], more].concat())
+    }
+}
+
+// proves: OPEN-41, UPDATE-01, UPDATE-05, UPDATE-07, UPDATE-08, UPDATE-09
 #[test]
 fn a_card_is_updated_by_its_office_and_by_nobody_else() {
     let desk = Desk::new("active_national");
-    let dir = desk.country.dir();
+    let dir = shown(&desk.country.dir());
     let persons = registry::sample_persons();
     let person = persons.iter().find(|p| p.persona == "active_national").expect("a persona").person.clone();
     let home = persons.iter().map(|p| &p.person.address).find(|a| **a != person.address).expect("another");
-    assert_eq!(desk.card(&["card", "update", "--json"]).json()["number"], Value::Null);
-    record(&dir, &person.id, &registry::Change::Moved(home.clone()));
-    record(&dir, &person.id, &registry::Change::Birthplace("澎湖縣".into()));
+    // Without a clerk's word nothing begins.
+    assert_eq!(desk.card(&["card", "update", "--json"]).code, Some(2));
+    let clerk = Clerk::of(&desk);
+    assert_eq!(clerk.update(&desk, &[]).json()["number"], Value::Null);
+    let moved = record(&desk, &serde_json::json!({ "change": "moved", "address": home }));
+    assert_eq!(moved.json()["change"], "moved", "{moved}");
+    record(&desk, &serde_json::json!({ "change": "birthplace", "place": "澎湖縣" })).success();
+    // The register has it, the card does not: it is out of date and valid.
+    let registered = Ran::of(neweid().args(["register", "show", "--of", &desk.serial(), "--dir", &dir]));
+    assert!(registered.success().contains("澎湖縣"));
+    let outdated = || Ran::of(neweid().args(["card", "list", "--outdated", "--json", "--dir", &dir])).json();
+    assert_eq!(outdated()[0]["serial"], desk.serial().as_str());
+    let differing = desk.card(&["card", "update", "--compare", "--json"]).json();
+    assert_eq!(differing, serde_json::json!({ "fields": ["HOUSEHOLD", "ADDRESS", "BIRTHPLACE"] }));
     let kept = desk.path("kept");
-    let ran = desk.card(&["card", "update", "--out", &kept, "--json"]);
+    let ran = clerk.update(&desk, &["--out", &kept]);
     assert_eq!(ran.code, Some(0), "{ran}");
     let document = ran.json();
     assert_eq!(document["number"], 1, "{ran}");
     assert_eq!(document["fields"], serde_json::json!(["HOUSEHOLD", "ADDRESS", "BIRTHPLACE"]), "{ran}");
     assert!(!format!("{ran}").contains("澎湖"), "names of fields and no values: {ran}");
+    assert_eq!(outdated(), serde_json::json!([]));
+    assert_eq!(
+        desk.card(&["card", "update", "--compare", "--json"]).json(),
+        serde_json::json!({ "fields": [] })
+    );
     // The holder sees it, verified, with PIN1.
     let (out, pki) = (desk.path("read"), shown(&desk.pki()));
     let pin1 = desk.secret("pin1", &text(&desk.card["pin1"]));
@@ -523,6 +622,20 @@ fn a_card_is_updated_by_its_office_and_by_nobody_else() {
     let zone = &ran.json()["encrypted_zone"];
     assert_eq!((&zone["verdict"], &zone["version"]), (&"verified".into(), &1.into()), "{ran}");
     assert!(ran.stdout.contains("澎湖縣"), "{ran}");
+    // What proves it: the clerk's signature, the chip's, the log. A request is good for one update.
+    let updates = Ran::of(neweid().args(["card", "updates", &desk.serial(), "--json", "--dir", &dir]));
+    let proof = &updates.json()[0];
+    assert_eq!((&proof["verified"], &proof["clerk"]), (&true.into(), &"clerk-7".into()), "{updates}");
+    assert_eq!((&proof["result"], &proof["applicant"]), (&"written".into(), &"holder".into()), "{updates}");
+    assert!(!text(&proof["receipt"]).is_empty() && !updates.stdout.contains("澎湖"), "{updates}");
+    let (request, signature) = (desk.path("request.json"), desk.path("request.p7s"));
+    let by = |request: &str, signature: &str| {
+        desk.card(&["card", "update", "--json", "--request", request, "--signature", signature])
+    };
+    by(&request, &signature).fails_in_json(1, "MGMT-E-UPDATE-REQUEST-USED");
+    let forged = String::from_utf8(desk.read("request.json")).expect("text").replace("holder", "delegate");
+    by(&desk.file("forged.json", forged.as_bytes()), &signature)
+        .fails_in_json(1, "MGMT-E-UPDATE-REQUEST-SIGNATURE");
     // The same package again, another card's, one that is none, and a terminal without the right.
     let package = desk.path("kept/update.p7");
     let update = |desk: &Desk, package: &str, name: &str| {
@@ -540,6 +653,51 @@ fn a_card_is_updated_by_its_office_and_by_nobody_else() {
     update(&desk, &desk.file("forged", &forged), "update").fails(12, "TERMINAL-E-UPDATE-SIGNER");
     update(&desk, &desk.path("absent"), "update").fails(2, "NEWEID-E-FILE-READ");
     desk.card(&["card", "update", "--package", &package]).code.filter(|code| *code == 2).expect("refused");
+
+    // A file that is no change, a change that cannot be, a marriage: what is printed means a new card.
+    record(&desk, &serde_json::json!({ "change": "moved" })).fails_in_json(1, "REGISTRY-E-CHANGE-FORM");
+    let single = person.marital == model::MaritalStatus::Single;
+    let name = serde_json::json!({ "chinese": "測試用王小明" });
+    if single {
+        let spouse = record(&desk, &serde_json::json!({ "change": "spouse", "name": name }));
+        spouse.fails_in_json(1, "REGISTRY-E-CHANGE-UNFIT");
+        record(&desk, &serde_json::json!({ "change": "married", "spouse": name })).success();
+    } else {
+        record(&desk, &serde_json::json!({ "change": "marriage_ended" })).success();
+    }
+    clerk.update(&desk, &[]).fails_in_json(1, "MGMT-E-NEW-CARD-NEEDED");
+}
+
+// proves: UPDATE-14
+#[test]
+fn renumbered_houses_give_a_list_of_cards_that_stay_valid() {
+    let desk = Desk::new("active_national");
+    let dir = shown(&desk.country.dir());
+    let persons = registry::sample_persons();
+    let home = &persons.iter().find(|p| p.persona == "active_national").expect("a persona").person.address;
+    let notice = |number: &str, rest: &str| {
+        let becomes = serde_json::json!({ "neighbourhood": home.neighbourhood(), "rest": rest });
+        let house = serde_json::json!({
+            "neighbourhood": home.neighbourhood(), "rest": home.rest(), "becomes": becomes
+        });
+        let notice =
+            serde_json::json!({ "notice": number, "village": home.village(), "houses": [house] }).to_string();
+        let file = desk.file("notice.json", notice.as_bytes());
+        Ran::of(neweid().args(["register", "renumber", &file, "--json", "--dir", &dir]))
+    };
+    let ran = notice("測試用第1號", "測試用新路1號");
+    let cards: Vec<String> =
+        serde_json::from_value(ran.json()["outdated"].clone()).unwrap_or_else(|_| panic!("{ran}"));
+    assert!(cards.contains(&desk.serial()), "{ran}");
+    // The same again is the same; the number for another renumbering is refused.
+    assert_eq!(notice("測試用第1號", "測試用新路1號").json(), ran.json());
+    notice("測試用第1號", "測試用新路2號").fails_in_json(1, "REGISTRY-E-NOTICE-KNOWN");
+    let (out, pki) = (desk.path("read"), shown(&desk.pki()));
+    let read = || desk.card(&["read", "--out", &out, "--trust", &pki]).success();
+    assert!(read().contains(home.rest()));
+    let updated = Clerk::of(&desk).update(&desk, &[]);
+    assert_eq!(updated.json()["fields"], serde_json::json!(["ADDRESS"]), "{updated}");
+    assert!(read().contains("測試用新路1號"));
 }
 
 /// A reader of vpcd's protocol that this test is.

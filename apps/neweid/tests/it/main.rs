@@ -10,6 +10,7 @@
 #![allow(unreachable_pub)]
 
 mod books;
+mod chip_type;
 mod cli;
 mod console;
 mod databases;

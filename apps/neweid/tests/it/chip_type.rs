@@ -1,0 +1,65 @@
+//! `neweid chip-type`: the register of chip types as an operator sees it, and the two persons who judge a type.
+
+use crate::support::{Country, Ran, cards, in_dir, neweid, text};
+use std::path::Path;
+
+fn propose(dir: &Path, name: &str, risk: &str, operator: &str) -> Ran {
+    let mut command = neweid();
+    command.args(["chip-type", "propose", name, "--risk", risk, "--reason", "測試用 a doubt", "--operator"]);
+    Ran::of(command.arg(operator).arg("--dir").arg(dir))
+}
+
+fn approve(dir: &Path, number: &str, operator: &str) -> Ran {
+    in_dir(dir, ["chip-type", "approve", number, "--operator", operator])
+}
+
+fn risk(dir: &Path, name: &str) -> String {
+    let list = in_dir(dir, ["chip-type", "list", "--json"]).json();
+    let types = list.as_array().expect("an array");
+    let found = types.iter().find(|one| one["name"] == name).unwrap_or_else(|| panic!("{list}"));
+    text(&found["risk"])
+}
+
+// proves: CARD-13
+#[test]
+fn the_register_of_chip_types_is_shown_and_changed_by_two_persons() {
+    let country = Country::new();
+    let dir = country.dir();
+    let types = in_dir(&dir, ["chip-type", "list", "--json"]).json();
+    let name = text(&types[0]["name"]);
+    for field in ["manufacturer", "chip", "operating_system", "atr", "ats"] {
+        assert!(!text(&types[0][field]).is_empty(), "{field}: {types}");
+    }
+    assert!(types[0]["certificates"].as_array().is_some_and(|list| list.len() >= 2), "{types}");
+    let told = in_dir(&dir, ["chip-type", "list"]).success();
+    assert!(told.contains(&name) && told.contains("正常 normal") && told.contains("安全認證"), "{told}");
+    // Every card of the country is on a type, and the cards of a type are listed.
+    let on_type = in_dir(&dir, ["chip-type", "cards", &name, "--json"]).json();
+    let listed: Vec<&str> =
+        on_type.as_array().expect("an array").iter().filter_map(|card| card["serial"].as_str()).collect();
+    for card in cards(&dir) {
+        assert!(listed.contains(&text(&card["serial"]).as_str()), "{card}");
+    }
+    assert!(in_dir(&dir, ["chip-type", "cards", &name]).success().contains("張 cards"));
+
+    // One person proposes, nothing changes; the same cannot approve; another does.
+    assert!(in_dir(&dir, ["chip-type", "proposals"]).success().contains("There are no proposals"));
+    assert!(propose(&dir, &name, "watch", "anna").success().contains("Nothing changes until"));
+    assert_eq!(risk(&dir, &name), "normal");
+    assert_ne!(approve(&dir, "1", "anna").code, Some(0));
+    assert_eq!(risk(&dir, &name), "normal");
+    let waiting = in_dir(&dir, ["chip-type", "proposals", "--json"]).json();
+    assert!(waiting[0]["approved_by"].is_null() && waiting[0]["proposed_by"] == "anna", "{waiting}");
+    assert!(approve(&dir, "1", "bert").success().contains("approved by bert"));
+    assert_eq!(risk(&dir, &name), "watch");
+    let told = in_dir(&dir, ["chip-type", "list"]).success();
+    assert!(told.contains("觀察 watch") && told.contains("測試用 a doubt"), "{told}");
+    // Twice, unknown, not a word, not an account.
+    assert_ne!(approve(&dir, "1", "carl").code, Some(0));
+    assert_ne!(approve(&dir, "9", "bert").code, Some(0));
+    assert_ne!(propose(&dir, "XX-0000", "watch", "anna").code, Some(0));
+    assert_eq!(propose(&dir, &name, "doubtful", "anna").code, Some(2));
+    propose(&dir, &name, "normal", "安娜").fails(2, "NEWEID-E-OPERATOR");
+    approve(&dir, "1", "").fails(2, "NEWEID-E-OPERATOR");
+    assert_eq!(risk(&dir, &name), "watch");
+}
