@@ -61,6 +61,8 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "household" => vec![household()],
         "field_security" => vec![field_security(), field_file()],
         "chip_update" => vec![chip_update()],
+        "update_receipt" => vec![update_receipt()],
+        "photo_metadata" => photos(),
         "encrypted_zone" => encrypted_zone(),
         "certificate" => vec![Country::new().csca.der().to_vec(), Country::new().signer.der().to_vec()],
         "csr" => vec![request()],
@@ -480,6 +482,33 @@ fn chip_update() -> Vec<u8> {
         content: household(),
     };
     lds::ChipUpdate::new(&[4; 133], 127, vec![file]).expect("sample").encode()
+}
+
+fn update_receipt() -> Vec<u8> {
+    lds::UpdateReceipt { number: 300, package: vec![7; 32], signature: vec![9; 132] }.encode()
+}
+
+/// Exif in both orders of bytes, XMP, and Photoshop's segment, each before a picture without content.
+fn photos() -> Vec<Vec<u8>> {
+    let segment = |marker: u8, content: &[u8]| -> Vec<u8> {
+        let length = (content.len() as u16 + 2).to_be_bytes();
+        [&[0xFF, marker][..], &length, content].concat()
+    };
+    let exif = |little: bool| -> Vec<u8> {
+        let short = |n: u16| if little { n.to_le_bytes() } else { n.to_be_bytes() };
+        let long = |n: u32| if little { n.to_le_bytes() } else { n.to_be_bytes() };
+        let entry = |tag, count, value| [&short(tag)[..], &short(2), &long(count), &long(value)].concat();
+        let head = if little { b"II\x2a\0" } else { b"MM\0\x2a" };
+        let texts = 8 + 2 + 24 + 4 + 2 + 12 + 4;
+        let directories = [&short(2)[..], &entry(0x0131, 5, texts), &entry(0x8769, 1, 38), &long(0)].concat();
+        let exif = [&short(1)[..], &entry(0x9003, 20, texts + 5), &long(0)].concat();
+        let tiff = [head, &long(8)[..], &directories, &exif, b"GIMP\0", b"2026:07:01 10:00:00\0"].concat();
+        segment(0xE1, &[b"Exif\0\0", tiff.as_slice()].concat())
+    };
+    let xmp = b"http://ns.adobe.com/xap/1.0/\0<x xmp:CreatorTool=\"GIMP 3.0\"><softwareAgent>Face</softwareAgent>";
+    let all = [exif(true), exif(false), segment(0xE1, xmp), segment(0xED, b"Photoshop 3.0\08BIM")];
+    let picture = |segments: &[u8]| [&[0xFF, 0xD8][..], segments, &[0xFF, 0xDA, 0, 2, 0, 0xFF, 0xD9]].concat();
+    all.iter().map(|one| picture(one)).chain([picture(&all.concat())]).collect()
 }
 
 fn encrypted_zone() -> Vec<Vec<u8>> {

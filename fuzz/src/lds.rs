@@ -2,7 +2,7 @@
 
 use ::lds::eid::{Placement, Value};
 use ::lds::household::HouseholdData;
-use ::lds::{ChipUpdate, FieldSecurityObject};
+use ::lds::{ChipUpdate, FieldSecurityObject, UpdateReceipt};
 use ::lds::{
     DataGroup, LdsSecurityObject, PublicZone, Td1, com, dg1, dg2, dg11, dg12, dg13, dg14, dg15, sod,
 };
@@ -64,6 +64,14 @@ pub(crate) fn field_security(data: &[u8]) {
 pub(crate) fn chip_update(data: &[u8]) {
     if let Ok(update) = ChipUpdate::decode(data) {
         assert!(ChipUpdate::decode(&update.encode()).is_ok_and(|again| again == update));
+    }
+}
+
+/// Written back, and nobody's: a key of ours has signed none of it.
+pub(crate) fn update_receipt(data: &[u8]) {
+    if let Ok(receipt) = UpdateReceipt::decode(data) {
+        assert!(UpdateReceipt::decode(&receipt.encode()).is_ok_and(|again| again == receipt));
+        assert!(!receipt.is_signed_by(data));
     }
 }
 

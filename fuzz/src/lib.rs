@@ -9,6 +9,7 @@ pub mod corpus;
 mod cvc;
 mod eac;
 mod lds;
+mod photo;
 pub mod mutate;
 mod scp;
 mod sessions;
@@ -66,6 +67,8 @@ targets! {
     household: lds::household, 8_000;
     field_security: lds::field_security, 8_000;
     chip_update: lds::chip_update, 8_000;
+    update_receipt: lds::update_receipt, 8_000;
+    photo_metadata: photo::metadata, 8_000;
     encrypted_zone: lds::encrypted_zone, 8_000;
     certificate: x509::certificate, 8_000;
     csr: x509::csr, 8_000;
