@@ -52,6 +52,21 @@ pub trait CertificateAuthority: Send + Sync {
     /// All certificates issued for a card, by slot.
     async fn certificates_of(&self, card: CardSerial, now: Timestamp) -> Result<Vec<IssuedCertificate>>;
 
+    /// Publishes the certificates of a card in the repository, or takes them out (NPC-50). Holds for later ones too.
+    async fn publish(
+        &self,
+        card: CardSerial,
+        published: bool,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Receipt>;
+
+    /// Whether the certificates of a card are published.
+    async fn is_published(&self, card: CardSerial) -> Result<bool>;
+
+    /// The certificate with this serial number; `None` if it was never issued.
+    async fn certificate(&self, serial: &Serial, now: Timestamp) -> Result<Option<IssuedCertificate>>;
+
     /// The state of one certificate; `None` if it was never issued.
     async fn status(&self, serial: &Serial, now: Timestamp) -> Result<Option<CertificateState>>;
 }

@@ -9,8 +9,8 @@
 //! The CA knows no person: a certificate has a name, the last four characters of the identification number and a holder
 //! number; who the holder is stays in the management system, which gives a keyed hash of the person.
 //!
-//! What this crate leaves out: who may ask for what (the management system's counters and approvals), eligibility of the
-//! applicant, publication of certificates.
+//! What this crate leaves out: who may ask for what (the registration authority's functions, the management system's
+//! approvals) and eligibility of the applicant.
 
 mod api;
 mod authority;
@@ -27,6 +27,7 @@ mod ocsp;
 mod overview;
 mod population;
 mod rehearse;
+mod repository;
 mod request;
 mod row;
 mod schema;
@@ -102,6 +103,7 @@ impl Npc {
             schema::INCIDENT,
             schema::GENERATION,
             overview::OVERVIEW,
+            repository::MIGRATION,
         ])
         .await?;
         let config = config.fixed_at_first_run(&db).await?;

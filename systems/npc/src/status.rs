@@ -75,11 +75,30 @@ impl CertificateAuthority for Npc {
         Ok(found)
     }
 
-    async fn status(&self, serial: &Serial, now: Timestamp) -> Result<Option<CertificateState>> {
+    async fn publish(
+        &self,
+        card: CardSerial,
+        published: bool,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Receipt> {
+        self.change_publication(card, published, actor, now).await
+    }
+
+    async fn is_published(&self, card: CardSerial) -> Result<bool> {
+        self.card_is_published(card).await
+    }
+
+    async fn certificate(&self, serial: &Serial, now: Timestamp) -> Result<Option<IssuedCertificate>> {
         let sql = select_certificate!("serial = $1 AND der IS NOT NULL");
         let Some(row) = self.db.optional(sql, params![serial.octets()]).await? else { return Ok(None) };
-        let row = CertificateRow::read(&row)?;
-        Ok(Some(at_time(row.state, row.validity.not_after, now)))
+        let mut row = CertificateRow::read(&row)?;
+        row.state = at_time(row.state, row.validity.not_after, now);
+        Ok(row.issued())
+    }
+
+    async fn status(&self, serial: &Serial, now: Timestamp) -> Result<Option<CertificateState>> {
+        Ok(self.certificate(serial, now).await?.map(|certificate| certificate.state))
     }
 }
 

@@ -15,6 +15,7 @@
 //! | `GET /status/cards`, `/status/cards-delta` | the card status list and the delta to it |
 //! | `GET /certs/npc-root.cer`, `/certs/npc-ca.cer`, `/certs/npc-tsa.cer` | root, issuing CA, time stamping authority, DER; later ones `npc-root-g2.cer`, `npc-ca-g2.cer` |
 //! | `GET /certs/issued-to-this-ca.p7b` | the certificates issued to the issuing CA, all generations, CMS |
+//! | `GET /repository/...` | published certificates of citizens (`repository`) |
 
 mod content;
 
@@ -64,7 +65,8 @@ pub fn router(npc: Arc<Npc>, clock: Clock) -> Router {
                 .route("/cmp", post(cmp_post))
                 .layer(DefaultBodyLimit::max(x509::cmp::MAX_MESSAGE_BYTES)),
         )
-        .with_state(Service { npc, clock })
+        .with_state(Service { npc: npc.clone(), clock })
+        .merge(crate::repository::router(npc))
 }
 
 async fn ocsp_post(State(service): State<Service>, headers: HeaderMap, body: Bytes) -> Response {
@@ -238,7 +240,7 @@ fn issued_to_this_ca(profile: &str) -> bool {
 }
 
 /// A CMS SignedData without signers: certificates only (RFC 5652 §5.1, RFC 8551 §3.8).
-fn certificates_only(certificates: &[&Certificate]) -> Vec<u8> {
+pub(crate) fn certificates_only(certificates: &[&Certificate]) -> Vec<u8> {
     const SIGNED_DATA: const_oid::ObjectIdentifier =
         const_oid::ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.2");
     const DATA: const_oid::ObjectIdentifier = const_oid::ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1");

@@ -15,5 +15,6 @@ mod ocsp;
 mod openssl;
 mod overview;
 mod refusals;
+mod repository;
 mod stamps;
 mod support;
