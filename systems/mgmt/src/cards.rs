@@ -31,7 +31,7 @@ pub(crate) struct Told {
 
 impl Told {
     /// What it has to be told about the card as it is now.
-    fn wanted(entry: &CardEntry) -> Self {
+    pub(crate) fn wanted(entry: &CardEntry) -> Self {
         if entry.revoked.is_some() {
             return Self { revoked: entry.revoked, ..Self::default() };
         }
@@ -126,7 +126,7 @@ impl Mgmt {
         self.hold(serial, false, HOLDER, now).await
     }
 
-    async fn hold(
+    pub(crate) async fn hold(
         &self,
         serial: CardSerial,
         held: bool,

@@ -10,6 +10,8 @@ pub struct Config {
     pub all_slots: bool,
     /// Least age for the natural-person certificate (OPEN-16).
     pub certificate_age: i16,
+    /// Years at which a person is of age (OPEN-49).
+    pub age_of_majority: i16,
     /// The issuing authority as the chip names it.
     pub issuing_authority: String,
     /// Cost of the user code's hash.
@@ -38,6 +40,7 @@ impl Default for Config {
         Self {
             all_slots: false,
             certificate_age: 18,
+            age_of_majority: 18,
             issuing_authority: "內政部（測試用）".into(),
             // RFC 9106 §4 and OWASP: 19 MiB, two passes, one lane.
             user_code_cost: UserCodeCost { memory: 19 * 1024, passes: 2 },

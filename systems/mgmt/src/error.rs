@@ -281,6 +281,10 @@ refusals! {
     PhotoNotConforming "MGMT-E-PHOTO-NOT-CONFORMING" Caller
         { "審核結果與核准不符：頭部須占 70 至 80 %，且相片未經修改、可資辨識。", "The review contradicts the approval: the head takes 70 to 80 %, and the photo is unaltered and recognisable." }
         { "請以原因退回相片，由申請人另繳新相片。", "Refuse the photo with its reason; the applicant hands in another one." }
+    /// Another system shows another key, or an old statement.
+    PeerUnknown "MGMT-E-PEER-UNKNOWN" Caller
+        { "對方系統之金鑰或簽章不符。", "The other system's key or signature is not what it must be." }
+        { "核對兩系統之時鐘；更換金鑰須由雙方人員登錄。", "Compare the clocks of both; a new key must be registered by people on both sides." }
     /// Entitlement was lost between application and hand-over.
     NoLongerEntitled "MGMT-E-NO-LONGER-ENTITLED" Caller
         { "當事人已不具請領資格，卡片作廢。", "The person is no longer entitled; the card was voided." }

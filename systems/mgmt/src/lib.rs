@@ -15,6 +15,7 @@
 mod application;
 mod books;
 mod card_list;
+mod card_management;
 mod cards;
 mod config;
 mod error;
@@ -40,6 +41,9 @@ mod vault;
 mod zones;
 
 pub use application::{Contact, NewApplication, NoticeWay};
+pub use card_management::{
+    CallerAnswers, CardManagement, CertifiedCard, PeerProof, PeerStatement, Reader, Subject,
+};
 pub use config::{Config, UserCodeCost};
 pub use error::{Fault, Message, MgmtError, Refusal, golden_list};
 pub use office::{Checked, CollectionConfirmation, Inspection, Receipt};

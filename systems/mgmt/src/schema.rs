@@ -154,4 +154,9 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         ALTER TABLE card_update ADD COLUMN receipt_key BYTEA;
         CREATE INDEX card_update_request ON card_update (request);",
     ),
+    Migration::new(
+        6,
+        "the systems that this one has met",
+        "CREATE TABLE peer (name TEXT PRIMARY KEY, spki BYTEA NOT NULL);",
+    ),
 ];

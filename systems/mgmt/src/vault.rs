@@ -4,7 +4,7 @@
 //! register data and package can no longer be opened by anyone. A card has another key for the little that management needs as
 //! long as the card lives: whose it is and how to reach the holder.
 
-use curve::SecretBytes;
+use curve::{Curve, SecretBytes, SecretKey};
 use lds::field_security::{self, SALT_LEN};
 use model::{CardSerial, CaseNo, NationalIdNo, PersonName, PortraitExemption, RocDate};
 use sealed::{DataKey, MasterKey, SharedRandom};
@@ -20,6 +20,7 @@ pub struct MgmtKeys {
     persons: MasterKey,
     salts: SecretBytes,
     pin_management: SecretBytes,
+    system: SecretBytes,
 }
 
 impl MgmtKeys {
@@ -30,6 +31,7 @@ impl MgmtKeys {
             persons: master.derive("mgmt/persons"),
             salts: master.derive_bytes::<32>("mgmt/field-salts"),
             pin_management: master.derive_bytes::<32>("mgmt/pin-management"),
+            system: master.derive_bytes::<32>("mgmt/system"),
         }
     }
 
@@ -52,6 +54,12 @@ impl MgmtKeys {
     /// signed hashes which fields changed without reading them off the card (OPEN-41).
     pub(crate) fn field_salt(&self, serial: CardSerial, group: u8, sequence: u16) -> [u8; SALT_LEN] {
         field_security::salt(&self.salts, serial.as_str(), group, sequence)
+    }
+
+    /// The key by which other systems know this one.
+    pub(crate) fn system_key(&self) -> Result<SecretKey, MgmtError> {
+        SecretKey::from_bytes(Curve::P256, self.system.expose())
+            .map_err(|_| MgmtError::Data("the system's key"))
     }
 
     /// The key set with which PINs of one card are set. The chip identifier is gone after personalisation, so the serial
