@@ -1,0 +1,515 @@
+//! Carrying out a request: stored before the neighbours act, with its receipt afterwards.
+
+use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan};
+use mgmt::{CertifiedCard, Contact, NoticeWay, Reader};
+use model::{CardSerial, CardState, CertificateState, KeySlot, RocDate, SuspensionCause};
+use npc::{Carrier, IssueRequest, IssuedCertificate, Period};
+use serde_json::json;
+use store::params;
+use uuid::Uuid;
+
+use crate::authorise::in_a_case;
+use crate::functions::{Channel, Function};
+use crate::messages::notice;
+use crate::request::{Detail, Proof, Request};
+use crate::{Ra, RaError, Refusal, Result};
+
+/// A request that was carried out (NPC-54).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// The receipt number: `RA-` and the number of the audit entry.
+    pub receipt: String,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Whether it had been carried out before.
+    pub repeated: bool,
+}
+
+/// What came of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It is done.
+    Done,
+    /// Certificates were written to the card, so many.
+    Written(usize),
+    /// How the certificates stand.
+    Status {
+        /// Each of them.
+        certificates: Vec<CertificateFacts>,
+        /// Whether they are published.
+        published: bool,
+    },
+}
+
+/// A certificate in an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFacts {
+    /// Its serial number, hexadecimal.
+    pub serial: String,
+    /// Which key of the card.
+    pub slot: KeySlot,
+    /// `good`, `suspended`, `revoked` or `expired`.
+    pub state: &'static str,
+    /// Its first moment.
+    pub not_before: Timestamp,
+    /// Its last moment.
+    pub not_after: Timestamp,
+}
+
+/// How far a request is known.
+enum Known {
+    New,
+    Begun,
+    Done(Done),
+}
+
+impl Ra {
+    /// Carries out a request that came in through a channel. `reader` holds the card, for the functions that need it.
+    pub async fn act(
+        &self,
+        channel: Channel,
+        request: &Request,
+        proof: &Proof,
+        reader: Option<Reader>,
+        now: Timestamp,
+    ) -> Result<Done> {
+        if !request.detail.fits(request.function) {
+            return Err(Refusal::Incomplete.into());
+        }
+        let hash = request.hash(channel);
+        let begun = match self.known(request, &hash, now).await? {
+            // An answer about a person is given to nobody who cannot ask for it.
+            Known::Done(done) => {
+                if request.function == Function::QueryStatus {
+                    self.authorise(channel, request, proof, true, now).await?;
+                }
+                return Ok(done);
+            }
+            Known::Begun => true,
+            Known::New => false,
+        };
+        self.authorise(channel, request, proof, begun, now).await?;
+        if request.function.needs_card() && reader.is_none() {
+            return Err(Refusal::NoCard.into());
+        }
+        if !begun {
+            self.begin(channel, request, proof, &hash, now).await?;
+        }
+        let outcome = match self.carry_out(request, proof, reader, begun, now).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                self.note_failure(request, proof, &error, now).await?;
+                return Err(error);
+            }
+        };
+        self.finish(request, proof, outcome, now).await
+    }
+
+    async fn known(&self, request: &Request, hash: &[u8], now: Timestamp) -> Result<Known> {
+        let sql = "SELECT hash, receipt, outcome FROM request WHERE id = $1";
+        let Some(row) = self.db.optional(sql, params![request.id]).await? else { return Ok(Known::New) };
+        if row.read::<Vec<u8>>("hash")? != hash {
+            return Err(Refusal::Conflict.into());
+        }
+        let Some(receipt) = row.read::<Option<String>>("receipt")? else { return Ok(Known::Begun) };
+        let outcome: String = row.read("outcome")?;
+        let outcome = match outcome.split_once(' ') {
+            Some(("written", count)) => {
+                Outcome::Written(count.parse().map_err(|_| RaError::Data("outcome"))?)
+            }
+            _ if outcome == "status" => self.status(request.card, now).await?,
+            _ => Outcome::Done,
+        };
+        Ok(Known::Done(Done { receipt, outcome, repeated: true }))
+    }
+
+    async fn begin(
+        &self,
+        channel: Channel,
+        request: &Request,
+        proof: &Proof,
+        hash: &[u8],
+        now: Timestamp,
+    ) -> Result<()> {
+        let kind = proof.kind();
+        let place = match proof {
+            Proof::Clerk { office, case, .. } if in_a_case(kind) => Some((office, case)),
+            _ => None,
+        };
+        store::transaction!(self.db, |tx| {
+            tx.execute_one(
+                "INSERT INTO request (id, hash, function, channel, authorised_by, card, actor, office, case_no, at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                params![
+                    request.id,
+                    hash,
+                    request.function.as_str(),
+                    channel.as_str(),
+                    kind.as_str(),
+                    request.card.as_str(),
+                    proof.actor(),
+                    place.map(|(office, _)| office.as_str()),
+                    place.map(|(_, case)| case.as_str()),
+                    now,
+                ],
+            )
+            .await?;
+            let detail = json!({
+                "request": request.id.simple().to_string(), "function": request.function.as_str(),
+                "channel": channel.as_str(), "authorised_by": kind.as_str(),
+                "office": place.map(|(office, _)| office.as_str()), "case": place.map(|(_, case)| case.as_str()),
+            });
+            self.audit(tx, "request-begin", request.card.as_str(), proof.actor(), detail, now).await?;
+            Ok::<_, RaError>(())
+        })
+    }
+
+    async fn note_failure(
+        &self,
+        request: &Request,
+        proof: &Proof,
+        error: &RaError,
+        now: Timestamp,
+    ) -> Result<()> {
+        let detail = json!({ "request": request.id.simple().to_string(), "code": error.code() });
+        store::transaction!(self.db, |tx| {
+            let (card, actor) = (request.card.as_str(), proof.actor());
+            self.audit(tx, "request-refuse", card, actor, detail.clone(), now).await?;
+            Ok::<_, RaError>(())
+        })
+    }
+
+    /// Receipt, event and notice in one transaction.
+    async fn finish(
+        &self,
+        request: &Request,
+        proof: &Proof,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Result<Done> {
+        let contact = self.contact_of(request.card).await?;
+        let stored = match &outcome {
+            Outcome::Done => "done".to_owned(),
+            Outcome::Written(count) => format!("written {count}"),
+            Outcome::Status { .. } => "status".to_owned(),
+        };
+        let receipt = store::transaction!(self.db, |tx| {
+            let detail = json!({
+                "request": request.id.simple().to_string(), "function": request.function.as_str(), "outcome": &stored,
+            });
+            let head =
+                self.audit(tx, "request-done", request.card.as_str(), proof.actor(), detail, now).await?;
+            let receipt = format!("RA-{:010}", head.seq);
+            tx.execute_one(
+                "UPDATE request SET receipt = $2, outcome = $3 WHERE id = $1 AND receipt IS NULL",
+                params![request.id, &receipt, &stored],
+            )
+            .await?;
+            if let (Some(contact), Some(text)) = (&contact, notice(request.function, request.card, &receipt))
+            {
+                let until = now + jiff::SignedDuration::from_hours(24 * 7);
+                self.post(tx, contact, request.function.as_str(), &text, now, until).await?;
+            }
+            Ok::<_, RaError>(receipt)
+        })?;
+        Ok(Done { receipt, outcome, repeated: false })
+    }
+
+    /// How the holder is reached; a card that management does not know has nobody on file.
+    async fn contact_of(&self, card: CardSerial) -> Result<Option<Contact>> {
+        match self.management.contact(card).await {
+            Ok(contact) => Ok(Some(contact)),
+            Err(error) if error.refusal() == Some(mgmt::Refusal::CardUnknown) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn carry_out(
+        &self,
+        request: &Request,
+        proof: &Proof,
+        reader: Option<Reader>,
+        begun: bool,
+        now: Timestamp,
+    ) -> Result<Outcome> {
+        let (card, actor) = (request.card, proof.actor());
+        if self.is_certificate_card(card).await? {
+            let (holder, loss) = (SuspensionCause::Holder, SuspensionCause::Loss);
+            match (request.function, &request.detail) {
+                (Function::Suspend, _) => {
+                    return self.hold_certificate_card(card, holder, true, actor, now).await;
+                }
+                (Function::Resume, _) => {
+                    return self.hold_certificate_card(card, holder, false, actor, now).await;
+                }
+                (Function::ReportLoss, _) => {
+                    return self.hold_certificate_card(card, loss, true, actor, now).await;
+                }
+                (Function::WithdrawLoss, _) => {
+                    return self.hold_certificate_card(card, loss, false, actor, now).await;
+                }
+                (Function::Revoke, Detail::Reason(reason)) => {
+                    return self.revoke_certificate_card(card, *reason, actor, now).await;
+                }
+                _ => {}
+            }
+        }
+        match (request.function, &request.detail) {
+            (Function::Issue, Detail::NewCard(new)) => self.issue_card(request, new, now).await,
+            (Function::Suspend, _) => self.hold(card, true, actor, begun, now).await,
+            (Function::Resume, _) => self.hold(card, false, actor, begun, now).await,
+            (Function::Revoke, Detail::Reason(reason)) => {
+                if !(begun && self.management.certified_card(card).await?.revoked.is_some()) {
+                    self.management.revoke_certificates(card, *reason, actor, now).await?;
+                }
+                Ok(Outcome::Done)
+            }
+            (Function::ReportLoss, _) => self.lose(card, true, actor, begun, now).await,
+            (Function::WithdrawLoss, _) => self.lose(card, false, actor, begun, now).await,
+            (Function::QueryStatus, _) => self.status(card, now).await,
+            (Function::ChangePublication, Detail::Published(published)) => {
+                self.authority.publish(card, *published, actor, now).await?;
+                Ok(Outcome::Done)
+            }
+            (Function::ChangeEmail | Function::ChangeMobile, detail) => {
+                self.change_contact(card, detail, proof, now).await
+            }
+            (Function::Modify, _) => {
+                let outdated = self.management.subject(card).await?.outdated;
+                Err(if outdated { Refusal::NewCardNeeded } else { Refusal::Unchanged }.into())
+            }
+            (Function::Extend, _) => self.extend(card, reader, actor, now).await,
+            (Function::Rewrite, _) => self.rewrite(card, reader, actor, now).await,
+            (Function::Unblock, Detail::Pins(pins)) => {
+                let reader = reader.ok_or(Refusal::NoCard)?;
+                self.management.unblock(card, pins, reader, actor, now).await?;
+                Ok(Outcome::Done)
+            }
+            (Function::ChangePin, _) => {
+                let (Some(reader), Proof::Pin2Change(present, new)) = (reader, proof) else {
+                    return Err(Refusal::Incomplete.into());
+                };
+                self.management.change_pin2(card, present, new, reader, now).await?;
+                Ok(Outcome::Done)
+            }
+            // The confirmation was the authorisation.
+            (Function::ConfirmPassword, _) => Ok(Outcome::Done),
+            _ => Err(Refusal::Incomplete.into()),
+        }
+    }
+
+    /// The holder's suspension. A request that was begun may have reached management before: then it is done.
+    async fn hold(
+        &self,
+        card: CardSerial,
+        held: bool,
+        actor: &str,
+        begun: bool,
+        now: Timestamp,
+    ) -> Result<Outcome> {
+        if !(begun && self.management.certified_card(card).await?.held_by_holder == held) {
+            self.management.hold_certificates(card, held, actor, now).await?;
+        }
+        Ok(Outcome::Done)
+    }
+
+    async fn lose(
+        &self,
+        card: CardSerial,
+        lost: bool,
+        actor: &str,
+        begun: bool,
+        now: Timestamp,
+    ) -> Result<Outcome> {
+        let wanted = if lost { CardState::Suspended } else { CardState::Active };
+        if !(begun && self.management.certified_card(card).await?.state == wanted) {
+            self.management.mark_lost(card, lost, actor, now).await?;
+        }
+        Ok(Outcome::Done)
+    }
+
+    async fn status(&self, card: CardSerial, now: Timestamp) -> Result<Outcome> {
+        let certificates = self.authority.certificates_of(card, now).await?;
+        let published = self.authority.is_published(card).await?;
+        Ok(Outcome::Status { certificates: certificates.iter().map(facts).collect(), published })
+    }
+
+    /// The contact in the books of management. The old one is told; one that was changed online waits until it may be used for
+    /// unblocking (OPEN-44).
+    async fn change_contact(
+        &self,
+        card: CardSerial,
+        detail: &Detail,
+        proof: &Proof,
+        now: Timestamp,
+    ) -> Result<Outcome> {
+        let old = self.management.contact(card).await?;
+        let mut new = old.clone();
+        match detail {
+            Detail::Email(email) => new.email.clone_from(email),
+            Detail::Mobile(mobile) => new.mobile.clone_from(mobile),
+            _ => return Err(Refusal::Incomplete.into()),
+        }
+        // NPC-46: e-mail before SMS, and a letter where there is neither.
+        new.way = match (&new.email, &new.mobile) {
+            (Some(_), _) => NoticeWay::Email,
+            (None, Some(_)) => NoticeWay::Sms,
+            (None, None) => NoticeWay::Post,
+        };
+        let before_clerk = in_a_case(proof.kind());
+        let until = now + jiff::SignedDuration::from_hours(24 * 7);
+        let text = notice(Function::ChangeEmail, card, "-").unwrap_or_default();
+        // The waiting time begins before the contact is there, so that no crash between leaves one without it.
+        store::transaction!(self.db, |tx| {
+            if before_clerk {
+                tx.execute("DELETE FROM contact_change WHERE card = $1", params![card.as_str()]).await?;
+            } else {
+                tx.execute_one(
+                    "INSERT INTO contact_change (card, at) VALUES ($1, $2) \
+                     ON CONFLICT (card) DO UPDATE SET at = EXCLUDED.at",
+                    params![card.as_str(), now],
+                )
+                .await?;
+            }
+            self.post(tx, &old, "contact-change", &text, now, until).await
+        })?;
+        self.management.change_contact(card, &new, proof.actor(), now).await?;
+        Ok(Outcome::Done)
+    }
+
+    /// The one reissue (NPC-23, NPC-24): certificates for the P-521 keys over the requests that the chip made for them, taken
+    /// into the books, then written to the card. What was begun on a day is finished with that day.
+    async fn extend(
+        &self,
+        card: CardSerial,
+        reader: Option<Reader>,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Outcome> {
+        let reader = reader.ok_or(Refusal::NoCard)?;
+        let entry = self.management.certified_card(card).await?;
+        expect_usable(&entry)?;
+        let (day, requests) = self.begin_reissue(&entry, now).await?;
+        let subject = self.management.subject(card).await?;
+        if subject.outdated {
+            return Err(Refusal::NewCardNeeded.into());
+        }
+        let holder_no = self.authority.holder_number(&subject.link, now).await?;
+        let made_by_chip = self.management.certification_requests(card, now).await?;
+        let mut taken = Vec::new();
+        for (slot, request_id) in requests {
+            let csr = made_by_chip.iter().find(|(id, _)| *id == slot).ok_or(RaError::Data("request"))?;
+            let issued = self
+                .authority
+                .issue(
+                    &IssueRequest {
+                        request_id,
+                        carrier: Carrier::NewEid,
+                        card,
+                        slot,
+                        csr: csr.1.clone(),
+                        subject_name: subject.name.clone(),
+                        id_tail: subject.id_tail.clone(),
+                        holder_no: holder_no.clone(),
+                        issue_date: entry.issue,
+                        renewal_date: entry.renewal,
+                        period: Period::Reissue { day },
+                    },
+                    now,
+                )
+                .await?;
+            taken.push((slot, request_id, issued.der));
+        }
+        self.management.take_certificates(card, &taken, actor, now).await?;
+        let count = taken.len();
+        let written = taken.into_iter().map(|(slot, _, der)| (slot, der)).collect();
+        self.management.write_certificates(card, written, reader, actor, now).await?;
+        self.db
+            .execute("UPDATE reissue SET written_at = $2 WHERE card = $1", params![card.as_str(), now])
+            .await?;
+        Ok(Outcome::Written(count))
+    }
+
+    /// The day of the reissue and the numbers of its two requests at the CA, stored before the first of them is sent.
+    async fn begin_reissue(
+        &self,
+        entry: &CertifiedCard,
+        now: Timestamp,
+    ) -> Result<(RocDate, [(KeySlot, Uuid); 2])> {
+        let today = RocDate::in_taipei(now);
+        let first_ends: Date = entry.issue.plus_years(5).date();
+        let opens = first_ends.checked_sub(self.config.reissue_days.days()).unwrap_or(first_ends);
+        let ids = [(); 2].map(|()| store::new_id(now, &mut self.random.clone()));
+        store::transaction!(self.db, |tx| {
+            let sql = "SELECT day, signing, encryption, written_at FROM reissue WHERE card = $1";
+            let slots =
+                |signing, encryption| [(KeySlot::SigningEc, signing), (KeySlot::EncryptionEc, encryption)];
+            if let Some(row) = tx.optional(sql, params![entry.serial.as_str()]).await? {
+                if row.read::<Option<Timestamp>>("written_at")?.is_some() {
+                    return Err(Refusal::AlreadyReissued.into());
+                }
+                let day = row.read::<String>("day")?.parse().map_err(|_| RaError::Data("day"))?;
+                return Ok((day, slots(row.read("signing")?, row.read("encryption")?)));
+            }
+            if today.date() < opens {
+                return Err(Refusal::TooEarly.into());
+            }
+            tx.execute_one(
+                "INSERT INTO reissue (card, day, signing, encryption) VALUES ($1, $2, $3, $4)",
+                params![entry.serial.as_str(), today.iso(), ids[0], ids[1]],
+            )
+            .await?;
+            Ok((today, slots(ids[0], ids[1])))
+        })
+    }
+
+    /// Writes the valid certificates of the card onto it again (OPEN-17, UPDATE-20).
+    async fn rewrite(
+        &self,
+        card: CardSerial,
+        reader: Option<Reader>,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Outcome> {
+        let reader = reader.ok_or(Refusal::NoCard)?;
+        let all = self.authority.certificates_of(card, now).await?;
+        if all.iter().any(|certificate| matches!(certificate.state, CertificateState::Suspended { .. })) {
+            return Err(Refusal::Suspended.into());
+        }
+        let good: Vec<_> = all
+            .into_iter()
+            .filter(|certificate| certificate.state == CertificateState::Good)
+            .map(|certificate| (certificate.slot, certificate.der))
+            .collect();
+        if good.is_empty() {
+            return Err(Refusal::NothingToWrite.into());
+        }
+        let count = good.len();
+        self.management.write_certificates(card, good, reader, actor, now).await?;
+        Ok(Outcome::Written(count))
+    }
+}
+
+/// Whether certificates may be added to a card: in use, not suspended by anybody, not revoked.
+fn expect_usable(entry: &CertifiedCard) -> Result<(), RaError> {
+    let wrong_state = || RaError::Management(mgmt::Refusal::WrongState.into());
+    match entry {
+        _ if !entry.certificate => Err(RaError::Management(mgmt::Refusal::CertificateZoneClosed.into())),
+        _ if entry.revoked.is_some() => Err(wrong_state()),
+        _ if entry.held_by_holder || entry.state == CardState::Suspended => Err(Refusal::Suspended.into()),
+        _ if entry.state != CardState::Active => Err(wrong_state()),
+        _ => Ok(()),
+    }
+}
+
+fn facts(certificate: &IssuedCertificate) -> CertificateFacts {
+    CertificateFacts {
+        serial: certificate.serial.octets().iter().map(|byte| format!("{byte:02x}")).collect(),
+        slot: certificate.slot,
+        state: certificate.state.as_str(),
+        not_before: certificate.validity.not_before,
+        not_after: certificate.validity.not_after,
+    }
+}

@@ -1,0 +1,30 @@
+//! Policy of the registration authority, as data.
+
+use jiff::SignedDuration;
+
+/// What the ministry decides and may change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// How far the time of a request may lie from now.
+    pub skew: SignedDuration,
+    /// How many days before the end of the first period the reissue may be made.
+    pub reissue_days: i32,
+    /// How long a one-time code may be used.
+    pub one_time_code_life: SignedDuration,
+    /// Wrong one-time codes that end it.
+    pub one_time_code_attempts: u32,
+    /// How long after its change a contact cannot be used for unblocking (OPEN-44).
+    pub contact_wait: SignedDuration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            skew: SignedDuration::from_mins(10),
+            reissue_days: 90,
+            one_time_code_life: SignedDuration::from_mins(10),
+            one_time_code_attempts: 3,
+            contact_wait: SignedDuration::from_hours(24),
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! The functions of the registration authority (NPC-43, NPC-44, NPC-45): which channel offers which, and how whoever asks is
+//! authorised. One table; nothing is done that does not stand in it.
+
+/// What may be asked of the registration authority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Function {
+    /// New eID 管理系統與 RA 系統驗證: management and registration authority prove to each other who they are.
+    MutualVerification,
+    /// 憑證簽發: certificates for a card that carries nothing else (NPC-02, NPC-34).
+    Issue,
+    /// 憑證停用
+    Suspend,
+    /// 憑證復用
+    Resume,
+    /// 憑證廢止 (NPC-48)
+    Revoke,
+    /// 憑證展期, which is the one reissue (OPEN-17).
+    Extend,
+    /// 憑證內容變更重發
+    Modify,
+    /// 修改聯絡人電子信箱
+    ChangeEmail,
+    /// 修改聯絡人行動電話
+    ChangeMobile,
+    /// 民眾憑證重寫
+    Rewrite,
+    /// 查詢憑證狀態
+    QueryStatus,
+    /// 修改憑證公布狀態
+    ChangePublication,
+    /// 鎖卡解碼
+    Unblock,
+    /// 變更 PIN 碼
+    ChangePin,
+    /// 確認鎖卡解碼身分識別密碼 (NPC-45)
+    ConfirmPassword,
+    /// 掛失
+    ReportLoss,
+    /// 撤銷掛失
+    WithdrawLoss,
+}
+
+/// Where it is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Channel {
+    /// 臨櫃: a registration counter (RAO), which is a household registration office (NPC-09).
+    Counter,
+    /// 線上: the holder by himself.
+    Online,
+    /// 電話: the office is called (LOSS-04).
+    Telephone,
+    /// 1996 內政服務專線: the ministry's hotline (LOSS-05).
+    Hotline,
+    /// Between systems.
+    Systems,
+}
+
+/// What authorises it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Authorisation {
+    /// The clerk's account, who identified the person, with office and case number.
+    ClerkAndCase,
+    /// PIN2: the request is signed with a good certificate of the card.
+    Pin2,
+    /// The user code, no longer the default one.
+    UserCode,
+    /// The user code, and a code sent to the contact on file.
+    UserCodeAndOneTimeCode,
+    /// The present PIN, which the card itself compares.
+    PresentPin,
+    /// Questions that the caller answered to an operator (OPEN-43).
+    CallerAnswers,
+    /// The operator's account and the user code that the caller says.
+    CallerUserCode,
+    /// A key of each of the two systems.
+    SystemKeys,
+}
+
+/// One line of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// What.
+    pub function: Function,
+    /// Where.
+    pub channel: Channel,
+    /// Its number in the list of the channel (NPC-43, NPC-44); none for what stands in neither.
+    pub number: Option<u8>,
+    /// Any one of these.
+    pub authorised_by: &'static [Authorisation],
+}
+
+use Authorisation as A;
+use Channel as C;
+use Function as F;
+
+const CLERK: &[A] = &[A::ClerkAndCase];
+const HOLDER: &[A] = &[A::Pin2, A::UserCode];
+
+const fn rule(function: F, channel: C, number: u8, authorised_by: &'static [A]) -> Rule {
+    Rule { function, channel, number: if number == 0 { None } else { Some(number) }, authorised_by }
+}
+
+/// Everything that is offered.
+pub const RULES: &[Rule] = &[
+    // NPC-43: the counter.
+    rule(F::MutualVerification, C::Counter, 1, &[A::SystemKeys]),
+    rule(F::Issue, C::Counter, 2, CLERK),
+    rule(F::Suspend, C::Counter, 3, CLERK),
+    rule(F::Resume, C::Counter, 3, CLERK),
+    rule(F::Extend, C::Counter, 4, CLERK),
+    rule(F::ChangeEmail, C::Counter, 5, CLERK),
+    // NPC-44: the mobile number can be changed at the counter only.
+    rule(F::ChangeMobile, C::Counter, 5, CLERK),
+    rule(F::Rewrite, C::Counter, 6, CLERK),
+    rule(F::QueryStatus, C::Counter, 7, CLERK),
+    rule(F::ChangePublication, C::Counter, 8, CLERK),
+    rule(F::Unblock, C::Counter, 9, CLERK),
+    rule(F::Revoke, C::Counter, 0, CLERK),
+    rule(F::ReportLoss, C::Counter, 0, CLERK),
+    rule(F::WithdrawLoss, C::Counter, 0, CLERK),
+    // NPC-44: online.
+    rule(F::Suspend, C::Online, 1, HOLDER),
+    // A suspended certificate signs nothing.
+    rule(F::Resume, C::Online, 1, &[A::UserCode]),
+    rule(F::Extend, C::Online, 2, HOLDER),
+    rule(F::Modify, C::Online, 3, &[A::Pin2]),
+    rule(F::ChangeEmail, C::Online, 4, HOLDER),
+    rule(F::Rewrite, C::Online, 5, HOLDER),
+    rule(F::QueryStatus, C::Online, 6, HOLDER),
+    rule(F::ChangePublication, C::Online, 7, HOLDER),
+    rule(F::Unblock, C::Online, 8, &[A::UserCodeAndOneTimeCode]),
+    rule(F::ChangePin, C::Online, 9, &[A::PresentPin]),
+    rule(F::Revoke, C::Online, 0, &[A::Pin2]),
+    rule(F::ReportLoss, C::Online, 0, HOLDER),
+    rule(F::WithdrawLoss, C::Online, 0, &[A::UserCode]),
+    // LOSS-04, LOSS-05, OPEN-43: whoever calls may do little harm.
+    rule(F::ReportLoss, C::Telephone, 0, &[A::CallerAnswers]),
+    rule(F::WithdrawLoss, C::Telephone, 0, &[A::CallerUserCode]),
+    rule(F::ReportLoss, C::Hotline, 0, &[A::CallerAnswers]),
+    // NPC-45: to the card management centre.
+    rule(F::ConfirmPassword, C::Systems, 1, &[A::UserCode]),
+];
+
+/// The line for a function in a channel, if it is offered there.
+pub fn rule_of(function: Function, channel: Channel) -> Option<&'static Rule> {
+    RULES.iter().find(|rule| rule.function == function && rule.channel == channel)
+}
+
+impl Function {
+    /// All of them.
+    pub const ALL: [Self; 17] = [
+        Self::MutualVerification,
+        Self::Issue,
+        Self::Suspend,
+        Self::Resume,
+        Self::Revoke,
+        Self::Extend,
+        Self::Modify,
+        Self::ChangeEmail,
+        Self::ChangeMobile,
+        Self::Rewrite,
+        Self::QueryStatus,
+        Self::ChangePublication,
+        Self::Unblock,
+        Self::ChangePin,
+        Self::ConfirmPassword,
+        Self::ReportLoss,
+        Self::WithdrawLoss,
+    ];
+
+    /// The stable text form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MutualVerification => "mutual-verification",
+            Self::Issue => "issue",
+            Self::Suspend => "suspend",
+            Self::Resume => "resume",
+            Self::Revoke => "revoke",
+            Self::Extend => "extend",
+            Self::Modify => "modify",
+            Self::ChangeEmail => "change-email",
+            Self::ChangeMobile => "change-mobile",
+            Self::Rewrite => "rewrite",
+            Self::QueryStatus => "query-status",
+            Self::ChangePublication => "change-publication",
+            Self::Unblock => "unblock",
+            Self::ChangePin => "change-pin",
+            Self::ConfirmPassword => "confirm-password",
+            Self::ReportLoss => "report-loss",
+            Self::WithdrawLoss => "withdraw-loss",
+        }
+    }
+
+    /// The mission's word.
+    pub const fn zh(self) -> &'static str {
+        match self {
+            Self::MutualVerification => "管理系統與 RA 系統驗證",
+            Self::Issue => "憑證簽發",
+            Self::Suspend => "憑證停用",
+            Self::Resume => "憑證復用",
+            Self::Revoke => "憑證廢止",
+            Self::Extend => "憑證展期（重新簽發）",
+            Self::Modify => "憑證內容變更重發",
+            Self::ChangeEmail => "修改聯絡電子信箱",
+            Self::ChangeMobile => "修改聯絡行動電話",
+            Self::Rewrite => "憑證重寫",
+            Self::QueryStatus => "查詢憑證狀態",
+            Self::ChangePublication => "修改憑證公布狀態",
+            Self::Unblock => "鎖卡解碼",
+            Self::ChangePin => "變更 PIN 碼",
+            Self::ConfirmPassword => "確認鎖卡解碼身分識別密碼",
+            Self::ReportLoss => "掛失",
+            Self::WithdrawLoss => "撤銷掛失",
+        }
+    }
+
+    /// Whether a card in a reader takes part.
+    pub const fn needs_card(self) -> bool {
+        matches!(self, Self::Extend | Self::Rewrite | Self::Unblock | Self::ChangePin)
+    }
+}
+
+impl Channel {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Counter, Self::Online, Self::Telephone, Self::Hotline, Self::Systems];
+
+    /// The stable text form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Online => "online",
+            Self::Telephone => "telephone",
+            Self::Hotline => "hotline",
+            Self::Systems => "systems",
+        }
+    }
+
+    /// The mission's word.
+    pub const fn zh(self) -> &'static str {
+        match self {
+            Self::Counter => "臨櫃",
+            Self::Online => "線上",
+            Self::Telephone => "電話",
+            Self::Hotline => "1996 專線",
+            Self::Systems => "系統間",
+        }
+    }
+}
+
+impl Authorisation {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::ClerkAndCase,
+        Self::Pin2,
+        Self::UserCode,
+        Self::UserCodeAndOneTimeCode,
+        Self::PresentPin,
+        Self::CallerAnswers,
+        Self::CallerUserCode,
+        Self::SystemKeys,
+    ];
+
+    /// The stable text form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClerkAndCase => "clerk-and-case",
+            Self::Pin2 => "pin2",
+            Self::UserCode => "user-code",
+            Self::UserCodeAndOneTimeCode => "user-code-and-one-time-code",
+            Self::PresentPin => "present-pin",
+            Self::CallerAnswers => "caller-answers",
+            Self::CallerUserCode => "caller-user-code",
+            Self::SystemKeys => "system-keys",
+        }
+    }
+
+    /// Words for people, Traditional Chinese and English.
+    pub const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::ClerkAndCase => {
+                ("承辦人查驗身分，並有案號", "the clerk who identified the person, with a case")
+            }
+            Self::Pin2 => ("以卡片有效憑證簽章（PIN2）", "signed with a good certificate of the card (PIN2)"),
+            Self::UserCode => ("用戶代碼", "the user code"),
+            Self::UserCodeAndOneTimeCode => (
+                "用戶代碼，及寄至留存聯絡方式之一次性密碼",
+                "the user code, and a code sent to the contact on file",
+            ),
+            Self::PresentPin => ("目前的 PIN，由卡片比對", "the present PIN, which the card compares"),
+            Self::CallerAnswers => ("來電者答覆身分問題", "the caller answers questions about the holder"),
+            Self::CallerUserCode => ("來電者報出用戶代碼", "the caller says the user code"),
+            Self::SystemKeys => ("兩系統之金鑰", "a key of each system"),
+        }
+    }
+}
+
+/// The table as docs/ra-functions.md has it.
+pub fn document() -> String {
+    let mut out = String::from(
+        "# 註冊中心功能 Functions of the registration authority\n\n由程式產生，與程式不符時測試失敗。 Made from the table in the program \
+         (`systems/ra/src/functions.rs`); a test compares.\n\n\
+         | 通路 Channel | 序號 No. | 功能 Function | 名稱 Name | 授權 Authorised by any of | 讀卡 Card |\n|---|---|---|---|---|---|\n",
+    );
+    for rule in RULES {
+        let by: Vec<String> = rule
+            .authorised_by
+            .iter()
+            .map(|by| {
+                let (zh, en) = by.words();
+                format!("`{}` {zh} {en}", by.as_str())
+            })
+            .collect();
+        out.push_str(&format!(
+            "| {} {} | {} | {} | `{}` | {} | {} |\n",
+            rule.channel.zh(),
+            rule.channel.as_str(),
+            rule.number.map(|n| n.to_string()).unwrap_or_default(),
+            rule.function.zh(),
+            rule.function.as_str(),
+            by.join("<br>"),
+            if rule.function.needs_card() { "是 yes" } else { "" }
+        ));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The functions of a channel in the order of its list.
+    fn list(channel: Channel) -> Vec<(u8, Function)> {
+        let mut list: Vec<_> = RULES
+            .iter()
+            .filter(|rule| rule.channel == channel)
+            .filter_map(|rule| Some((rule.number?, rule.function)))
+            .collect();
+        list.sort();
+        list
+    }
+
+    // proves: NPC-43, NPC-44, NPC-45, NPC-49, OPEN-17
+    #[test]
+    fn the_lists_are_complete() {
+        use Function as F;
+        let counter = [
+            (1, F::MutualVerification),
+            (2, F::Issue),
+            (3, F::Suspend),
+            (3, F::Resume),
+            (4, F::Extend),
+            (5, F::ChangeEmail),
+            (5, F::ChangeMobile),
+            (6, F::Rewrite),
+            (7, F::QueryStatus),
+            (8, F::ChangePublication),
+            (9, F::Unblock),
+        ];
+        assert_eq!(list(Channel::Counter), counter);
+        let online = [
+            (1, F::Suspend),
+            (1, F::Resume),
+            (2, F::Extend),
+            (3, F::Modify),
+            (4, F::ChangeEmail),
+            (5, F::Rewrite),
+            (6, F::QueryStatus),
+            (7, F::ChangePublication),
+            (8, F::Unblock),
+            (9, F::ChangePin),
+        ];
+        assert_eq!(list(Channel::Online), online);
+        assert_eq!(list(Channel::Systems), [(1, F::ConfirmPassword)]);
+    }
+
+    #[test]
+    fn every_line_stands_once_and_names_who_may() {
+        for rule in RULES {
+            assert_eq!(rule_of(rule.function, rule.channel), Some(rule));
+            assert!(!rule.authorised_by.is_empty());
+            // Whoever is not before a clerk never acts in a clerk's name, and no clerk in the holder's.
+            let clerk = rule.authorised_by.contains(&Authorisation::ClerkAndCase);
+            let systems = rule.authorised_by.contains(&Authorisation::SystemKeys);
+            assert_eq!(clerk || systems, rule.channel == Channel::Counter, "{rule:?}");
+        }
+        for function in Function::ALL {
+            assert!(RULES.iter().any(|rule| rule.function == function), "{function:?}");
+        }
+    }
+
+    #[test]
+    fn the_document_is_current() {
+        let shown = include_str!("../../../docs/ra-functions.md");
+        assert!(shown == document(), "docs/ra-functions.md must read:\n{}", document());
+    }
+}

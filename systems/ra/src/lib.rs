@@ -1,0 +1,91 @@
+//! The registration authority (註冊中心, RA) of the natural-person certificates: what counters, holders, callers and systems may ask, how
+//! each is authorised, and what follows (NPC-43 to NPC-54).
+//!
+//! It stands between the CA ([`npc::CertificateAuthority`]) and the card management centre ([`mgmt::CardManagement`]) and has
+//! tables of its own (NPC-11). Everything goes through [`Ra::act`]: the table [`functions::RULES`] says what is offered where,
+//! the authorisation is checked, the request is stored under its number, the neighbours act, and the receipt is stored. A
+//! request sent again gets the receipt it got, or is taken up where it stopped: every call to a neighbour may be repeated.
+//!
+//! Messages to holders wait in an outbox for the gateway that sends them ([`Ra::messages`]). Certificates whose content
+//! changed come with a new card, because all of it is printed on the card.
+
+mod act;
+mod authorise;
+mod config;
+mod error;
+pub mod functions;
+mod ics;
+mod issue;
+mod messages;
+mod peers;
+mod request;
+mod schema;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use mgmt::CardManagement;
+use npc::CertificateAuthority;
+use sealed::{MasterKey, SharedRandom};
+use serde_json::Value;
+use store::{Db, Tx};
+
+pub use act::{CertificateFacts, Done, Outcome};
+pub use config::Config;
+pub use error::{RaError, Refusal, golden_list};
+pub use ics::{Firm, Inquiry, MAX_INQUIRY, Tally, UseClass};
+pub use messages::{Message, Way};
+pub use request::{Detail, NewCard, Proof, Request};
+
+/// What a call of this crate returns.
+pub type Result<T, E = RaError> = std::result::Result<T, E>;
+
+/// The registration authority.
+#[derive(Clone)]
+pub struct Ra {
+    db: Db,
+    management: Arc<dyn CardManagement>,
+    authority: Arc<dyn CertificateAuthority>,
+    keys: MasterKey,
+    config: Config,
+    random: SharedRandom,
+}
+
+impl Ra {
+    /// Opens the registration authority on its own database.
+    pub async fn open(
+        db: Db,
+        management: Arc<dyn CardManagement>,
+        authority: Arc<dyn CertificateAuthority>,
+        keys: &MasterKey,
+        config: Config,
+        random: SharedRandom,
+    ) -> Result<Self> {
+        db.migrate(schema::MIGRATIONS).await?;
+        Ok(Self { db, management, authority, keys: keys.derive("ra"), config, random })
+    }
+
+    /// Checks the audit chain.
+    pub async fn verify_audit(&self) -> Result<audit::Head> {
+        Ok(audit::verify(&self.db, None).await?)
+    }
+
+    async fn audit(
+        &self,
+        tx: &mut Tx,
+        action: &str,
+        subject: &str,
+        actor: &str,
+        detail: Value,
+        now: Timestamp,
+    ) -> Result<audit::Head> {
+        let event = audit::Event { at: now, actor, system: "ra", action, subject, detail };
+        Ok(audit::append(tx, &event).await?)
+    }
+}
+
+impl std::fmt::Debug for Ra {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Ra(..)")
+    }
+}

@@ -1,0 +1,80 @@
+//! The tables of the registration authority. What was asked is kept without the words of it: function, card, who, when.
+
+use store::Migration;
+
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    audit::MIGRATION,
+    Migration::new(
+        1,
+        "requests, reissues, contacts, messages",
+        "CREATE TABLE request (
+            id BYTEA PRIMARY KEY,
+            hash BYTEA NOT NULL,
+            function TEXT NOT NULL,
+            channel TEXT NOT NULL,
+            authorised_by TEXT NOT NULL,
+            card TEXT NOT NULL,
+            actor TEXT NOT NULL,
+            office TEXT,
+            case_no TEXT,
+            at BIGINT NOT NULL,
+            -- null until it is done
+            receipt TEXT,
+            outcome TEXT
+        );
+        CREATE INDEX request_card ON request (card, at);
+        -- the one reissue of a card: begun on a day, written to the card later
+        CREATE TABLE reissue (
+            card TEXT PRIMARY KEY,
+            day TEXT NOT NULL,
+            signing BYTEA NOT NULL,
+            encryption BYTEA NOT NULL,
+            written_at BIGINT
+        );
+        CREATE TABLE contact_change (card TEXT PRIMARY KEY, at BIGINT NOT NULL);
+        CREATE TABLE one_time_code (
+            card TEXT PRIMARY KEY,
+            hash BYTEA NOT NULL,
+            until BIGINT NOT NULL,
+            failures BIGINT NOT NULL
+        );
+        -- messages that wait for the mail or SMS gateway; gone once taken
+        CREATE TABLE outbox (
+            id BYTEA PRIMARY KEY,
+            way TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            sealed BYTEA NOT NULL,
+            at BIGINT NOT NULL,
+            until BIGINT NOT NULL
+        );
+        CREATE INDEX outbox_at ON outbox (at);
+        CREATE TABLE sms_count (month TEXT PRIMARY KEY, messages BIGINT NOT NULL);
+        CREATE TABLE certificate_card (card TEXT PRIMARY KEY, carrier TEXT NOT NULL, person BYTEA NOT NULL,
+            issued_at BIGINT NOT NULL);
+        CREATE TABLE peer (name TEXT PRIMARY KEY, spki BYTEA NOT NULL);",
+    ),
+    Migration::new(
+        2,
+        "identity confirmation service",
+        "CREATE TABLE firm (
+            name TEXT PRIMARY KEY,
+            certificate BYTEA NOT NULL,
+            classes TEXT NOT NULL,
+            until TEXT NOT NULL,
+            per_minute BIGINT NOT NULL
+        );
+        CREATE TABLE ics_nonce (firm TEXT NOT NULL, nonce BYTEA NOT NULL, until BIGINT NOT NULL, PRIMARY KEY (firm, nonce));
+        CREATE INDEX ics_nonce_until ON ics_nonce (until);
+        CREATE TABLE ics_rate (firm TEXT PRIMARY KEY, minute BIGINT NOT NULL, asked BIGINT NOT NULL);
+        -- under a key of the day, and gone with it
+        CREATE TABLE ics_wrong (mark BYTEA PRIMARY KEY, day TEXT NOT NULL, tries BIGINT NOT NULL);
+        CREATE INDEX ics_wrong_day ON ics_wrong (day);
+        CREATE TABLE ics_tally (
+            firm TEXT NOT NULL,
+            day TEXT NOT NULL,
+            class TEXT NOT NULL,
+            answered BIGINT NOT NULL,
+            PRIMARY KEY (firm, day, class)
+        );",
+    ),
+];

@@ -1,0 +1,313 @@
+//! What counters and operators do for holders, and the table as a whole.
+
+use curve::rsa::RsaPrivateKey;
+use curve::{Curve, SecretKey};
+use mgmt::{CallerAnswers, CardManagement, PeerProof, PeerStatement};
+use model::{CardState, KeySlot, NationalIdNo};
+use npc::{Carrier, CertificateAuthority};
+use ra::functions::{Authorisation, Channel, Function, rule_of};
+use ra::{Detail, NewCard, Outcome, Proof};
+use registry::Change;
+use terminal::npc_card::Pin2Status;
+use terminal::perso::PinReference;
+use x509::{Name, RsaSigner, Signer};
+
+use crate::support::{Counter, code, refused, request};
+use crate::world::{CLERK, directory};
+
+/// What a function needs beside the card.
+fn detail_of(function: Function) -> Detail {
+    match function {
+        Function::ChangeEmail => Detail::Email(Some("a@example.test".into())),
+        Function::ChangeMobile => Detail::Mobile(None),
+        Function::ChangePublication => Detail::Published(true),
+        Function::Revoke => Detail::Reason(model::RevocationReason::Unspecified),
+        Function::Unblock => Detail::Pins(vec![PinReference::Pin2]),
+        _ => Detail::Nothing,
+    }
+}
+
+// proves: NPC-43, NPC-44, NPC-09
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_done_that_the_table_does_not_offer() {
+    let (_keep, dir) = directory();
+    let url = format!("sqlite:{}/", dir.join("db").display());
+    std::fs::create_dir(dir.join("db")).unwrap();
+    let counter = Counter::open(&url, &dir).await;
+    let (card, now) = (counter.card, counter.world.now);
+    let answers = CallerAnswers {
+        number: counter.person.id,
+        birth: counter.person.birth,
+        district: "00000000".into(),
+        representative: None,
+    };
+    let proofs = [
+        counter.clerk(),
+        Proof::Signature(b"no signature".to_vec()),
+        Proof::UserCode("wrong11".parse().unwrap()),
+        Proof::OneTimeCode(code(), "12345678".into()),
+        Proof::Pin2Change("11111111".parse().unwrap(), "22222222".parse().unwrap()),
+        Proof::Caller { operator: "op-1".into(), answers },
+        Proof::CallerUserCode { operator: "op-1".into(), code: "wrong11".parse().unwrap() },
+    ];
+    let mut refusals = 0;
+    for function in Function::ALL {
+        for channel in Channel::ALL {
+            for proof in &proofs {
+                let rule = rule_of(function, channel);
+                if rule.is_some_and(|rule| rule.authorised_by.contains(&proof.kind())) {
+                    continue;
+                }
+                let asked = request(function, card, detail_of(function), now);
+                let expected = if rule.is_some() { "RA-E-NOT-AUTHORISED" } else { "RA-E-NOT-OFFERED" };
+                let result = counter.ra.act(channel, &asked, proof, Some(counter.reader()), now).await;
+                assert_eq!(refused(result), expected, "{function:?} {channel:?} {:?}", proof.kind());
+                refusals += 1;
+            }
+        }
+    }
+    assert!(refusals > 500, "{refusals}");
+    // Whoever proves nothing gets nothing where it is offered either; the clerk's word is the proof at the counter.
+    for function in Function::ALL {
+        for proof in &proofs[1..] {
+            let Some(rule) = rule_of(function, Channel::Online) else { continue };
+            if rule.authorised_by.contains(&proof.kind()) && proof.kind() != Authorisation::PresentPin {
+                let asked = request(function, card, detail_of(function), now);
+                let result =
+                    counter.ra.act(Channel::Online, &asked, proof, Some(counter.reader()), now).await;
+                let code = refused(result);
+                assert!(
+                    matches!(
+                        code,
+                        "RA-E-SIGNATURE"
+                            | "RA-E-ONE-TIME-CODE"
+                            | "MGMT-E-USER-CODE-WRONG"
+                            | "MGMT-E-USER-CODE-LOCKED"
+                    ),
+                    "{function:?} {code}"
+                );
+            }
+        }
+    }
+    assert_eq!(counter.world.certificate_states(card).await, ["good"; 2]);
+    counter.close().await;
+}
+
+// proves: LOSS-01, LOSS-02, LOSS-03, LOSS-04, LOSS-05, LOSS-10, LOSS-11, OPEN-43, NPC-33, OPEN-53
+#[tokio::test(flavor = "multi_thread")]
+async fn counters_and_operators_act_for_holders() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let counter = Counter::open(&url, &dir).await;
+        let (card, now) = (counter.card, counter.world.now);
+        let state = async || counter.world.mgmt.card(card).await.unwrap().state;
+
+        // A case and a clerk stand in every act of a counter.
+        let mut nobody = counter.clerk();
+        if let Proof::Clerk { clerk, .. } = &mut nobody {
+            *clerk = " ".into();
+        }
+        let asked = request(Function::Suspend, card, Detail::Nothing, now);
+        let result = counter.ra.act(Channel::Counter, &asked, &nobody, None, now).await;
+        assert_eq!(refused(result), "RA-E-NO-CLERK");
+
+        // Suspended at the holder's wish, lost, found: suspended still.
+        counter.at_counter(Function::Suspend, Detail::Nothing).await.unwrap();
+        counter.online(Function::ReportLoss, Detail::Nothing).await.unwrap();
+        assert_eq!(state().await, CardState::Suspended);
+        counter.online(Function::WithdrawLoss, Detail::Nothing).await.unwrap();
+        assert_eq!(state().await, CardState::Active);
+        assert_eq!(counter.world.certificate_states(card).await, ["suspended"; 2]);
+        counter.at_counter(Function::Resume, Detail::Nothing).await.unwrap();
+        assert_eq!(counter.world.certificate_states(card).await, ["good"; 2]);
+
+        // By telephone: questions about the holder; the withdrawal needs the user code.
+        let answers = CallerAnswers {
+            number: counter.person.id,
+            birth: counter.person.birth,
+            district: counter.person.address.village().district().to_string(),
+            representative: None,
+        };
+        let call = |channel, answers: &CallerAnswers| {
+            let asked = request(Function::ReportLoss, card, Detail::Nothing, now);
+            let proof = Proof::Caller { operator: "hotline-7".into(), answers: answers.clone() };
+            let ra = counter.ra.clone();
+            async move { ra.act(channel, &asked, &proof, None, now).await }
+        };
+        let stranger = CallerAnswers { district: "00000000".into(), ..answers.clone() };
+        assert_eq!(refused(call(Channel::Hotline, &stranger).await), "RA-E-CALLER");
+        let parent = CallerAnswers { representative: Some("林大同".into()), ..answers.clone() };
+        assert_eq!(refused(call(Channel::Telephone, &parent).await), "RA-E-CALLER", "the holder is of age");
+        call(Channel::Hotline, &answers).await.unwrap();
+        assert_eq!(state().await, CardState::Suspended);
+        let asked = request(Function::WithdrawLoss, card, Detail::Nothing, now);
+        let by = |code| Proof::CallerUserCode { operator: CLERK.into(), code };
+        let wrong = by("wrong11".parse().unwrap());
+        let result = counter.ra.act(Channel::Telephone, &asked, &wrong, None, now).await;
+        assert_eq!(refused(result), "MGMT-E-USER-CODE-WRONG");
+        counter.ra.act(Channel::Telephone, &asked, &by(code()), None, now).await.unwrap();
+        assert_eq!(state().await, CardState::Active);
+
+        // LOSS-11: the CA does not answer; the loss holds, and its certificates follow when it does.
+        counter.world.kill_at(2, 1, store::When::BeforeCommit);
+        counter.at_counter(Function::ReportLoss, Detail::Nothing).await.unwrap();
+        assert_eq!(state().await, CardState::Suspended);
+        let later = now + jiff::SignedDuration::from_mins(10);
+        while counter.world.mgmt.advance(later).await.unwrap() > 0 {}
+        assert_eq!(counter.world.certificate_states(card).await, ["suspended"; 2]);
+        counter.at_counter(Function::WithdrawLoss, Detail::Nothing).await.unwrap();
+        assert_eq!(counter.world.certificate_states(card).await, ["good"; 2]);
+
+        // The counter unblocks a card and writes its certificates again.
+        counter.block_pin2();
+        let asked = request(Function::Unblock, card, detail_of(Function::Unblock), now);
+        counter
+            .ra
+            .act(Channel::Counter, &asked, &counter.clerk(), Some(counter.reader()), now)
+            .await
+            .unwrap();
+        assert_eq!(counter.zone().pin2_status(), Ok(Pin2Status::Required { tries_left: 3 }));
+        let asked = request(Function::Rewrite, card, Detail::Nothing, now);
+        let done = counter
+            .ra
+            .act(Channel::Counter, &asked, &counter.clerk(), Some(counter.reader()), now)
+            .await
+            .unwrap();
+        assert_eq!(done.outcome, Outcome::Written(2));
+
+        // Another card in the reader takes nothing.
+        let asked = request(Function::Modify, card, Detail::Nothing, now);
+        let signed = counter.sign(&asked, model::KeySlot::SigningRsa);
+        let result = counter.ra.act(Channel::Online, &asked, &signed, None, now).await;
+        assert_eq!(refused(result), "RA-E-UNCHANGED");
+
+        // NPC-33: guardianship revokes at once, and nothing is issued or written any more.
+        counter.world.register.record(&counter.person.id, Change::Guardianship(true), now).await.unwrap();
+        counter.world.mgmt.advance(now).await.unwrap();
+        assert_eq!(counter.world.certificate_states(card).await, ["revoked"; 2]);
+        let asked = request(Function::Rewrite, card, Detail::Nothing, now);
+        let result =
+            counter.ra.act(Channel::Counter, &asked, &counter.clerk(), Some(counter.reader()), now).await;
+        assert_eq!(refused(result), "RA-E-NOTHING-TO-WRITE");
+        assert_eq!(
+            refused(counter.at_counter(Function::Resume, Detail::Nothing).await),
+            "MGMT-E-WRONG-STATE"
+        );
+        counter.close().await;
+    })
+    .await;
+}
+
+// proves: NPC-02, NPC-03, NPC-31, NPC-32, NPC-34, NPC-42, OPEN-16, OPEN-60
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_has_certificates_on_several_cards_each_with_a_life_of_its_own() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let counter = Counter::open(&url, &dir).await;
+        let (world, now) = (&counter.world, counter.world.now);
+        let requests = || {
+            let of = |slot| {
+                let signer = RsaSigner::new(RsaPrivateKey::generate(2048).unwrap());
+                let subject = Name::builder().country("TW").common_name("card").build().unwrap();
+                let sign = |info: &[u8]| signer.sign(info);
+                (slot, x509::csr::build(&subject, signer.spki(), signer.algorithm(), sign).unwrap())
+            };
+            vec![of(KeySlot::SigningRsa), of(KeySlot::EncryptionRsa)]
+        };
+        let wish = |card: &str, new: NewCard| {
+            let card = card.parse().unwrap();
+            request(Function::Issue, card, Detail::NewCard(Box::new(new)), now)
+        };
+        let citizen = |requests| NewCard {
+            carrier: Carrier::CertificateCard,
+            person: counter.person.id,
+            resident_name: None,
+            requests,
+        };
+        let made = requests();
+        let asked = wish("TWC000001", citizen(made.clone()));
+        let clerk = counter.clerk();
+        let issue =
+            async |asked: &ra::Request| counter.ra.act(Channel::Counter, asked, &clerk, None, now).await;
+        let done = issue(&asked).await.unwrap();
+        assert_eq!(issue(&asked).await.unwrap().receipt, done.receipt);
+        let own: model::CardSerial = "TWC000001".parse().unwrap();
+        let issued = world.npc.certificates_of(own, now).await.unwrap();
+        let eid = world.npc.certificates_of(counter.card, now).await.unwrap();
+        assert_eq!(issued.len(), 2);
+        assert_eq!(issued[0].holder_no, eid[0].holder_no, "one person, one holder number");
+        // The same keys again are refused by the CA.
+        assert_eq!(refused(issue(&wish("TWC000002", citizen(made.clone()))).await), "NPC-DUPLICATE-KEY");
+
+        // New eID is lost: the other card is not.
+        counter.at_counter(Function::ReportLoss, Detail::Nothing).await.unwrap();
+        assert_eq!(world.certificate_states(counter.card).await, ["suspended"; 2]);
+        assert_eq!(world.certificate_states(own).await, ["good"; 2]);
+        let suspend = request(Function::Suspend, own, Detail::Nothing, now);
+        counter.ra.act(Channel::Counter, &suspend, &clerk, None, now).await.unwrap();
+        counter.at_counter(Function::WithdrawLoss, Detail::Nothing).await.unwrap();
+        assert_eq!(world.certificate_states(own).await, ["suspended"; 2]);
+        assert_eq!(world.certificate_states(counter.card).await, ["good"; 2]);
+
+        // A foreign resident: the number of the residence permit, and the name that stands on it.
+        let resident = NationalIdNo::sample_resident(model::Sex::Female, [1; 9]);
+        let foreign = |name: Option<&str>, person, requests| NewCard {
+            carrier: Carrier::ForeignResidentCard,
+            person,
+            resident_name: name.map(Into::into),
+            requests,
+        };
+        issue(&wish("TWF000001", foreign(Some("SAMPLE NGUYEN THI"), resident, requests()))).await.unwrap();
+        let issued = world.npc.certificates_of("TWF000001".parse().unwrap(), now).await.unwrap();
+        let text = String::from_utf8_lossy(&issued[0].der).into_owned();
+        assert!(text.contains("SAMPLE NGUYEN THI") && text.contains(resident.tail()));
+        assert!(!text.contains(resident.as_str()));
+        for (name, person) in [(None, resident), (Some("SAMPLE NGUYEN THI"), counter.person.id)] {
+            assert_eq!(
+                refused(issue(&wish("TWF000002", foreign(name, person, made.clone()))).await),
+                "RA-E-INCOMPLETE"
+            );
+        }
+
+        // Not in the register, too young, under guardianship.
+        let stranger =
+            NewCard { person: NationalIdNo::sample(model::Sex::Male, [9; 9]), ..citizen(made.clone()) };
+        assert_eq!(refused(issue(&wish("TWC000003", stranger)).await), "MGMT-E-PERSON-UNKNOWN");
+        let mut child = crate::world::person(2);
+        child.birth = model::RocDate::in_taipei(now - jiff::SignedDuration::from_hours(24 * 366 * 15));
+        world.register.enrol(std::slice::from_ref(&child), now).await.unwrap();
+        let young = NewCard { person: child.id, ..citizen(made.clone()) };
+        assert_eq!(refused(issue(&wish("TWC000004", young)).await), "MGMT-E-TOO-YOUNG-FOR-CERTIFICATE");
+        world.register.record(&counter.person.id, Change::Guardianship(true), now).await.unwrap();
+        let again = issue(&wish("TWC000005", citizen(made.clone()))).await;
+        assert_eq!(refused(again), "MGMT-E-GUARDIANSHIP-NO-CERTIFICATE");
+        counter.close().await;
+    })
+    .await;
+}
+
+// proves: NPC-11
+#[tokio::test(flavor = "multi_thread")]
+async fn management_and_registration_authority_know_each_other() {
+    let (_keep, dir) = directory();
+    let url = format!("sqlite:{}/", dir.join("db").display());
+    std::fs::create_dir(dir.join("db")).unwrap();
+    let counter = Counter::open(&url, &dir).await;
+    let now = counter.world.now;
+    let first = counter.ra.verify_management(now).await.unwrap();
+    assert_ne!(counter.ra.verify_management(now).await.unwrap(), first);
+    // Somebody else under the same name, an altered and an old statement.
+    let management: &dyn CardManagement = &counter.world.mgmt;
+    let other = SecretKey::generate(Curve::P256, &mut curve::SystemRandom);
+    let statement = PeerStatement { at: now, nonce: [1; 32] };
+    let stranger = PeerProof::sign("ra", &other, statement);
+    assert_eq!(management.verify_peer(&stranger, now).await.unwrap_err().code(), "MGMT-E-PEER-UNKNOWN");
+    let new = PeerProof::sign("hotline", &other, statement);
+    let altered = PeerProof { statement: PeerStatement { nonce: [2; 32], ..statement }, ..new.clone() };
+    assert_eq!(management.verify_peer(&altered, now).await.unwrap_err().code(), "MGMT-E-PEER-UNKNOWN");
+    let late = now + jiff::SignedDuration::from_mins(3);
+    assert_eq!(management.verify_peer(&new, late).await.unwrap_err().code(), "MGMT-E-PEER-UNKNOWN");
+    let answer = management.verify_peer(&new, now).await.unwrap();
+    assert!(answer.holds(now) && answer.statement == statement);
+    counter.close().await;
+}

@@ -1,0 +1,11 @@
+//! The registration authority between a whole management system and CA, on both engines, with virtual cards.
+
+#![allow(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
+
+mod counter;
+mod firms;
+mod holder;
+mod support;
+#[allow(dead_code, reason = "the country of the tests of management; these need less of it")]
+#[path = "../../../mgmt/tests/it/world.rs"]
+mod world;
