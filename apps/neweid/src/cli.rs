@@ -1,5 +1,6 @@
 //! The command line: noun and verb, `--json` wherever a program may listen. Secrets are never arguments.
 
+use crate::cli_ra::RaCommand;
 use crate::hand::CardArgs;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -51,6 +52,9 @@ pub enum Command {
     /// 憑證系統 Measure the status services of the certification authority.
     #[command(subcommand)]
     Npc(Npc),
+    /// 註冊中心 The registration authority: suspend, resume, reissue, unblock, at a counter or online.
+    #[command(subcommand)]
+    Ra(RaCommand),
     /// 晶片型別 The register of chip types: makers, versions, certificates, and how each type is judged.
     #[command(subcommand)]
     ChipType(ChipType),
@@ -930,6 +934,7 @@ impl Arguments {
                 *json
             }
             Command::Npc(_) => false,
+            Command::Ra(ra) => ra.wants_json(),
             Command::Cvc(Cvc::Print { json, .. }) => *json,
             Command::Persona(Persona::List { json } | Persona::Export { json, .. }) => *json,
             Command::Operator(operator) => operator.wants_json(),

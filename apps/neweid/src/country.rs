@@ -13,6 +13,7 @@ use mgmt::{CaChain, Mgmt, MgmtKeys, Neighbours, OfficeTerminal};
 use npc::{Npc, NpcConfig, Urls};
 use operators::{Operators, Role};
 use production::{Centre, CentreConfig, Manufacturer};
+use ra::Ra;
 use registry::SimulatedRegister;
 use sealed::{MasterKey, SharedRandom};
 use std::path::Path;
@@ -68,6 +69,8 @@ pub struct Country {
     pub meter: Arc<Meter>,
     /// The database of each system, for its audit chain and its queue.
     pub books: Vec<(&'static str, Db)>,
+    /// Registration authority.
+    pub ra: Ra,
     manufacturer: Manufacturer,
     random: SharedRandom,
     next_maintenance: tokio::sync::Mutex<Timestamp>,
@@ -203,6 +206,7 @@ impl Country {
             ("operators", operators.db().clone()),
         ];
         let manufacturer = Manufacturer::new(master_key(directory, "manufacturer")?);
+        let ra = registration_authority(directory, &mgmt, &npc, random.clone()).await?;
         Ok(Self {
             directory: directory.clone(),
             register,
@@ -214,6 +218,7 @@ impl Country {
             operators,
             meter,
             books,
+            ra,
             manufacturer,
             random,
             next_maintenance: tokio::sync::Mutex::new(now),
@@ -332,6 +337,30 @@ impl Country {
     }
 }
 
+// The registration authority came to countries that were there before it: where neither its database nor its key is, both
+// are made.
+async fn registration_authority(
+    directory: &Directory,
+    mgmt: &Mgmt,
+    npc: &Arc<Npc>,
+    random: SharedRandom,
+) -> Result<Ra, Failure> {
+    create_private(&directory.keys("ra"))?;
+    let key = directory.keys("ra").join(MASTER_KEY);
+    if directory.database_file("ra").exists() {
+        expect_file(directory, &key)?;
+    } else if key.exists() && directory.settings.database.is_none() {
+        expect_file(directory, &directory.database_file("ra"))?;
+    }
+    let key = master_key_in(&key)?;
+    let db = Db::open(&directory.database_url("ra"), "ra").await.map_err(Failure::from_system)?;
+    // Holders of a test country may reissue at once, to see what it does; elsewhere it is due after almost five years.
+    let config = ra::Config { reissue_days: 5 * 366, ..ra::Config::default() };
+    Ra::open(db, Arc::new(mgmt.clone()), npc.clone(), &key, config, random)
+        .await
+        .map_err(Failure::from_system)
+}
+
 async fn trust(docsigner: &DocSigner) -> Result<TrustStore, Failure> {
     let mut trust = TrustStore::default();
     for file in docsigner.publication(clock::now()).await.map_err(Failure::from_system)? {
@@ -432,7 +461,11 @@ fn master_key(directory: &Directory, system: &str) -> Result<MasterKey, Failure>
     let path = directory.keys(system).join(MASTER_KEY);
     expect_file(directory, &path)?;
     create_private(&directory.keys(system))?;
-    let text = keys::create_secret_file(&path, 32, &mut SystemRandom).map_err(Failure::from_system)?;
+    master_key_in(&path)
+}
+
+fn master_key_in(path: &Path) -> Result<MasterKey, Failure> {
+    let text = keys::create_secret_file(path, 32, &mut SystemRandom).map_err(Failure::from_system)?;
     let bytes =
         hex::decode(text.expose()).map_err(|_| Failure::ours("master key file is not hexadecimal"))?;
     MasterKey::from_bytes(&SecretBytes::from(bytes)).map_err(Failure::from_system)

@@ -341,18 +341,34 @@ impl SystemError for mgmt::MgmtError {
     }
 
     fn explained(&self) -> Option<(Fault, String, String, String)> {
-        let fault = match self.fault() {
-            mgmt::Fault::Us => Fault::Ours,
-            mgmt::Fault::Environment => Fault::Environment,
-            mgmt::Fault::Neighbour => Fault::Peer,
-            _ => Fault::Caller,
-        };
+        let fault = own_fault(self.fault());
         // A refusal is a sentence for people; what failed elsewhere carries its own words.
         let (zh, en) = match self.refusal() {
             Some(_) => (self.cause().zh_hant, self.cause().en),
             None => (self.cause().zh_hant, self.to_string()),
         };
         Some((fault, zh, en, format!("{} {}", self.remedy().zh_hant, self.remedy().en)))
+    }
+}
+
+impl SystemError for ra::RaError {
+    fn code(&self) -> String {
+        Self::code(self).into()
+    }
+
+    fn explained(&self) -> Option<(Fault, String, String, String)> {
+        let (fault, (zh, en), (zh_do, en_do)) = Self::explained(self)?;
+        Some((own_fault(fault), zh, en, format!("{zh_do} {en_do}")))
+    }
+}
+
+/// Whose fault a system beside management says it is, in the words of this program.
+const fn own_fault(fault: mgmt::Fault) -> Fault {
+    match fault {
+        mgmt::Fault::Us => Fault::Ours,
+        mgmt::Fault::Environment => Fault::Environment,
+        mgmt::Fault::Neighbour => Fault::Peer,
+        _ => Fault::Caller,
     }
 }
 

@@ -10,6 +10,7 @@ mod console;
 
 mod cards;
 mod cli;
+mod cli_ra;
 mod clock;
 mod commands;
 mod country;

@@ -103,7 +103,7 @@ fn apply(arguments: &CardUpdate, package: &Path, stop: &Stop) -> Result<ExitCode
 
 const SAME: &str = "與戶籍資料一致，無須更新。 The card says what the register says: nothing to update.";
 
-fn no_serial() -> Failure {
+pub fn no_serial() -> Failure {
     Failure::new(
         "NEWEID-E-CARD-UNNAMED",
         Fault::Caller,

@@ -23,6 +23,7 @@ pub mod persona;
 mod pin;
 pub mod pki_ceremony;
 mod pki_export;
+mod ra;
 mod read;
 mod register;
 mod sign;
@@ -94,6 +95,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Cvc(Cvc::Print { files, json }) => cvc_print::run(&files, json),
         Command::Doctor(doctor) => doctor::run(&doctor),
         Command::Status(Status::Check(check)) => status_check::run(&check),
+        Command::Ra(command) => ra::run(command).await,
         Command::Npc(Npc::Simulate(simulate)) => npc_simulate::run(&simulate),
         Command::Npc(Npc::Incident(incident)) => npc_incident::run(&incident).await,
         Command::Npc(Npc::Issuing { switch, operator, dir }) => {

@@ -22,5 +22,6 @@ mod kill;
 mod lifecycle;
 mod listeners;
 mod personas;
+mod ra;
 mod status;
 mod support;

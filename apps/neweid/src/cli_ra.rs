@@ -1,0 +1,213 @@
+//! The command line of `neweid ra`: every function of the registration authority (docs/ra-functions.md).
+
+use crate::hand::CardArgs;
+use clap::{Subcommand, ValueEnum};
+use model::{CaseNo, OfficeCode};
+use std::path::PathBuf;
+use uuid::Uuid;
+
+#[derive(Subcommand, Debug)]
+pub enum RaCommand {
+    /// 功能表 What is offered where, and how it is authorised.
+    Functions {
+        #[arg(long)]
+        json: bool,
+    },
+    /// 系統驗證 Management and registration authority prove to each other who they are.
+    Verify {
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+    /// 簽發 Certificates for a card that carries nothing else, over the requests its keys have signed.
+    Issue {
+        #[command(flatten)]
+        request: RaRequest,
+        /// File with the person's number: a citizen's, or with `--resident-name` a foreign resident's.
+        #[arg(long, value_name = "FILE")]
+        person: PathBuf,
+        /// File with the name on the residence permit.
+        #[arg(long, value_name = "FILE")]
+        resident_name: Option<PathBuf>,
+        /// PKCS #10 request of the signing key (RSA-2048), PEM or DER.
+        #[arg(long, value_name = "FILE")]
+        signing: PathBuf,
+        /// The same of the encryption key.
+        #[arg(long, value_name = "FILE")]
+        encryption: PathBuf,
+    },
+    /// 停用 Suspend the certificates of a card.
+    Suspend(RaRequest),
+    /// 復用 Resume suspended certificates.
+    Resume(RaRequest),
+    /// 廢止 Revoke the certificates for good.
+    Revoke {
+        #[command(flatten)]
+        request: RaRequest,
+        /// Why, as RFC 5280 has it.
+        #[arg(long, default_value = "cessation_of_operation", value_name = "REASON")]
+        reason: model::RevocationReason,
+    },
+    /// 展期 Reissue the certificates once, for the P-521 keys, and write them to the card.
+    Extend(RaRequest),
+    /// 內容變更重發 Certificates for changed content.
+    Modify(RaRequest),
+    /// 重寫 Write the valid certificates to the card again.
+    Rewrite(RaRequest),
+    /// 查詢 How the certificates stand.
+    Query(RaRequest),
+    /// 公布 Publish the certificates in the repository.
+    Publish(RaRequest),
+    /// 不公布 Take them out of the repository.
+    Hide(RaRequest),
+    /// 聯絡方式 Change e-mail address or mobile number (the latter at a counter only).
+    Contact {
+        #[command(flatten)]
+        request: RaRequest,
+        /// File with the new e-mail address; an empty file takes the old one away.
+        #[arg(long, value_name = "FILE", required_unless_present = "mobile", conflicts_with = "mobile")]
+        email: Option<PathBuf>,
+        /// The same for the mobile number.
+        #[arg(long, value_name = "FILE")]
+        mobile: Option<PathBuf>,
+    },
+    /// 一次性密碼 Send the one-time code that unblocking online needs.
+    Code(RaRequest),
+    /// 鎖卡解碼 Give blocked PINs their tries back; they stay what they were.
+    Unblock {
+        #[command(flatten)]
+        request: RaRequest,
+        /// Which PIN.
+        #[arg(long, value_enum, default_value = "pin2")]
+        pin: WhichBlocked,
+    },
+    /// 變更 PIN2 Change PIN2; the card compares the present one (`--pin2`).
+    ChangePin {
+        #[command(flatten)]
+        request: RaRequest,
+        /// File with the new PIN2, readable by its owner alone; `-` is the next line of standard input.
+        #[arg(long, value_name = "FILE")]
+        new: Option<PathBuf>,
+    },
+    /// 掛失 Report the loss of a card.
+    Loss(RaRequest),
+    /// 撤銷掛失 Withdraw the report.
+    Found(RaRequest),
+    /// 待寄訊息 Messages that wait for the mail and SMS gateway.
+    #[command(subcommand)]
+    Outbox(Outbox),
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Outbox {
+    /// 列出 The messages that wait. They hold addresses and codes: for the gateway alone.
+    List {
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+    /// 已寄出 A message was sent; nothing of it is kept.
+    Sent {
+        /// Its number.
+        id: Uuid,
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 簡訊數 How many SMS were sent in each month.
+    Count {
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What every request has: the card, its number, and what authorises it. `--clerk` makes it one of a counter, `--operator` one
+/// by telephone; otherwise the holder asks online, with PIN2 or the user code.
+#[derive(clap::Args, Debug)]
+pub struct RaRequest {
+    #[command(flatten)]
+    pub card: CardArgs,
+    /// Serial number of the card in the reader (`--reader`), as it is printed on it.
+    #[arg(long, value_name = "SERIAL", conflicts_with = "serial")]
+    pub of: Option<String>,
+    /// Number of the request. A request sent again under its number is not carried out twice. Drawn and told if absent.
+    #[arg(long, value_name = "UUID")]
+    pub request: Option<Uuid>,
+    /// Time of the request, with its number, when it is sent again.
+    #[arg(long, value_name = "TIME", requires = "request")]
+    pub at: Option<jiff::Timestamp>,
+    /// Account of the clerk who identified the person.
+    #[arg(long, requires_all = ["office", "case"], conflicts_with_all = ["pin2", "user_code", "operator"])]
+    pub clerk: Option<String>,
+    /// The clerk's office.
+    #[arg(long, requires = "clerk")]
+    pub office: Option<OfficeCode>,
+    /// The case.
+    #[arg(long, requires = "clerk")]
+    pub case: Option<CaseNo>,
+    /// File with PIN2, readable by its owner alone; `-` is the next line of standard input. The card signs the request.
+    #[arg(long, value_name = "FILE", conflicts_with = "user_code")]
+    pub pin2: Option<PathBuf>,
+    /// The same with the user code. Asked for if nothing else authorises the request.
+    #[arg(long, value_name = "FILE")]
+    pub user_code: Option<PathBuf>,
+    /// The same with the one-time code that was sent.
+    #[arg(long, value_name = "FILE")]
+    pub one_time_code: Option<PathBuf>,
+    /// Account of the operator who takes a call.
+    #[arg(long)]
+    pub operator: Option<String>,
+    /// Whom was called.
+    #[arg(long, value_enum, default_value = "telephone", requires = "operator")]
+    pub called: Called,
+    /// File (JSON) with the caller's answers: `number`, `birth`, `district`, and `representative` if a legal representative
+    /// calls. `-` is standard input.
+    #[arg(long, value_name = "FILE", requires = "operator")]
+    pub answers: Option<PathBuf>,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Called {
+    /// An office.
+    Telephone,
+    /// 1996
+    Hotline,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhichBlocked {
+    Pin1,
+    Pin2,
+    Both,
+}
+
+impl RaCommand {
+    /// Whether the answer is to be JSON.
+    pub const fn wants_json(&self) -> bool {
+        match self {
+            Self::Functions { json }
+            | Self::Verify { json, .. }
+            | Self::Outbox(Outbox::List { json, .. } | Outbox::Count { json, .. }) => *json,
+            Self::Outbox(Outbox::Sent { .. }) => false,
+            Self::Suspend(request)
+            | Self::Resume(request)
+            | Self::Revoke { request, .. }
+            | Self::Extend(request)
+            | Self::Modify(request)
+            | Self::Rewrite(request)
+            | Self::Query(request)
+            | Self::Publish(request)
+            | Self::Hide(request)
+            | Self::Contact { request, .. }
+            | Self::Code(request)
+            | Self::Unblock { request, .. }
+            | Self::ChangePin { request, .. }
+            | Self::Loss(request)
+            | Self::Found(request)
+            | Self::Issue { request, .. } => request.card.json,
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! `neweid ra`: the functions of the registration authority. The holder's PIN2 signs the request on the card in hand; the same
+//! card is then written to, where the function does that.
+
+use super::pki_ceremony::check_operator;
+use crate::cards;
+use crate::cli_ra::{Called, Outbox, RaCommand, RaRequest, WhichBlocked};
+use crate::clock;
+use crate::country::Country;
+use crate::failure::{Failure, Fault};
+use crate::hand::{Stop, work};
+use crate::secrets;
+use curve::{Hash, Random, SystemRandom};
+use mgmt::CallerAnswers;
+use model::{CardSerial, KeySlot, UserCode};
+use ra::functions::{self, Channel, Function};
+use ra::{Detail, Done, NewCard, Outcome, Proof, Request};
+use serde_json::{Value, json};
+use std::io::Read;
+use std::path::Path;
+use std::process::ExitCode;
+use terminal::npc_card::{CertificateId, NpcError};
+use terminal::perso::PinReference;
+use tokio::runtime::Handle;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+/// Runs the command.
+pub async fn run(command: RaCommand) -> Result<ExitCode, Failure> {
+    let plain = |function, request| act(function, Detail::Nothing, request, None);
+    match command {
+        RaCommand::Functions { json } => list(json),
+        RaCommand::Verify { dir, json } => verify(&dir, json).await,
+        RaCommand::Issue { request, person, resident_name, signing, encryption } => {
+            let number = line_of(&person)?.and_then(|number| number.parse().ok()).ok_or_else(no_person)?;
+            let resident_name = resident_name.map(|file| line_of(&file)).transpose()?.flatten();
+            let carrier = match resident_name {
+                Some(_) => npc::Carrier::ForeignResidentCard,
+                None => npc::Carrier::CertificateCard,
+            };
+            let requests =
+                vec![(KeySlot::SigningRsa, csr(&signing)?), (KeySlot::EncryptionRsa, csr(&encryption)?)];
+            let card = NewCard { carrier, person: number, resident_name, requests };
+            act(Function::Issue, Detail::NewCard(Box::new(card)), request, None).await
+        }
+        RaCommand::Suspend(request) => plain(Function::Suspend, request).await,
+        RaCommand::Resume(request) => plain(Function::Resume, request).await,
+        RaCommand::Revoke { request, reason } => {
+            act(Function::Revoke, Detail::Reason(reason), request, None).await
+        }
+        RaCommand::Extend(request) => plain(Function::Extend, request).await,
+        RaCommand::Modify(request) => plain(Function::Modify, request).await,
+        RaCommand::Rewrite(request) => plain(Function::Rewrite, request).await,
+        RaCommand::Query(request) => plain(Function::QueryStatus, request).await,
+        RaCommand::Publish(request) => {
+            act(Function::ChangePublication, Detail::Published(true), request, None).await
+        }
+        RaCommand::Hide(request) => {
+            act(Function::ChangePublication, Detail::Published(false), request, None).await
+        }
+        RaCommand::Contact { request, email, mobile } => {
+            let (function, detail) = match (&email, &mobile) {
+                (Some(file), _) => (Function::ChangeEmail, Detail::Email(line_of(file)?)),
+                (None, Some(file)) => (Function::ChangeMobile, Detail::Mobile(line_of(file)?)),
+                (None, None) => return Err(Failure::ours("clap asks for one")),
+            };
+            act(function, detail, request, None).await
+        }
+        RaCommand::Code(request) => send_code(request).await,
+        RaCommand::Unblock { request, pin } => {
+            let pins = match pin {
+                WhichBlocked::Pin1 => vec![PinReference::Pin1],
+                WhichBlocked::Pin2 => vec![PinReference::Pin2],
+                WhichBlocked::Both => vec![PinReference::Pin1, PinReference::Pin2],
+            };
+            act(Function::Unblock, Detail::Pins(pins), request, None).await
+        }
+        RaCommand::ChangePin { request, new } => {
+            act(Function::ChangePin, Detail::Nothing, request, Some(new)).await
+        }
+        RaCommand::Loss(request) => plain(Function::ReportLoss, request).await,
+        RaCommand::Found(request) => plain(Function::WithdrawLoss, request).await,
+        RaCommand::Outbox(outbox) => self::outbox(&outbox).await,
+    }
+}
+
+fn list(json: bool) -> Result<ExitCode, Failure> {
+    if !json {
+        say!("{}", functions::document().trim_end());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rules: Vec<Value> = functions::RULES
+        .iter()
+        .map(|rule| {
+            let by: Vec<_> = rule.authorised_by.iter().map(|by| by.as_str()).collect();
+            json!({ "channel": rule.channel.as_str(), "number": rule.number, "function": rule.function.as_str(), "authorised_by": by })
+        })
+        .collect();
+    say!("{}", serde_json::to_string_pretty(&rules).map_err(Failure::ours)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn verify(dir: &Path, json: bool) -> Result<ExitCode, Failure> {
+    let country = Country::open(dir).await?;
+    let receipt = country.ra.verify_management(clock::now()).await.map_err(Failure::from_system)?;
+    if json {
+        say!("{}", json!({ "verified": true, "receipt": receipt }));
+    } else {
+        say!("兩系統已相互驗證 Both systems have verified each other. {receipt}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A certification request, PEM or DER.
+fn csr(file: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes = std::fs::read(file)?;
+    let pem = std::str::from_utf8(&bytes).ok();
+    Ok(match pem.and_then(|text| x509::pem::decode("CERTIFICATE REQUEST", text).ok()) {
+        Some(der) => der,
+        None => bytes,
+    })
+}
+
+fn no_person() -> Failure {
+    Failure::new(
+        "NEWEID-E-PERSON-NUMBER",
+        Fault::Caller,
+        "檔案中沒有正確的統一編號。",
+        "There is no valid identification number in the file.",
+        "一行：身分證統一編號或居留證統一證號 One line: the national number, or that of the residence permit.",
+    )
+    .exit(2)
+}
+
+async fn act(
+    function: Function,
+    detail: Detail,
+    arguments: RaRequest,
+    new_pin: Option<Option<std::path::PathBuf>>,
+) -> Result<ExitCode, Failure> {
+    work(move |stop| {
+        let card = serial(&arguments)?;
+        let country = Handle::current().block_on(Country::open(&arguments.card.dir))?;
+        let now = clock::now();
+        let mut id = [0; 16];
+        SystemRandom.fill(&mut id);
+        let id = arguments.request.unwrap_or_else(|| uuid::Builder::from_random_bytes(id).into_uuid());
+        let request = Request { id, function, card, at: arguments.at.unwrap_or(now), detail: detail.clone() };
+        let (channel, proof) = prove(&arguments, &request, new_pin.as_ref().map(Option::as_deref), stop)?;
+        let reader: Option<mgmt::Reader> =
+            if function.needs_card() { Some(arguments.card.take(stop)?) } else { None };
+        let done =
+            Handle::current().block_on(country.ra.act(channel, &request, &proof, reader, clock::now()));
+        show(&request, &done.map_err(Failure::from_system)?, arguments.card.json);
+        Ok(ExitCode::SUCCESS)
+    })
+    .await
+}
+
+/// Where the request comes from, and what authorises it.
+fn prove(
+    arguments: &RaRequest,
+    request: &Request,
+    new_pin: Option<Option<&Path>>,
+    stop: &Stop,
+) -> Result<(Channel, Proof), Failure> {
+    if let (Some(clerk), Some(office), Some(case)) = (&arguments.clerk, arguments.office, arguments.case) {
+        check_operator(clerk)?;
+        return Ok((Channel::Counter, Proof::Clerk { clerk: clerk.clone(), office, case }));
+    }
+    if let Some(operator) = &arguments.operator {
+        check_operator(operator)?;
+        let channel = match arguments.called {
+            Called::Telephone => Channel::Telephone,
+            Called::Hotline => Channel::Hotline,
+        };
+        let operator = operator.clone();
+        let proof = match &arguments.answers {
+            Some(file) => Proof::Caller { operator, answers: answers(file)? },
+            None => Proof::CallerUserCode { operator, code: user_code(arguments)? },
+        };
+        return Ok((channel, proof));
+    }
+    let pin2 = || secrets::pin(arguments.pin2.as_deref(), "目前的 PIN2", "Present PIN2");
+    if let Some(new) = new_pin {
+        let present = pin2()?;
+        let new = secrets::new_pin(new, "新的 PIN2", "New PIN2")?;
+        let read = |pin: &curve::SecretBytes| {
+            std::str::from_utf8(pin.expose()).ok().and_then(|text| text.parse().ok())
+        };
+        let (Some(present), Some(new)) = (read(&present), read(&new)) else {
+            return Err(Failure::from_refusal(terminal::Refusal::Pin2Form, None));
+        };
+        return Ok((Channel::Online, Proof::Pin2Change(present, new)));
+    }
+    if arguments.pin2.is_some() {
+        return Ok((Channel::Online, sign(arguments, request, &pin2()?, stop)?));
+    }
+    let code = user_code(arguments)?;
+    let proof = match &arguments.one_time_code {
+        None => Proof::UserCode(code),
+        Some(file) => {
+            let sent = secrets::pin(Some(file), "一次性密碼", "One-time code")?;
+            Proof::OneTimeCode(code, String::from_utf8_lossy(sent.expose()).into_owned())
+        }
+    };
+    Ok((Channel::Online, proof))
+}
+
+/// The card signs the text of the request, with the newest of its signing keys that has a certificate for today.
+fn sign(
+    arguments: &RaRequest,
+    request: &Request,
+    pin2: &curve::SecretBytes,
+    stop: &Stop,
+) -> Result<Proof, Failure> {
+    let can = arguments.card.access_number()?;
+    let mut zone = super::zone(arguments.card.take(stop)?, can.as_ref())?;
+    let mut chosen = (KeySlot::SigningRsa, Hash::Sha256);
+    match zone.certificate(CertificateId::SigningEc) {
+        Ok(der) => {
+            let certificate = x509::Certificate::parse(&der).map_err(Failure::ours)?;
+            if certificate.not_before() <= request.at && request.at <= certificate.not_after() {
+                chosen = (KeySlot::SigningEc, Hash::Sha512);
+            }
+        }
+        Err(NpcError::Absent) => {}
+        Err(error) => return Err(error.into()),
+    }
+    zone.verify_pin2(pin2)?;
+    let cms = zone.sign_cms(chosen.0, chosen.1, request.text().as_bytes(), Some(request.at));
+    Ok(Proof::Signature(cms.map_err(|error| super::with_key(error, chosen.0))?))
+}
+
+fn show(request: &Request, done: &Done, json: bool) {
+    let (number, receipt) = (request.id.hyphenated(), &done.receipt);
+    if json {
+        let mut document = json!({
+            "request": number.to_string(), "at": request.at.to_string(), "function": request.function.as_str(),
+            "card": request.card.to_string(), "receipt": receipt, "repeated": done.repeated,
+        });
+        match &done.outcome {
+            Outcome::Written(count) => document["written"] = json!(count),
+            Outcome::Status { certificates, published } => {
+                document["published"] = json!(published);
+                document["certificates"] = certificates
+                    .iter()
+                    .map(|c| {
+                        json!({
+                            "serial": c.serial, "key": super::key_name(c.slot), "state": c.state,
+                            "not_before": c.not_before.to_string(), "not_after": c.not_after.to_string(),
+                        })
+                    })
+                    .collect();
+            }
+            _ => {}
+        }
+        say!("{document:#}");
+        return;
+    }
+    say!("已辦理 Done: {} {}", request.function.zh(), request.function.as_str());
+    match &done.outcome {
+        Outcome::Written(count) => say!("  憑證 {count} 張 {count} certificates"),
+        Outcome::Status { certificates, published } => {
+            for c in certificates {
+                say!(
+                    "  {:<12}{:<11}{} … {}  {}",
+                    super::key_name(c.slot),
+                    c.state,
+                    c.not_before,
+                    c.not_after,
+                    c.serial
+                );
+            }
+            say!("  {}", if *published { "已公布 published" } else { "不公布 not published" });
+        }
+        _ => {}
+    }
+    let again = if done.repeated { "（先前已辦理 done before）" } else { "" };
+    say!("  收件編號 receipt {receipt}{again}，申請編號 request {number}");
+}
+
+async fn send_code(arguments: RaRequest) -> Result<ExitCode, Failure> {
+    work(move |_| {
+        let card = serial(&arguments)?;
+        let country = Handle::current().block_on(Country::open(&arguments.card.dir))?;
+        let code = user_code(&arguments)?;
+        let way = Handle::current().block_on(country.ra.send_one_time_code(card, &code, clock::now()));
+        let way = way.map_err(Failure::from_system)?.as_str();
+        if arguments.card.json {
+            say!("{}", json!({ "sent": way }));
+        } else {
+            say!("一次性密碼已送出 A code is on its way by {way}.");
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+    .await
+}
+
+async fn outbox(command: &Outbox) -> Result<ExitCode, Failure> {
+    match command {
+        Outbox::List { dir, json } => {
+            let country = Country::open(dir).await?;
+            let waiting = country.ra.messages(1_000, clock::now()).await.map_err(Failure::from_system)?;
+            if *json {
+                let all: Vec<Value> = waiting
+                    .iter()
+                    .map(|m| json!({ "id": m.id.to_string(), "way": m.way.as_str(), "to": m.to, "text": m.text }))
+                    .collect();
+                say!("{}", serde_json::to_string_pretty(&all).map_err(Failure::ours)?);
+            } else if waiting.is_empty() {
+                say!("沒有待寄訊息。 No message waits.");
+            } else {
+                waiting.iter().for_each(|m| say!("{}  {} {}\n{}\n", m.id, m.way.as_str(), m.to, m.text));
+            }
+        }
+        Outbox::Sent { id, dir } => {
+            let country = Country::open(dir).await?;
+            country.ra.message_sent(*id, clock::now()).await.map_err(Failure::from_system)?;
+            say!("已寄出 sent: {id}");
+        }
+        Outbox::Count { dir, json } => {
+            let country = Country::open(dir).await?;
+            let months = country.ra.sms_sent().await.map_err(Failure::from_system)?;
+            if *json {
+                let months: serde_json::Map<String, Value> =
+                    months.into_iter().map(|(month, count)| (month, json!(count))).collect();
+                say!("{}", Value::Object(months));
+            } else {
+                months.iter().for_each(|(month, count)| say!("{month}  {count}"));
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn serial(arguments: &RaRequest) -> Result<CardSerial, Failure> {
+    let serial = arguments.card.serial.as_ref().or(arguments.of.as_ref());
+    cards::parse_serial(serial.ok_or_else(super::card_update::no_serial)?)
+}
+
+fn user_code(arguments: &RaRequest) -> Result<UserCode, Failure> {
+    let code = secrets::pin(arguments.user_code.as_deref(), "用戶代碼", "User code")?;
+    std::str::from_utf8(code.expose()).ok().and_then(|text| text.parse().ok()).ok_or_else(|| {
+        Failure::new(
+            "NEWEID-E-USER-CODE",
+            Fault::Caller,
+            "用戶代碼為 6 至 10 碼英數字。",
+            "A user code has 6 to 10 letters and digits, at least one of each.",
+            "見領證確認書，或至戶政事務所重設 See the collection confirmation, or have it reset at a household office.",
+        )
+        .exit(2)
+    })
+}
+
+/// One line of a file; none where it is empty.
+fn line_of(file: &Path) -> Result<Option<String>, Failure> {
+    let text = read(file)?;
+    let line = text.trim();
+    Ok((!line.is_empty()).then(|| line.to_owned()))
+}
+
+fn answers(file: &Path) -> Result<CallerAnswers, Failure> {
+    let text = read(file)?;
+    // The parser's own words quote what it read, which names a person.
+    let malformed = || {
+        Failure::new(
+            "NEWEID-E-CALLER-ANSWERS",
+            Fault::Caller,
+            "來電者答覆檔內容不符。",
+            "The file with the caller's answers is not what it must be.",
+            r#"例 Example: {"number":"A123456789","birth":"1990-01-31","district":"63000010"}"#,
+        )
+        .exit(2)
+    };
+    let value: Value = serde_json::from_str(&text).map_err(|_| malformed())?;
+    let field = |name: &str| value[name].as_str().map(str::to_owned);
+    let read = || {
+        Some(CallerAnswers {
+            number: field("number")?.parse().ok()?,
+            birth: field("birth")?.parse().ok()?,
+            district: field("district")?,
+            representative: field("representative"),
+        })
+    };
+    read().ok_or_else(malformed)
+}
+
+fn read(file: &Path) -> Result<Zeroizing<String>, Failure> {
+    let mut text = Zeroizing::new(String::new());
+    if file == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text)?;
+    } else {
+        *text = std::fs::read_to_string(file)?;
+    }
+    Ok(text)
+}
