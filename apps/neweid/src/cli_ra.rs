@@ -94,6 +94,9 @@ pub enum RaCommand {
     Loss(RaRequest),
     /// 撤銷掛失 Withdraw the report.
     Found(RaRequest),
+    /// 身分確認 The identity confirmation service for firms under contract.
+    #[command(subcommand)]
+    Ics(Ics),
     /// 待寄訊息 Messages that wait for the mail and SMS gateway.
     #[command(subcommand)]
     Outbox(Outbox),
@@ -122,6 +125,52 @@ pub enum Outbox {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Ics {
+    /// 登錄機構 Register a firm, or its new contract.
+    Register {
+        /// Its name here.
+        name: String,
+        /// The certificate it signs inquiries with, PEM or DER.
+        #[arg(long, value_name = "FILE")]
+        certificate: PathBuf,
+        /// What it may ask for: contract, low-risk, high-risk, account.
+        #[arg(long = "class", required = true, value_parser = use_class)]
+        classes: Vec<ra::UseClass>,
+        /// The last day of the contract.
+        #[arg(long)]
+        until: model::RocDate,
+        /// Inquiries a minute.
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+        per_minute: u32,
+        /// Account of whoever registers it.
+        #[arg(long)]
+        operator: String,
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 回覆 Answer an inquiry: CMS signed by the firm over the content that docs/cli.md describes.
+    Answer {
+        /// The signed inquiry, DER.
+        file: PathBuf,
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+    /// 次數 How often each firm asked, by day and class; nothing of whom.
+    Tally {
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn use_class(text: &str) -> Result<ra::UseClass, String> {
+    ra::UseClass::from_name(text).ok_or_else(|| ra::UseClass::ALL.map(ra::UseClass::as_str).join(", "))
 }
 
 /// What every request has: the card, its number, and what authorises it. `--clerk` makes it one of a counter, `--operator` one
@@ -191,7 +240,8 @@ impl RaCommand {
             Self::Functions { json }
             | Self::Verify { json, .. }
             | Self::Outbox(Outbox::List { json, .. } | Outbox::Count { json, .. }) => *json,
-            Self::Outbox(Outbox::Sent { .. }) => false,
+            Self::Ics(Ics::Answer { json, .. } | Ics::Tally { json, .. }) => *json,
+            Self::Ics(Ics::Register { .. }) | Self::Outbox(Outbox::Sent { .. }) => false,
             Self::Suspend(request)
             | Self::Resume(request)
             | Self::Revoke { request, .. }

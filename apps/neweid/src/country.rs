@@ -206,7 +206,7 @@ impl Country {
             ("operators", operators.db().clone()),
         ];
         let manufacturer = Manufacturer::new(master_key(directory, "manufacturer")?);
-        let ra = registration_authority(directory, &mgmt, &npc, random.clone()).await?;
+        let ra = registration_authority(directory, &mgmt, &npc, &register, random.clone()).await?;
         Ok(Self {
             directory: directory.clone(),
             register,
@@ -240,7 +240,8 @@ impl Country {
     pub async fn work_due(&self, now: Timestamp) -> Result<bool, Failure> {
         self.restock(now).await?;
         let made = self.centre.run_line(now).await.map_err(Failure::from_system)?;
-        let advanced = self.mgmt.advance(now).await.map_err(Failure::from_system)?;
+        let mut advanced = self.mgmt.advance(now).await.map_err(Failure::from_system)?;
+        advanced += self.ra.follow_register(now).await.map_err(Failure::from_system)?;
         let mut next = self.next_maintenance.lock().await;
         if *next <= now {
             self.npc.maintain(now).await.map_err(Failure::from_system)?;
@@ -343,6 +344,7 @@ async fn registration_authority(
     directory: &Directory,
     mgmt: &Mgmt,
     npc: &Arc<Npc>,
+    register: &Arc<SimulatedRegister>,
     random: SharedRandom,
 ) -> Result<Ra, Failure> {
     create_private(&directory.keys("ra"))?;
@@ -356,7 +358,7 @@ async fn registration_authority(
     let db = Db::open(&directory.database_url("ra"), "ra").await.map_err(Failure::from_system)?;
     // Holders of a test country may reissue at once, to see what it does; elsewhere it is due after almost five years.
     let config = ra::Config { reissue_days: 5 * 366, ..ra::Config::default() };
-    Ra::open(db, Arc::new(mgmt.clone()), npc.clone(), &key, config, random)
+    Ra::open(db, Arc::new(mgmt.clone()), npc.clone(), register.clone(), &key, config, random)
         .await
         .map_err(Failure::from_system)
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use store::params;
 use uuid::Uuid;
 
-use crate::authorise::in_a_case;
+use crate::authorise::{in_a_case, permitted};
 use crate::functions::{Channel, Function};
 use crate::messages::notice;
 use crate::request::{Detail, Proof, Request};
@@ -75,6 +75,7 @@ impl Ra {
         reader: Option<Reader>,
         now: Timestamp,
     ) -> Result<Done> {
+        permitted(request.function, channel, proof.kind())?;
         if !request.detail.fits(request.function) {
             return Err(Refusal::Incomplete.into());
         }
@@ -83,14 +84,14 @@ impl Ra {
             // An answer about a person is given to nobody who cannot ask for it.
             Known::Done(done) => {
                 if request.function == Function::QueryStatus {
-                    self.authorise(channel, request, proof, true, now).await?;
+                    self.authorise(request, proof, true, now).await?;
                 }
                 return Ok(done);
             }
             Known::Begun => true,
             Known::New => false,
         };
-        self.authorise(channel, request, proof, begun, now).await?;
+        self.authorise(request, proof, begun, now).await?;
         if request.function.needs_card() && reader.is_none() {
             return Err(Refusal::NoCard.into());
         }

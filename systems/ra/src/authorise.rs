@@ -5,24 +5,19 @@ use model::{CertificateState, UserCode};
 use store::params;
 use x509::cms::SignedData;
 
-use crate::functions::{Authorisation, Channel, rule_of};
+use crate::functions::{Authorisation, Channel, Function, rule_of};
 use crate::request::{Proof, Request};
 use crate::{Ra, Refusal, Result};
 
 impl Ra {
-    /// Checks the proof against the line of the table. Tries of a secret are counted by whoever keeps it.
+    /// Checks the proof of a request that is [`permitted`]. Tries of a secret are counted by whoever keeps it.
     pub(crate) async fn authorise(
         &self,
-        channel: Channel,
         request: &Request,
         proof: &Proof,
         begun: bool,
         now: Timestamp,
     ) -> Result<()> {
-        let rule = rule_of(request.function, channel).ok_or(Refusal::NotOffered)?;
-        if !rule.authorised_by.contains(&proof.kind()) {
-            return Err(Refusal::NotAuthorised.into());
-        }
         // One that was begun was fresh when it came.
         let apart = now.duration_since(request.at).abs();
         if !begun && apart > self.config.skew {
@@ -96,6 +91,12 @@ impl Ra {
     pub(crate) fn one_time_code_hash(&self, card: model::CardSerial, code: &str) -> [u8; 32] {
         self.keys.derive("one-time-code").lookup(format!("{card}/{code}").as_bytes())
     }
+}
+
+/// Whether the table offers the function in the channel to whoever is authorised in this way.
+pub(crate) fn permitted(function: Function, channel: Channel, by: Authorisation) -> Result<(), Refusal> {
+    let rule = rule_of(function, channel).ok_or(Refusal::NotOffered)?;
+    if rule.authorised_by.contains(&by) { Ok(()) } else { Err(Refusal::NotAuthorised) }
 }
 
 /// An account stands in every event.

@@ -149,6 +149,9 @@ pub enum RaError {
     /// The CA refused, or did not answer.
     #[error(transparent)]
     Authority(#[from] npc::NpcError),
+    /// The household register did not answer.
+    #[error(transparent)]
+    Register(#[from] registry::RegistryError),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] store::StoreError),
@@ -186,6 +189,7 @@ impl RaError {
             Self::Refused(refusal) => refusal.code(),
             Self::Management(error) => error.code(),
             Self::Authority(error) => error.code(),
+            Self::Register(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Audit(error) => error.code(),
             Self::Seal(_) => OTHERS[0].0,

@@ -56,6 +56,14 @@ impl Ra {
                 params![request.card.as_str(), card.carrier.as_str(), link, now],
             )
             .await?;
+        // The register may have changed while this was under way, and whoever follows it have passed the change by.
+        if card.carrier == Carrier::CertificateCard
+            && let Err(error) = self.management.applicant(&card.person, now).await
+        {
+            let reason = RevocationReason::PrivilegeWithdrawn;
+            self.authority.revoke(request.card, reason, crate::request::HOLDER, now).await?;
+            return Err(error.into());
+        }
         Ok(Outcome::Written(card.requests.len()))
     }
 

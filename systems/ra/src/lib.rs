@@ -18,6 +18,7 @@ mod ics;
 mod issue;
 mod messages;
 mod peers;
+mod register;
 mod request;
 mod schema;
 
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use mgmt::CardManagement;
 use npc::CertificateAuthority;
+use registry::Register;
 use sealed::{MasterKey, SharedRandom};
 use serde_json::Value;
 use store::{Db, Tx};
@@ -46,6 +48,7 @@ pub struct Ra {
     db: Db,
     management: Arc<dyn CardManagement>,
     authority: Arc<dyn CertificateAuthority>,
+    register: Arc<dyn Register>,
     keys: MasterKey,
     config: Config,
     random: SharedRandom,
@@ -57,12 +60,13 @@ impl Ra {
         db: Db,
         management: Arc<dyn CardManagement>,
         authority: Arc<dyn CertificateAuthority>,
+        register: Arc<dyn Register>,
         keys: &MasterKey,
         config: Config,
         random: SharedRandom,
     ) -> Result<Self> {
         db.migrate(schema::MIGRATIONS).await?;
-        Ok(Self { db, management, authority, keys: keys.derive("ra"), config, random })
+        Ok(Self { db, management, authority, register, keys: keys.derive("ra"), config, random })
     }
 
     /// Checks the audit chain.

@@ -51,6 +51,8 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         CREATE TABLE sms_count (month TEXT PRIMARY KEY, messages BIGINT NOT NULL);
         CREATE TABLE certificate_card (card TEXT PRIMARY KEY, carrier TEXT NOT NULL, person BYTEA NOT NULL,
             issued_at BIGINT NOT NULL);
+        CREATE INDEX certificate_card_person ON certificate_card (person);
+        CREATE TABLE bookmark (name TEXT PRIMARY KEY, position BIGINT NOT NULL);
         CREATE TABLE peer (name TEXT PRIMARY KEY, spki BYTEA NOT NULL);",
     ),
     Migration::new(

@@ -3,7 +3,7 @@
 
 use super::pki_ceremony::check_operator;
 use crate::cards;
-use crate::cli_ra::{Called, Outbox, RaCommand, RaRequest, WhichBlocked};
+use crate::cli_ra::{Called, Ics, Outbox, RaCommand, RaRequest, WhichBlocked};
 use crate::clock;
 use crate::country::Country;
 use crate::failure::{Failure, Fault};
@@ -13,7 +13,7 @@ use curve::{Hash, Random, SystemRandom};
 use mgmt::CallerAnswers;
 use model::{CardSerial, KeySlot, UserCode};
 use ra::functions::{self, Channel, Function};
-use ra::{Detail, Done, NewCard, Outcome, Proof, Request};
+use ra::{Detail, Done, Firm, NewCard, Outcome, Proof, Request};
 use serde_json::{Value, json};
 use std::io::Read;
 use std::path::Path;
@@ -79,6 +79,7 @@ pub async fn run(command: RaCommand) -> Result<ExitCode, Failure> {
         }
         RaCommand::Loss(request) => plain(Function::ReportLoss, request).await,
         RaCommand::Found(request) => plain(Function::WithdrawLoss, request).await,
+        RaCommand::Ics(command) => ics(&command).await,
         RaCommand::Outbox(outbox) => self::outbox(&outbox).await,
     }
 }
@@ -112,9 +113,13 @@ async fn verify(dir: &Path, json: bool) -> Result<ExitCode, Failure> {
 
 /// A certification request, PEM or DER.
 fn csr(file: &Path) -> Result<Vec<u8>, Failure> {
-    let bytes = std::fs::read(file)?;
+    pem_or_der("CERTIFICATE REQUEST", file)
+}
+
+fn pem_or_der(label: &str, file: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes = super::input(file)?;
     let pem = std::str::from_utf8(&bytes).ok();
-    Ok(match pem.and_then(|text| x509::pem::decode("CERTIFICATE REQUEST", text).ok()) {
+    Ok(match pem.and_then(|text| x509::pem::decode(label, text).ok()) {
         Some(der) => der,
         None => bytes,
     })
@@ -294,6 +299,52 @@ async fn send_code(arguments: RaRequest) -> Result<ExitCode, Failure> {
         Ok(ExitCode::SUCCESS)
     })
     .await
+}
+
+async fn ics(command: &Ics) -> Result<ExitCode, Failure> {
+    match command {
+        Ics::Register { name, certificate, classes, until, per_minute, operator, dir } => {
+            check_operator(operator)?;
+            check_operator(name)?;
+            let firm = Firm {
+                name: name.clone(),
+                certificate: pem_or_der("CERTIFICATE", certificate)?,
+                classes: classes.clone(),
+                until: *until,
+                per_minute: *per_minute,
+            };
+            let country = Country::open(dir).await?;
+            country.ra.register_firm(&firm, operator, clock::now()).await.map_err(Failure::from_system)?;
+            say!("已登錄 registered: {name}");
+        }
+        Ics::Answer { file, dir, json } => {
+            let signed = super::input(file)?;
+            let country = Country::open(dir).await?;
+            let yes = country.ra.confirm_identity(&signed, clock::now()).await;
+            let yes = yes.map_err(Failure::from_system)?;
+            if *json {
+                say!("{}", json!({ "confirmed": yes }));
+            } else {
+                say!("{}", if yes { "相符 yes" } else { "不符 no" });
+            }
+        }
+        Ics::Tally { dir, json } => {
+            let country = Country::open(dir).await?;
+            let tallies = country.ra.ics_tallies().await.map_err(Failure::from_system)?;
+            if *json {
+                let all: Vec<Value> = tallies
+                    .iter()
+                    .map(|t| json!({ "firm": t.firm, "day": t.day, "class": t.class.as_str(), "answered": t.answered }))
+                    .collect();
+                say!("{}", serde_json::to_string_pretty(&all).map_err(Failure::ours)?);
+            } else {
+                tallies
+                    .iter()
+                    .for_each(|t| say!("{}  {:<20}{:<10}{}", t.day, t.firm, t.class.as_str(), t.answered));
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn outbox(command: &Outbox) -> Result<ExitCode, Failure> {

@@ -152,8 +152,9 @@ async fn counters_and_operators_act_for_holders() {
         counter.world.kill_at(2, 1, store::When::BeforeCommit);
         counter.at_counter(Function::ReportLoss, Detail::Nothing).await.unwrap();
         assert_eq!(state().await, CardState::Suspended);
-        let later = now + jiff::SignedDuration::from_mins(10);
-        while counter.world.mgmt.advance(later).await.unwrap() > 0 {}
+        let now = now + jiff::SignedDuration::from_mins(10);
+        let counter = counter.reopen(&url, &dir, now).await;
+        while counter.world.mgmt.advance(now).await.unwrap() > 0 {}
         assert_eq!(counter.world.certificate_states(card).await, ["suspended"; 2]);
         counter.at_counter(Function::WithdrawLoss, Detail::Nothing).await.unwrap();
         assert_eq!(counter.world.certificate_states(card).await, ["good"; 2]);
@@ -182,7 +183,7 @@ async fn counters_and_operators_act_for_holders() {
         assert_eq!(refused(result), "RA-E-UNCHANGED");
 
         // NPC-33: guardianship revokes at once, and nothing is issued or written any more.
-        counter.world.register.record(&counter.person.id, Change::Guardianship(true), now).await.unwrap();
+        counter.world.register.record(&counter.person.id, &Change::Guardianship(true), now).await.unwrap();
         counter.world.mgmt.advance(now).await.unwrap();
         assert_eq!(counter.world.certificate_states(card).await, ["revoked"; 2]);
         let asked = request(Function::Rewrite, card, Detail::Nothing, now);
@@ -198,7 +199,7 @@ async fn counters_and_operators_act_for_holders() {
     .await;
 }
 
-// proves: NPC-02, NPC-03, NPC-31, NPC-32, NPC-34, NPC-42, OPEN-16, OPEN-60
+// proves: NPC-02, NPC-03, NPC-31, NPC-32, NPC-33, NPC-34, NPC-42, NPC-51, OPEN-16, OPEN-60
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_has_certificates_on_several_cards_each_with_a_life_of_its_own() {
     store::testkit::each_engine_url(async |url| {
@@ -278,9 +279,14 @@ async fn a_person_has_certificates_on_several_cards_each_with_a_life_of_its_own(
         world.register.enrol(std::slice::from_ref(&child), now).await.unwrap();
         let young = NewCard { person: child.id, ..citizen(made.clone()) };
         assert_eq!(refused(issue(&wish("TWC000004", young)).await), "MGMT-E-TOO-YOUNG-FOR-CERTIFICATE");
-        world.register.record(&counter.person.id, Change::Guardianship(true), now).await.unwrap();
+        world.register.record(&counter.person.id, &Change::Guardianship(true), now).await.unwrap();
         let again = issue(&wish("TWC000005", citizen(made.clone()))).await;
         assert_eq!(refused(again), "MGMT-E-GUARDIANSHIP-NO-CERTIFICATE");
+        // And the card that was issued before ends with it, once.
+        assert!(counter.ra.follow_register(now).await.unwrap() > 0);
+        assert_eq!(counter.ra.follow_register(now).await.unwrap(), 0);
+        assert_eq!(world.certificate_states(own).await, ["revoked"; 2]);
+        assert_eq!(world.certificate_states("TWF000001".parse().unwrap()).await, ["good"; 2]);
         counter.close().await;
     })
     .await;

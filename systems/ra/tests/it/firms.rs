@@ -61,7 +61,7 @@ async fn a_firm_under_contract_hears_yes_or_no() {
             certificate: asker.certificate.der().to_vec(),
             classes: vec![UseClass::Contract, UseClass::LowRisk],
             until: RocDate::in_taipei(now),
-            per_minute: 9,
+            per_minute: 8,
         };
         counter.ra.register_firm(&firm, CLERK, now).await.unwrap();
         assert_eq!(counter.ra.firms().await.unwrap(), [firm.clone()]);

@@ -43,16 +43,16 @@ impl Counter {
         let reader = world.centre.reader(card, Interface::Contact).unwrap();
         let (pin1, pin2): (Pin1, Pin2) = ("123456".parse().unwrap(), PIN2.parse().unwrap());
         drop(mgmt.set_pins(card, &code(), &pin1, Some(&pin2), reader, now).await.unwrap());
-        let db = Db::open(url, "ra").await.unwrap();
-        let ra = Ra::open(
-            db.clone(),
-            Arc::new(world.mgmt.clone()),
-            world.npc.clone(),
-            &MasterKey::generate(&mut SeedRandom::new(b"ra")),
-            Config::default(),
-            SharedRandom::new(SystemRandom),
-        );
-        let ra = ra.await.unwrap();
+        let (db, ra) = authority(url, &world).await;
+        Self { world, ra, db, person, card }
+    }
+
+    /// Everything closed and opened again, as after a restart.
+    pub(crate) async fn reopen(self, url: &str, dir: &Path, now: Timestamp) -> Self {
+        let (person, card) = (self.person.clone(), self.card);
+        self.close().await;
+        let world = World::open(url, dir, now).await;
+        let (db, ra) = authority(url, &world).await;
         Self { world, ra, db, person, card }
     }
 
@@ -103,6 +103,21 @@ impl Counter {
         let request = request(function, self.card, detail, self.world.now);
         self.ra.act(Channel::Online, &request, &Proof::UserCode(code()), None, self.world.now).await
     }
+}
+
+async fn authority(url: &str, world: &World) -> (Db, Ra) {
+    let db = Db::open(url, "ra").await.unwrap();
+    let key = MasterKey::generate(&mut SeedRandom::new(b"ra"));
+    let ra = Ra::open(
+        db.clone(),
+        Arc::new(world.mgmt.clone()),
+        world.npc.clone(),
+        world.register.clone(),
+        &key,
+        Config::default(),
+        SharedRandom::new(SystemRandom),
+    );
+    (db, ra.await.unwrap())
 }
 
 pub(crate) fn code() -> UserCode {
