@@ -21,7 +21,6 @@ use std::process::ExitCode;
 use terminal::npc_card::{CertificateId, NpcError};
 use terminal::perso::PinReference;
 use tokio::runtime::Handle;
-use uuid::Uuid;
 use zeroize::Zeroizing;
 
 /// Runs the command.
