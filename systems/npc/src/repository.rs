@@ -149,7 +149,7 @@ async fn find(State(npc): State<Arc<Npc>>, Path((by, value)): Path<(String, Stri
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    let even = text.len() % 2 == 0 && (2..=64).contains(&text.len());
+    let even = text.len().is_multiple_of(2) && (2..=64).contains(&text.len());
     if !even || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
