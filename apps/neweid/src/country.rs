@@ -197,6 +197,7 @@ impl Country {
         .await
         .map_err(Failure::from_system)?;
         let operators = operators(directory, random.clone()).await?;
+        let ra = registration_authority(directory, &mgmt, &npc, &register, random.clone()).await?;
         let books = vec![
             ("npc", npc.db().clone()),
             ("docsigner", docsigner.db().clone()),
@@ -204,9 +205,9 @@ impl Country {
             ("production", production_db),
             ("mgmt", mgmt_db),
             ("operators", operators.db().clone()),
+            ("ra", ra.db().clone()),
         ];
         let manufacturer = Manufacturer::new(master_key(directory, "manufacturer")?);
-        let ra = registration_authority(directory, &mgmt, &npc, &register, random.clone()).await?;
         Ok(Self {
             directory: directory.clone(),
             register,

@@ -69,6 +69,11 @@ impl Ra {
         Ok(Self { db, management, authority, register, keys: keys.derive("ra"), config, random })
     }
 
+    /// The database, for its audit chain.
+    pub const fn db(&self) -> &Db {
+        &self.db
+    }
+
     /// Checks the audit chain.
     pub async fn verify_audit(&self) -> Result<audit::Head> {
         Ok(audit::verify(&self.db, None).await?)

@@ -34,8 +34,8 @@ fn on_postgresql(url: &str) {
     settle(&dir);
     assert_whole(&dir, 2);
     let schemas = "SELECT count(*) FROM information_schema.schemata \
-        WHERE schema_name IN ('registry', 'docsigner', 'eacpki', 'npc', 'production', 'mgmt')";
-    assert_eq!(Books::of(&dir).count("mgmt", schemas), 6);
+        WHERE schema_name IN ('registry', 'docsigner', 'eacpki', 'npc', 'production', 'mgmt', 'ra')";
+    assert_eq!(Books::of(&dir).count("mgmt", schemas), 7);
 
     // The address may hold a password: it stays in a file that only the owner can read, and is never printed.
     let settings = std::fs::metadata(dir.join("neweid.json")).expect("settings");
