@@ -74,7 +74,7 @@ impl Npc {
     }
 
     /// The published certificates that are meant.
-    pub(crate) async fn published(&self, lookup: &Lookup) -> Result<Vec<Vec<u8>>> {
+    pub(crate) async fn look_up(&self, lookup: &Lookup) -> Result<Vec<Vec<u8>>> {
         let rows = match lookup {
             Lookup::Serial(serial) => {
                 let sql = "SELECT c.der FROM certificate c JOIN publication p ON p.card = c.card \
@@ -120,7 +120,7 @@ pub(crate) fn router(npc: Arc<Npc>) -> Router {
 
 async fn find(State(npc): State<Arc<Npc>>, Path((by, value)): Path<(String, String)>) -> Response {
     let Some(lookup) = Lookup::parse(&by, &value) else { return StatusCode::NOT_FOUND.into_response() };
-    let found = match npc.published(&lookup).await {
+    let found = match npc.look_up(&lookup).await {
         Ok(found) => found,
         Err(error) => {
             tracing::error!(code = error.code(), "the repository does not answer");
