@@ -13,6 +13,9 @@ use eac::cvc::{Date, Rights, TrustPoints, Update as TrustUpdate};
 use eac::terminal_authentication::chip::TerminalAuthentication;
 use lds::eid::Value;
 use lds::field_security::without_salt;
+use lds::household::HouseholdData;
+use tlv::oid;
+use x509::cms::SignedData;
 
 use crate::access::Interface;
 use crate::application::Application;
@@ -224,23 +227,37 @@ impl Chip {
             return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into());
         }
         let question = auxiliary_data::parse_verify(&command.data).map_err(|error| error.status_word())?;
-        let (birth, expiry) = (self.mirror(8), self.mirror(3));
+        let (birth, expiry, municipality) = (self.mirror(8), self.mirror(3), self.municipality());
         let channel = self.own_channel()?;
         let Terminal::Proven(rights, questions) = &channel.terminal else { return Err(REFUSED.into()) };
         // CARD-29: nothing about the holder leaves the zone without PIN1, not even yes or no.
         if !channel.pin1 || !rights.rights.contains(auxiliary_data::required_right(question)) {
             return Err(REFUSED.into());
         }
+        // A wrong no would be worse than none.
+        if question == oid::AUXILIARY_MUNICIPALITY && municipality.is_empty() {
+            return Err(StatusWord::REFERENCED_DATA_NOT_FOUND.into());
+        }
         let facts = Facts {
             date_of_birth: birth.as_bytes(),
             date_of_expiry: Some(expiry.as_bytes()).filter(|date| !date.is_empty()),
-            municipality: &[],
+            municipality: municipality.as_bytes(),
         };
         match questions.verify(question, &facts) {
             Ok(true) => Ok(Response::ok([])),
             Ok(false) => Err(StatusWord::AUTHENTICATION_FAILED.into()),
             Err(error) => Err(error.status_word().into()),
         }
+    }
+
+    /// Where the holder is registered: the code of the village in the household zone, whose digits lead from the county over
+    /// the district to the village. Empty where the file says none.
+    fn municipality(&self) -> String {
+        let code = || {
+            let cms = SignedData::parse(self.nvm.load(key::HOUSEHOLD)?).ok()?;
+            Some(HouseholdData::decode(cms.content()?).ok()?.village_code)
+        };
+        code().unwrap_or_default()
     }
 
     /// A date in one of the mirrors, as eight digits; empty where it is unlimited.

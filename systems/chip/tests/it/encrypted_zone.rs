@@ -995,6 +995,38 @@ fn the_fixture_opens_a_chip() {
     assert_eq!(chip.life_cycle(), chip::LifeCycle::Operational);
 }
 
+// TR-03110-2 §3.6: by the village's code, from its largest part on.
+#[test]
+fn a_terminal_with_the_right_learns_whether_the_holder_is_registered_in_a_municipality() {
+    let flash = Stage::InUse("national").flash();
+    let ask = |rights, password: &Password, place: &str| {
+        let terminal = eac_pki::terminal(rights, UpdateRights::NONE);
+        let mut reader = reader(&flash, Interface::Contact);
+        let questions = AuxiliaryData::new().lives_in(place.as_bytes());
+        reader.open_zone_with(password, &terminal, &questions).unwrap();
+        reader.sw(&auxiliary_data::verify_command(tlv::oid::AUXILIARY_MUNICIPALITY))
+    };
+    let right = Rights::MUNICIPALITY_VERIFICATION;
+    assert_eq!(ask(right, &pin1(), "63000"), 0x6A88, "a household file without a code gives no answer");
+    let mut office = reader(&flash, Interface::Contact);
+    office.open_zone(&can(), &eac_pki::terminal(Rights::NONE, UpdateRights::ALL)).unwrap();
+    let package = COUNTRY.update(&chip_point(&office), 0, &household(7));
+    give(&mut office, &[(PACKAGE, package)]).unwrap();
+    for (place, sw) in [
+        ("63000", 0x9000),
+        ("63000050", 0x9000),
+        ("63000050013", 0x9000),
+        ("63000051", 0x6300),
+        ("65000", 0x6300),
+        ("630000500130", 0x6300),
+        ("", 0x6A88),
+    ] {
+        assert_eq!(ask(right, &pin1(), place), sw, "{place}");
+    }
+    assert_eq!(ask(ALL_READS, &pin1(), "63000"), 0x6982, "the right is one of its own");
+    assert_eq!(ask(right | Rights::CAN_ALLOWED, &can(), "63000"), 0x6982, "and PIN1 is needed");
+}
+
 // Reading the zones, face to face or over a network, verifies data. It never gives what a relying party could take for the
 // holder's identity on the network or for the holder's signature: that is the certificate zone's, with PIN2.
 // proves: CARD-41
