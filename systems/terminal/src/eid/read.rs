@@ -86,6 +86,8 @@ pub struct FieldReport {
 pub struct EncryptedZoneReport {
     /// In one word: verified if the session stood, the signature is good and no field was altered.
     pub verdict: Verdict,
+    /// What the reading is good for, and what not (CARD-41).
+    pub assurance: Text,
     /// Why the reading ended early.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
@@ -148,6 +150,7 @@ pub fn read_encrypted_zone<C: CardChannel>(
 ) -> EncryptedZoneReport {
     let mut report = EncryptedZoneReport {
         verdict: Verdict::Refused,
+        assurance: crate::read::ASSURANCE,
         refusal: None,
         detail: String::new(),
         cause: None,

@@ -27,6 +27,7 @@ use crate::{Refusal, TrustStore, commands};
 
 pub(crate) use authenticate::pace_infos;
 pub use fields::{Day, Holder, Household, PublicZoneFields, Term};
+pub(crate) use report::ASSURANCE;
 pub use report::{
     CardStatus, ChannelReport, Check, CheckKind, GroupReport, Outcome, ReadReport, SignerReport, Statements,
     Timing, Verdict,
@@ -451,6 +452,7 @@ impl<'a, C: CardChannel> Reading<'a, C> {
         ReadReport {
             verdict,
             statements,
+            assurance: report::ASSURANCE,
             checks: self.report.checks,
             atr: to_hex(&self.atr),
             channel: self.report.channel,

@@ -181,6 +181,8 @@ pub struct ReadReport {
     pub verdict: Verdict,
     /// In four.
     pub statements: Statements,
+    /// What it is good for, and what not: the same for every reading (CARD-41).
+    pub assurance: Text,
     /// Every check, in order.
     pub checks: Vec<Check>,
     /// The answer to reset, hexadecimal.
@@ -206,6 +208,13 @@ pub struct ReadReport {
     #[serde(skip)]
     pub(crate) public_zone: Option<lds::PublicZone>,
 }
+
+/// What reading a zone is good for.
+// CARD-41: network identity and signatures are the certificate zone's, with PIN2.
+pub(crate) const ASSURANCE: Text = Text {
+    zh_hant: "資料驗證；非網路身分識別，亦非簽章",
+    en: "data verification; neither a network identity nor a signature",
+};
 
 impl ReadReport {
     /// The check of a kind, if the reading came that far.

@@ -317,6 +317,7 @@ fn an_office_updates_a_field_and_an_agency_verifies_it_afterwards() {
         &mut rng("eid"),
     );
     assert_eq!((report.verdict, report.version), (Verdict::Verified, 1));
+    assert!(report.to_json().contains("neither a network identity nor a signature"));
     assert_eq!(report.field(Field::Spouse).and_then(|f| f.value.as_deref()), Some("王小明"));
 }
 
