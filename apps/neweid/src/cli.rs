@@ -1,5 +1,7 @@
 //! The command line: noun and verb, `--json` wherever a program may listen. Secrets are never arguments.
 
+pub mod ceremony;
+
 use crate::cli_ra::RaCommand;
 use crate::hand::CardArgs;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -55,6 +57,9 @@ pub enum Command {
     /// 註冊中心 The registration authority: suspend, resume, reissue, unblock, at a counter or online.
     #[command(subcommand)]
     Ra(RaCommand),
+    /// 典禮 Scripts for the keys of the certification authorities, decided and done by two persons.
+    #[command(subcommand)]
+    Ceremony(ceremony::Ceremony),
     /// 晶片型別 The register of chip types: makers, versions, certificates, and how each type is judged.
     #[command(subcommand)]
     ChipType(ChipType),
@@ -91,6 +96,10 @@ pub struct Up {
     /// File with the token's user PIN, mode 0600.
     #[arg(long, requires = "pkcs11_module")]
     pub pkcs11_pin_file: Option<PathBuf>,
+    /// Kind of key of the first root and the first generation of the natural-person CA: RSA-4096 if not given. Later
+    /// generations are made by `neweid ceremony`.
+    #[arg(long, value_enum)]
+    pub npc_keys: Option<ceremony::Key>,
 }
 
 #[derive(clap::Args, Debug)]
@@ -935,6 +944,7 @@ impl Arguments {
             }
             Command::Npc(_) => false,
             Command::Ra(ra) => ra.wants_json(),
+            Command::Ceremony(ceremony) => ceremony.wants_json(),
             Command::Cvc(Cvc::Print { json, .. }) => *json,
             Command::Persona(Persona::List { json } | Persona::Export { json, .. }) => *json,
             Command::Operator(operator) => operator.wants_json(),

@@ -150,7 +150,7 @@ impl Country {
         let npc = Npc::open(
             database(directory, "npc").await?,
             meter.store("npc", key_store(directory, token.as_ref(), "npc")?),
-            NpcConfig::test(Urls::at(&directory.settings.status_url)),
+            npc_config(directory)?,
             Box::new(SystemRandom),
             now,
         )
@@ -475,6 +475,23 @@ fn master_key_in(path: &Path) -> Result<MasterKey, Failure> {
 }
 
 // The hardware module that holds the signing keys of both CAs, where one is configured.
+// The first run makes root and first generation with keys of this kind; afterwards the CA's own books count.
+fn npc_config(directory: &Directory) -> Result<NpcConfig, Failure> {
+    let config = NpcConfig::test(Urls::at(&directory.settings.status_url));
+    let Some(name) = &directory.settings.npc_keys else { return Ok(config) };
+    let key = keys::KeyKind::from_name(name).ok_or_else(|| {
+        let path = directory.root.join("neweid.json");
+        Failure::new(
+            "NEWEID-E-DIR-DAMAGED",
+            Fault::Environment,
+            format!("{} 已損毀：npc_keys", path.display()),
+            format!("{} is damaged: npc_keys", path.display()),
+            "由備份還原 Restore it from a backup.",
+        )
+    })?;
+    Ok(NpcConfig { root_key: key, ca_key: key, ..config })
+}
+
 fn token(directory: &Directory) -> Result<Option<Arc<dyn KeyStore>>, Failure> {
     let Some(hsm) = &directory.settings.hsm else { return Ok(None) };
     let pin = keys::read_secret_file(&hsm.pin_file).map_err(Failure::from_system)?;

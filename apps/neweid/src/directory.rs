@@ -44,6 +44,9 @@ pub struct Settings {
     /// The PKCS #11 token that holds the signing keys, or none for encrypted files.
     #[serde(default)]
     pub hsm: Option<Hsm>,
+    /// Kind of key of the first root and the first generation of the natural-person CA, if it is not RSA-4096.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub npc_keys: Option<String>,
 }
 
 /// A PKCS #11 token.
@@ -69,6 +72,8 @@ pub struct Choices {
     pub database: Option<String>,
     /// PKCS #11 token.
     pub hsm: Option<Hsm>,
+    /// Kind of key of the natural-person CA.
+    pub npc_keys: Option<String>,
 }
 
 /// An opened directory.
@@ -156,10 +161,11 @@ impl Directory {
                     port_base: choices.port_base.or(Some(settings.port_base)),
                     database: choices.database.or(settings.database),
                     hsm: choices.hsm.or(settings.hsm),
+                    npc_keys: choices.npc_keys.or(settings.npc_keys),
                 },
             ));
         }
-        let Choices { listen, port_base, database, hsm } = choices;
+        let Choices { listen, port_base, database, hsm, npc_keys } = choices;
         if database.is_some() && database != settings.database {
             return Err(Failure::new(
                 "NEWEID-E-DATABASE-CHANGED",
@@ -178,6 +184,15 @@ impl Directory {
                 "省略 --pkcs11-*，或另選目錄 Leave --pkcs11-* out, or take another directory.",
             ));
         }
+        if npc_keys.is_some() && npc_keys != settings.npc_keys {
+            return Err(Failure::new(
+                "NEWEID-E-NPC-KEYS-CHANGED",
+                Fault::Caller,
+                "此目錄建立時憑證機構使用另一種金鑰。",
+                "This country was created with another kind of key of its certification authority.",
+                "省略 --npc-keys；換代用典禮 Leave --npc-keys out; the next generation is a ceremony: neweid ceremony propose generation",
+            ));
+        }
         let listen = listen.unwrap_or(settings.listen);
         let port_base = port_base.unwrap_or(settings.port_base);
         Ok(Self { root: root.to_path_buf(), settings: Settings { listen, port_base, ..settings } })
@@ -185,13 +200,14 @@ impl Directory {
 
     // The settings of a country that is to be.
     fn plan(root: &Path, choices: Choices) -> Self {
-        let Choices { listen, port_base, database, hsm } = choices;
+        let Choices { listen, port_base, database, hsm, npc_keys } = choices;
         let listen = listen.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let port_base = port_base.unwrap_or(DEFAULT_PORT_BASE);
         let host = if listen.is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { listen };
         let url = |port| format!("http://{}", SocketAddr::new(host, port));
         let (status_url, web_url) = (url(port_base + 1), url(port_base));
-        let settings = Settings { format: FORMAT, listen, port_base, database, status_url, web_url, hsm };
+        let settings =
+            Settings { format: FORMAT, listen, port_base, database, status_url, web_url, hsm, npc_keys };
         Self { root: root.to_path_buf(), settings }
     }
 

@@ -234,16 +234,26 @@ oids! {
     DELTA_CRL_INDICATOR = "2.5.29.27";
     /// id-ce-issuingDistributionPoint.
     ISSUING_DISTRIBUTION_POINT = "2.5.29.28";
+    /// id-ce-nameConstraints.
+    NAME_CONSTRAINTS = "2.5.29.30";
     /// id-ce-cRLDistributionPoints.
     CRL_DISTRIBUTION_POINTS = "2.5.29.31";
     /// id-ce-certificatePolicies.
     CERTIFICATE_POLICIES = "2.5.29.32";
+    /// anyPolicy (RFC 5280 §4.2.1.4).
+    ANY_POLICY = "2.5.29.32.0";
+    /// id-ce-policyMappings.
+    POLICY_MAPPINGS = "2.5.29.33";
     /// id-ce-authorityKeyIdentifier.
     AUTHORITY_KEY_IDENTIFIER = "2.5.29.35";
+    /// id-ce-policyConstraints.
+    POLICY_CONSTRAINTS = "2.5.29.36";
     /// id-ce-extKeyUsage.
     EXTENDED_KEY_USAGE = "2.5.29.37";
     /// id-ce-freshestCRL.
     FRESHEST_CRL = "2.5.29.46";
+    /// id-ce-inhibitAnyPolicy.
+    INHIBIT_ANY_POLICY = "2.5.29.54";
     /// id-pe-authorityInfoAccess.
     AUTHORITY_INFO_ACCESS = "1.3.6.1.5.5.7.1.1";
     /// id-ad-ocsp.

@@ -165,6 +165,31 @@ pub(crate) fn basic_constraints_ca(path_len: Option<u32>) -> Vec<u8> {
     extension(oid::BASIC_CONSTRAINTS, true, &sequence(&[&boolean_true(), &len]))
 }
 
+/// RFC 5280 §4.2.1.5: SHOULD be critical. Each policy of the issuer beside the subject's policy that counts as it.
+pub(crate) fn policy_mappings(mappings: &[(Oid, Oid)]) -> Vec<u8> {
+    let list =
+        mappings.iter().flat_map(|(ours, theirs)| sequence(&[&encode_oid(*ours), &encode_oid(*theirs)]));
+    extension(oid::POLICY_MAPPINGS, true, &sequence(&[&list.collect::<Vec<u8>>()]))
+}
+
+/// RFC 5280 §4.2.1.10: MUST be critical. Subtrees of directory names alone; no other kind of name is constrained.
+pub(crate) fn permitted_directory_subtrees(bases: &[Name]) -> Vec<u8> {
+    let subtree = |base: &Name| sequence(&[&general_name(&GeneralName::Directory(base.clone()))]);
+    let permitted = encode(explicit(0), &bases.iter().flat_map(subtree).collect::<Vec<u8>>());
+    extension(oid::NAME_CONSTRAINTS, true, &sequence(&[&permitted]))
+}
+
+/// RFC 5280 §4.2.1.11: MUST be critical. An acceptable policy is required from here on, and no further mapping counts.
+pub(crate) fn policy_constraints_strict() -> Vec<u8> {
+    let zero = |n| encode(implicit(n), &[0]);
+    extension(oid::POLICY_CONSTRAINTS, true, &sequence(&[&zero(0), &zero(1)]))
+}
+
+/// RFC 5280 §4.2.1.14: MUST be critical. anyPolicy counts for nothing from here on.
+pub(crate) fn inhibit_any_policy() -> Vec<u8> {
+    extension(oid::INHIBIT_ANY_POLICY, true, &integer(0))
+}
+
 /// RFC 5280 §4.2.1.12.
 pub(crate) fn extended_key_usage(purposes: &[Oid], critical: bool) -> Vec<u8> {
     let list: Vec<u8> = purposes.iter().flat_map(|p| encode_oid(*p)).collect();

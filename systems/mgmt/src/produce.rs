@@ -392,8 +392,14 @@ impl Mgmt {
             certificates.push((slot.id(), row.read::<Vec<u8>>("certificate")?));
         }
         certificates.sort_by_key(|(id, _)| *id);
-        certificates.push((5, self.chain.root.clone()));
-        certificates.push((6, self.chain.intermediate.clone()));
+        // The chain of what was issued, also if another generation of the CA issues by now.
+        let issued = certificates.first().map(|(_, der)| der.as_slice()).unwrap_or_default();
+        let (intermediate, root) = match self.certificates.chain_of(issued).await? {
+            Some(chain) => chain,
+            None => (self.chain.intermediate.clone(), self.chain.root.clone()),
+        };
+        certificates.push((5, root));
+        certificates.push((6, intermediate));
         Ok(certificates)
     }
 

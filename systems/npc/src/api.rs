@@ -69,6 +69,10 @@ pub trait CertificateAuthority: Send + Sync {
 
     /// The state of one certificate; `None` if it was never issued.
     async fn status(&self, serial: &Serial, now: Timestamp) -> Result<Option<CertificateState>>;
+
+    /// The certificate of the generation that issued this one, and that of its root; DER. What a card carries beside its
+    /// own. `None` if it was not issued here.
+    async fn chain_of(&self, certificate: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>>;
 }
 
 /// A request for one certificate. Has no `Debug`: it names a person.

@@ -3,7 +3,7 @@
 //! Each is made in the same order: key in the key store, bytes to be signed in the database, signature, certificate in the
 //! database. Every step is done only if its result is not there, so an interrupted first run is finished by the next.
 //!
-//! The first run makes the first root and the first generation.
+//! The first run makes the first root and the first generation; later ones are made by [`crate::ceremony`].
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -176,9 +176,27 @@ impl Authority {
         Ok(Self { roots, root, generations, issuing, tsa, status, cmp, papers, newest, version })
     }
 
+    /// Rises with every change of the hierarchy.
+    pub(crate) const fn version(&self) -> u64 {
+        self.version as u64
+    }
+
     /// The generation of this number, if it tells status.
     pub(crate) fn generation(&self, number: u32) -> Option<&Arc<Generation>> {
         self.generations.iter().find(|generation| generation.number == number)
+    }
+
+    /// The generation above a certificate and the root above that, also where their work is over; DER.
+    pub(crate) fn chain_of(&self, certificate: &Certificate) -> Option<(Vec<u8>, Vec<u8>)> {
+        let above = |of: &Certificate, kind: Kind| {
+            let papers = self.papers.values().filter(|paper| paper.profile == kind.name());
+            // One name for all: the key identifier tells.
+            let mut keys = papers.map(|paper| &paper.certificate);
+            keys.find(|paper| paper.subject_key_identifier() == of.authority_key_identifier())
+        };
+        let ca = above(certificate, Kind::NpcIntermediate)?;
+        let root = above(ca, Kind::NpcRoot)?;
+        Some((ca.der().to_vec(), root.der().to_vec()))
     }
 
     /// The root of this number, if it still signs.

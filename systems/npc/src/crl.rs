@@ -241,7 +241,8 @@ impl Npc {
 
     fn covers(&self, list: List, made: &PublishedCrl) -> bool {
         match list.scope {
-            Scope::Root => true,
+            // The hierarchy's own number: revoked CAs are few, and every change of the hierarchy makes new root lists.
+            Scope::Root => made.covers >= self.authority().version(),
             _ => {
                 let populations = self.populations();
                 let population = populations.get(list.generation);
@@ -273,7 +274,8 @@ impl Npc {
             Ok::<_, NpcError>((number, since.unwrap_or(Timestamp::UNIX_EPOCH)))
         })?;
         let life = Lifetime { number, this_update, next_update };
-        let (tbs, covers) = self.to_be_signed_list(list, life, since)?;
+        let revoked = self.revoked_authorities(list).await?;
+        let (tbs, covers) = self.to_be_signed_list(list, life, since, revoked)?;
         let der = self.signed(list, tbs).await?;
         transaction!(self.db, |tx| {
             let sql = "UPDATE crl SET der = $3, change = $4 WHERE scope = $1 AND number = $2";
@@ -286,12 +288,18 @@ impl Npc {
         Ok(self.keep(list, new_list(life, covers, der)))
     }
 
-    fn to_be_signed_list(&self, list: List, life: Lifetime, since: Timestamp) -> Result<(TbsCrl, u64)> {
+    fn to_be_signed_list(
+        &self,
+        list: List,
+        life: Lifetime,
+        since: Timestamp,
+        revoked: Vec<Revoked>,
+    ) -> Result<(TbsCrl, u64)> {
         let authority = self.authority();
         let generation = match list.scope {
             Scope::Root => {
                 let root = authority.root_of(list.generation).ok_or(UNKNOWN)?;
-                return Ok((crl::complete(&root.party.issuer, life, [])?, 0));
+                return Ok((crl::complete(&root.party.issuer, life, revoked)?, authority.version()));
             }
             _ => authority.generation(list.generation).ok_or(UNKNOWN)?,
         };
@@ -312,6 +320,24 @@ impl Npc {
             _ => crl::from_table(issuer, life, table, Pointers::default())?,
         };
         Ok((made, covers))
+    }
+
+    /// The revoked certificates of CAs that a root issued, by serial number.
+    async fn revoked_authorities(&self, list: List) -> Result<Vec<Revoked>> {
+        if list.scope != Scope::Root {
+            return Ok(Vec::new());
+        }
+        let sql = "SELECT der, revoked_at, reason FROM authority WHERE issuer = $1 AND revoked_at IS NOT NULL \
+            AND der IS NOT NULL AND profile IN ('npc-intermediate', 'npc-root-link', 'npc-cross')";
+        let mut revoked = Vec::new();
+        for row in self.db.all(sql, params![i64::from(list.generation)]).await? {
+            let certificate = x509::Certificate::parse(&row.read::<Vec<u8>>("der")?)?;
+            let reason = Reason::from_code(row.read("reason")?).ok_or(NpcError::Inconsistent("reason"))?;
+            let at = whole_second(row.read("revoked_at")?)?;
+            revoked.push(Revoked { serial: certificate.serial()?, at, reason });
+        }
+        revoked.sort_by_key(|entry| entry.serial);
+        Ok(revoked)
     }
 
     async fn signed(&self, list: List, tbs: TbsCrl) -> Result<Vec<u8>> {

@@ -53,6 +53,9 @@ pub enum NpcError {
     #[error("憑證已廢止，不可恢復 / the certificates of card {0} are revoked, which is final")]
     Revoked(String),
 
+    /// A step of a ceremony that may not be done, or not now.
+    #[error("典禮無法進行 / the ceremony cannot go on: {0}")]
+    Ceremony(&'static str),
     /// The second person of two is the first.
     #[error("須由另一人核可 / another person must approve")]
     SamePerson,
@@ -101,6 +104,7 @@ impl NpcError {
             Self::NothingToReissue => "NPC-NOTHING-TO-REISSUE",
             Self::NoCertificate(_) => "NPC-NO-CERTIFICATE",
             Self::Revoked(_) => "NPC-REVOKED",
+            Self::Ceremony(_) => "NPC-CEREMONY",
             Self::SamePerson => "NPC-SAME-PERSON",
             Self::Stopped => "NPC-STOPPED",
             Self::Store(error) => error.code(),
@@ -128,6 +132,7 @@ impl NpcError {
                 | Self::NothingToReissue
                 | Self::NoCertificate(_)
                 | Self::Revoked(_)
+                | Self::Ceremony(_)
                 | Self::SamePerson
         )
     }

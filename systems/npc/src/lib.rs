@@ -14,6 +14,7 @@
 
 mod api;
 mod authority;
+mod ceremony;
 mod cmp;
 mod cohort;
 mod config;
@@ -45,6 +46,7 @@ use x509::Certificate;
 
 pub use api::{Carrier, CertificateAuthority, IssueRequest, IssuedCertificate, Period, Receipt};
 pub use authority::CaCertificates;
+pub use ceremony::{Ceremony, Done, Finding, Hands, Plan, Provisions, Record, Step};
 pub use cmp::{Enrolment, RegistrationAuthority};
 pub use cohort::{Cohort, Incident, Measure};
 pub use config::{NpcConfig, Urls};
@@ -144,6 +146,7 @@ impl Npc {
         self.expire_transactions(now).await?;
         self.work_incidents(now).await?;
         self.follow_authority(now).await?;
+        self.note_last_ends().await?;
         for list in self.lists() {
             self.list(list, now).await?;
         }

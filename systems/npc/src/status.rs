@@ -100,6 +100,10 @@ impl CertificateAuthority for Npc {
     async fn status(&self, serial: &Serial, now: Timestamp) -> Result<Option<CertificateState>> {
         Ok(self.certificate(serial, now).await?.map(|certificate| certificate.state))
     }
+
+    async fn chain_of(&self, certificate: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
+        Ok(self.authority().chain_of(&x509::Certificate::parse(certificate)?))
+    }
 }
 
 /// What changes.

@@ -7,6 +7,7 @@ mod card_list;
 mod card_update;
 mod card_updates;
 mod card_watch;
+mod ceremony;
 mod cert_list;
 mod chip_type;
 mod clerk;
@@ -96,6 +97,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Doctor(doctor) => doctor::run(&doctor),
         Command::Status(Status::Check(check)) => status_check::run(&check),
         Command::Ra(command) => ra::run(command).await,
+        Command::Ceremony(ceremony) => ceremony::run(&ceremony).await,
         Command::Npc(Npc::Simulate(simulate)) => npc_simulate::run(&simulate),
         Command::Npc(Npc::Incident(incident)) => npc_incident::run(&incident).await,
         Command::Npc(Npc::Issuing { switch, operator, dir }) => {

@@ -9,7 +9,7 @@ use docsigner::{DocumentSigning, PublishedKind};
 use eac::cvc::Role;
 use eacpki::TerminalAuthorisation;
 use model::{CardSerial, CardState, KeySlot};
-use npc::Scope;
+use npc::{List, Scope};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -52,14 +52,23 @@ async fn authorities(country: &Country) -> Result<Vec<(String, Vec<u8>)>, Failur
         ("csca.crl".to_owned(), country.docsigner.csca_crl(now).await.map_err(Failure::from_system)?),
     ];
     files.extend(directory(country).await?);
-    let mut lists = vec![("npc.crl".to_owned(), Scope::Complete), ("npc-root.crl".to_owned(), Scope::Root)];
-    for n in 0..country.npc.config().partitions {
-        lists.push((format!("npc-{n}.crl"), Scope::Partition(n)));
-        lists.push((format!("npc-{n}-delta.crl"), Scope::Delta(n)));
+    // Later roots and generations, links, cross certificates: under the names they are published by.
+    for (name, certificate) in &certificates.published {
+        let name = format!("{name}.pem");
+        match files.iter_mut().find(|(there, _)| *there == name) {
+            Some(there) => there.1 = certificate.to_pem().into_bytes(),
+            None => files.push((name, certificate.to_pem().into_bytes())),
+        }
     }
-    for (name, scope) in lists {
-        let list = country.npc.crl(scope, now).await.map_err(Failure::from_system)?;
-        files.push((name, list.der.to_vec()));
+    for list in country.npc.lists() {
+        let mut lists = vec![list];
+        if let Scope::Partition(n) = list.scope {
+            lists.push(List { scope: Scope::Delta(n), ..list });
+        }
+        for list in lists {
+            let made = country.npc.list(list, now).await.map_err(Failure::from_system)?;
+            files.push((list.file(), made.der.to_vec()));
+        }
     }
     Ok(files)
 }

@@ -48,6 +48,7 @@ pub async fn run(arguments: Up) -> Result<ExitCode, Failure> {
         port_base: arguments.port_base,
         database: arguments.database,
         hsm,
+        npc_keys: arguments.npc_keys.map(|key| key.kind().name()),
     };
     let directory = Directory::open_or_create(&arguments.dir, choices)?;
     let mut interruption = Interruption::listen()?;

@@ -39,12 +39,13 @@ impl Findings {
 /// All broken rules of a certificate that claims to be of `kind`.
 pub fn inspect(c: &Certificate, kind: Kind) -> Vec<Finding> {
     let mut findings = Findings(Vec::new());
-    rfc_5280(c, kind.is_ca(), &mut findings);
+    rfc_5280(c, kind, &mut findings);
     profile(c, kind, &mut findings);
     findings.0
 }
 
-fn rfc_5280(c: &Certificate, ca: bool, f: &mut Findings) {
+fn rfc_5280(c: &Certificate, kind: Kind, f: &mut Findings) {
+    let ca = kind.is_ca();
     f.require(c.version() == 3, "RFC 5280 §4.1.2.1", "version is not 3");
     f.require(c.serial().is_ok(), "RFC 5280 §4.1.2.2", "serial number is not positive or too long");
     f.require(
@@ -60,11 +61,12 @@ fn rfc_5280(c: &Certificate, ca: bool, f: &mut Findings) {
         "RFC 5280 §4.1.2.7",
         "the public key is no key of ours",
     );
-    f.require(
-        c.subject_key_identifier() == key_identifier(c.spki()).ok().as_deref(),
-        "RFC 5280 §4.2.1.2",
-        "subjectKeyIdentifier is missing or is not of this key",
-    );
+    // A foreign root's identifier is made as that root made it.
+    let identified = match kind {
+        Kind::NpcCross => c.subject_key_identifier().is_some(),
+        _ => c.subject_key_identifier() == key_identifier(c.spki()).ok().as_deref(),
+    };
+    f.require(identified, "RFC 5280 §4.2.1.2", "subjectKeyIdentifier is missing or is not of this key");
     let self_issued = name::same(c.issuer(), c.subject());
     f.require(
         c.authority_key_identifier().is_some() || (self_issued && ca),
@@ -85,6 +87,9 @@ fn rfc_5280(c: &Certificate, ca: bool, f: &mut Findings) {
         (oid::KEY_USAGE, true, "RFC 5280 §4.2.1.3"),
         (oid::SUBJECT_DIRECTORY_ATTRIBUTES, false, "RFC 5280 §4.2.1.8"),
         (oid::BASIC_CONSTRAINTS, true, "RFC 5280 §4.2.1.9"),
+        (oid::NAME_CONSTRAINTS, true, "RFC 5280 §4.2.1.10"),
+        (oid::POLICY_CONSTRAINTS, true, "RFC 5280 §4.2.1.11"),
+        (oid::INHIBIT_ANY_POLICY, true, "RFC 5280 §4.2.1.14"),
         (oid::CRL_DISTRIBUTION_POINTS, false, "RFC 5280 §4.2.1.13"),
         (oid::AUTHORITY_INFO_ACCESS, false, "RFC 5280 §4.2.2.1"),
         (oid::PRIVATE_KEY_USAGE_PERIOD, false, "RFC 3280 §4.2.1.4"),
@@ -149,6 +154,25 @@ fn profile(c: &Certificate, kind: Kind, f: &mut Findings) {
             f.require(usage == ca_usage, rule, "keyUsage is not keyCertSign and cRLSign");
             f.require(path_len == Some(0), rule, "pathLenConstraint is not 0");
             f.require(order == NPC_INTERMEDIATE, rule, "extensions are not those of the profile");
+        }
+        Kind::NpcRootLink => {
+            let rule = "RFC 9810 §4.4";
+            f.require(usage == ca_usage, rule, "keyUsage is not keyCertSign and cRLSign");
+            f.require(path_len.is_none(), rule, "a root's link has a pathLenConstraint");
+            f.require(order == NPC_INTERMEDIATE, rule, "extensions are not those of the profile");
+            f.require(c.issuer() == c.subject(), rule, "not self-issued");
+            f.require(c.certificate_policies() == [oid::ANY_POLICY], rule, "the policy is not anyPolicy");
+            let own = c.authority_key_identifier() == c.subject_key_identifier();
+            f.require(!own, rule, "a link leads to another key");
+        }
+        Kind::NpcCross => {
+            let rule = "profile of cross certificates";
+            f.require(usage == ca_usage, rule, "keyUsage is not keyCertSign and cRLSign");
+            f.require(path_len.is_some(), rule, "no pathLenConstraint");
+            f.require(!name::same(c.issuer(), c.subject()), rule, "self-issued");
+            f.require(c.certificate_policies().len() == 1, rule, "not exactly one policy");
+            let unmapped: Vec<Oid> = order.iter().copied().filter(|o| *o != oid::POLICY_MAPPINGS).collect();
+            f.require(unmapped == NPC_CROSS, rule, "extensions are not those of the profile");
         }
         Kind::NpcCitizenSigning | Kind::NpcCitizenEncryption => {
             let rule = "GPKI profile of natural persons";
@@ -236,6 +260,19 @@ const NPC_INTERMEDIATE: [Oid; 7] = [
     oid::CERTIFICATE_POLICIES,
     oid::BASIC_CONSTRAINTS,
     oid::CRL_DISTRIBUTION_POINTS,
+    oid::AUTHORITY_INFO_ACCESS,
+];
+// Without policyMappings, which stands behind certificatePolicies where the other's policy is not ours.
+const NPC_CROSS: [Oid; 10] = [
+    oid::AUTHORITY_KEY_IDENTIFIER,
+    oid::SUBJECT_KEY_IDENTIFIER,
+    oid::KEY_USAGE,
+    oid::CERTIFICATE_POLICIES,
+    oid::BASIC_CONSTRAINTS,
+    oid::NAME_CONSTRAINTS,
+    oid::POLICY_CONSTRAINTS,
+    oid::CRL_DISTRIBUTION_POINTS,
+    oid::INHIBIT_ANY_POLICY,
     oid::AUTHORITY_INFO_ACCESS,
 ];
 const CITIZEN: [Oid; 7] = [

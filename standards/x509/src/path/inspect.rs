@@ -1,16 +1,10 @@
 //! What every certificate of a path must keep by itself.
 
-use const_oid::ObjectIdentifier as Oid;
 use tlv::oid;
 
 use super::{Options, Refusal};
 use crate::extension::KeyUsage;
 use crate::{Certificate, PublicKey};
-
-const NAME_CONSTRAINTS: Oid = Oid::new_unwrap("2.5.29.30");
-const POLICY_MAPPINGS: Oid = Oid::new_unwrap("2.5.29.33");
-const POLICY_CONSTRAINTS: Oid = Oid::new_unwrap("2.5.29.36");
-const INHIBIT_ANY_POLICY: Oid = Oid::new_unwrap("2.5.29.54");
 
 /// The certificate at the end of the path.
 pub(super) fn end_entity(c: &Certificate, options: &Options<'_>) -> Result<(), Refusal> {
@@ -92,7 +86,10 @@ fn every(c: &Certificate, options: &Options<'_>) -> Result<(), Refusal> {
                 // RFC 5280 §4.2.1.1, §4.2.1.2, §4.2.2.1: MUST be non-critical.
                 return Err(Refusal::Malformed("an extension is critical that must not be"));
             }
-            NAME_CONSTRAINTS | POLICY_MAPPINGS | POLICY_CONSTRAINTS | INHIBIT_ANY_POLICY => {
+            oid::NAME_CONSTRAINTS
+            | oid::POLICY_MAPPINGS
+            | oid::POLICY_CONSTRAINTS
+            | oid::INHIBIT_ANY_POLICY => {
                 return Err(Refusal::CriticalExtension(e.oid));
             }
             oid::BASIC_CONSTRAINTS

@@ -14,7 +14,9 @@
 //! | `GET /status/filter` | the revocation filter (crate `status`) |
 //! | `GET /status/cards`, `/status/cards-delta` | the card status list and the delta to it |
 //! | `GET /certs/npc-root.cer`, `/certs/npc-ca.cer`, `/certs/npc-tsa.cer` | root, issuing CA, time stamping authority, DER; later ones `npc-root-g2.cer`, `npc-ca-g2.cer` |
-//! | `GET /certs/issued-to-this-ca.p7b` | the certificates issued to the issuing CA, all generations, CMS |
+//! | `GET /certs/issued-to-this-ca.p7b` | the certificates issued to the issuing CA, all generations, the links between roots, and what other CAs issued for the root, CMS |
+//! | `GET /certs/issued-by-this-ca.p7b` | the links between roots, and the cross certificates for roots of others, CMS |
+//! | `GET /certs/LABEL.cer` | each of them by itself: `npc-root-g2-by-g1`, `npc-cross-7` |
 //! | `GET /repository/...` | published certificates of citizens (`repository`) |
 
 mod content;
@@ -34,6 +36,7 @@ use x509::certificate::Kind;
 use x509::{Certificate, ocsp, tsp};
 
 use crate::authority::hex;
+use crate::ceremony::FOREIGN_CROSS;
 use crate::ocsp::Answered;
 use crate::request::sha256;
 use crate::{List, Npc, PublishedDocument};
@@ -227,6 +230,7 @@ impl Npc {
         match name {
             "npc-tsa.cer" => Some((authority.tsa.authority.certificate().der().to_vec(), CERTIFICATE)),
             "issued-to-this-ca.p7b" => Some((some_of(issued_to_this_ca), COLLECTION)),
+            "issued-by-this-ca.p7b" => Some((some_of(issued_by_this_ca), COLLECTION)),
             _ => {
                 let paper = authority.papers.get(name.strip_suffix(".cer")?)?;
                 Some((paper.certificate.der().to_vec(), CERTIFICATE))
@@ -236,7 +240,11 @@ impl Npc {
 }
 
 fn issued_to_this_ca(profile: &str) -> bool {
-    profile == Kind::NpcIntermediate.name()
+    [Kind::NpcIntermediate.name(), Kind::NpcRootLink.name(), FOREIGN_CROSS].contains(&profile)
+}
+
+fn issued_by_this_ca(profile: &str) -> bool {
+    [Kind::NpcRootLink.name(), Kind::NpcCross.name()].contains(&profile)
 }
 
 /// A CMS SignedData without signers: certificates only (RFC 5652 §5.1, RFC 8551 §3.8).

@@ -7,6 +7,8 @@
 //! | [`list_signer`] | signer of master lists | ICAO Doc 9303-12 §7.1 |
 //! | [`file_signer`] | signer of electronic files of paper documents | RFC 9336 |
 //! | [`npc_root`], [`npc_intermediate`] | natural-person certification authority | RFC 5280, GPKI |
+//! | [`npc_root_link`] | link between two roots of one name | RFC 9810 §4.4 |
+//! | [`npc_cross`] | cross certificate for a foreign root | RFC 5280 §3.2, §4.2.1.5, .10, .11, .14 |
 //! | [`npc_citizen_signing`], [`npc_citizen_encryption`] | the holder's certificates | GPKI profile of natural persons |
 //! | [`ocsp_responder`] | delegated OCSP responder | RFC 6960 §4.2.2.2 |
 //! | [`timestamp_authority`] | time stamping authority | RFC 3161 §2.3 |
@@ -16,9 +18,11 @@
 //! A profile refuses what contradicts itself: a period that outlives its issuer, a name without country, a key of the
 //! wrong kind, an identifier of the wrong form.
 
+mod hierarchy;
 mod icao;
 mod npc;
 
+pub use hierarchy::{NpcCross, NpcRootLink, npc_cross, npc_root_link};
 pub use icao::{
     Authority, CscaLink, CscaRoot, Delegate, DocumentSigner, csca_link, csca_root, document_signer,
     file_signer, list_signer,
@@ -53,6 +57,10 @@ pub enum Kind {
     NpcRoot,
     /// Issuing CA of the natural-person PKI.
     NpcIntermediate,
+    /// Link between two roots of the natural-person PKI.
+    NpcRootLink,
+    /// Cross certificate for a foreign root.
+    NpcCross,
     /// The holder's signature certificate.
     NpcCitizenSigning,
     /// The holder's encryption or key-agreement certificate.
@@ -69,7 +77,7 @@ pub enum Kind {
 
 impl Kind {
     /// All profiles with a stable name for storage.
-    pub const ALL: [(Self, &'static str); 13] = [
+    pub const ALL: [(Self, &'static str); 15] = [
         (Self::CscaRoot, "csca-root"),
         (Self::CscaLink, "csca-link"),
         (Self::DocumentSigner, "document-signer"),
@@ -77,6 +85,8 @@ impl Kind {
         (Self::FileSigner, "file-signer"),
         (Self::NpcRoot, "npc-root"),
         (Self::NpcIntermediate, "npc-intermediate"),
+        (Self::NpcRootLink, "npc-root-link"),
+        (Self::NpcCross, "npc-cross"),
         (Self::NpcCitizenSigning, "npc-citizen-signing"),
         (Self::NpcCitizenEncryption, "npc-citizen-encryption"),
         (Self::OcspResponder, "ocsp-responder"),
@@ -97,7 +107,15 @@ impl Kind {
 
     /// Whether the profile makes a CA certificate.
     pub const fn is_ca(self) -> bool {
-        matches!(self, Self::CscaRoot | Self::CscaLink | Self::NpcRoot | Self::NpcIntermediate)
+        matches!(
+            self,
+            Self::CscaRoot
+                | Self::CscaLink
+                | Self::NpcRoot
+                | Self::NpcIntermediate
+                | Self::NpcRootLink
+                | Self::NpcCross
+        )
     }
 }
 

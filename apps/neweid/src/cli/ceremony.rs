@@ -1,0 +1,210 @@
+//! `neweid ceremony`: what is done with the keys of the natural-person CAs, by script and two persons.
+
+use clap::Subcommand;
+use curve::Curve;
+use keys::KeyKind;
+use std::path::PathBuf;
+
+#[derive(Subcommand, Debug)]
+pub enum Ceremony {
+    /// 提案 Propose a ceremony; nothing happens until another person approves it.
+    Propose {
+        #[command(subcommand)]
+        what: Plan,
+        /// Account of whoever proposes, for the log.
+        #[arg(long, global = true, default_value = "")]
+        operator: String,
+        #[arg(long, global = true, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 核可 Approve another person's proposal. It is carried out by `neweid ceremony run`.
+    Approve {
+        number: u64,
+        /// Account of whoever approves, for the log.
+        #[arg(long)]
+        operator: String,
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 執行 Carry out an approved ceremony, from where it is; one of the two persons proposed or approved it.
+    Run(Run),
+    /// 放棄 Give an approved ceremony up before anything is signed.
+    Abandon {
+        number: u64,
+        /// Account of the person at the keyboard, for the log.
+        #[arg(long)]
+        operator: String,
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 腳本 Print the script, with what was done so far.
+    Show {
+        number: u64,
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+    /// 紀錄 Write the record of a finished ceremony: JSON, text, and a time stamp over the JSON (RFC 3161).
+    Record {
+        number: u64,
+        /// Where the files go.
+        #[arg(long)]
+        out: PathBuf,
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 驗證 Compare a record with script, audit log, time stamp, keys and certificates.
+    Verify {
+        number: u64,
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+    /// 列出 List the ceremonies, newest first.
+    List {
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Plan {
+    /// 下一代簽發金鑰 The next generation of the issuing CA: same name, new key, its own lists; it issues from then on.
+    Generation {
+        #[arg(long, value_enum)]
+        key: Key,
+        /// Into how many lists its revoked certificates are divided; as the generation before, if not given.
+        #[arg(long)]
+        partitions: Option<u16>,
+    },
+    /// 下一代根金鑰 The next root, with link certificates between it and the one before.
+    Root {
+        #[arg(long, value_enum)]
+        key: Key,
+    },
+    /// 交互認證 A certificate for the root of somebody else, with limits.
+    Cross {
+        /// The foreign root's certificate, PEM or DER.
+        #[arg(long)]
+        foreign: PathBuf,
+        /// How many CAs may follow the foreign root.
+        #[arg(long, default_value_t = 1)]
+        path_length: u32,
+        /// The country that everything issued there must name; that of the foreign root, if not given. May be repeated.
+        #[arg(long)]
+        permit_country: Vec<String>,
+        /// Which of the foreign policies counts as ours (object identifier).
+        #[arg(long)]
+        policy: String,
+        /// How long.
+        #[arg(long, default_value_t = 365)]
+        days: u32,
+    },
+    /// 匯入交互憑證 A certificate that somebody else issued for our root, to be published.
+    CrossImport {
+        /// The certificate, PEM or DER.
+        certificate: PathBuf,
+        /// The foreign root's certificate, PEM or DER.
+        #[arg(long)]
+        by: PathBuf,
+    },
+    /// 金鑰備份 A copy of a key for custodians who open it together.
+    KeyBackup {
+        /// The key: npc-root, npc-ca, npc-ca-g2, ...
+        label: String,
+        /// How many custodians are needed.
+        #[arg(long)]
+        threshold: u8,
+        /// How many there are.
+        #[arg(long)]
+        shares: u8,
+    },
+    /// 金鑰還原 A lost key put back from its copy.
+    KeyRestore { label: String },
+    /// 金鑰銷毀 The end of a key whose work is over.
+    KeyDestruction { label: String },
+    /// 廢止 The revocation of the certificate of a CA that no longer issues, of a link or of a cross certificate.
+    Revocation {
+        /// Its published name: npc-ca, npc-cross-7, ...
+        label: String,
+        #[arg(long, value_enum)]
+        reason: Reason,
+    },
+}
+
+#[derive(clap::Args, Debug)]
+pub struct Run {
+    pub number: u64,
+    /// Account of whoever does the steps, for the log.
+    #[arg(long)]
+    pub operator: String,
+    /// Account of whoever sees them done; another person.
+    #[arg(long)]
+    pub witness: String,
+    /// Do the next step alone.
+    #[arg(long)]
+    pub step: bool,
+    /// Where the copy of a key and the shares of its custodians go: a new directory.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// The copy of a key to be put back.
+    #[arg(long)]
+    pub copy: Option<PathBuf>,
+    /// A custodian's share of it; once for each.
+    #[arg(long)]
+    pub share: Vec<PathBuf>,
+    #[arg(long, default_value = "data")]
+    pub dir: PathBuf,
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Kinds of keys of CAs.
+#[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    #[value(name = "rsa-4096")]
+    Rsa4096,
+    #[value(name = "p-384")]
+    P384,
+    #[value(name = "p-521")]
+    P521,
+    /// For tests with programs that read it.
+    #[value(name = "ml-dsa-65")]
+    MlDsa65,
+}
+
+impl Key {
+    /// As the key store calls it.
+    pub const fn kind(self) -> KeyKind {
+        match self {
+            Self::Rsa4096 => KeyKind::Rsa(4096),
+            Self::P384 => KeyKind::Ec(Curve::P384),
+            Self::P521 => KeyKind::Ec(Curve::P521),
+            Self::MlDsa65 => KeyKind::MlDsa65,
+        }
+    }
+}
+
+/// Why the certificate of a CA is revoked.
+#[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    CaCompromise,
+    AffiliationChanged,
+    Superseded,
+    CessationOfOperation,
+}
+
+impl Ceremony {
+    /// Whether failures are to be printed as JSON.
+    pub const fn wants_json(&self) -> bool {
+        match self {
+            Self::Run(run) => run.json,
+            Self::Show { json, .. } | Self::Verify { json, .. } | Self::List { json, .. } => *json,
+            _ => false,
+        }
+    }
+}

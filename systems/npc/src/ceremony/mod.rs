@@ -1,0 +1,287 @@
+//! Ceremonies: what is done with the keys of CAs, by script, by two persons, and written down.
+//!
+//! A ceremony is proposed by one operator and approved by another. What is approved is a *script*: the act with every
+//! number fixed, and its steps. It is carried out one step after the other, each by an operator before a witness; a step
+//! leaves what is there as it is and is written down when it is done, so that a ceremony that was interrupted goes on
+//! where it was. Who does it and who witnesses are two persons, and one of them proposed or approved.
+//!
+//! At the end stands a record: who, when, what was found at each step (fingerprints of keys, hashes of certificates). Its
+//! hash is in the audit log, and it has a time stamp; [`Npc::verify_ceremony`] compares it with what is there.
+//!
+//! The operators' names are what the caller says they are: who signs in as whom is the application's business.
+
+mod act;
+mod record;
+mod work;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use store::{Row, params, transaction};
+
+pub use act::{Plan, Step};
+pub use record::{Finding, Record};
+pub(crate) use work::FOREIGN_CROSS;
+pub use work::Provisions;
+
+use act::{Act, Script};
+
+use crate::authority::hex;
+use crate::feed::next_number;
+use crate::request::sha256;
+use crate::{Npc, NpcError, Result};
+
+/// A ceremony and how far it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ceremony {
+    /// Its number.
+    pub number: u64,
+    /// What is done: `generation`, `root`, `cross`, ...
+    pub kind: &'static str,
+    /// The script as it was approved, JSON.
+    pub script: String,
+    /// SHA-256 of the script.
+    pub script_hash: [u8; 32],
+    /// The steps in their order.
+    pub steps: Vec<Step>,
+    /// What was done so far.
+    pub done: Vec<Done>,
+    /// Who proposed it.
+    pub proposed_by: String,
+    /// When.
+    pub proposed_at: Timestamp,
+    /// Who approved it, and when.
+    pub approved: Option<(String, Timestamp)>,
+    /// When all was done.
+    pub finished_at: Option<Timestamp>,
+    act: Act,
+}
+
+/// A step that was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// Who did it.
+    pub operator: String,
+    /// Who saw it.
+    pub witness: String,
+    /// When.
+    pub at: Timestamp,
+    /// What was found: names and values.
+    pub found: Vec<(String, String)>,
+}
+
+/// The two persons of a step.
+#[derive(Debug, Clone, Copy)]
+pub struct Hands<'a> {
+    /// Who does it.
+    pub operator: &'a str,
+    /// Who sees it.
+    pub witness: &'a str,
+}
+
+impl Ceremony {
+    /// What is expected, in lines of Chinese and English: printed before, and again in the record.
+    pub fn expected(&self) -> Vec<(&'static str, &'static str, String)> {
+        self.act.expected()
+    }
+
+    /// The step that is next, if something is left to do.
+    pub fn next(&self) -> Option<Step> {
+        self.steps.get(self.done.len()).copied()
+    }
+}
+
+impl Npc {
+    /// Proposes a ceremony. Nothing happens until another person approves it.
+    pub async fn propose_ceremony(&self, plan: Plan, operator: &str, now: Timestamp) -> Result<Ceremony> {
+        check_person(operator)?;
+        self.follow_authority(now).await?;
+        let number = transaction!(self.db, |tx| next_number(tx, "ceremony", 1).await)?;
+        let act = self.decide(plan, number, now).await?;
+        let script = Script { steps: act.steps().iter().map(|step| step.name().to_owned()).collect(), act };
+        let script = serde_json::to_string(&script).map_err(|_| NpcError::Inconsistent("script"))?;
+        let script_hash = sha256(script.as_bytes());
+        let kind = act_kind(&script)?;
+        transaction!(self.db, |tx| {
+            let sql = "INSERT INTO ceremony (number, kind, script, script_hash, proposed_by, proposed_at) \
+                VALUES ($1, $2, $3, $4, $5, $6)";
+            tx.execute_one(sql, params![number as i64, kind, &script, script_hash, operator, now]).await?;
+            let detail = json!({ "kind": kind, "script": hex(&script_hash) });
+            self.audit(tx, "ceremony-propose", &subject(number), operator, detail, now).await?;
+            Ok::<_, NpcError>(())
+        })?;
+        self.ceremony(number).await
+    }
+
+    /// Approves a ceremony of another person's. One ceremony is under way at a time.
+    pub async fn approve_ceremony(&self, number: u64, operator: &str, now: Timestamp) -> Result<Ceremony> {
+        check_person(operator)?;
+        let ceremony = self.ceremony(number).await?;
+        match &ceremony.approved {
+            Some((by, _)) if by == operator => return Ok(ceremony),
+            Some(_) => return Err(NpcError::Ceremony("it is approved already")),
+            None => {}
+        }
+        if ceremony.proposed_by == operator {
+            return Err(NpcError::SamePerson);
+        }
+        if now >= ceremony.proposed_at + LAPSES {
+            return Err(NpcError::Ceremony("the proposal has lapsed; propose it again"));
+        }
+        self.follow_authority(now).await?;
+        self.still_fits(&ceremony.act)?;
+        transaction!(self.db, |tx| {
+            let sql = "SELECT number FROM ceremony WHERE approved_by IS NOT NULL AND finished_at IS NULL";
+            if tx.optional(sql, params![]).await?.is_some() {
+                return Err(NpcError::Ceremony("another ceremony is under way"));
+            }
+            let sql = "UPDATE ceremony SET approved_by = $2, approved_at = $3 \
+                WHERE number = $1 AND approved_by IS NULL";
+            tx.execute_one(sql, params![number as i64, operator, now]).await?;
+            let detail = json!({ "script": hex(&ceremony.script_hash) });
+            self.audit(tx, "ceremony-approve", &subject(number), operator, detail, now).await?;
+            Ok(())
+        })?;
+        self.ceremony(number).await
+    }
+
+    /// Does the next step of an approved ceremony. Gives the ceremony as it is then.
+    pub async fn ceremony_step(
+        &self,
+        number: u64,
+        hands: Hands<'_>,
+        provisions: Provisions<'_>,
+        now: Timestamp,
+    ) -> Result<Ceremony> {
+        check_person(hands.operator)?;
+        check_person(hands.witness)?;
+        let ceremony = self.ceremony(number).await?;
+        let Some((approver, _)) = &ceremony.approved else {
+            return Err(NpcError::Ceremony("nobody has approved it yet"));
+        };
+        if hands.operator == hands.witness {
+            return Err(NpcError::SamePerson);
+        }
+        let deciders = [approver.as_str(), ceremony.proposed_by.as_str()];
+        if !deciders.contains(&hands.operator) && !deciders.contains(&hands.witness) {
+            return Err(NpcError::Ceremony("neither person proposed or approved it"));
+        }
+        let Some(step) = ceremony.next() else {
+            // Killed between the last step and the record.
+            self.finish(&ceremony, now).await?;
+            return self.ceremony(number).await;
+        };
+        self.follow_authority(now).await?;
+        let found = self.work(&ceremony, step, provisions, now).await?;
+        let text = serde_json::to_string(&found).map_err(|_| NpcError::Inconsistent("step"))?;
+        let place = ceremony.done.len() as i64;
+        transaction!(self.db, |tx| {
+            let sql = "INSERT INTO ceremony_step (ceremony, step, done_by, witnessed_by, done_at, found) \
+                VALUES ($1, $2, $3, $4, $5, $6)";
+            let values = params![number as i64, place, hands.operator, hands.witness, now, &text];
+            tx.execute_one(sql, values).await?;
+            let detail = json!({ "step": step.name(), "witness": hands.witness, "found": text });
+            self.audit(tx, "ceremony-step", &subject(number), hands.operator, detail, now).await?;
+            Ok::<_, NpcError>(())
+        })?;
+        let ceremony = self.ceremony(number).await?;
+        if ceremony.next().is_none() {
+            self.finish(&ceremony, now).await?;
+        }
+        self.ceremony(number).await
+    }
+
+    /// Gives an approved ceremony up before its last step. What it has made stays, unused.
+    pub async fn abandon_ceremony(&self, number: u64, operator: &str, now: Timestamp) -> Result<Ceremony> {
+        check_person(operator)?;
+        let ceremony = self.ceremony(number).await?;
+        if ceremony.finished_at.is_some() {
+            return Err(NpcError::Ceremony("it is finished"));
+        }
+        // A key that was to issue and was published cannot be taken back by leaving.
+        if ceremony.done.len() > 2 {
+            return Err(NpcError::Ceremony("something was signed: finish it, then revoke"));
+        }
+        transaction!(self.db, |tx| {
+            let sql =
+                "UPDATE ceremony SET finished_at = $2, record = '' WHERE number = $1 AND finished_at IS NULL";
+            tx.execute_one(sql, params![number as i64, now]).await?;
+            self.audit(tx, "ceremony-abandon", &subject(number), operator, json!({}), now).await?;
+            Ok::<_, NpcError>(())
+        })?;
+        self.ceremony(number).await
+    }
+
+    /// The ceremonies, newest first.
+    pub async fn ceremonies(&self) -> Result<Vec<Ceremony>> {
+        let sql = "SELECT number FROM ceremony ORDER BY number DESC LIMIT 100";
+        let mut all = Vec::new();
+        for row in self.db.all(sql, params![]).await? {
+            all.push(self.ceremony(row.read::<i64>(0)? as u64).await?);
+        }
+        Ok(all)
+    }
+
+    /// One ceremony.
+    pub async fn ceremony(&self, number: u64) -> Result<Ceremony> {
+        let key = i64::try_from(number).map_err(|_| NONE)?;
+        let sql = "SELECT number, script, script_hash, proposed_by, proposed_at, approved_by, approved_at, \
+            finished_at FROM ceremony WHERE number = $1";
+        let row = self.db.optional(sql, params![key]).await?.ok_or(NONE)?;
+        let sql = "SELECT done_by, witnessed_by, done_at, found FROM ceremony_step WHERE ceremony = $1 ORDER BY step";
+        let done = self.db.all(sql, params![key]).await?;
+        read(&row, &done)
+    }
+}
+
+fn read(row: &Row, done: &[Row]) -> Result<Ceremony> {
+    const BROKEN: NpcError = NpcError::Inconsistent("ceremony");
+    let text: String = row.read("script")?;
+    let script: Script = serde_json::from_str(&text).map_err(|_| BROKEN)?;
+    let steps: Option<Vec<Step>> = script.steps.iter().map(|name| Step::from_name(name)).collect();
+    let by: Option<String> = row.read("approved_by")?;
+    let at: Option<Timestamp> = row.read("approved_at")?;
+    let step = |row: &Row| -> Result<Done> {
+        Ok(Done {
+            operator: row.read("done_by")?,
+            witness: row.read("witnessed_by")?,
+            at: row.read("done_at")?,
+            found: serde_json::from_str(&row.read::<String>("found")?).map_err(|_| BROKEN)?,
+        })
+    };
+    Ok(Ceremony {
+        number: row.read::<i64>("number")? as u64,
+        kind: script.act.kind(),
+        script: text,
+        script_hash: row.read("script_hash")?,
+        steps: steps.ok_or(BROKEN)?,
+        done: done.iter().map(step).collect::<Result<_>>()?,
+        proposed_by: row.read("proposed_by")?,
+        proposed_at: row.read("proposed_at")?,
+        approved: by.zip(at),
+        finished_at: row.read("finished_at")?,
+        act: script.act,
+    })
+}
+
+fn act_kind(script: &str) -> Result<&'static str> {
+    let script: Script = serde_json::from_str(script).map_err(|_| NpcError::Inconsistent("script"))?;
+    Ok(script.act.kind())
+}
+
+fn check_person(name: &str) -> Result<()> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
+    if (1..=64).contains(&name.len()) && name.chars().all(plain) {
+        Ok(())
+    } else {
+        Err(NpcError::Request("an account name has 1 to 64 letters, digits, and -_.@"))
+    }
+}
+
+fn subject(number: u64) -> String {
+    format!("ceremony-{number}")
+}
+
+const NONE: NpcError = NpcError::Ceremony("there is no ceremony of this number");
+
+/// How long a proposal waits.
+const LAPSES: SignedDuration = SignedDuration::from_hours(7 * 24);
