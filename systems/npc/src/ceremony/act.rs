@@ -7,7 +7,7 @@ use x509::crl::Reason;
 use keys::KeyKind;
 use x509::Name;
 
-use crate::authority::hex;
+use crate::authority::{ca_label, hex, root_label};
 use crate::{NpcError, Result};
 
 /// What is to be done, as an operator says it. Numbers and labels are fixed when it is proposed.
@@ -257,6 +257,16 @@ impl Act {
             Self::KeyRestore { .. } => &[Step::Restore],
             Self::KeyDestruction { .. } => &[Step::Retire, Step::Destroy],
             Self::Revocation { .. } => &[Step::Revoke],
+        }
+    }
+
+    /// Under which labels it makes certificates of its own.
+    pub(super) fn labels(&self) -> Vec<String> {
+        match self {
+            Self::Generation { number, .. } => vec![ca_label(*number)],
+            Self::Root { number, .. } => vec![root_label(*number)],
+            Self::Cross { label, .. } => vec![label.clone()],
+            _ => Vec::new(),
         }
     }
 

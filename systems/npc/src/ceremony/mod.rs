@@ -84,6 +84,11 @@ impl Ceremony {
         self.act.expected()
     }
 
+    /// Whether it was given up before its last step.
+    pub fn is_abandoned(&self) -> bool {
+        self.finished_at.is_some() && self.next().is_some()
+    }
+
     /// The step that is next, if something is left to do.
     pub fn next(&self) -> Option<Step> {
         self.steps.get(self.done.len()).copied()
@@ -165,6 +170,9 @@ impl Npc {
         if !deciders.contains(&hands.operator) && !deciders.contains(&hands.witness) {
             return Err(NpcError::Ceremony("neither person proposed or approved it"));
         }
+        if ceremony.is_abandoned() {
+            return Err(NpcError::Ceremony("it was given up"));
+        }
         let Some(step) = ceremony.next() else {
             // Killed between the last step and the record.
             self.finish(&ceremony, now).await?;
@@ -190,14 +198,15 @@ impl Npc {
         self.ceremony(number).await
     }
 
-    /// Gives an approved ceremony up before its last step. What it has made stays, unused.
+    /// Gives a ceremony up before anything is signed. Bytes that were to be signed are forgotten; a key that was made stays
+    /// until a ceremony destroys it.
     pub async fn abandon_ceremony(&self, number: u64, operator: &str, now: Timestamp) -> Result<Ceremony> {
         check_person(operator)?;
         let ceremony = self.ceremony(number).await?;
         if ceremony.finished_at.is_some() {
             return Err(NpcError::Ceremony("it is finished"));
         }
-        // A key that was to issue and was published cannot be taken back by leaving.
+        let labels = ceremony.act.labels();
         if ceremony.done.len() > 2 {
             return Err(NpcError::Ceremony("something was signed: finish it, then revoke"));
         }
@@ -205,6 +214,10 @@ impl Npc {
             let sql =
                 "UPDATE ceremony SET finished_at = $2, record = '' WHERE number = $1 AND finished_at IS NULL";
             tx.execute_one(sql, params![number as i64, now]).await?;
+            for label in &labels {
+                let sql = "DELETE FROM authority WHERE label = $1 AND der IS NULL";
+                tx.execute(sql, params![label]).await?;
+            }
             self.audit(tx, "ceremony-abandon", &subject(number), operator, json!({}), now).await?;
             Ok::<_, NpcError>(())
         })?;

@@ -72,7 +72,8 @@ impl Ceremony {
             }
         }
         if let Some(at) = self.finished_at {
-            line("完成", "Finished", &at.to_string());
+            let (zh, en) = if self.is_abandoned() { ("放棄", "Abandoned") } else { ("完成", "Finished") };
+            line(zh, en, &at.to_string());
         }
         text
     }

@@ -636,7 +636,7 @@ fn checked(certificate: &Certificate, issuer: &Certificate, now: Timestamp) -> R
     let options = Options { revocation: Revocation::Unchecked, ..Options::at(now) };
     validate(certificate, &[], std::slice::from_ref(issuer), &options).map_err(|refusal| {
         tracing::error!(%refusal, "a CA certificate does not validate");
-        NpcError::Ceremony("the certificate does not validate; abandon the ceremony")
+        NpcError::Ceremony("the certificate does not validate")
     })?;
     let identifier = hex(certificate.subject_key_identifier().unwrap_or_default());
     Ok(vec![found("validates", identifier)])

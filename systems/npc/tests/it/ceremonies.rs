@@ -252,6 +252,8 @@ async fn two_persons_decide_and_two_carry_out() {
         npc.ceremony_step(left, HANDS, Provisions::default(), now()).await.unwrap();
         npc.abandon_ceremony(left, "chief", now()).await.unwrap();
         assert_eq!(npc.issuing_generation(), 2);
+        let step = npc.ceremony_step(left, HANDS, Provisions::default(), now()).await;
+        assert!(step.unwrap_err().to_string().contains("it was given up"));
         // A record that somebody with access to the database has touched does not verify.
         let record = npc.ceremony_record(number, now()).await.unwrap();
         let forged = record.document.replace("auditor", "nobody");
