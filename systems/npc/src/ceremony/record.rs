@@ -112,6 +112,9 @@ impl Npc {
     /// Writes the record. Its hash stands in the audit log before the time stamp is asked for.
     pub(super) async fn finish(&self, ceremony: &Ceremony, now: Timestamp) -> Result<()> {
         let number = ceremony.number as i64;
+        // As the database keeps it, so that the record can be told again from there.
+        let now = Timestamp::from_microsecond(now.as_microsecond())
+            .map_err(|_| NpcError::Request("time out of range"))?;
         let document = serde_json::to_string_pretty(&ceremony.document(now));
         let document = document.map_err(|_| NpcError::Inconsistent("record"))?;
         transaction!(self.db, |tx| {

@@ -391,7 +391,7 @@ impl Npc {
                 Ok(vec![found("tbs_sha256", hex(&sha256(&made)))])
             }
             Step::Sign => Ok(signed(label, &sign_prepared(ground, paperwork, &root.party.signer).await?)),
-            Step::Publish => self.published(label, now).await,
+            Step::Publish => self.put_out(label, now).await,
             _ => Err(NpcError::Inconsistent("step")),
         }
     }
@@ -420,13 +420,13 @@ impl Npc {
                 let values =
                     params![label, FOREIGN_CROSS, not_after, tbs, certificate.der(), i64::from(*root)];
                 self.db.execute(sql, values).await?;
-                self.published(label, now).await
+                self.put_out(label, now).await
             }
             _ => Err(NpcError::Inconsistent("step")),
         }
     }
 
-    async fn published(&self, label: &str, now: Timestamp) -> Result<Found> {
+    async fn put_out(&self, label: &str, now: Timestamp) -> Result<Found> {
         transaction!(self.db, |tx| changed(tx).await)?;
         self.refresh_authority(now).await?;
         let certificate = self.authority_certificate(label).await?;
