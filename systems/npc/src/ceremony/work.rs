@@ -17,11 +17,14 @@ use crate::authority::{
 use crate::request::sha256;
 use crate::{List, Npc, NpcError, Result, Scope};
 
+/// Takes the copy of a key to where it is kept.
+type Keep<'a> = dyn FnMut(&Backup) -> std::io::Result<()> + Send + 'a;
+
 /// What steps take from outside, or give outside.
 #[derive(Default)]
 pub struct Provisions<'a> {
     /// Takes the copy of a key and its shares, each to go to another custodian. An error leaves the step undone.
-    pub keep: Option<&'a mut (dyn FnMut(&Backup) -> std::io::Result<()> + Send)>,
+    pub keep: Option<&'a mut Keep<'a>>,
     /// The copy of a lost key, and the shares of enough custodians.
     pub restore: Option<(&'a [u8], &'a [curve::SecretBytes])>,
 }
