@@ -708,6 +708,11 @@ pub struct StatusCheck {
 pub enum Npc {
     /// 模擬母體 Build a population of certificates without signing each, and measure lists, OCSP and filter over it.
     Simulate(Simulate),
+    /// 演習 Run an incident at the size of a country on a database of its own, and measure it.
+    Drill(Drill),
+    /// 重新簽發佇列 Who gets new certificates after an incident, in which order and when.
+    #[command(subcommand)]
+    Queue(Queues),
     /// 事件 Suspend, resume or revoke many certificates at once; two persons.
     #[command(subcommand)]
     Incident(Incidents),
@@ -772,6 +777,125 @@ pub enum Incidents {
     },
 }
 
+#[derive(Subcommand, Debug)]
+pub enum Queues {
+    /// 開設 Open the queue of an approved incident, or go on with filling it.
+    Open {
+        /// The number of the incident.
+        incident: u64,
+        /// JSON file with classes, quotas and days; `-` is standard input.
+        #[arg(long)]
+        plan: PathBuf,
+        /// Account of the person at the keyboard, for the log.
+        #[arg(long)]
+        operator: String,
+        /// The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 分派 Put cards into classes and at offices.
+    Assign {
+        /// The number of the incident.
+        incident: u64,
+        /// Lines of card,class or card,class,office; `-` is standard input.
+        file: PathBuf,
+        /// Account of the person at the keyboard, for the log.
+        #[arg(long)]
+        operator: String,
+        /// The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 排定 Give every waiting card its day.
+    Plan {
+        /// The number of the incident.
+        incident: u64,
+        /// The first day (YYYY-MM-DD).
+        #[arg(long)]
+        from: model::RocDate,
+        /// Account of the person at the keyboard, for the log.
+        #[arg(long)]
+        operator: String,
+        /// The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 當日名單 List the cards an office expects, the most urgent first.
+    Due {
+        /// The number of the incident.
+        incident: u64,
+        /// The office.
+        #[arg(long)]
+        office: String,
+        /// The day (YYYY-MM-DD).
+        #[arg(long)]
+        day: model::RocDate,
+        /// At most so many.
+        #[arg(long, default_value_t = 1_000)]
+        most: u32,
+        /// The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 失敗 Note that a card's turn came and did not succeed.
+    Fail {
+        /// The number of the incident.
+        incident: u64,
+        /// The card.
+        card: model::CardSerial,
+        /// What went wrong, as a code that names nobody.
+        #[arg(long)]
+        problem: String,
+        /// Account of the person at the keyboard, for the log.
+        #[arg(long)]
+        operator: String,
+        /// The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 處理 Put a card that waits for a person back into the queue, or note that its holder has another card.
+    Settle {
+        /// The number of the incident.
+        incident: u64,
+        /// The card.
+        card: model::CardSerial,
+        /// The holder has another card; only for cards without further keys.
+        #[arg(long)]
+        replaced: bool,
+        /// Account of the person at the keyboard, for the log.
+        #[arg(long)]
+        operator: String,
+        /// The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 進度 Tell how far the queue is, class by class.
+    Report {
+        /// The number of the incident.
+        incident: u64,
+        /// The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(clap::Args, Debug)]
+pub struct Drill {
+    /// How many persons have a suspected card, with two certificates each; half as many more have another card.
+    #[arg(long, default_value_t = 750_000)]
+    pub persons: u32,
+    /// File with the address of an empty PostgreSQL database; without it the drill runs on SQLite in the directory.
+    #[arg(long)]
+    pub database: Option<PathBuf>,
+    /// Directory for the keys of the drill; created when absent.
+    #[arg(long)]
+    pub dir: PathBuf,
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Whom an incident concerns: every criterion given must hold, and at least one is given.
 #[derive(clap::Args, Debug)]
 pub struct Selection {
@@ -784,6 +908,12 @@ pub struct Selection {
     /// Kind of key: RSA-2048 or secp521r1.
     #[arg(long)]
     pub key_class: Option<String>,
+    /// What the keys show of their maker: roca, or another class as stored at issuance.
+    #[arg(long)]
+    pub fingerprint: Option<String>,
+    /// Model of the chip, as `neweid chip-type list` names it.
+    #[arg(long)]
+    pub chip_model: Option<String>,
     /// new-eid, certificate-card or foreign-resident-card.
     #[arg(long)]
     pub carrier: Option<String>,
@@ -939,6 +1069,8 @@ impl Arguments {
             ) => *json,
             Command::Status(Status::Check(check)) => check.json,
             Command::Npc(Npc::Simulate(simulate)) => simulate.json,
+            Command::Npc(Npc::Drill(drill)) => drill.json,
+            Command::Npc(Npc::Queue(Queues::Report { json, .. })) => *json,
             Command::Npc(Npc::Ra(Ra::List { json, .. }) | Npc::Incident(Incidents::List { json, .. })) => {
                 *json
             }

@@ -16,6 +16,7 @@ mod commands;
 mod country;
 mod directory;
 mod failure;
+mod figures;
 mod hand;
 mod http;
 mod listener;

@@ -240,6 +240,7 @@ impl Mgmt {
                     request_id: row.read::<Uuid>("request_id")?,
                     carrier: npc::Carrier::NewEid,
                     card: serial,
+                    chip_model: Some(production::chip_type_of(read.profile)?),
                     slot,
                     csr: csr.ok_or(MgmtError::Data("request of a slot"))?.1.clone(),
                     subject_name: person.name.chinese().to_owned(),

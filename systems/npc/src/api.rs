@@ -84,6 +84,9 @@ pub struct IssueRequest {
     pub carrier: Carrier,
     /// The card.
     pub card: CardSerial,
+    /// The model of its chip, as the register of chip types names it (`NE-0144`), if it is known: an incident may concern
+    /// the certificates of one model.
+    pub chip_model: Option<String>,
     /// Which of its keys.
     pub slot: KeySlot,
     /// The request that the card's key has signed, DER: PKCS #10 (RFC 2986) or CertReqMsg (RFC 4211).

@@ -3,34 +3,32 @@
 //!
 //! One person proposes whom it concerns, another approves. The work is done in batches, each one commit that also says how
 //! far it came: killed anywhere, it goes on there, and no certificate is changed twice. Certificates that come into being while
-//! it runs are found if their number lies ahead; so issuing is stopped first.
+//! it runs are found if their number lies ahead; so issuing is stopped first. A batch is a handful of statements, whatever its
+//! size, and every certificate has its event. When the last batch is done every list that lacks a change and the filter are
+//! made anew, however young they are; only then is the incident over.
 
 use jiff::Timestamp;
 use model::lifecycle::Stamp;
 use model::{CardSerial, CertificateState, RevocationReason, SuspensionCause};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::{Row, Tx, params, transaction};
+use store::{AssertSqlSafe, Engine, Kind, Row, Tx, Value, new_id, params, transaction};
+use x509::Serial;
 
 use crate::feed::next_number;
-use crate::row::{CertificateRow, select_certificate, serial};
+use crate::row::{StateColumns, parse_state, serial};
 use crate::status::at_time;
 use crate::{Carrier, Npc, NpcError, Result, SYSTEM};
-
-/// The condition of a [`Window`].
-macro_rules! cohort {
-    () => {
-        "serial > $1 AND der IS NOT NULL AND status <> 2 AND not_after >= $2 AND ($3 = '' OR key_class = $3) \
-         AND ($4 = '' OR carrier = $4) AND ($5 = '' OR (card >= $5 AND card <= $6)) \
-         AND not_before >= $7 AND not_before <= $8"
-    };
-}
 
 /// Whom an incident concerns: every criterion given must hold, and at least one is given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cohort {
     /// Kind and size of the key: `RSA-2048`, `secp521r1`.
     pub key_class: Option<String>,
+    /// What the key shows of its maker: `roca`, or the class of another fingerprint as it was stored at issuance.
+    pub fingerprint: Option<String>,
+    /// The model of the card's chip, as the register of chip types names it.
+    pub chip_model: Option<String>,
     /// What carries the certificate.
     pub carrier: Option<Carrier>,
     /// Cards from one serial to another, both included: a lot, a series, or one card (RECALL-15).
@@ -96,12 +94,12 @@ impl Npc {
             let concerned = window.count(tx).await?;
             let number = next_number(tx, "incident", 1).await?;
             let sql = "INSERT INTO incident (number, what, concerned, proposed_by, proposed_at, after, \
-                looked_at, changed) VALUES ($1, $2, $3, $4, $5, $6, 0, 0)";
+                looked_at, changed, published) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, FALSE)";
             let nothing: &[u8] = &[];
             let values = params![number as i64, &stored, concerned, operator, now, nothing];
             tx.execute_one(sql, values).await?;
             let detail = json!({ "what": stored, "concerned": concerned });
-            self.audit(tx, "incident-propose", &subject(number), operator, detail, now).await?;
+            self.audit(tx, "incident-propose", &incident_subject(number), operator, detail, now).await?;
             Ok::<_, NpcError>(number)
         })?;
         self.incident(number).await
@@ -122,7 +120,7 @@ impl Npc {
             }
             let sql = "UPDATE incident SET approved_by = $2 WHERE number = $1 AND approved_by IS NULL";
             tx.execute_one(sql, params![number as i64, operator]).await?;
-            self.audit(tx, "incident-approve", &subject(number), operator, json!({}), now).await?;
+            self.audit(tx, "incident-approve", &incident_subject(number), operator, json!({}), now).await?;
             Ok(())
         })?;
         self.work_incident(number, now).await?;
@@ -137,7 +135,8 @@ impl Npc {
 
     /// Goes on with what was approved and interrupted.
     pub(crate) async fn work_incidents(&self, now: Timestamp) -> Result<()> {
-        let sql = "SELECT number FROM incident WHERE approved_by IS NOT NULL AND finished_at IS NULL ORDER BY number";
+        let sql = "SELECT number FROM incident \
+            WHERE approved_by IS NOT NULL AND (finished_at IS NULL OR published = FALSE) ORDER BY number";
         for row in self.db.all(sql, params![]).await? {
             self.work_incident(row.read::<i64>(0)? as u64, now).await?;
         }
@@ -173,13 +172,27 @@ impl Npc {
     }
 
     async fn work_incident(&self, number: u64, now: Timestamp) -> Result<()> {
-        while !self.work_batch(number, now).await? {}
+        while !self.work_batch(number, now).await? {
+            self.tell_changes(now).await;
+        }
         self.tell_changes(now).await;
+        let sql = "SELECT 1 FROM incident WHERE number = $1 AND published = FALSE";
+        if self.db.optional(sql, params![number as i64]).await?.is_some() {
+            self.publish_lists(now).await?;
+            self.publish_filter(now).await?;
+            self.db
+                .execute("UPDATE incident SET published = TRUE WHERE number = $1", params![number as i64])
+                .await?;
+        }
         Ok(())
     }
 
     /// One batch; whether it was the last.
     async fn work_batch(&self, number: u64, now: Timestamp) -> Result<bool> {
+        let batch = match self.db.engine() {
+            Engine::Postgres => BATCH_POSTGRES,
+            Engine::Sqlite => BATCH_SQLITE,
+        };
         transaction!(self.db, |tx| {
             let row = tx.one("SELECT * FROM incident WHERE number = $1", params![number as i64]).await?;
             let incident = read(&row)?;
@@ -191,24 +204,20 @@ impl Npc {
             }
             let after: Vec<u8> = row.read("after")?;
             let window = Window { cohort: &incident.cohort, after: &after, since: incident.proposed_at };
-            let rows = window.rows(tx).await?;
+            let rows = window.rows(tx, batch).await?;
             let mut changes = Vec::new();
             for row in &rows {
-                let row = CertificateRow::read(row)?;
-                let state = at_time(row.state, row.validity.not_after, now);
+                let state = at_time(parse_state(&row.read::<String>("state")?)?, row.read("ends")?, now);
                 if let Some(next) = incident.measure.applied(state, Stamp::new(now, approver, SYSTEM)) {
-                    changes.push((row.serial, next));
+                    changes.push((serial(row)?, next));
                 }
             }
             // The numbers of all changes at once: nobody sees a greater one before them.
             let count = changes.len() as i64;
             let first = next_number(tx, "state", count).await? - count as u64;
-            for (n, (serial, state)) in (1u64..).zip(&changes) {
-                self.write_state_as(tx, serial, state, incident.measure.kind(), approver, now, first + n)
-                    .await?;
-            }
+            self.write_states(tx, &changes, incident.measure.kind(), approver, now, first + 1).await?;
             let last = rows.last().map(serial).transpose()?;
-            let done = rows.len() < BATCH;
+            let done = rows.len() < batch;
             let sql = "UPDATE incident SET after = $2, looked_at = looked_at + $3, changed = changed + $4, \
                 finished_at = $5 WHERE number = $1 AND finished_at IS NULL";
             let values = params![
@@ -220,12 +229,60 @@ impl Npc {
             ];
             tx.execute_one(sql, values).await?;
             let detail = json!({ "looked_at": rows.len(), "changed": count, "finished": done });
-            self.audit(tx, "incident-batch", &subject(number), approver, detail, now).await?;
+            self.audit(tx, "incident-batch", &incident_subject(number), approver, detail, now).await?;
             Ok(done)
         })
     }
 
-    async fn incident(&self, number: u64) -> Result<Incident> {
+    /// Writes the states of many certificates and their events, numbered from `first`.
+    async fn write_states(
+        &self,
+        tx: &mut Tx,
+        changes: &[(Serial, CertificateState)],
+        kind: &str,
+        actor: &str,
+        now: Timestamp,
+        first: u64,
+    ) -> Result<()> {
+        let (states, events) = self.rows_of(changes, kind, actor, now, first)?;
+        let update = "UPDATE certificate_state SET state_seq = given.state_seq, status = given.status, \
+            status_at = given.status_at, reason = given.reason, state = given.state \
+            FROM given WHERE certificate_state.serial = given.serial";
+        let changed = tx.execute_given(&STATE_COLUMNS, update, &states).await?;
+        if changed != changes.len() as u64 {
+            return Err(NpcError::Inconsistent("a certificate without a state"));
+        }
+        let insert = "INSERT INTO event (id, serial, at, actor, kind, state) \
+            SELECT id, serial, at, actor, kind, state FROM given";
+        tx.execute_given(&EVENT_COLUMNS, insert, &events).await?;
+        Ok(())
+    }
+
+    /// The rows of many states and of their events.
+    #[allow(clippy::type_complexity, reason = "two tables of values")]
+    fn rows_of<'a>(
+        &self,
+        changes: &'a [(Serial, CertificateState)],
+        kind: &'a str,
+        actor: &'a str,
+        now: Timestamp,
+        first: u64,
+    ) -> Result<(Vec<Vec<Value<'a>>>, Vec<Vec<Value<'a>>>)> {
+        let mut states = Vec::with_capacity(changes.len());
+        let mut events = Vec::with_capacity(changes.len());
+        for (n, (serial, state)) in (first..).zip(changes) {
+            let columns = StateColumns::of(state)?;
+            let id = new_id(now, self.random().as_mut());
+            events.push(params![id, serial.octets(), now, actor, kind, columns.state.clone()].to_vec());
+            states.push(
+                params![serial.octets(), n as i64, columns.status, columns.at, columns.reason, columns.state]
+                    .to_vec(),
+            );
+        }
+        Ok((states, events))
+    }
+
+    pub(crate) async fn incident(&self, number: u64) -> Result<Incident> {
         read(&self.db.one("SELECT * FROM incident WHERE number = $1", params![number as i64]).await?)
     }
 }
@@ -267,28 +324,72 @@ struct Window<'a> {
 
 impl Window<'_> {
     async fn count(&self, tx: &mut Tx) -> Result<i64> {
-        let sql = concat!("SELECT count(*) FROM certificate WHERE ", cohort!());
-        Ok(self.ask(tx, sql).await?.first().ok_or(NpcError::Inconsistent("count"))?.read(0)?)
+        let rows = self.ask(tx, "count(*)", "").await?;
+        Ok(rows.first().ok_or(NpcError::Inconsistent("count"))?.read(0)?)
     }
 
-    async fn rows(&self, tx: &mut Tx) -> Result<Vec<Row>> {
-        self.ask(tx, select_certificate!(cohort!(), " ORDER BY serial LIMIT 500")).await
+    async fn rows(&self, tx: &mut Tx, most: usize) -> Result<Vec<Row>> {
+        self.ask(tx, "serial, state, ends", &format!(" ORDER BY serial LIMIT {most}")).await
     }
 
-    async fn ask(&self, tx: &mut Tx, sql: &'static str) -> Result<Vec<Row>> {
-        let cohort = self.cohort;
-        let (first, last) = cohort.cards.as_ref().map_or(("", ""), |(a, b)| (a.as_str(), b.as_str()));
-        let values = params![
-            self.after,
-            self.since,
-            cohort.key_class.as_deref().unwrap_or_default(),
-            cohort.carrier.map_or("", Carrier::as_str),
-            first,
-            last,
-            cohort.from.unwrap_or(Timestamp::UNIX_EPOCH),
-            cohort.to.unwrap_or(FAR)
-        ];
-        Ok(tx.all(sql, values).await?)
+    async fn ask(&self, tx: &mut Tx, what: &str, end: &str) -> Result<Vec<Row>> {
+        let (sql, values) = self.question(what, end);
+        Ok(tx.all(AssertSqlSafe(sql), &values).await?)
+    }
+
+    fn question(&self, what: &str, end: &str) -> (String, Vec<Value<'_>>) {
+        let mut conditions = Conditions::default();
+        conditions.also("signed = TRUE AND status <> 2 AND serial >", self.after.into());
+        conditions.also("ends >=", self.since.into());
+        conditions.cohort(self.cohort);
+        let (conditions, values) = conditions.parts();
+        let sql = format!(
+            "SELECT {what} FROM certificate JOIN certificate_state USING (serial) WHERE {conditions}{end}"
+        );
+        (sql, values)
+    }
+}
+
+/// What a statement asks of `certificate` and `certificate_state`. Only criteria that were given stand in it, so that an
+/// index of theirs can serve.
+#[derive(Default)]
+pub(crate) struct Conditions<'a> {
+    sql: String,
+    values: Vec<Value<'a>>,
+}
+
+impl<'a> Conditions<'a> {
+    /// Everything before, and this with its value behind it.
+    pub(crate) fn also(&mut self, condition: &str, value: Value<'a>) {
+        self.values.push(value);
+        let and = if self.sql.is_empty() { "" } else { " AND " };
+        self.sql.push_str(&format!("{and}{condition} ${}", self.values.len()));
+    }
+
+    /// The criteria of a cohort.
+    pub(crate) fn cohort(&mut self, cohort: &'a Cohort) {
+        for (condition, value) in [
+            ("key_class =", cohort.key_class.as_deref()),
+            ("fingerprint =", cohort.fingerprint.as_deref()),
+            ("chip_model =", cohort.chip_model.as_deref()),
+            ("carrier =", cohort.carrier.map(Carrier::as_str)),
+            ("card >=", cohort.cards.as_ref().map(|(first, _)| first.as_str())),
+            ("card <=", cohort.cards.as_ref().map(|(_, last)| last.as_str())),
+        ] {
+            if let Some(value) = value {
+                self.also(condition, value.into());
+            }
+        }
+        for (condition, value) in [("not_before >=", cohort.from), ("not_before <=", cohort.to)] {
+            if let Some(value) = value {
+                self.also(condition, value.into());
+            }
+        }
+    }
+
+    /// The text and its values.
+    pub(crate) fn parts(self) -> (String, Vec<Value<'a>>) {
+        (self.sql, self.values)
     }
 }
 
@@ -296,6 +397,8 @@ impl Window<'_> {
 #[derive(Serialize, Deserialize)]
 struct Stored {
     key_class: Option<String>,
+    fingerprint: Option<String>,
+    chip_model: Option<String>,
     carrier: Option<String>,
     cards: Option<(CardSerial, CardSerial)>,
     from: Option<Timestamp>,
@@ -308,6 +411,8 @@ impl Stored {
     fn of(cohort: &Cohort, measure: Measure) -> Self {
         Self {
             key_class: cohort.key_class.clone(),
+            fingerprint: cohort.fingerprint.clone(),
+            chip_model: cohort.chip_model.clone(),
             carrier: cohort.carrier.map(|carrier| carrier.as_str().to_owned()),
             cards: cohort.cards,
             from: cohort.from,
@@ -336,6 +441,8 @@ fn read(row: &Row) -> Result<Incident> {
         number: number("number")?,
         cohort: Cohort {
             key_class: stored.key_class,
+            fingerprint: stored.fingerprint,
+            chip_model: stored.chip_model,
             carrier,
             cards: stored.cards,
             from: stored.from,
@@ -352,12 +459,27 @@ fn read(row: &Row) -> Result<Incident> {
     })
 }
 
-fn subject(number: u64) -> String {
+pub(crate) fn incident_subject(number: u64) -> String {
     format!("incident-{number}")
 }
 
-/// Certificates in one commit; stands in the query as well.
-const BATCH: usize = 500;
+const STATE_COLUMNS: [(&str, Kind); 6] = [
+    ("serial", Kind::Bytes),
+    ("state_seq", Kind::Integer),
+    ("status", Kind::Integer),
+    ("status_at", Kind::Integer),
+    ("reason", Kind::Integer),
+    ("state", Kind::Text),
+];
+const EVENT_COLUMNS: [(&str, Kind); 6] = [
+    ("id", Kind::Bytes),
+    ("serial", Kind::Bytes),
+    ("at", Kind::Integer),
+    ("actor", Kind::Text),
+    ("kind", Kind::Text),
+    ("state", Kind::Text),
+];
 
-/// Later than any certificate begins: the year 2200.
-const FAR: Timestamp = Timestamp::constant(7_258_118_400, 0);
+/// Certificates in one commit. SQLite's one writer keeps everybody else waiting meanwhile.
+const BATCH_POSTGRES: usize = 25_000;
+const BATCH_SQLITE: usize = 2_000;

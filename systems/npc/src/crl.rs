@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Bytes;
 use jiff::{SignedDuration, Timestamp};
-use store::{Row, params, transaction};
+use store::{Kind, Row, params, transaction};
 use x509::crl::{self, Crl, Lifetime, Pointers, Reason, Revoked, Table, TbsCrl};
 
 use crate::authority::{hex, off_thread};
@@ -288,6 +288,112 @@ impl Npc {
         Ok(self.keep(list, new_list(life, covers, der)))
     }
 
+    /// Makes every list anew that lacks a change, however young it is.
+    pub(crate) async fn publish_lists(&self, now: Timestamp) -> Result<()> {
+        self.read_changes(now).await?;
+        self.renew_lists(now, true).await
+    }
+
+    /// Makes the lists anew that have to be, or that are not there at all.
+    pub(crate) async fn renew_due_lists(&self, now: Timestamp) -> Result<()> {
+        self.read_changes(now).await?;
+        self.renew_lists(now, false).await
+    }
+
+    /// Whether a list is to be made anew: at once, or when its time has come.
+    fn is_due(&self, list: List, made: Option<&PublishedCrl>, now: Timestamp, at_once: bool) -> bool {
+        if at_once {
+            let changed =
+                self.populations().get(list.generation).map_or(0, |all| all.changed(list.partition()));
+            return list.scope != Scope::Root && changed > made.map_or(0, |made| made.covers);
+        }
+        made.is_none_or(|made| !self.is_right(list, made, now))
+    }
+
+    async fn renew_lists(&self, now: Timestamp, at_once: bool) -> Result<()> {
+        let mut partitions = Vec::new();
+        for list in self.lists() {
+            let kept = self.kept(list);
+            if kept.is_some_and(|kept| !self.is_due(list, Some(&kept), now, at_once)) {
+                continue;
+            }
+            let stored = self.stored_list(list).await?;
+            if !self.is_due(list, stored.as_ref(), now, at_once) {
+                if let Some(stored) = stored {
+                    self.keep(list, stored);
+                }
+                continue;
+            }
+            if let Scope::Partition(_) = list.scope {
+                partitions.push(list);
+                continue;
+            }
+            // As long as all others together.
+            let _turn = self.crls.issuing.lock().await;
+            self.issue_list(list, now).await?;
+        }
+        for lists in partitions.chunks(AT_ONCE) {
+            // Whoever asks for a list meanwhile has a turn between two parts.
+            let _turn = self.crls.issuing.lock().await;
+            self.issue_lists(lists, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Several lists with the two commits of one: with a disk that takes milliseconds to be sure, a thousand partitions
+    /// would wait for it longer than for their signatures.
+    async fn issue_lists(&self, lists: &[List], now: Timestamp) -> Result<()> {
+        let this_update = whole_second(now)?;
+        let covers = self.populations().seq();
+        let count = lists.len() as i64;
+        let (first, since) = transaction!(self.db, |tx| {
+            let sql = "SELECT scope, MAX(this_update) AS since FROM crl WHERE der IS NOT NULL GROUP BY scope";
+            let mut since = HashMap::new();
+            for row in tx.all(sql, params![]).await? {
+                since.insert(row.read::<i64>("scope")?, row.read::<Timestamp>("since")?);
+            }
+            let first = next_number(tx, "crl", count).await? - count as u64 + 1;
+            let mut rows = Vec::with_capacity(lists.len());
+            for (number, list) in (first..).zip(lists) {
+                let next_update = this_update + self.list_lifetime(list.scope);
+                let row = params![list.key(), number as i64, covers as i64, this_update, next_update];
+                rows.push(row.to_vec());
+            }
+            let insert = "INSERT INTO crl (scope, number, change, this_update, next_update)";
+            tx.insert_many(insert, 5, rows).await?;
+            Ok::<_, NpcError>((first, since))
+        })?;
+        let mut made = Vec::with_capacity(lists.len());
+        for (number, list) in (first..).zip(lists) {
+            let life =
+                Lifetime { number, this_update, next_update: this_update + self.list_lifetime(list.scope) };
+            let since = since.get(&list.key()).copied().unwrap_or(Timestamp::UNIX_EPOCH);
+            let (tbs, covers) = self.to_be_signed_list(*list, life, since, Vec::new())?;
+            made.push((*list, new_list(life, covers, self.signed(*list, tbs).await?)));
+        }
+        transaction!(self.db, |tx| {
+            let mut rows = Vec::with_capacity(made.len());
+            for (list, made) in &made {
+                let row = params![list.key(), made.number as i64, made.covers as i64, &made.der[..]];
+                rows.push(row.to_vec());
+            }
+            let update = "UPDATE crl SET der = given.der, change = given.change FROM given \
+                WHERE crl.scope = given.scope AND crl.number = given.number";
+            if tx.execute_given(&SIGNED, update, &rows).await? != rows.len() as u64 {
+                return Err(NpcError::Inconsistent("a list that was numbered and is gone"));
+            }
+            let delete = "DELETE FROM crl WHERE EXISTS (SELECT 1 FROM given \
+                WHERE given.scope = crl.scope AND crl.number < given.number)";
+            tx.execute_given(&SIGNED, delete, &rows).await?;
+            Ok::<_, NpcError>(())
+        })?;
+        tracing::info!(lists = made.len(), "revocation lists issued");
+        for (list, made) in made {
+            self.keep(list, made);
+        }
+        Ok(())
+    }
+
     fn to_be_signed_list(
         &self,
         list: List,
@@ -461,6 +567,12 @@ fn new_list(life: Lifetime, covers: u64, der: Vec<u8>) -> PublishedCrl {
 pub(crate) fn whole_second(at: Timestamp) -> Result<Timestamp> {
     Timestamp::from_second(at.as_second()).map_err(|_| NpcError::Request("time out of range"))
 }
+
+const SIGNED: [(&str, Kind); 4] =
+    [("scope", Kind::Integer), ("number", Kind::Integer), ("change", Kind::Integer), ("der", Kind::Bytes)];
+
+/// Lists of partitions that are made together.
+const AT_ONCE: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -99,6 +99,19 @@ impl Npc {
         }
     }
 
+    /// Makes a filter anew, however young the last one is.
+    pub(crate) async fn publish_filter(&self, now: Timestamp) -> Result<()> {
+        let _turn = self.documents.making.lock().await;
+        self.load_filters(now).await?;
+        self.make_filter(now).await.map(drop)
+    }
+
+    /// Takes over the filters that other processes have published.
+    pub(crate) async fn take_filters(&self, now: Timestamp) -> Result<()> {
+        let _turn = self.documents.making.lock().await;
+        self.load_filters(now).await
+    }
+
     /// The filter that is there, however old.
     pub(crate) fn present_filter(&self) -> Option<Arc<PublishedDocument>> {
         self.filters().last().map(|(document, _)| document.clone())
@@ -170,11 +183,12 @@ impl Npc {
     ) -> Result<bool> {
         transaction!(self.db, |tx| {
             // What is stored and not signed yet has a number that will be given out.
-            let sql = "SELECT serial, issuer FROM certificate WHERE der IS NULL OR state_seq > $1";
+            let sql =
+                "SELECT serial, generation FROM certificate_state WHERE state_seq = 0 OR state_seq > $1";
             for row in tx.all(sql, params![snapshot.seq as i64]).await? {
                 let Some(number) = serial(&row)?.to_u128() else { continue };
                 // Of a generation that the filter does not speak about nobody is told anything.
-                let Some(section) = snapshot.listed.get(&row.read("issuer")?) else { continue };
+                let Some(section) = snapshot.listed.get(&row.read("generation")?) else { continue };
                 // What was listed then, and is not any more, is in the next filter.
                 let listed = [&section.revoked, &section.suspended];
                 let was_listed = listed.iter().any(|list| list.binary_search(&number).is_ok());

@@ -81,8 +81,8 @@ impl Npc {
     async fn read_all(&self, now: Timestamp) -> Result<()> {
         loop {
             let after = self.populations().seq();
-            let sql = "SELECT serial, status, status_at, reason, not_after, state_seq, issuer FROM certificate \
-                WHERE state_seq > $1 AND der IS NOT NULL ORDER BY state_seq LIMIT $2";
+            let sql = "SELECT serial, generation, status, status_at, reason, ends, state_seq FROM certificate_state \
+                WHERE state_seq > $1 AND signed = TRUE ORDER BY state_seq LIMIT $2";
             let rows = self.db.all(sql, params![after as i64, PAGE]).await?;
             let changes = rows.iter().map(change).collect::<Result<Vec<_>>>()?;
             let newest = self.authority().newest;
@@ -168,13 +168,9 @@ fn change(row: &Row) -> Result<(u32, Change)> {
             Some((row.read("status_at")?, reason))
         }
     };
-    let change = Change {
-        serial: serial(row)?,
-        listed,
-        not_after: row.read("not_after")?,
-        seq: row.read("state_seq")?,
-    };
-    Ok((row.read("issuer")?, change))
+    let change =
+        Change { serial: serial(row)?, listed, not_after: row.read("ends")?, seq: row.read("state_seq")? };
+    Ok((row.read("generation")?, change))
 }
 
 /// Rows read at once.

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use model::{CertificateState, KeySlot};
 use serde_json::json;
 use store::{Tx, new_id, params, transaction};
+use x509::certificate::TbsCertificate;
 use x509::certificate::profiles::{Citizen, StatusLocations, npc_citizen_encryption, npc_citizen_signing};
-use x509::certificate::{Kind, TbsCertificate};
 use x509::{Certificate, PublicKey, Serial, Validity};
 
 use crate::authority::{Generation, hex, issuing_generation, sign_certificate};
@@ -48,7 +48,7 @@ impl Npc {
 
     /// Signs everything that was stored when the program was killed.
     pub(crate) async fn sign_what_is_stored(&self, now: Timestamp) -> Result<()> {
-        for row in self.db.all(select_certificate!("der IS NULL ORDER BY serial"), params![]).await? {
+        for row in self.db.all(select_certificate!("state_seq = 0 ORDER BY serial"), params![]).await? {
             let row = CertificateRow::read(&row)?;
             if !matches!(row.state, CertificateState::Revoked { .. }) {
                 self.sign_stored(row, now).await?;
@@ -58,14 +58,11 @@ impl Npc {
     }
 
     pub(crate) async fn remember_moduli(&self) -> Result<()> {
-        let sql = "SELECT c.tbs FROM event e JOIN certificate c ON c.serial = e.serial \
-            WHERE e.kind = 'issue' AND c.slot <= 2 ORDER BY e.id DESC LIMIT $1";
+        let sql = "SELECT c.der FROM event e JOIN certificate c ON c.serial = e.serial \
+            WHERE e.kind = 'issue' AND c.slot <= 2 AND c.der IS NOT NULL ORDER BY e.id DESC LIMIT $1";
         let rows = self.db.all(sql, params![REMEMBERED as u32]).await?;
         for row in rows.iter().rev() {
-            let tbs: Vec<u8> = row.read(0)?;
-            let certificate = TbsCertificate::from_stored(Kind::NpcCitizenSigning, &tbs)
-                .or_else(|_| TbsCertificate::from_stored(Kind::NpcCitizenEncryption, &tbs))?;
-            let der = x509::certificate::assemble(&tbs, certificate.algorithm(), &[]);
+            let der: Vec<u8> = row.read(0)?;
             if let PublicKey::Rsa(key) = PublicKey::from_spki(Certificate::parse(&der)?.spki())? {
                 self.moduli.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remember(key.modulus());
             }
@@ -116,8 +113,8 @@ impl Npc {
             }
             tx.execute_one(
                 "INSERT INTO certificate (serial, request_id, request_hash, card, slot, holder, profile, not_before, \
-                 not_after, partition_no, spki_hash, tbs, state, status, status_at, reason, carrier, key_class, issuer) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+                 not_after, partition_no, spki_hash, tbs, carrier, key_class, chip_model, fingerprint, issuer) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
                 params![
                     serial.octets(),
                     request.request_id,
@@ -131,13 +128,25 @@ impl Npc {
                     partition,
                     checked.spki_hash,
                     tbs.tbs_der(),
-                    &columns.state,
+                    request.carrier.as_str(),
+                    &checked.key_class,
+                    request.chip_model.as_deref().unwrap_or_default(),
+                    &checked.fingerprint,
+                    i64::from(generation.number)
+                ],
+            )
+            .await?;
+            tx.execute_one(
+                "INSERT INTO certificate_state (serial, generation, signed, state_seq, status, status_at, reason, ends, \
+                 state) VALUES ($1, $2, FALSE, 0, $3, $4, $5, $6, $7)",
+                params![
+                    serial.octets(),
+                    i64::from(generation.number),
                     columns.status,
                     columns.at,
                     columns.reason,
-                    request.carrier.as_str(),
-                    &checked.key_class,
-                    i64::from(generation.number)
+                    validity.not_after,
+                    &columns.state
                 ],
             )
             .await?;
@@ -184,15 +193,21 @@ impl Npc {
             let certificate = sign_certificate(tbs, generation.ca.signer.clone()).await?;
             transaction!(self.db, |tx| {
                 let seq = next_number(tx, "state", 1).await?;
-                let sql = "UPDATE certificate SET der = $2, state_seq = $3 \
-                    WHERE serial = $1 AND der IS NULL AND status <> 2";
-                let values = params![row.serial.octets(), certificate.der(), seq as i64];
-                if tx.execute(sql, values).await? == 1 {
+                let sql = "UPDATE certificate_state SET signed = TRUE, state_seq = $2 \
+                    WHERE serial = $1 AND signed = FALSE AND status <> 2";
+                if tx.execute(sql, params![row.serial.octets(), seq as i64]).await? == 1 {
+                    // The bytes that were to be signed are in the certificate.
+                    let sql = "UPDATE certificate SET der = $2, tbs = $3 WHERE serial = $1 AND der IS NULL";
+                    let nothing: &[u8] = &[];
+                    tx.execute_one(sql, params![row.serial.octets(), certificate.der(), nothing]).await?;
                     let detail = json!({
                         "serial": hex(row.serial.octets()),
                         "certificate": hex(&certificate.fingerprint()),
                     });
                     self.audit(tx, "certificate-sign", row.card.as_str(), SYSTEM, detail, now).await?;
+                    if !row.slot.is_rsa() {
+                        self.note_reissued(tx, row.card, now).await?;
+                    }
                 }
                 Ok::<_, NpcError>(())
             })?;

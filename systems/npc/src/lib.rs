@@ -20,6 +20,7 @@ mod cohort;
 mod config;
 mod crl;
 mod documents;
+mod drill;
 mod error;
 mod feed;
 mod http;
@@ -27,6 +28,7 @@ mod issue;
 mod ocsp;
 mod overview;
 mod population;
+mod queue;
 mod rehearse;
 mod repository;
 mod request;
@@ -52,10 +54,12 @@ pub use cohort::{Cohort, Incident, Measure};
 pub use config::{NpcConfig, Urls};
 pub use crl::{List, PublishedCrl, Scope};
 pub use documents::PublishedDocument;
+pub use drill::DrillLot;
 pub use error::NpcError;
 pub use http::{Clock, router};
 pub use overview::{AuthorityEntry, Found, Issued, Published, RecentlyIssued, Waiting};
 pub use population::{Change, Population};
+pub use queue::{ClassReport, Queue, QueuePlan, Queued};
 pub use weak_key::Weakness;
 
 use authority::{Authority, Ground};
@@ -106,6 +110,8 @@ impl Npc {
             schema::GENERATION,
             overview::OVERVIEW,
             repository::MIGRATION,
+            schema::STATE,
+            schema::QUEUE,
         ])
         .await?;
         let config = config.fixed_at_first_run(&db).await?;
@@ -147,9 +153,8 @@ impl Npc {
         self.work_incidents(now).await?;
         self.follow_authority(now).await?;
         self.note_last_ends().await?;
-        for list in self.lists() {
-            self.list(list, now).await?;
-        }
+        self.renew_due_lists(now).await?;
+        self.take_filters(now).await?;
         self.filter(now).await?;
         Ok(())
     }

@@ -197,7 +197,7 @@ impl Npc {
     /// One certificate by its serial number.
     pub async fn find_certificate(&self, number: &Serial, now: Timestamp) -> Result<Option<Found>> {
         let sql = "SELECT serial, card, slot, profile, carrier, key_class, partition_no, not_before, not_after, state, \
-            state_seq FROM certificate WHERE serial = $1";
+            signed FROM certificate JOIN certificate_state USING (serial) WHERE serial = $1";
         let Some(row) = self.db.optional(sql, params![number.octets()]).await? else { return Ok(None) };
         let sql = "SELECT at, kind, actor FROM event WHERE serial = $1 ORDER BY id DESC LIMIT 50";
         let events = self.db.all(sql, params![number.octets()]).await?;
@@ -213,7 +213,7 @@ impl Npc {
             partition: row.read("partition_no")?,
             not_before: row.read("not_before")?,
             not_after,
-            signed: row.read::<i64>("state_seq")? > 0,
+            signed: row.read("signed")?,
             state: at_time(parse_state(&row.read::<String>("state")?)?, not_after, now),
             events: events.iter().map(event).collect::<Result<_>>()?,
         }))
@@ -253,7 +253,7 @@ impl Npc {
     /// How much work waits.
     pub async fn waiting(&self) -> Result<Waiting> {
         // The first two by way of an index with the few rows in question; incidents are few.
-        let sql = "SELECT (SELECT COUNT(*) FROM certificate WHERE state_seq = 0) AS unsigned, \
+        let sql = "SELECT (SELECT COUNT(*) FROM certificate_state WHERE state_seq = 0) AS unsigned, \
             (SELECT COUNT(*) FROM cmp_transaction WHERE waits = 1) AS unconfirmed, \
             (SELECT COUNT(*) FROM incident WHERE approved_by IS NULL) AS proposed, \
             (SELECT COUNT(*) FROM incident WHERE approved_by IS NOT NULL AND finished_at IS NULL) AS running";

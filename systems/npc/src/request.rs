@@ -18,6 +18,8 @@ pub(crate) struct Checked {
     pub(crate) modulus: Option<Vec<u8>>,
     /// Kind and size of the key: `RSA-2048`, `secp521r1`.
     pub(crate) key_class: String,
+    /// What the key shows of the program that made it ([`weak_key::fingerprint`]).
+    pub(crate) fingerprint: String,
     pub(crate) validity: Validity,
     /// Over everything but the request number.
     pub(crate) hash: [u8; 32],
@@ -33,12 +35,15 @@ pub(crate) fn check(request: &IssueRequest) -> Result<Checked> {
     if request.carrier != Carrier::NewEid && matches!(request.period, Period::Reissue { .. }) {
         return Err(NpcError::Request("only New eID has a second period"));
     }
+    check_chip_model(request)?;
     let proved = prove(&request.csr).map_err(NpcError::Csr)?;
     let modulus = check_key(request.slot, &proved)?;
+    let key = PublicKey::from_spki(&proved.spki).map_err(NpcError::Csr)?;
     Ok(Checked {
         spki_hash: sha256(&proved.spki),
         modulus,
-        key_class: PublicKey::from_spki(&proved.spki).map_err(NpcError::Csr)?.name(),
+        key_class: key.name(),
+        fingerprint: weak_key::fingerprint(&key),
         spki: proved.spki,
         validity,
         hash: hash(request),
@@ -88,7 +93,19 @@ fn check_key(slot: KeySlot, proved: &Proved) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// What makes two requests the same: everything but their number.
+/// A chip model is named in letters, digits and hyphens.
+pub(crate) fn check_chip_model(request: &IssueRequest) -> Result<()> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    match &request.chip_model {
+        Some(name) if name.is_empty() || name.len() > 40 || !name.bytes().all(plain) => {
+            Err(NpcError::Request("a chip model is named in letters, digits and hyphens"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What makes two requests the same: everything but their number, and the chip model, which is what the card is and not
+/// what is asked for.
 fn hash(request: &IssueRequest) -> [u8; 32] {
     let renewal = request.renewal_date.map(|date| date.iso()).unwrap_or_default();
     let period = match request.period {

@@ -29,7 +29,7 @@ macro_rules! select_certificate {
     ($($condition:expr),+) => {
         concat!(
             "SELECT serial, issuer, request_hash, card, slot, holder, profile, not_before, not_after, tbs, der, \
-             state FROM certificate WHERE ",
+             state FROM certificate JOIN certificate_state USING (serial) WHERE ",
             $($condition),+
         )
     };

@@ -248,24 +248,9 @@ impl Npc {
         now: Timestamp,
     ) -> Result<()> {
         let seq = next_number(tx, "state", 1).await?;
-        self.write_state_as(tx, serial, state, kind, actor, now, seq).await
-    }
-
-    /// The same under a number of the sequence of changes that the transaction has taken.
-    #[allow(clippy::too_many_arguments, reason = "the columns of one row")]
-    pub(crate) async fn write_state_as(
-        &self,
-        tx: &mut Tx,
-        serial: &Serial,
-        state: &CertificateState,
-        kind: &str,
-        actor: &str,
-        now: Timestamp,
-        seq: u64,
-    ) -> Result<()> {
         let columns = StateColumns::of(state)?;
         tx.execute_one(
-            "UPDATE certificate SET state = $2, status = $3, status_at = $4, reason = $5, state_seq = $6 \
+            "UPDATE certificate_state SET state = $2, status = $3, status_at = $4, reason = $5, state_seq = $6 \
              WHERE serial = $1",
             params![serial.octets(), &columns.state, columns.status, columns.at, columns.reason, seq as i64],
         )
@@ -288,7 +273,7 @@ impl Npc {
     }
 
     /// 16 random digits; the table refuses one that is taken, which the next attempt mends.
-    fn candidate_number(&self) -> String {
+    pub(crate) fn candidate_number(&self) -> String {
         let mut bytes = [0; 16];
         self.random().fill(&mut bytes);
         format!("{:016}", u128::from_be_bytes(bytes) % 10_000_000_000_000_000)

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use curve::rsa::RsaPublicKey;
+use x509::PublicKey;
 
 /// How a key is weak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,10 +47,30 @@ pub(crate) fn inspect(key: &RsaPublicKey) -> Result<(), Weakness> {
     if primes(SMALL_FACTORS).any(|prime| remainder(key.modulus(), prime) == 0) {
         return Err(Weakness::SmallFactor);
     }
-    if primes(167).skip(1).all(|prime| is_power_of_65537(remainder(key.modulus(), prime), prime)) {
+    if has_roca_form(key) {
         return Err(Weakness::Roca);
     }
     Ok(())
+}
+
+fn has_roca_form(key: &RsaPublicKey) -> bool {
+    primes(167).skip(1).all(|prime| is_power_of_65537(remainder(key.modulus(), prime), prime))
+}
+
+/// The class of a key by what it shows of the program or chip that made it, stored at issuance so that a weakness found
+/// later can be sought without parsing every certificate (NPC-57): `roca` for the ROCA form, and otherwise the nine bits by
+/// which makers of RSA keys differ most (Švenda et al., "The Million-Key Question", USENIX Security 2016): the second to
+/// seventh bit of the modulus from above, its second bit from below, and the modulus modulo 3. Keys of elliptic curves show
+/// nothing; their class is their curve.
+pub(crate) fn fingerprint(key: &PublicKey) -> String {
+    let PublicKey::Rsa(rsa) = key else { return key.name() };
+    if has_roca_form(rsa) {
+        return "roca".to_owned();
+    }
+    let modulus = rsa.modulus();
+    let high = modulus.first().map_or(0, |byte| byte >> 1 & 0x3F);
+    let low = modulus.last().map_or(0, |byte| byte >> 1 & 1);
+    format!("{high:06b}-{low}-{}", remainder(modulus, 3))
 }
 
 /// The newest moduli, to find a factor that two keys share.
@@ -248,6 +269,16 @@ mod tests {
 
     fn key(modulus: &[u8]) -> RsaPublicKey {
         RsaPublicKey::from_numbers(modulus, &[1, 0, 1]).expect("well formed")
+    }
+
+    #[test]
+    fn the_class_of_a_key_is_what_its_modulus_shows() {
+        let mut modulus = [0; 256];
+        (modulus[0], modulus[255]) = (0b1100_0011, 0b11);
+        assert_eq!(fingerprint(&PublicKey::Rsa(key(&modulus))), "100001-1-0");
+        modulus[128] = 1;
+        assert_eq!(fingerprint(&PublicKey::Rsa(key(&modulus))), "100001-1-1");
+        assert_eq!(fingerprint(&PublicKey::Rsa(key(&congruent(|_| 1)))), "roca");
     }
 
     #[test]

@@ -409,6 +409,8 @@ impl Ra {
                         request_id,
                         carrier: Carrier::NewEid,
                         card,
+                        // It stands with the first certificate of the card.
+                        chip_model: None,
                         slot,
                         csr: csr.1.clone(),
                         subject_name: subject.name.clone(),

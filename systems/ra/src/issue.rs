@@ -37,6 +37,7 @@ impl Ra {
                 request_id: derived(request, *slot),
                 carrier: card.carrier,
                 card: request.card,
+                chip_model: None,
                 slot: *slot,
                 csr: csr.clone(),
                 subject_name: name.clone(),

@@ -12,7 +12,8 @@ use sqlx::{AssertSqlSafe, Postgres, SqlSafeStr, Sqlite, Transaction};
 use crate::db::{Db, Inner, Pools};
 use crate::error::{Failure, Retry};
 use crate::row::{Inner as RowInner, Row};
-use crate::{Engine, Result, StoreError, Value, When};
+use crate::value::PgQuery;
+use crate::{Engine, Kind, Result, StoreError, Value, When};
 
 /// A transaction under way. Dropped without [`Tx::commit`] it is rolled back.
 pub struct Tx {
@@ -139,6 +140,53 @@ impl Tx {
         Ok(changed)
     }
 
+    /// Runs a statement over many rows of the program's, which stand in it as the table `given` with these columns:
+    ///
+    /// `execute_given(&[("id", Kind::Integer), ("label", Kind::Text)], "UPDATE t SET label = given.label FROM given WHERE
+    /// t.id = given.id", rows)`. Each row has as many values as there are columns, of these kinds or null. Returns how many
+    /// rows the statement changed. It may run several times, each over a part of the rows.
+    pub async fn execute_given<'v>(
+        &mut self,
+        columns: &[(&'static str, Kind)],
+        sql: &'static str,
+        rows: &[Vec<Value<'v>>],
+    ) -> Result<u64> {
+        let names = given_names(columns, rows)?;
+        let mut changed = 0;
+        match self.engine() {
+            // One array a column: the statement's text is always the same, however many rows there are.
+            Engine::Postgres => {
+                let arrays = given_arrays(columns);
+                let sql = format!("WITH given({names}) AS (SELECT * FROM unnest({arrays})) {sql}");
+                for rows in rows.chunks(GIVEN_AT_ONCE) {
+                    changed += self.execute_arrays(sql.clone(), columns, rows).await?;
+                }
+            }
+            Engine::Sqlite => {
+                for rows in rows.chunks(500.min(32_766 / columns.len().max(1))) {
+                    let values = placeholders(rows.len(), columns.len(), false);
+                    let sql = format!("WITH given({names}) AS (VALUES {values}) {sql}");
+                    let flat = rows.concat();
+                    changed += self.execute(AssertSqlSafe(sql), &flat).await?;
+                }
+            }
+        }
+        Ok(changed)
+    }
+
+    async fn execute_arrays(
+        &mut self,
+        sql: String,
+        columns: &[(&'static str, Kind)],
+        rows: &[Vec<Value<'_>>],
+    ) -> Result<u64> {
+        self.usable()?;
+        let Connection::Pg(tx) = &mut self.connection else { return Err(StoreError::Missing) };
+        let query = bind_columns(sqlx::query(AssertSqlSafe(sql)), columns, rows);
+        let done = query.execute(&mut **tx).await.map(|done| done.rows_affected());
+        self.note(done)
+    }
+
     pub(crate) async fn run_script(&mut self, sql: Cow<'static, str>) -> Result<()> {
         self.usable()?;
         let done = match &mut self.connection {
@@ -201,6 +249,60 @@ impl Tx {
 /// Ends whatever transaction is open on a SQLite connection; that none is open is no error.
 pub(crate) async fn roll_back(connection: &mut SqliteConnection) {
     let _ = sqlx::raw_sql("ROLLBACK").execute(connection).await;
+}
+
+/// The names of the columns, once every row has a value for each, of its kind or null.
+fn given_names(columns: &[(&'static str, Kind)], rows: &[Vec<Value<'_>>]) -> Result<String> {
+    for row in rows {
+        if row.len() != columns.len() {
+            return Err(StoreError::Affected { expected: columns.len() as u64, found: row.len() as u64 });
+        }
+        if let Some(((name, _), _)) = columns.iter().zip(row).find(|((_, kind), v)| v.kind() != *kind) {
+            let problem = "a value of another type".to_owned();
+            return Err(StoreError::Column { column: (*name).to_owned(), problem });
+        }
+    }
+    let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+    Ok(names.join(", "))
+}
+
+fn given_arrays(columns: &[(&'static str, Kind)]) -> String {
+    let array = |(n, (_, kind)): (usize, &(&str, Kind))| format!("${n}::{}[]", kind.postgres_name());
+    (1..).zip(columns).map(array).collect::<Vec<_>>().join(", ")
+}
+
+fn bind_columns<'q>(
+    mut query: PgQuery<'q>,
+    columns: &[(&'static str, Kind)],
+    rows: &[Vec<Value<'_>>],
+) -> PgQuery<'q> {
+    for (place, (_, kind)) in columns.iter().enumerate() {
+        query = bind_column(query, *kind, rows.iter().filter_map(|row| row.get(place)));
+    }
+    query
+}
+
+/// The values of one column, which are of this kind or null, as an array.
+fn bind_column<'q, 'a>(
+    query: PgQuery<'q>,
+    kind: Kind,
+    values: impl Iterator<Item = &'a Value<'a>>,
+) -> PgQuery<'q> {
+    match kind {
+        Kind::Integer => query.bind(
+            values.map(|v| if let Value::Integer(v) = v { Some(*v) } else { None }).collect::<Vec<_>>(),
+        ),
+        Kind::Text => query.bind(
+            values
+                .map(|v| if let Value::Text(v) = v { Some(v.to_string()) } else { None })
+                .collect::<Vec<_>>(),
+        ),
+        Kind::Bytes => query.bind(
+            values.map(|v| if let Value::Bytes(v) = v { Some(v.to_vec()) } else { None }).collect::<Vec<_>>(),
+        ),
+        Kind::Bool => query
+            .bind(values.map(|v| if let Value::Bool(v) = v { Some(*v) } else { None }).collect::<Vec<_>>()),
+    }
 }
 
 fn placeholders(rows: usize, columns: usize, numbered: bool) -> String {
@@ -318,6 +420,9 @@ macro_rules! transaction {
         }
     }};
 }
+
+/// Rows in one statement over arrays.
+const GIVEN_AT_ONCE: usize = 50_000;
 
 const MOST_ATTEMPTS: u32 = 40;
 const MOST_BEGINS: u32 = 3;

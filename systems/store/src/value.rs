@@ -20,6 +20,17 @@ pub enum Kind {
     Bool,
 }
 
+impl Kind {
+    pub(crate) const fn postgres_name(self) -> &'static str {
+        match self {
+            Self::Integer => "bigint",
+            Self::Text => "text",
+            Self::Bytes => "bytea",
+            Self::Bool => "boolean",
+        }
+    }
+}
+
 /// One value to bind. Has no `Debug`: values are names, numbers and sealed keys.
 #[derive(Clone, PartialEq)]
 pub enum Value<'a> {
@@ -43,6 +54,17 @@ macro_rules! params {
 }
 
 impl Value<'_> {
+    /// The column type this value goes into.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Null(kind) => *kind,
+            Self::Integer(_) => Kind::Integer,
+            Self::Text(_) => Kind::Text,
+            Self::Bytes(_) => Kind::Bytes,
+            Self::Bool(_) => Kind::Bool,
+        }
+    }
+
     pub(crate) fn bind_pg<'q>(&self, query: PgQuery<'q>) -> PgQuery<'q> {
         match self {
             Value::Null(Kind::Integer) => query.bind(None::<i64>),

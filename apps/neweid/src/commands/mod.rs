@@ -16,7 +16,9 @@ mod decipher;
 mod demo;
 pub mod doctor;
 mod npc_cases;
+mod npc_drill;
 pub mod npc_incident;
+mod npc_queue;
 mod npc_ra;
 mod npc_simulate;
 pub mod operator;
@@ -99,6 +101,8 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Ra(command) => ra::run(command).await,
         Command::Ceremony(ceremony) => ceremony::run(&ceremony).await,
         Command::Npc(Npc::Simulate(simulate)) => npc_simulate::run(&simulate),
+        Command::Npc(Npc::Drill(drill)) => npc_drill::run(&drill).await,
+        Command::Npc(Npc::Queue(queue)) => npc_queue::run(&queue).await,
         Command::Npc(Npc::Incident(incident)) => npc_incident::run(&incident).await,
         Command::Npc(Npc::Issuing { switch, operator, dir }) => {
             npc_incident::issuing(switch, &operator, &dir).await

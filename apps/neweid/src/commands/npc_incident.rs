@@ -92,7 +92,16 @@ pub fn read(selection: &Selection) -> Result<(Cohort, Measure), Failure> {
         }
         _ => return Err(wrong("--reason")),
     };
-    Ok((Cohort { key_class: selection.key_class.clone(), carrier, cards, from, to }, measure))
+    let cohort = Cohort {
+        key_class: selection.key_class.clone(),
+        fingerprint: selection.fingerprint.clone(),
+        chip_model: selection.chip_model.clone(),
+        carrier,
+        cards,
+        from,
+        to,
+    };
+    Ok((cohort, measure))
 }
 
 pub fn wrong(what: &str) -> Failure {
@@ -151,7 +160,17 @@ mod tests {
     use super::*;
 
     fn selection(action: Action) -> Selection {
-        Selection { action, reason: None, key_class: None, carrier: None, cards: None, from: None, to: None }
+        Selection {
+            action,
+            reason: None,
+            key_class: None,
+            fingerprint: None,
+            chip_model: None,
+            carrier: None,
+            cards: None,
+            from: None,
+            to: None,
+        }
     }
 
     #[test]

@@ -1,16 +1,16 @@
 //! `neweid npc simulate`: the status services over a population as large as a country's, without signing each certificate.
 //! Serial numbers are what the CA would draw; lists, answers and filter are made by the code that serves the country, under
-//! keys that are thrown away. Every figure is the time of one thread.
+//! keys that are thrown away. Every figure is the processor time of one thread.
 
 use crate::cli::Simulate;
 use crate::clock;
 use crate::failure::{Failure, Fault};
+use crate::figures::{Report, thread_time};
 use curve::{Curve, Random, SecretKey, SystemRandom};
 use jiff::{SignedDuration, Timestamp};
 use npc::{Change, NpcConfig, Population, Urls};
 use status::filter::{Filter, StatusSigner};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 use x509::certificate::profiles::{
     NpcIntermediate, NpcRoot, OcspResponder, StatusLocations, StatusService, npc_intermediate, npc_root,
     ocsp_responder, status_signer,
@@ -41,9 +41,9 @@ pub fn run(arguments: &Simulate) -> Result<ExitCode, Failure> {
     let authority = Authority::new(now).map_err(Failure::ours)?;
     let mut report = Report::default();
 
-    let began = Instant::now();
+    let began = thread_time();
     let (mut population, listed) = populate(arguments, now).map_err(Failure::from_system)?;
-    report.time("population", began);
+    report.work("population", began);
     report.number("certificates", population.len() as f64);
     report.number("listed", listed.len() as f64);
     report.number("population_bytes", population.memory() as f64);
@@ -106,16 +106,16 @@ fn lists(
     report: &mut Report,
 ) -> Result<(), Failure> {
     let life = Lifetime { number: 1, this_update: now, next_update: now + SignedDuration::from_hours(24) };
-    let began = Instant::now();
+    let began = thread_time();
     let table = population.table(None, now).map_err(Failure::from_system)?;
     let tbs = crl::from_table(&authority.issuer, life, table, Pointers::default()).map_err(Failure::ours)?;
     let der = crl::issue(&tbs, &authority.ca_key).map_err(Failure::ours)?;
-    report.time("complete_crl", began);
+    report.work("complete_crl", began);
     report.number("complete_crl_bytes", der.len() as f64);
     std::fs::write(arguments.dir.join("npc.crl"), &der)?;
     drop((tbs, der));
 
-    let began = Instant::now();
+    let began = thread_time();
     for n in 0..PARTITIONS {
         let table = population.table(Some(n), now).map_err(Failure::from_system)?;
         let uri = format!("{}/npc-{n}.crl", authority.urls.crl);
@@ -127,7 +127,7 @@ fn lists(
             std::fs::write(arguments.dir.join("npc-0.crl"), &der)?;
         }
     }
-    report.time("all_partition_crls", began);
+    report.work("all_partition_crls", began);
     Ok(())
 }
 
@@ -141,16 +141,16 @@ fn answers(
     // Listed ones, and as many that were never given out.
     let mut asked: Vec<Serial> = listed.iter().copied().take(100_000).collect();
     asked.extend((0..100_000).map(|_| Serial::random(&mut SystemRandom)));
-    let began = Instant::now();
+    let began = thread_time();
     let known =
         asked.iter().filter(|serial| population.status(serial) != x509::ocsp::Status::Unknown).count();
-    report.rate("status_lookups_per_second", asked.len(), began.elapsed());
+    report.rate("status_lookups_per_second", asked.len(), thread_time() - began);
     if known != listed.len().min(100_000) {
         return Err(Failure::ours("a status is wrong"));
     }
     let hashes = IssuerHashes::new(&authority.ca).map_err(Failure::ours)?;
     let answer = Answer { this_update: now, next_update: now + SignedDuration::from_hours(1) };
-    let began = Instant::now();
+    let began = thread_time();
     let count = 20_000;
     for serial in asked.iter().cycle().take(count) {
         let id = CertId::new(&hashes, curve::Hash::Sha256, serial).map_err(Failure::ours)?;
@@ -158,7 +158,7 @@ fn answers(
         let signed = authority.responder.sign(&[(&id, status)], None, answer, now, &authority.responder_key);
         signed.map_err(Failure::ours)?;
     }
-    report.rate("ocsp_signed_per_second", count, began.elapsed());
+    report.rate("ocsp_signed_per_second", count, thread_time() - began);
     Ok(())
 }
 
@@ -169,7 +169,7 @@ fn filter(
     now: Timestamp,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    let began = Instant::now();
+    let began = thread_time();
     let (revoked, suspended) = population.revoked_and_suspended();
     let all = status::filter::Population {
         issuer: &authority.ca,
@@ -181,10 +181,10 @@ fn filter(
     let filter = Filter::build(1, now, SignedDuration::from_hours(1), &[all], 1).map_err(Failure::ours)?;
     let by = StatusSigner { certificate: &authority.status, signer: &authority.status_key };
     let document = filter.sign(&by).map_err(Failure::ours)?;
-    report.time("filter", began);
+    report.work("filter", began);
     report.number("filter_bytes", document.len() as f64);
     // Every certificate is asked for once: a filter that is wrong about one is wrong.
-    let began = Instant::now();
+    let began = thread_time();
     let key_hash = status::filter::key_hash(&authority.ca);
     let (mut count, mut found) = (0usize, [0u64; 3]);
     population.each(&mut |number| {
@@ -193,7 +193,7 @@ fn filter(
             found[state as usize] += 1;
         }
     });
-    report.rate("filter_queries_per_second", count, began.elapsed());
+    report.rate("filter_queries_per_second", count, thread_time() - began);
     report.number("filter_revoked", found[2] as f64);
     report.number("filter_suspended", found[1] as f64);
     let wrong = found[2] != revoked.len() as u64
@@ -284,35 +284,6 @@ impl Authority {
             responder_key,
             status_key,
         })
-    }
-}
-
-#[derive(Default)]
-struct Report(Vec<(String, f64)>);
-
-impl Report {
-    fn number(&mut self, name: &str, value: f64) {
-        self.0.push((name.to_owned(), value));
-    }
-
-    fn time(&mut self, name: &str, began: Instant) {
-        self.number(&format!("{name}_seconds"), began.elapsed().as_secs_f64());
-    }
-
-    fn rate(&mut self, name: &str, count: usize, took: Duration) {
-        self.number(name, (count as f64 / took.as_secs_f64().max(1e-9)).round());
-    }
-
-    fn print(&self, json: bool) {
-        if json {
-            let all: serde_json::Map<_, _> = self.0.iter().map(|(k, v)| (k.clone(), (*v).into())).collect();
-            say!("{:#}", serde_json::Value::Object(all));
-            return;
-        }
-        for (name, value) in &self.0 {
-            let text = if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.3}") };
-            say!("  {name:<28}{text:>16}");
-        }
     }
 }
 

@@ -284,6 +284,7 @@ impl ClerkCard {
             request_id: uuid::Uuid::from_bytes([number; 16]),
             carrier: npc::Carrier::CertificateCard,
             card: format!("TWC{number:06}").parse().expect("a serial number"),
+            chip_model: None,
             slot: model::KeySlot::SigningEc,
             csr: csr.expect("a request"),
             subject_name: "承辦人".into(),

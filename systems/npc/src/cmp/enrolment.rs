@@ -32,6 +32,8 @@ pub struct Enrolment {
     pub carrier: Carrier,
     /// The card.
     pub card: CardSerial,
+    /// The model of its chip, if it is known.
+    pub chip_model: Option<String>,
     /// Which of its keys.
     pub slot: KeySlot,
     /// The keyed hash of the person, from which the holder number follows.
@@ -107,6 +109,7 @@ impl Npc {
         // What no certificate can come of is refused now and not when the card has made its key.
         let draft = enrolment.request(holder.clone(), Vec::new());
         draft.validity()?;
+        crate::request::check_chip_model(&draft)?;
         let tail = &draft.id_tail;
         if tail.len() != 4 || !tail.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return Err(NpcError::Request("the tail of the identification number is four characters"));
@@ -137,7 +140,8 @@ impl Npc {
                 return Err(NpcError::Conflict(e.request_id));
             }
             let sql = "INSERT INTO enrolment (card, slot, request_id, ra, carrier, holder, subject_name, \
-                id_tail, issue_date, renewal_date, reissue) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+                id_tail, issue_date, renewal_date, reissue, chip_model) \
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
             let values = params![
                 e.card.as_str(),
                 e.slot.id(),
@@ -149,7 +153,8 @@ impl Npc {
                 &e.id_tail,
                 e.issue_date.iso(),
                 e.renewal_date.map(|date| date.iso()),
-                e.reissue.map(|date| date.iso())
+                e.reissue.map(|date| date.iso()),
+                e.chip_model.as_deref()
             ];
             tx.execute_one(sql, values).await?;
             let detail = json!({ "slot": e.slot.id(), "ra": e.ra, "carrier": e.carrier.as_str() });
@@ -218,6 +223,7 @@ impl Enrolment {
             request_id: self.request_id,
             carrier: self.carrier,
             card: self.card,
+            chip_model: self.chip_model.clone(),
             slot: self.slot,
             csr,
             subject_name: self.subject_name.clone(),
@@ -239,6 +245,7 @@ fn issue_request(row: &Row, csr: &[u8]) -> Result<IssueRequest> {
         carrier: Carrier::from_name(&row.read::<String>("carrier")?)
             .ok_or(NpcError::Inconsistent("carrier"))?,
         card: card.parse().map_err(|_| NpcError::Inconsistent("card"))?,
+        chip_model: row.read("chip_model")?,
         slot: KeySlot::from_id(row.read("slot")?).ok_or(NpcError::Inconsistent("slot"))?,
         csr: csr.to_vec(),
         subject_name: row.read("subject_name")?,

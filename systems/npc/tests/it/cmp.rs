@@ -73,6 +73,7 @@ impl Scene {
             ra: "taipei-counter".into(),
             carrier: Carrier::CertificateCard,
             card: card(number),
+            chip_model: Some("NE-0144".into()),
             slot,
             person: [number as u8; 32],
             subject_name: "測試用王小明".into(),
@@ -325,7 +326,8 @@ async fn what_nobody_confirms_is_taken_back_and_a_refusal_counts() {
             "stranger.pem",
         ];
         scene.refuses(&[&ir[..], &["-rspout", "ip.der"][..]].concat(), "rejecting newly enrolled cert").await;
-        let sql = "SELECT count(*) FROM certificate WHERE status = 2 AND card = 'TWA000002'";
+        let sql = "SELECT count(*) FROM certificate JOIN certificate_state USING (serial) \
+            WHERE status = 2 AND card = 'TWA000002'";
         assert_eq!(db.one(sql, params![]).await.unwrap().read::<i64>(0).unwrap(), 1);
     })
     .await;
@@ -393,6 +395,7 @@ async fn enrolments_are_checked_and_repeatable() {
             ra: "nobody".into(),
             carrier: Carrier::CertificateCard,
             card: card(1),
+            chip_model: None,
             slot: KeySlot::SigningRsa,
             person: [1; 32],
             subject_name: "測試用".into(),

@@ -16,8 +16,13 @@ struct Stored {
 
 async fn stored(db: &Db) -> Stored {
     let rows = db.one("SELECT count(*) FROM certificate", params![]).await.unwrap().read(0).unwrap();
-    let tbs = db.optional("SELECT tbs FROM certificate", params![]).await.unwrap();
-    Stored { rows, tbs: tbs.map(|row| row.read(0).unwrap()) }
+    let row = db.optional("SELECT tbs, der FROM certificate", params![]).await.unwrap();
+    // Once it is signed the certificate alone is kept.
+    let tbs = row.map(|row| match row.read::<Option<Vec<u8>>>("der").unwrap() {
+        Some(der) => x509::Certificate::parse(&der).unwrap().tbs().to_vec(),
+        None => row.read("tbs").unwrap(),
+    });
+    Stored { rows, tbs }
 }
 
 #[tokio::test]

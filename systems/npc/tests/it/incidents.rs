@@ -17,6 +17,7 @@ async fn country(npc: &Npc) -> Vec<Serial> {
             let mut request = request(npc, number, slot, number as usize).await;
             if number == 3 {
                 request.issue_date = date("2025-08-01");
+                request.chip_model = Some("NE-0256".into());
             }
             serials.push(npc.issue(&request, now()).await.unwrap().serial);
         }
@@ -74,6 +75,13 @@ async fn a_cohort_is_chosen_proposed_by_one_and_approved_by_another() {
         let from = Some(at("2026-07-01T00:00:00Z"));
         assert_eq!(chosen(Cohort { from, ..Cohort::default() }).await, 4);
         assert_eq!(chosen(Cohort { to: from, ..Cohort::default() }).await, 2);
+        let chip_model = Some("NE-0256".into());
+        assert_eq!(chosen(Cohort { chip_model, ..Cohort::default() }).await, 2);
+        // Sound keys: no RSA key has the form of ROCA, and the class of the others is their curve.
+        for (fingerprint, count) in [("roca", 0), ("secp521r1", 3)] {
+            let fingerprint = Some(fingerprint.to_owned());
+            assert_eq!(chosen(Cohort { fingerprint, ..Cohort::default() }).await, count);
+        }
         let card_only = Some(npc::Carrier::CertificateCard);
         assert_eq!(chosen(Cohort { carrier: card_only, ..Cohort::default() }).await, 0);
 
@@ -140,4 +148,14 @@ async fn issuing_can_be_stopped_and_what_was_issued_stays() {
         npc.verify_audit(None).await.unwrap();
     })
     .await;
+}
+
+/// A page that starts an incident goes on while it is worked on.
+#[test]
+fn an_incident_can_be_worked_on_by_a_task_of_its_own() {
+    fn sendable<T: Send>(_future: T) {}
+    let _ = |npc: &Npc| {
+        sendable(npc.approve_incident(1, "anna", now()));
+        sendable(npc.maintain(now()));
+    };
 }

@@ -5,6 +5,8 @@
 mod ceremonies;
 mod cmp;
 mod crash;
+mod drill;
+mod faults;
 mod hierarchy;
 mod home;
 mod http;
@@ -15,6 +17,7 @@ mod lists;
 mod ocsp;
 mod openssl;
 mod overview;
+mod queue;
 mod refusals;
 mod repository;
 mod stamps;

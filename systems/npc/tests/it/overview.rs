@@ -111,7 +111,7 @@ async fn no_page_reads_the_whole_table() {
         for sql in [
             "SELECT event.at FROM event JOIN certificate ON certificate.serial = event.serial \
              WHERE event.kind = 'issue' ORDER BY event.id DESC LIMIT 20",
-            "SELECT COUNT(*) FROM certificate WHERE state_seq = 0",
+            "SELECT COUNT(*) FROM certificate_state WHERE state_seq = 0",
             "SELECT at FROM event WHERE serial = X'01' ORDER BY id DESC LIMIT 50",
             "SELECT serial FROM certificate WHERE serial = X'01'",
         ] {

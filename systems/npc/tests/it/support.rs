@@ -103,6 +103,7 @@ pub(crate) async fn request(npc: &Npc, number: u32, slot: KeySlot, rsa_key: usiz
         request_id: id(u128::from(number) << 8 | u128::from(slot.id())),
         carrier: npc::Carrier::NewEid,
         card: card(number),
+        chip_model: Some("NE-0144".into()),
         slot,
         csr,
         subject_name: "測試用𠮷田".into(),

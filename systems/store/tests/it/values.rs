@@ -1,7 +1,7 @@
 //! What goes in comes out, on both engines.
 
 use jiff::Timestamp;
-use store::{Migration, StoreError, params, testkit::each_engine, transaction};
+use store::{Kind, Migration, StoreError, Value, params, testkit::each_engine, transaction};
 use uuid::Uuid;
 
 const TABLE: Migration = Migration::new(
@@ -96,6 +96,42 @@ async fn many_rows_go_in_with_few_statements() {
         let row = db.one("SELECT count(*), min(label), max(id) FROM thing", params![]).await.unwrap();
         assert_eq!((row.read::<i64>(0).unwrap(), row.read::<i64>(2).unwrap()), (4_321, 4_320));
         assert_eq!(row.read::<String>(1).unwrap(), "label 0");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_statement_takes_many_rows_of_the_program() {
+    each_engine("test", async |db| {
+        db.migrate(&[TABLE]).await.unwrap();
+        let columns = [("id", Kind::Integer), ("label", Kind::Text), ("other", Kind::Bytes)];
+        let rows = |suffix: &str| -> Vec<Vec<Value<'static>>> {
+            let other = |n: i64| (n % 2 == 0).then(|| n.to_be_bytes().to_vec());
+            (0..4_321i64).map(|n| params![n, format!("{n}{suffix}"), other(n)].to_vec()).collect()
+        };
+        let done = transaction!(db, |tx| {
+            let insert = "INSERT INTO thing (id, label, other) SELECT id, label, other FROM given";
+            let added = tx.execute_given(&columns, insert, &rows("")).await?;
+            let update =
+                "UPDATE thing SET label = given.label FROM given WHERE thing.id = given.id AND given.id > 0";
+            let changed = tx.execute_given(&columns, update, &rows("'; --")).await?;
+            Ok::<_, StoreError>((added, changed, tx.execute_given(&columns, insert, &[]).await?))
+        });
+        assert_eq!(done.unwrap(), (4_321, 4_320, 0));
+        let row = db.one("SELECT label, other FROM thing WHERE id = 4320", params![]).await.unwrap();
+        assert_eq!(row.read::<String>(0).unwrap(), "4320'; --");
+        assert_eq!(row.read::<Vec<u8>>(1).unwrap(), 4_320i64.to_be_bytes());
+        let nulls = db.one("SELECT count(*) FROM thing WHERE other IS NULL", params![]).await.unwrap();
+        assert_eq!(nulls.read::<i64>(0).unwrap(), 2_160);
+        for (row, code) in [
+            (params![1i64].to_vec(), "STORE-AFFECTED"),
+            (params![1i64, b"label", b"other"].to_vec(), "STORE-COLUMN"),
+        ] {
+            let odd = transaction!(db, |tx| {
+                tx.execute_given(&columns, "DELETE FROM thing", std::slice::from_ref(&row)).await
+            });
+            assert_eq!(odd.unwrap_err().code(), code);
+        }
     })
     .await;
 }

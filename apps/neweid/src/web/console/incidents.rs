@@ -149,6 +149,8 @@ fn selection(fields: &Fields) -> Result<Selection, Failure> {
         // The form has the field with every action.
         reason: given("reason").filter(|_| action == Action::Revoke),
         key_class: given("key_class"),
+        fingerprint: given("fingerprint"),
+        chip_model: given("chip_model"),
         carrier: given("carrier"),
         cards: given("cards"),
         from: date("from")?,

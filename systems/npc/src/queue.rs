@@ -1,0 +1,481 @@
+//! The queue of a mass reissue: after an incident every card concerned gets certificates on its next key pairs, in an order
+//! and at a pace that offices can keep (NPC-55, NPC-57, RECALL-13).
+//!
+//! A queue belongs to an incident and is filled from its cohort in batches, each one commit that says how far it came. Who
+//! comes first is data: the plan names priority classes in their order (doctors and courts before everybody else) and how
+//! many cards an office takes in a day; lists of cards put cards into classes and at offices. Planning gives each waiting card
+//! its day. Doing it is no step of its own: the holder's card makes its keys and the CA issues with [`crate::Period::Reissue`]
+//! as ever, and the same commit that signs the last certificate a card needs takes the card off the queue. So the queue
+//! never says done where nothing was issued.
+//!
+//! Nothing here names a person: the rows are card serials and holder numbers. Who is told, and how, is the management
+//! system's business.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use model::{CardSerial, RocDate};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use store::{AssertSqlSafe, Kind, Row, Tx, Value, params, transaction};
+
+use crate::cohort::{Conditions, incident_subject};
+use crate::{Npc, NpcError, Result, SYSTEM};
+
+/// Who comes first and how many cards are served in a day. Stored form, version 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueuePlan {
+    /// The classes, the most urgent first; cards that no list names are in the last.
+    pub classes: Vec<String>,
+    /// How many cards an office takes in a day, unless `offices` says otherwise.
+    pub per_day: u32,
+    /// The same for single offices. An office is whatever has a pace of its own, `online` as well.
+    #[serde(default)]
+    pub offices: BTreeMap<String, u32>,
+    /// The days of the week on which offices take cards: 1 is Monday.
+    #[serde(default = "monday_to_friday")]
+    pub weekdays: Vec<i8>,
+    /// After so many failures a card waits for a person instead of another day.
+    #[serde(default = "three")]
+    pub tries: u32,
+}
+
+fn monday_to_friday() -> Vec<i8> {
+    (1..=5).collect()
+}
+
+const fn three() -> u32 {
+    3
+}
+
+/// A card's place in the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queued {
+    /// The card.
+    pub card: CardSerial,
+    /// Its class, by name.
+    pub class: String,
+    /// Where it is expected; empty if no list has said so.
+    pub office: String,
+    /// On which day, once it is planned.
+    pub day: Option<RocDate>,
+    /// Whether the card has no further keys, so that only another card helps.
+    pub needs_new_card: bool,
+    /// How often it failed.
+    pub failures: u32,
+}
+
+/// How far a queue is, for one class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClassReport {
+    /// The class.
+    pub class: String,
+    /// Cards that wait for their day or have none yet.
+    pub waiting: u64,
+    /// Of these, cards without further keys.
+    pub need_new_card: u64,
+    /// Cards that have what they need.
+    pub done: u64,
+    /// Cards that wait for a person.
+    pub failed: u64,
+    /// The last day that is planned.
+    pub until: Option<RocDate>,
+}
+
+/// A queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queue {
+    /// The number of its incident.
+    pub incident: u64,
+    /// Its plan.
+    pub plan: QueuePlan,
+    /// Who opened it.
+    pub opened_by: String,
+    /// Whether every card of the cohort is in it.
+    pub filled: bool,
+}
+
+impl QueuePlan {
+    /// Whether a queue can be worked by this plan.
+    pub fn check(&self) -> Result<()> {
+        let named = |name: &String| !name.is_empty() && name.len() <= 40 && !name.contains([',', '\n']);
+        let mut classes = self.classes.clone();
+        classes.sort();
+        classes.dedup();
+        if self.classes.is_empty() || classes.len() != self.classes.len() || !classes.iter().all(named) {
+            return Err(NpcError::Request("a plan has classes, each with a name of its own"));
+        }
+        if self.per_day == 0 || self.offices.values().any(|quota| *quota == 0) {
+            return Err(NpcError::Request("an office takes at least one card a day"));
+        }
+        if !self.offices.keys().all(named) {
+            return Err(NpcError::Request("an office has a name"));
+        }
+        if self.weekdays.is_empty() || self.weekdays.iter().any(|day| !(1..=7).contains(day)) {
+            return Err(NpcError::Request("days of the week are 1 to 7"));
+        }
+        if self.tries == 0 {
+            return Err(NpcError::Request("a card has at least one try"));
+        }
+        Ok(())
+    }
+
+    fn class(&self, name: &str) -> Result<i64> {
+        let place = self.classes.iter().position(|class| class == name);
+        place.map(|n| n as i64).ok_or(NpcError::Request("the plan has no class of this name"))
+    }
+
+    fn per_day_at(&self, office: &str) -> usize {
+        self.offices.get(office).copied().unwrap_or(self.per_day) as usize
+    }
+
+    /// The days from `from` on which offices take cards.
+    fn days(&self, from: RocDate) -> impl Iterator<Item = RocDate> {
+        let weekdays = self.weekdays.clone();
+        let open = move |day: &jiff::civil::Date| weekdays.contains(&day.weekday().to_monday_one_offset());
+        from.date().series(jiff::ToSpan::day(1)).filter(open).filter_map(|day| day.to_string().parse().ok())
+    }
+}
+
+impl Npc {
+    /// Opens the queue of an incident, or goes on with filling it. The plan of a queue that is open already is replaced; what
+    /// was planned by the old one stays until [`Npc::plan_queue`].
+    pub async fn open_queue(
+        &self,
+        incident: u64,
+        plan: &QueuePlan,
+        operator: &str,
+        now: Timestamp,
+    ) -> Result<Queue> {
+        plan.check()?;
+        let stored = serde_json::to_string(plan).map_err(|_| NpcError::Inconsistent("plan"))?;
+        transaction!(self.db, |tx| {
+            let sql = "SELECT approved_by FROM incident WHERE number = $1";
+            let row = tx.optional(sql, params![incident as i64]).await?;
+            let row = row.ok_or(NpcError::Request("there is no incident of this number"))?;
+            if row.read::<Option<String>>(0)?.is_none() {
+                return Err(NpcError::Request("nobody has approved this incident"));
+            }
+            if let Ok(before) = queue(tx, incident).await {
+                if before.plan.classes != plan.classes {
+                    return Err(NpcError::Request("the classes of a queue stay as they are"));
+                }
+                let sql = "UPDATE reissue_queue SET plan = $2 WHERE incident = $1";
+                tx.execute_one(sql, params![incident as i64, &stored]).await?;
+            } else {
+                let sql = "INSERT INTO reissue_queue (incident, plan, opened_by, opened_at, after) \
+                    VALUES ($1, $2, $3, $4, '')";
+                tx.execute_one(sql, params![incident as i64, &stored, operator, now]).await?;
+            }
+            self.audit(tx, "queue-open", &subject(incident), operator, json!({ "plan": stored }), now)
+                .await?;
+            Ok::<_, NpcError>(())
+        })?;
+        while !self.fill_batch(incident, operator, now).await? {}
+        self.queue(incident).await
+    }
+
+    /// The queue of an incident.
+    pub async fn queue(&self, incident: u64) -> Result<Queue> {
+        transaction!(self.db, |tx| queue(tx, incident).await)
+    }
+
+    /// One batch of cards; whether it was the last.
+    async fn fill_batch(&self, incident: u64, operator: &str, now: Timestamp) -> Result<bool> {
+        let found = self.incident(incident).await?;
+        transaction!(self.db, |tx| {
+            let sql = "SELECT plan, after, filled_at FROM reissue_queue WHERE incident = $1";
+            let row = tx.one(sql, params![incident as i64]).await?;
+            if row.read::<Option<Timestamp>>("filled_at")?.is_some() {
+                return Ok(true);
+            }
+            let last_class = read_plan(&row)?.classes.len() as i64 - 1;
+            let mut conditions = Conditions::default();
+            // What the incident has suspended or revoked, whatever came after.
+            conditions.also("signed = TRUE AND status <> 0 AND ends >=", found.proposed_at.into());
+            conditions.also("card >", Value::from(row.read::<String>("after")?));
+            conditions.cohort(&found.cohort);
+            let (conditions, mut all) = conditions.parts();
+            let first = all.len();
+            all.extend_from_slice(params![incident as i64, last_class, now]);
+            // A card serves the second period with its other two keys; without them, only another card helps.
+            let sql = format!(
+                "INSERT INTO reissue (incident, card, holder, needs, class, office, new_card, state, failures, changed_at) \
+                 SELECT ${}, card, MIN(holder), COUNT(*), ${}, '', MAX(slot) > 2 OR MIN(carrier) <> 'new-eid' OR MAX(carrier) <> 'new-eid', \
+                 'waiting', 0, ${} FROM certificate JOIN certificate_state USING (serial) WHERE {conditions} \
+                 GROUP BY card ORDER BY card LIMIT {FILL} RETURNING card",
+                first + 1,
+                first + 2,
+                first + 3
+            );
+            let added = tx.all(AssertSqlSafe(sql), &all).await?;
+            let cards = added.iter().map(|row| Ok(row.read::<String>(0)?)).collect::<Result<Vec<_>>>()?;
+            let done = cards.len() < FILL;
+            if done {
+                // Who has good certificates on the next keys already needs nothing.
+                let sql = "UPDATE reissue SET state = 'done' WHERE incident = $1 AND state = 'waiting' \
+                    AND new_card = FALSE AND needs <= (SELECT COUNT(*) FROM certificate \
+                    JOIN certificate_state USING (serial) WHERE certificate.card = reissue.card AND slot > 2 \
+                    AND signed = TRUE AND status = 0)";
+                tx.execute(sql, params![incident as i64]).await?;
+            }
+            let sql = "UPDATE reissue_queue SET after = $2, filled_at = $3 WHERE incident = $1";
+            let last = cards.iter().max().cloned().unwrap_or_default();
+            tx.execute_one(sql, params![incident as i64, last, done.then_some(now)]).await?;
+            let detail = json!({ "cards": cards.len(), "filled": done });
+            self.audit(tx, "queue-fill", &subject(incident), operator, detail, now).await?;
+            Ok(done)
+        })
+    }
+
+    /// Puts cards into classes and, where one is given, at offices. Cards that are not in the queue, or not waiting, are left
+    /// out; how many were found is the answer.
+    pub async fn assign_queue(
+        &self,
+        incident: u64,
+        cards: &[(CardSerial, String, Option<String>)],
+        operator: &str,
+        now: Timestamp,
+    ) -> Result<u64> {
+        let plan = self.queue(incident).await?.plan;
+        let mut found = 0;
+        for part in cards.chunks(FILL) {
+            let mut rows = Vec::with_capacity(part.len());
+            for (card, class, office) in part {
+                if office.as_ref().is_some_and(|name| name.is_empty() || name.len() > 40) {
+                    return Err(NpcError::Request("an office has a name"));
+                }
+                let class = plan.class(class)?;
+                rows.push(params![incident as i64, card.as_str(), class, office.as_deref()].to_vec());
+            }
+            found += transaction!(self.db, |tx| {
+                let sql = "UPDATE reissue SET class = given.class, office = COALESCE(given.office, reissue.office) \
+                    FROM given WHERE reissue.incident = given.incident AND reissue.card = given.card AND reissue.state = 'waiting'";
+                let found = tx.execute_given(&ASSIGNED, sql, &rows).await?;
+                let detail = json!({ "listed": rows.len(), "found": found });
+                self.audit(tx, "queue-assign", &subject(incident), operator, detail, now).await?;
+                Ok::<_, NpcError>(found)
+            })?;
+        }
+        Ok(found)
+    }
+
+    /// Gives every waiting card its day from `from` on: class by class, at each office no more in a day than it takes. Each
+    /// office is one commit; planning again moves those that still wait. Answers with how many have a day.
+    pub async fn plan_queue(
+        &self,
+        incident: u64,
+        from: RocDate,
+        operator: &str,
+        now: Timestamp,
+    ) -> Result<u64> {
+        let plan = self.queue(incident).await?.plan;
+        let sql =
+            "SELECT DISTINCT office FROM reissue WHERE incident = $1 AND state = 'waiting' ORDER BY office";
+        let mut planned = 0;
+        for row in self.db.all(sql, params![incident as i64]).await? {
+            let office: String = row.read(0)?;
+            planned += transaction!(self.db, |tx| {
+                let sql = "SELECT card FROM reissue WHERE incident = $1 AND office = $2 AND state = 'waiting' \
+                    ORDER BY class, card";
+                let waiting = tx.all(sql, params![incident as i64, &office]).await?;
+                let mut rows = Vec::with_capacity(waiting.len());
+                let mut days = plan.days(from);
+                for day in waiting.chunks(plan.per_day_at(&office)) {
+                    let date = days.next().ok_or(NpcError::Request("no day is left"))?.iso();
+                    for row in day {
+                        rows.push(params![incident as i64, row.read::<String>(0)?, date.clone()].to_vec());
+                    }
+                }
+                let sql = "UPDATE reissue SET day = given.day FROM given \
+                    WHERE reissue.incident = given.incident AND reissue.card = given.card";
+                let planned = tx.execute_given(&PLANNED, sql, &rows).await?;
+                let detail = json!({ "office": office, "cards": planned, "from": from.iso() });
+                self.audit(tx, "queue-plan", &subject(incident), operator, detail, now).await?;
+                Ok::<_, NpcError>(planned)
+            })?;
+        }
+        Ok(planned)
+    }
+
+    /// The cards an office expects on a day or has expected before, the most urgent first.
+    pub async fn due_in_queue(
+        &self,
+        incident: u64,
+        office: &str,
+        day: RocDate,
+        most: u32,
+    ) -> Result<Vec<Queued>> {
+        let plan = self.queue(incident).await?.plan;
+        let sql = "SELECT card, class, office, day, new_card, failures FROM reissue WHERE incident = $1 \
+            AND office = $2 AND state = 'waiting' AND day <= $3 ORDER BY class, day, card LIMIT $4";
+        let rows = self.db.all(sql, params![incident as i64, office, day.iso(), most]).await?;
+        rows.iter().map(|row| queued(row, &plan)).collect()
+    }
+
+    /// Notes that a card's turn came and did not succeed. It gets another day with the next planning; after as many failures
+    /// as the plan has tries it waits for a person. `problem` is a code, and names nobody.
+    pub async fn fail_in_queue(
+        &self,
+        incident: u64,
+        card: CardSerial,
+        problem: &str,
+        operator: &str,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if problem.is_empty() || problem.len() > 40 || !problem.bytes().all(plain) {
+            return Err(NpcError::Request("a problem is a code of letters, digits and hyphens"));
+        }
+        transaction!(self.db, |tx| {
+            let tries = queue(tx, incident).await?.plan.tries;
+            let sql = "UPDATE reissue SET failures = failures + 1, problem = $3, day = NULL, changed_at = $4, \
+                state = CASE WHEN failures + 1 >= $5 THEN 'failed' ELSE 'waiting' END \
+                WHERE incident = $1 AND card = $2 AND state = 'waiting' RETURNING state";
+            let values = params![incident as i64, card.as_str(), problem, now, tries];
+            let row = tx.optional(sql, values).await?;
+            let row = row.ok_or(NpcError::Request("this card does not wait in this queue"))?;
+            let given_up = row.read::<String>(0)? == "failed";
+            let detail = json!({ "incident": incident, "problem": problem, "given_up": given_up });
+            self.audit(tx, "reissue-fail", card.as_str(), operator, detail, now).await?;
+            Ok(given_up)
+        })
+    }
+
+    /// Puts a card that waits for a person back into its queue, its failures forgotten; or, for a card without further keys,
+    /// notes that its holder has another card.
+    pub async fn settle_in_queue(
+        &self,
+        incident: u64,
+        card: CardSerial,
+        replaced: bool,
+        operator: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        transaction!(self.db, |tx| {
+            let sql = if replaced {
+                "UPDATE reissue SET state = 'done', changed_at = $3 \
+                 WHERE incident = $1 AND card = $2 AND state <> 'done' AND new_card = TRUE"
+            } else {
+                "UPDATE reissue SET state = 'waiting', failures = 0, day = NULL, changed_at = $3 \
+                 WHERE incident = $1 AND card = $2 AND state = 'failed'"
+            };
+            if tx.execute(sql, params![incident as i64, card.as_str(), now]).await? != 1 {
+                return Err(NpcError::Request("the queue has no card in such a state"));
+            }
+            let action = if replaced { "reissue-replaced" } else { "reissue-again" };
+            self.audit(tx, action, card.as_str(), operator, json!({ "incident": incident }), now).await?;
+            Ok(())
+        })
+    }
+
+    /// How far the queue is, class by class.
+    pub async fn queue_report(&self, incident: u64) -> Result<Vec<ClassReport>> {
+        let plan = self.queue(incident).await?.plan;
+        let sql = "SELECT class, COUNT(*) AS cards, \
+            COALESCE(SUM(CASE WHEN state = 'waiting' THEN 1 ELSE 0 END), 0) AS waiting, \
+            COALESCE(SUM(CASE WHEN state = 'waiting' AND new_card = TRUE THEN 1 ELSE 0 END), 0) AS need_new_card, \
+            COALESCE(SUM(CASE WHEN state = 'done' THEN 1 ELSE 0 END), 0) AS done, \
+            MAX(CASE WHEN state = 'waiting' THEN day END) AS until \
+            FROM reissue WHERE incident = $1 GROUP BY class";
+        let rows = self.db.all(sql, params![incident as i64]).await?;
+        let mut found = BTreeMap::new();
+        for row in &rows {
+            let number = |name: &str| -> Result<u64> { Ok(row.read::<i64>(name)? as u64) };
+            let (waiting, done) = (number("waiting")?, number("done")?);
+            let report = ClassReport {
+                class: class_name(&plan, row.read("class")?)?,
+                waiting,
+                need_new_card: number("need_new_card")?,
+                done,
+                failed: number("cards")? - waiting - done,
+                until: day(row, "until")?,
+            };
+            found.insert(row.read::<i64>("class")?, report);
+        }
+        let empty = |class: &String| ClassReport {
+            class: class.clone(),
+            waiting: 0,
+            need_new_card: 0,
+            done: 0,
+            failed: 0,
+            until: None,
+        };
+        Ok((0..).zip(&plan.classes).map(|(n, class)| found.remove(&n).unwrap_or(empty(class))).collect())
+    }
+
+    /// Takes a card off the queues once it has as many good certificates on its next keys as each needs. Called in the
+    /// transaction that signs one of them.
+    pub(crate) async fn note_reissued(&self, tx: &mut Tx, card: CardSerial, now: Timestamp) -> Result<()> {
+        let sql =
+            "SELECT incident, needs FROM reissue WHERE card = $1 AND state <> 'done' AND new_card = FALSE";
+        let waiting = tx.all(sql, params![card.as_str()]).await?;
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let sql = "SELECT COUNT(*) FROM certificate JOIN certificate_state USING (serial) \
+            WHERE card = $1 AND slot > 2 AND signed = TRUE AND status = 0";
+        let have: i64 = tx.one(sql, params![card.as_str()]).await?.read(0)?;
+        for row in &waiting {
+            if have < row.read::<i64>("needs")? {
+                continue;
+            }
+            let incident: i64 = row.read("incident")?;
+            let sql = "UPDATE reissue SET state = 'done', changed_at = $3 WHERE incident = $1 AND card = $2";
+            tx.execute_one(sql, params![incident, card.as_str(), now]).await?;
+            let detail = json!({ "incident": incident });
+            self.audit(tx, "reissue-done", card.as_str(), SYSTEM, detail, now).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn queue(tx: &mut Tx, incident: u64) -> Result<Queue> {
+    let sql = "SELECT plan, opened_by, filled_at FROM reissue_queue WHERE incident = $1";
+    let row = tx.optional(sql, params![incident as i64]).await?;
+    let row = row.ok_or(NpcError::Request("this incident has no queue"))?;
+    Ok(Queue {
+        incident,
+        plan: read_plan(&row)?,
+        opened_by: row.read("opened_by")?,
+        filled: row.read::<Option<Timestamp>>("filled_at")?.is_some(),
+    })
+}
+
+fn read_plan(row: &Row) -> Result<QueuePlan> {
+    serde_json::from_str(&row.read::<String>("plan")?).map_err(|_| NpcError::Inconsistent("plan"))
+}
+
+fn queued(row: &Row, plan: &QueuePlan) -> Result<Queued> {
+    let card: String = row.read("card")?;
+    Ok(Queued {
+        card: card.parse().map_err(|_| NpcError::Inconsistent("card"))?,
+        class: class_name(plan, row.read("class")?)?,
+        office: row.read("office")?,
+        day: day(row, "day")?,
+        needs_new_card: row.read("new_card")?,
+        failures: row.read("failures")?,
+    })
+}
+
+fn class_name(plan: &QueuePlan, place: i64) -> Result<String> {
+    let name = usize::try_from(place).ok().and_then(|n| plan.classes.get(n));
+    name.cloned().ok_or(NpcError::Inconsistent("class"))
+}
+
+fn day(row: &Row, column: &str) -> Result<Option<RocDate>> {
+    let text: Option<String> = row.read(column)?;
+    text.map(|text| text.parse().map_err(|_| NpcError::Inconsistent("day"))).transpose()
+}
+
+fn subject(incident: u64) -> String {
+    incident_subject(incident)
+}
+
+const ASSIGNED: [(&str, Kind); 4] =
+    [("incident", Kind::Integer), ("card", Kind::Text), ("class", Kind::Integer), ("office", Kind::Text)];
+const PLANNED: [(&str, Kind); 3] = [("incident", Kind::Integer), ("card", Kind::Text), ("day", Kind::Text)];
+
+/// Cards in one commit.
+const FILL: usize = 25_000;
