@@ -102,12 +102,15 @@ struct Looked<C> {
     on_card: OnCard<C>,
 }
 
+/// New data groups of the encrypted zone with their salts, and the security object over all of them.
+type Fields = (Vec<(u8, Vec<u8>)>, FieldSecurityObject);
+
 /// What an update would change, unsigned.
 struct Difference {
     changed: UpdateRights,
     household: Option<HouseholdData>,
     public: Option<PublicZone>,
-    encrypted: Option<(Vec<(u8, Vec<u8>)>, FieldSecurityObject)>,
+    encrypted: Option<Fields>,
 }
 
 impl Mgmt {

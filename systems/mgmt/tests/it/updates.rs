@@ -232,7 +232,8 @@ async fn nothing_begins_before_a_clerk_has_verified_who_asks_and_signed_that() {
 
         // Who may ask on which occasion, with which papers.
         use {Applicant as A, Document as D, Occasion as O};
-        let cases: [(CardSerial, O, A, &[D], Option<Refusal>); 13] = [
+        type Case<'a> = (CardSerial, O, A, &'a [D], Option<Refusal>);
+        let cases: [Case<'_>; 13] = [
             (serial, O::Registration, A::Holder, &[D::Card], None),
             (serial, O::Registration, A::Holder, &[], Some(Refusal::IdentityNotVerified)),
             (
