@@ -505,9 +505,11 @@ fn photos() -> Vec<Vec<u8>> {
         let tiff = [head, &long(8)[..], &directories, &exif, b"GIMP\0", b"2026:07:01 10:00:00\0"].concat();
         segment(0xE1, &[b"Exif\0\0", tiff.as_slice()].concat())
     };
-    let xmp = b"http://ns.adobe.com/xap/1.0/\0<x xmp:CreatorTool=\"GIMP 3.0\"><softwareAgent>Face</softwareAgent>";
+    let xmp =
+        b"http://ns.adobe.com/xap/1.0/\0<x xmp:CreatorTool=\"GIMP 3.0\"><softwareAgent>Face</softwareAgent>";
     let all = [exif(true), exif(false), segment(0xE1, xmp), segment(0xED, b"Photoshop 3.0\08BIM")];
-    let picture = |segments: &[u8]| [&[0xFF, 0xD8][..], segments, &[0xFF, 0xDA, 0, 2, 0, 0xFF, 0xD9]].concat();
+    let picture =
+        |segments: &[u8]| [&[0xFF, 0xD8][..], segments, &[0xFF, 0xDA, 0, 2, 0, 0xFF, 0xD9]].concat();
     all.iter().map(|one| picture(one)).chain([picture(&all.concat())]).collect()
 }
 

@@ -166,8 +166,11 @@ pub enum RaError {
     Data(&'static str),
 }
 
+/// A sentence in Chinese and in English.
+type Sentence = (&'static str, &'static str);
+
 /// Code, fault, cause and remedy of the errors that are no refusals.
-const OTHERS: [(&str, Fault, (&str, &str), (&str, &str)); 2] = [
+const OTHERS: [(&str, Fault, Sentence, Sentence); 2] = [
     (
         "RA-E-SEAL",
         Fault::Us,
