@@ -85,7 +85,7 @@ pub struct IssueRequest {
     /// The card.
     pub card: CardSerial,
     /// The model of its chip, as the register of chip types names it (`NE-0144`), if it is known: an incident may concern
-    /// the certificates of one model.
+    /// the certificates of one model. Where it is not, that of the card's other certificates counts.
     pub chip_model: Option<String>,
     /// Which of its keys.
     pub slot: KeySlot,

@@ -1,7 +1,7 @@
 //! Issuing: what is signed is stored first, and signed as it was stored (docs/issuance-cycle.md).
 
 use jiff::Timestamp;
-use model::{CertificateState, KeySlot};
+use model::{CardSerial, CertificateState, KeySlot};
 use serde_json::json;
 use store::{Tx, new_id, params, transaction};
 use x509::certificate::TbsCertificate;
@@ -111,6 +111,10 @@ impl Npc {
             if let Period::Reissue { .. } = request.period {
                 reissue_is_due(tx, request).await?;
             }
+            let chip_model = match &request.chip_model {
+                Some(name) => name.clone(),
+                None => chip_model_of(tx, request.card).await?,
+            };
             tx.execute_one(
                 "INSERT INTO certificate (serial, request_id, request_hash, card, slot, holder, profile, not_before, \
                  not_after, partition_no, spki_hash, tbs, carrier, key_class, chip_model, fingerprint, issuer) \
@@ -130,7 +134,7 @@ impl Npc {
                     tbs.tbs_der(),
                     request.carrier.as_str(),
                     &checked.key_class,
-                    request.chip_model.as_deref().unwrap_or_default(),
+                    &chip_model,
                     &checked.fingerprint,
                     i64::from(generation.number)
                 ],
@@ -295,6 +299,13 @@ async fn same_request(
         Some(_) => Err(NpcError::DuplicateKey),
         None => Ok(None),
     }
+}
+
+/// The model of a card's chip, as whoever asked for its first certificate knew it; empty if nobody did.
+async fn chip_model_of(tx: &mut Tx, card: CardSerial) -> Result<String> {
+    let sql = "SELECT chip_model FROM certificate WHERE card = $1 AND chip_model <> '' LIMIT 1";
+    let row = tx.optional(sql, params![card.as_str()]).await?;
+    Ok(row.map(|row| row.read(0)).transpose()?.unwrap_or_default())
 }
 
 /// NPC-23: once, and only if the first certificate has not been revoked.
