@@ -181,6 +181,12 @@ impl Npc {
         transaction!(self.db, |tx| queue(tx, incident).await)
     }
 
+    /// The incidents that have a queue.
+    pub async fn queued_incidents(&self) -> Result<Vec<u64>> {
+        let rows = self.db.all("SELECT incident FROM reissue_queue", params![]).await?;
+        rows.iter().map(|row| Ok(row.read::<i64>(0)? as u64)).collect()
+    }
+
     /// One batch of cards; whether it was the last.
     async fn fill_batch(&self, incident: u64, operator: &str, now: Timestamp) -> Result<bool> {
         let found = self.incident(incident).await?;

@@ -26,6 +26,8 @@ pub enum Right {
     SeeIssuance,
     /// One certificate by its serial number.
     FindCertificate,
+    /// Approve what was proposed about the CA's own keys.
+    DecideCeremonies,
     /// Lists, OCSP, filter.
     SeeStatus,
     /// Incidents and how far they are.
@@ -85,6 +87,7 @@ impl Role {
                 R::Enter
                     | R::SeeAuthority
                     | R::SwitchIssuing
+                    | R::DecideCeremonies
                     | R::SeeIssuance
                     | R::FindCertificate
                     | R::SeeStatus
@@ -121,10 +124,11 @@ impl Role {
 
 impl Right {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Enter,
         Self::SeeAuthority,
         Self::SwitchIssuing,
+        Self::DecideCeremonies,
         Self::SeeIssuance,
         Self::FindCertificate,
         Self::SeeStatus,
@@ -144,6 +148,7 @@ impl Right {
             Self::Enter => "enter",
             Self::SeeAuthority => "see-authority",
             Self::SwitchIssuing => "switch-issuing",
+            Self::DecideCeremonies => "decide-ceremonies",
             Self::SeeIssuance => "see-issuance",
             Self::FindCertificate => "find-certificate",
             Self::SeeStatus => "see-status",
@@ -162,7 +167,11 @@ impl Right {
     pub const fn changes(self) -> bool {
         matches!(
             self,
-            Self::SwitchIssuing | Self::DecideIncidents | Self::DecideDocumentSigners | Self::DecideChipTypes
+            Self::SwitchIssuing
+                | Self::DecideCeremonies
+                | Self::DecideIncidents
+                | Self::DecideDocumentSigners
+                | Self::DecideChipTypes
         )
     }
 }

@@ -2,7 +2,7 @@
 
 use super::pki_ceremony::check_operator;
 use crate::cli::{Action, Incidents, Issuing, Selection};
-use crate::clock;
+use crate::clock::{self, taipei};
 use crate::country::Country;
 use crate::failure::{Failure, Fault};
 use jiff::Timestamp;
@@ -122,9 +122,10 @@ fn line(incident: &Incident) -> String {
         (Some(by), Some(_)) => format!("{by} 已核可，完成 approved by {by}, done"),
     };
     format!(
-        "{} {} {} 張 certificates（{} 提案 proposed by {}）{state}：{} / {}",
+        "{} {} {}：{} 張 certificates（{} 提案 proposed by {}）{state}：{} / {}",
         incident.number,
         measure(incident.measure),
+        cohort(&incident.cohort),
         incident.concerned,
         incident.proposed_by,
         incident.proposed_by,
@@ -137,6 +138,7 @@ fn document(incident: &Incident) -> serde_json::Value {
     serde_json::json!({
         "number": incident.number,
         "measure": measure(incident.measure),
+        "cohort": cohort(&incident.cohort),
         "concerned": incident.concerned,
         "proposed_by": incident.proposed_by,
         "proposed_at": incident.proposed_at.to_string(),
@@ -147,6 +149,20 @@ fn document(incident: &Incident) -> serde_json::Value {
     })
 }
 
+/// Whom an incident concerns, in words.
+pub fn cohort(cohort: &Cohort) -> String {
+    let mut parts = Vec::new();
+    parts.extend(cohort.key_class.clone());
+    parts.extend(cohort.fingerprint.as_ref().map(|class| format!("指紋 fingerprint {class}")));
+    parts.extend(cohort.chip_model.as_ref().map(|model| format!("晶片 chip {model}")));
+    parts.extend(cohort.carrier.map(|carrier| carrier.as_str().to_owned()));
+    parts.extend(cohort.cards.map(|(first, last)| format!("{first}..{last}")));
+    parts.extend(cohort.from.map(|from| format!("≥ {}", taipei(from))));
+    parts.extend(cohort.to.map(|to| format!("≤ {}", taipei(to))));
+    parts.join(", ")
+}
+
+/// What is to be done, in the command's words.
 pub fn measure(measure: Measure) -> String {
     match measure {
         Measure::Suspend => "suspend".to_owned(),

@@ -235,6 +235,14 @@ fn two_persons_suspend_a_cohort_and_an_auditor_follows_it() {
         assert!(begun.elapsed() < crate::support::PATIENCE, "never done");
         std::thread::yield_now();
     }
+    // How far the reissue is that follows stands beside the incident.
+    assert!(!bert.page("/console/incidents").contains("重發佇列"));
+    let plan = up.dir.join("plan.json");
+    std::fs::write(&plan, r#"{"classes":["courts","everybody"],"per_day":3}"#).expect("a plan");
+    let plan = plan.to_str().expect("a path");
+    in_dir(&up.dir, ["npc", "queue", "open", "1", "--plan", plan, "--operator", "ca-anna"]).success();
+    let page = bert.page("/console/incidents");
+    assert!(page.contains("重發佇列") && page.contains("courts"), "{page}");
     // One of the suspended certificates, looked up.
     let page = bert.page("/console/issuance");
     let serials: Vec<&str> =
@@ -303,6 +311,18 @@ fn card_centre_and_ca_do_their_parts() {
     assert_eq!(metric("neweid_issuing_stopped "), "neweid_issuing_stopped 1");
     assert_eq!(anna.act("/console/authority/issuing", &[("switch", "start")]).status, 303);
     assert_eq!(metric("neweid_issuing_stopped "), "neweid_issuing_stopped 0");
+    // What is decided about the CA's keys is approved here by another person, and done elsewhere.
+    let script = ["ceremony", "propose", "generation", "--key", "p-384", "--operator", "ca-anna"];
+    in_dir(&up.dir, script).success();
+    assert!(!anna.page("/console/ceremonies").contains("action=\"/console/ceremonies/approve\""));
+    let own = anna.act("/console/ceremonies/approve", &[("number", "1")]);
+    assert!(own.status == 409 && says(&own, "NPC-SAME-PERSON"), "{own:?}");
+    let bert = Browser::of(&up, "ca-bert");
+    assert!(bert.page("/console/approvals").contains("action=\"/console/ceremonies/approve\""));
+    let approved = bert.act("/console/ceremonies/approve", &[("number", "1")]);
+    assert_eq!(approved.header("location"), Some("/console/ceremonies?done=scripted"), "{approved:?}");
+    let page = bert.page("/console/ceremonies");
+    assert!(page.contains("ca-anna") && page.contains("△ 執行中"), "{page}");
     assert!(metric("neweid_certificates_issued_total{").contains("carrier=\"new-eid\""));
     assert!(metric("neweid_published_age_seconds{name=\"npc.crl\"}").ends_with(char::is_numeric));
     assert_eq!(get(&up.status(), "/crl/npc.crl").status, 200);

@@ -1,7 +1,7 @@
 //! Everything that waits for a second person, whichever system it belongs to.
 
 use super::layout::{Frame, Query, taipei};
-use super::{Fields, Site, done, incidents, refused, shown};
+use super::{Fields, Site, ceremonies, done, incidents, refused, shown};
 use crate::clock;
 use crate::commands::{npc_incident, pki_ceremony};
 use crate::country::Country;
@@ -56,7 +56,7 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
                 continue;
             }
             let measure = npc_incident::measure(i.measure);
-            let cohort = incidents::cohort(&i);
+            let cohort = npc_incident::cohort(&i.cohort);
             items.push(Item {
                 system_zh: "自然人憑證",
                 system: "npc",
@@ -68,6 +68,25 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
                 proposed_by: i.proposed_by,
                 proposed_at: taipei(i.proposed_at),
                 action: "/console/incidents/approve",
+            });
+        }
+    }
+    if sees(Right::SeeAuthority, Right::DecideCeremonies) {
+        for c in country.npc.ceremonies().await.map_err(Failure::from_system)? {
+            if !ceremonies::waits(&c) {
+                continue;
+            }
+            items.push(Item {
+                system_zh: "自然人憑證",
+                system: "npc",
+                number: c.number,
+                what_zh: format!("金鑰典禮：{}", ceremonies::kind_zh(c.kind)),
+                what: format!("ceremony: {}", c.kind),
+                own: c.proposed_by == session.name,
+                may_approve: ceremonies::may_approve(&c, session),
+                proposed_by: c.proposed_by,
+                proposed_at: taipei(c.proposed_at),
+                action: "/console/ceremonies/approve",
             });
         }
     }

@@ -44,6 +44,7 @@ struct Row {
     finished_at: Option<String>,
     may_approve: bool,
     most: u64,
+    queue: Vec<npc::ClassReport>,
 }
 
 /// `GET /console/incidents`
@@ -58,12 +59,32 @@ pub async fn page(
 
 async fn make(country: &Country, session: &Session, frame: Frame) -> Result<String, Failure> {
     let all = country.npc.incidents().await.map_err(Failure::from_system)?;
+    let queued = country.npc.queued_incidents().await.map_err(Failure::from_system)?;
+    let mut rows = Vec::new();
+    for incident in all.into_iter().take(50) {
+        let queue = match queued.contains(&incident.number) {
+            true => country.npc.queue_report(incident.number).await.map_err(Failure::from_system)?,
+            false => Vec::new(),
+        };
+        rows.push(row(incident, queue, session));
+    }
+    let page = Page {
+        frame,
+        may_decide: session.may(Right::DecideIncidents),
+        rows,
+        carriers: npc::Carrier::ALL.map(npc::Carrier::as_str).to_vec(),
+        reasons: REASONS.to_vec(),
+    };
+    page.render().map_err(Failure::ours)
+}
+
+fn row(incident: Incident, queue: Vec<npc::ClassReport>, session: &Session) -> Row {
     let may_decide = session.may(Right::DecideIncidents);
-    let row = |incident: Incident| Row {
+    Row {
         number: incident.number,
         measure_zh: measure_zh(incident.measure),
         measure: npc_incident::measure(incident.measure),
-        cohort: cohort(&incident),
+        cohort: npc_incident::cohort(&incident.cohort),
         concerned: grouped(incident.concerned),
         changed: grouped(incident.changed),
         looked_at: incident.looked_at,
@@ -73,15 +94,8 @@ async fn make(country: &Country, session: &Session, frame: Frame) -> Result<Stri
         proposed_by: incident.proposed_by,
         approved_by: incident.approved_by,
         finished_at: incident.finished_at.map(taipei),
-    };
-    let page = Page {
-        frame,
-        may_decide,
-        rows: all.into_iter().take(50).map(row).collect(),
-        carriers: npc::Carrier::ALL.map(npc::Carrier::as_str).to_vec(),
-        reasons: REASONS.to_vec(),
-    };
-    page.render().map_err(Failure::ours)
+        queue,
+    }
 }
 
 /// Reasons of a revocation that an incident may have.
@@ -165,16 +179,4 @@ pub const fn measure_zh(measure: Measure) -> &'static str {
         Measure::Resume => "復用",
         Measure::Revoke(_) => "廢止",
     }
-}
-
-/// Whom an incident concerns, in words.
-pub fn cohort(incident: &Incident) -> String {
-    let c = &incident.cohort;
-    let mut parts = Vec::new();
-    parts.extend(c.key_class.clone());
-    parts.extend(c.carrier.map(|carrier| carrier.as_str().to_owned()));
-    parts.extend(c.cards.map(|(first, last)| format!("{first}..{last}")));
-    parts.extend(c.from.map(|from| format!("≥ {}", taipei(from))));
-    parts.extend(c.to.map(|to| format!("≤ {}", taipei(to))));
-    parts.join(", ")
 }

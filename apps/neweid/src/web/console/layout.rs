@@ -2,6 +2,7 @@
 
 use super::Route;
 use crate::clock;
+pub use crate::clock::taipei;
 use crate::failure::{Failure, Fault};
 use askama::Template;
 use axum::http::StatusCode;
@@ -33,9 +34,10 @@ pub struct Link {
 }
 
 /// The pages of the navigation, in their order.
-const PAGES: [(&str, &str, &str, Right); 9] = [
+const PAGES: [(&str, &str, &str, Right); 10] = [
     ("/console/", "總覽", "Overview", Right::Enter),
     ("/console/authority", "憑證機構", "CA", Right::SeeAuthority),
+    ("/console/ceremonies", "金鑰典禮", "Ceremonies", Right::SeeAuthority),
     ("/console/issuance", "簽發", "Issuance", Right::SeeIssuance),
     ("/console/status", "狀態服務", "Status services", Right::SeeStatus),
     ("/console/incidents", "事件", "Incidents", Right::SeeIncidents),
@@ -104,13 +106,18 @@ pub struct Query {
 }
 
 /// What was done, by the word in the address.
-const NOTICES: [(&str, &str, &str); 9] = [
+const NOTICES: [(&str, &str, &str); 10] = [
     (
         "proposed",
         "已提案；另一人核可後才會執行。",
         "Proposed. Nothing happens until another person approves it.",
     ),
     ("approved", "已核可並執行。", "Approved and done."),
+    (
+        "scripted",
+        "已核可；由操作員與見證人以 neweid ceremony run 執行。",
+        "Approved. An operator and a witness carry it out: neweid ceremony run.",
+    ),
     ("running", "已核可，執行中；重新整理可看進度。", "Approved and under way; reload to see how far it is."),
     ("stopped", "已暫停簽發。", "Issuing is stopped."),
     ("started", "已恢復簽發。", "Issuing goes on."),
@@ -144,12 +151,6 @@ pub fn problem(status: StatusCode, failure: &Failure, session: Option<&Session>)
         Ok(page) => (status, Html(page)).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
-}
-
-/// `民國115年11月22日 06:31:04`, in Taipei.
-pub fn taipei(at: Timestamp) -> String {
-    let local = model::validity::TAIPEI.to_datetime(at);
-    format!("{} {}", model::RocDate::from(local.date()).face_zh(), local.time().strftime("%H:%M:%S"))
 }
 
 /// How far away a moment is, in the largest unit that says something.

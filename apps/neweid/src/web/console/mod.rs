@@ -12,6 +12,7 @@ mod accounts;
 mod approvals;
 mod audit;
 mod authority;
+mod ceremonies;
 mod chip_types;
 mod home;
 mod incidents;
@@ -91,6 +92,8 @@ static ROUTES: &[Route] = &[
     page("/console/", Right::Enter, || get(home::page)),
     page("/console/authority", Right::SeeAuthority, || get(authority::page)),
     act("/console/authority/issuing", Right::SwitchIssuing, || post(authority::switch)),
+    page("/console/ceremonies", Right::SeeAuthority, || get(ceremonies::page)),
+    act("/console/ceremonies/approve", Right::DecideCeremonies, || post(ceremonies::approve)),
     page("/console/issuance", Right::SeeIssuance, || get(issuance::page)),
     page("/console/certificate", Right::FindCertificate, || get(issuance::certificate)),
     page("/console/status", Right::SeeStatus, || get(status::page)),
