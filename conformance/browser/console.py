@@ -136,7 +136,7 @@ try:
     lin.open(address("/console/audit/operators"))
     step("the-log-tells-who-was-refused", "access-refused" in text(lin) and "ca-bert" in text(lin))
 
-    pages = ["/console/", "/console/authority", "/console/issuance", "/console/status", "/console/incidents", "/console/approvals"]
+    pages = ["/console/", "/console/authority", "/console/ceremonies", "/console/issuance", "/console/status", "/console/incidents", "/console/approvals"]
     found = complaints(anna, pages) + complaints(lin, ["/console/audit", "/console/audit/npc", "/console/chip-types", "/console/operators", "/console/password"])
     step("accessible", not found, "; ".join(found[:6]))
     for name, path in (("home", "/console/"), ("authority", "/console/authority"), ("incidents", "/console/incidents"), ("status", "/console/status")):

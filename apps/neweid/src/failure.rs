@@ -391,23 +391,16 @@ impl Failure {
     }
 }
 
-// Whether the error, or one below it, is a disk that ran out of space.
+// Whether the error, or one below it, is a disk that ran out of space. Whatever passes another system's error on has its code.
 fn is_disk_full<E: SystemError>(error: &E) -> bool {
+    if FULL.contains(&error.code().as_str()) {
+        return true;
+    }
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = next {
-        // An error that passes another one on has its code, but is not of its type and not above it either.
-        let code = error
-            .downcast_ref::<store::StoreError>()
-            .map(store::StoreError::code)
-            .or_else(|| error.downcast_ref().map(keys::KeyError::code))
-            .or_else(|| error.downcast_ref().map(audit::AuditError::code))
-            .or_else(|| error.downcast_ref().map(npc::NpcError::code))
-            .or_else(|| error.downcast_ref().map(docsigner::DocSignerError::code))
-            .or_else(|| error.downcast_ref().map(eacpki::EacPkiError::code));
-        if code.is_some_and(|code| code.ends_with("-FULL")) {
-            return true;
-        }
-        if error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::StorageFull)
+        let full = |e: &std::io::Error| e.kind() == std::io::ErrorKind::StorageFull;
+        if error.downcast_ref::<std::io::Error>().is_some_and(full)
+            || error.downcast_ref::<store::StoreError>().is_some_and(|e| FULL.contains(&e.code()))
         {
             return true;
         }
@@ -415,6 +408,8 @@ fn is_disk_full<E: SystemError>(error: &E) -> bool {
     }
     false
 }
+
+const FULL: [&str; 2] = ["STORE-FULL", "KEYS-FULL"];
 
 #[cfg(test)]
 mod tests {

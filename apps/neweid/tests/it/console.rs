@@ -292,7 +292,7 @@ fn card_centre_and_ca_do_their_parts() {
     let page = wu.page("/console/chip-types");
     let name =
         page.split("<option>").nth(1).and_then(|rest| rest.split('<').next()).expect("a type").to_owned();
-    let fields = [("name", name.as_str()), ("risk", "watched"), ("reason", "report 7 <b>")];
+    let fields = [("name", name.as_str()), ("risk", "watch"), ("reason", "report 7 <b>")];
     let proposed = wu.act("/console/chip-types/propose", &fields);
     assert_eq!(proposed.header("location"), Some("/console/chip-types?done=proposed"), "{proposed:?}");
     assert_eq!(wu.act("/console/chip-types/approve", &[("number", "1")]).status, 409);
