@@ -25,6 +25,7 @@
 //! isolation are here), no clock is read, and no ORM stands between a query and its text.
 
 mod db;
+mod engine;
 mod error;
 mod fault;
 mod id;

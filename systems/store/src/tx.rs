@@ -5,71 +5,51 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{AssertSqlSafe, Postgres, SqlSafeStr, Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-use crate::db::{Db, Inner, Pools};
+use crate::db::{Db, Inner};
+use crate::engine::{Boxed, Session};
 use crate::error::{Failure, Retry};
-use crate::row::{Inner as RowInner, Row};
-use crate::value::PgQuery;
+use crate::row::Row;
 use crate::{Engine, Kind, Result, StoreError, Value, When};
 
 /// A transaction under way. Dropped without [`Tx::commit`] it is rolled back.
 pub struct Tx {
-    connection: Connection,
+    session: Box<dyn Session>,
     inner: Arc<Inner>,
     retry: Retry,
     poisoned: bool,
 }
 
-enum Connection {
-    Pg(Transaction<'static, Postgres>),
-    /// SQLite ends a transaction by itself when the disk is full, which sqlx's own transaction does not expect: its
-    /// connection would be unusable from then on. So begin and end are plain statements here, and the pool rolls back
-    /// whatever a connection that comes home left open.
-    Lite(PoolConnection<Sqlite>),
-}
-
 impl Tx {
-    pub(crate) async fn begin(db: &Db) -> Result<Self, Failure> {
-        db.inner.faults.alive()?;
-        let connection = match &db.inner.pools {
-            Pools::Pg(pool) => Connection::Pg(pool.begin_with("BEGIN ISOLATION LEVEL SERIALIZABLE").await?),
-            Pools::Lite { writer, .. } => {
-                let mut connection = writer.acquire().await?;
-                sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut *connection).await?;
-                Connection::Lite(connection)
-            }
-        };
-        Ok(Self { connection, inner: db.inner.clone(), retry: Retry::No, poisoned: false })
+    pub(crate) fn begin(db: &Db) -> Boxed<'_, Result<Self, Failure>> {
+        Box::pin(async move {
+            db.inner.faults.alive()?;
+            let session = db.inner.connections.begin().await?;
+            Ok(Self { session, inner: db.inner.clone(), retry: Retry::No, poisoned: false })
+        })
     }
 
     /// The engine behind this transaction.
     pub fn engine(&self) -> Engine {
-        match self.connection {
-            Connection::Pg(_) => Engine::Postgres,
-            Connection::Lite(_) => Engine::Sqlite,
-        }
+        self.session.engine()
     }
 
     /// All rows of a query; also of an `INSERT`, `UPDATE` or `DELETE` with `RETURNING`.
-    pub async fn all(&mut self, sql: impl SqlSafeStr, values: &[Value<'_>]) -> Result<Vec<Row>> {
-        self.usable()?;
-        let sql = sql.into_sql_str();
-        let rows = match &mut self.connection {
-            Connection::Pg(tx) => {
-                let query = values.iter().fold(sqlx::query(sql), |query, value| value.bind_pg(query));
-                let rows = query.fetch_all(&mut **tx).await;
-                rows.map(|rows| rows.into_iter().map(|row| Row(RowInner::Pg(row))).collect())
-            }
-            Connection::Lite(tx) => {
-                let query = values.iter().fold(sqlx::query(sql), |query, value| value.bind_lite(query));
-                let rows = query.fetch_all(&mut **tx).await;
-                rows.map(|rows| rows.into_iter().map(|row| Row(RowInner::Lite(row))).collect())
-            }
-        };
-        self.note(rows)
+    pub fn all<'a>(
+        &'a mut self,
+        sql: impl SqlSafeStr,
+        values: &'a [Value<'a>],
+    ) -> impl Future<Output = Result<Vec<Row>>> + Send + 'a {
+        self.boxed_all(sql.into_sql_str(), values)
+    }
+
+    fn boxed_all<'a>(&'a mut self, sql: SqlStr, values: &'a [Value<'a>]) -> Boxed<'a, Result<Vec<Row>>> {
+        Box::pin(async move {
+            self.usable()?;
+            let rows = self.session.all(sql, values).await;
+            self.note(rows)
+        })
     }
 
     /// The first row of a query, or `None`.
@@ -83,20 +63,20 @@ impl Tx {
     }
 
     /// Runs a statement and returns the number of rows it changed.
-    pub async fn execute(&mut self, sql: impl SqlSafeStr, values: &[Value<'_>]) -> Result<u64> {
-        self.usable()?;
-        let sql = sql.into_sql_str();
-        let done = match &mut self.connection {
-            Connection::Pg(tx) => {
-                let query = values.iter().fold(sqlx::query(sql), |query, value| value.bind_pg(query));
-                query.execute(&mut **tx).await.map(|done| done.rows_affected())
-            }
-            Connection::Lite(tx) => {
-                let query = values.iter().fold(sqlx::query(sql), |query, value| value.bind_lite(query));
-                query.execute(&mut **tx).await.map(|done| done.rows_affected())
-            }
-        };
-        self.note(done)
+    pub fn execute<'a>(
+        &'a mut self,
+        sql: impl SqlSafeStr,
+        values: &'a [Value<'a>],
+    ) -> impl Future<Output = Result<u64>> + Send + 'a {
+        self.boxed_execute(sql.into_sql_str(), values)
+    }
+
+    fn boxed_execute<'a>(&'a mut self, sql: SqlStr, values: &'a [Value<'a>]) -> Boxed<'a, Result<u64>> {
+        Box::pin(async move {
+            self.usable()?;
+            let done = self.session.execute(sql, values).await;
+            self.note(done)
+        })
     }
 
     /// Runs a statement that must change exactly one row; otherwise the transaction is lost with [`StoreError::Affected`].
@@ -174,25 +154,22 @@ impl Tx {
         Ok(changed)
     }
 
-    async fn execute_arrays(
-        &mut self,
+    fn execute_arrays<'a>(
+        &'a mut self,
         sql: String,
-        columns: &[(&'static str, Kind)],
-        rows: &[Vec<Value<'_>>],
-    ) -> Result<u64> {
-        self.usable()?;
-        let Connection::Pg(tx) = &mut self.connection else { return Err(StoreError::Missing) };
-        let query = bind_columns(sqlx::query(AssertSqlSafe(sql)), columns, rows);
-        let done = query.execute(&mut **tx).await.map(|done| done.rows_affected());
-        self.note(done)
+        columns: &'a [(&'static str, Kind)],
+        rows: &'a [Vec<Value<'a>>],
+    ) -> Boxed<'a, Result<u64>> {
+        Box::pin(async move {
+            self.usable()?;
+            let done = self.session.execute_arrays(AssertSqlSafe(sql).into_sql_str(), columns, rows).await;
+            self.note(done)
+        })
     }
 
     pub(crate) async fn run_script(&mut self, sql: Cow<'static, str>) -> Result<()> {
         self.usable()?;
-        let done = match &mut self.connection {
-            Connection::Pg(tx) => sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **tx).await.map(|_| ()),
-            Connection::Lite(tx) => sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **tx).await.map(|_| ()),
-        };
+        let done = self.session.script(sql).await;
         self.note(done)
     }
 
@@ -201,33 +178,24 @@ impl Tx {
         self.try_commit().await.map_err(|failure| failure.error)
     }
 
-    async fn try_commit(self) -> Result<(), Failure> {
-        self.inner.faults.alive()?;
-        if self.poisoned {
-            return Err(Failure { error: StoreError::Poisoned, retry: self.retry });
-        }
-        let planned = self.inner.faults.at_commit();
-        if planned == Some(When::BeforeCommit) {
-            return Err(StoreError::Injected.into());
-        }
-        match self.connection {
-            Connection::Pg(tx) => tx.commit().await?,
-            Connection::Lite(mut tx) => {
-                sqlx::raw_sql("COMMIT").execute(&mut *tx).await?;
+    fn try_commit(self) -> Boxed<'static, Result<(), Failure>> {
+        Box::pin(async move {
+            self.inner.faults.alive()?;
+            if self.poisoned {
+                return Err(Failure { error: StoreError::Poisoned, retry: self.retry });
             }
-        }
-        if planned == Some(When::AfterCommit) { Err(StoreError::Injected.into()) } else { Ok(()) }
+            let planned = self.inner.faults.at_commit();
+            if planned == Some(When::BeforeCommit) {
+                return Err(StoreError::Injected.into());
+            }
+            self.session.commit().await?;
+            if planned == Some(When::AfterCommit) { Err(StoreError::Injected.into()) } else { Ok(()) }
+        })
     }
 
     /// Undoes everything.
     pub async fn rollback(self) -> Result<()> {
-        match self.connection {
-            Connection::Pg(tx) => Ok(tx.rollback().await?),
-            Connection::Lite(mut tx) => {
-                roll_back(&mut tx).await;
-                Ok(())
-            }
-        }
+        self.session.rollback().await.map_err(|failure| failure.error)
     }
 
     fn usable(&self) -> Result<()> {
@@ -236,19 +204,13 @@ impl Tx {
         if self.poisoned { Err(StoreError::Poisoned) } else { Ok(()) }
     }
 
-    fn note<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T> {
-        result.map_err(|error| {
-            let failure = Failure::from(error);
+    fn note<T>(&mut self, result: Result<T, Failure>) -> Result<T> {
+        result.map_err(|failure| {
             self.poisoned = true;
             self.retry = self.retry.max(failure.retry);
             failure.error
         })
     }
-}
-
-/// Ends whatever transaction is open on a SQLite connection; that none is open is no error.
-pub(crate) async fn roll_back(connection: &mut SqliteConnection) {
-    let _ = sqlx::raw_sql("ROLLBACK").execute(connection).await;
 }
 
 /// The names of the columns, once every row has a value for each, of its kind or null.
@@ -269,40 +231,6 @@ fn given_names(columns: &[(&'static str, Kind)], rows: &[Vec<Value<'_>>]) -> Res
 fn given_arrays(columns: &[(&'static str, Kind)]) -> String {
     let array = |(n, (_, kind)): (usize, &(&str, Kind))| format!("${n}::{}[]", kind.postgres_name());
     (1..).zip(columns).map(array).collect::<Vec<_>>().join(", ")
-}
-
-fn bind_columns<'q>(
-    mut query: PgQuery<'q>,
-    columns: &[(&'static str, Kind)],
-    rows: &[Vec<Value<'_>>],
-) -> PgQuery<'q> {
-    for (place, (_, kind)) in columns.iter().enumerate() {
-        query = bind_column(query, *kind, rows.iter().filter_map(|row| row.get(place)));
-    }
-    query
-}
-
-/// The values of one column, which are of this kind or null, as an array.
-fn bind_column<'q, 'a>(
-    query: PgQuery<'q>,
-    kind: Kind,
-    values: impl Iterator<Item = &'a Value<'a>>,
-) -> PgQuery<'q> {
-    match kind {
-        Kind::Integer => query.bind(
-            values.map(|v| if let Value::Integer(v) = v { Some(*v) } else { None }).collect::<Vec<_>>(),
-        ),
-        Kind::Text => query.bind(
-            values
-                .map(|v| if let Value::Text(v) = v { Some(v.to_string()) } else { None })
-                .collect::<Vec<_>>(),
-        ),
-        Kind::Bytes => query.bind(
-            values.map(|v| if let Value::Bytes(v) = v { Some(v.to_vec()) } else { None }).collect::<Vec<_>>(),
-        ),
-        Kind::Bool => query
-            .bind(values.map(|v| if let Value::Bool(v) = v { Some(*v) } else { None }).collect::<Vec<_>>()),
-    }
 }
 
 fn placeholders(rows: usize, columns: usize, numbered: bool) -> String {
@@ -340,15 +268,20 @@ impl<'a> Attempts<'a> {
     }
 
     /// Begins the next attempt.
-    pub async fn begin(&mut self) -> Result<Tx> {
-        loop {
-            match Tx::begin(self.db).await {
-                Ok(tx) => return Ok(tx),
-                // The engine itself has waited for its busy timeout before it said so.
-                Err(failure) if failure.retry == Retry::Yes && self.lost < MOST_BEGINS => self.wait().await,
-                Err(failure) => return Err(failure.error),
+    pub fn begin(&mut self) -> impl Future<Output = Result<Tx>> + Send + use<'_, 'a> {
+        let begun: Boxed<'_, _> = Box::pin(async move {
+            loop {
+                match Tx::begin(self.db).await {
+                    Ok(tx) => return Ok(tx),
+                    // The engine itself has waited for its busy timeout before it said so.
+                    Err(failure) if failure.retry == Retry::Yes && self.lost < MOST_BEGINS => {
+                        self.wait().await;
+                    }
+                    Err(failure) => return Err(failure.error),
+                }
             }
-        }
+        });
+        begun
     }
 
     /// Ends an attempt: commits, gives the error back, or asks for another attempt.
@@ -357,29 +290,37 @@ impl<'a> Attempts<'a> {
         tx: Tx,
         result: Result<T, E>,
     ) -> ControlFlow<Result<T, E>> {
-        let (retry, error) = match result {
-            Ok(value) => match tx.try_commit().await {
-                Ok(()) => return ControlFlow::Break(Ok(value)),
-                Err(failure) => (failure.retry, failure.error.into()),
-            },
-            Err(error) => {
+        match (self.end(tx, result.is_ok()).await, result) {
+            (End::Again, _) => ControlFlow::Continue(()),
+            (End::Lost(error), _) => ControlFlow::Break(Err(error.into())),
+            (End::AsItIs, result) => ControlFlow::Break(result),
+        }
+    }
+
+    /// Commits or rolls back, and waits if there is to be another attempt.
+    fn end(&mut self, tx: Tx, keep: bool) -> Boxed<'_, End> {
+        Box::pin(async move {
+            let (retry, lost) = if keep {
+                match tx.try_commit().await {
+                    Ok(()) => return End::AsItIs,
+                    Err(failure) => (failure.retry, End::Lost(failure.error)),
+                }
+            } else {
                 let retry = tx.retry;
                 // A failed rollback leaves nothing behind either: the connection is closed.
                 let _ = tx.rollback().await;
-                (retry, error)
+                (retry, End::AsItIs)
+            };
+            match retry {
+                Retry::No => return lost,
+                Retry::Once if self.doubted => return lost,
+                Retry::Once => self.doubted = true,
+                Retry::Yes if self.lost >= MOST_ATTEMPTS => return End::Lost(StoreError::Busy(self.lost)),
+                Retry::Yes => {}
             }
-        };
-        match retry {
-            Retry::No => return ControlFlow::Break(Err(error)),
-            Retry::Once if self.doubted => return ControlFlow::Break(Err(error)),
-            Retry::Once => self.doubted = true,
-            Retry::Yes if self.lost >= MOST_ATTEMPTS => {
-                return ControlFlow::Break(Err(StoreError::Busy(self.lost).into()));
-            }
-            Retry::Yes => {}
-        }
-        self.wait().await;
-        ControlFlow::Continue(())
+            self.wait().await;
+            End::Again
+        })
     }
 
     async fn wait(&mut self) {
@@ -391,6 +332,16 @@ impl<'a> Attempts<'a> {
             tokio::time::sleep(Duration::from_millis(u64::from(self.lost.min(20)).pow(2) / 2)).await;
         }
     }
+}
+
+/// How an attempt ended.
+enum End {
+    /// With what the block itself gave back.
+    AsItIs,
+    /// With an error of the engine.
+    Lost(StoreError),
+    /// Without effect; the block is to run again.
+    Again,
 }
 
 /// Runs a block as one transaction on a [`Db`]: `transaction!(db, |tx| { ...; Ok(value) })`.

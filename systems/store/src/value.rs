@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use sqlx::query::Query;
-use sqlx::{Postgres, Sqlite};
 use uuid::Uuid;
 
 /// The column types both engines share.
@@ -64,33 +62,7 @@ impl Value<'_> {
             Self::Bool(_) => Kind::Bool,
         }
     }
-
-    pub(crate) fn bind_pg<'q>(&self, query: PgQuery<'q>) -> PgQuery<'q> {
-        match self {
-            Value::Null(Kind::Integer) => query.bind(None::<i64>),
-            Value::Null(Kind::Text) => query.bind(None::<&str>),
-            Value::Null(Kind::Bytes) => query.bind(None::<&[u8]>),
-            Value::Null(Kind::Bool) => query.bind(None::<bool>),
-            Value::Integer(value) => query.bind(*value),
-            Value::Text(value) => query.bind(value.as_ref()),
-            Value::Bytes(value) => query.bind(value.as_ref()),
-            Value::Bool(value) => query.bind(*value),
-        }
-    }
-
-    pub(crate) fn bind_lite<'q>(&self, query: LiteQuery<'q>) -> LiteQuery<'q> {
-        match self {
-            Value::Null(_) => query.bind(None::<i64>),
-            Value::Integer(value) => query.bind(*value),
-            Value::Text(value) => query.bind(value.to_string()),
-            Value::Bytes(value) => query.bind(value.to_vec()),
-            Value::Bool(value) => query.bind(*value),
-        }
-    }
 }
-
-pub(crate) type PgQuery<'q> = Query<'q, Postgres, sqlx::postgres::PgArguments>;
-pub(crate) type LiteQuery<'q> = Query<'q, Sqlite, sqlx::sqlite::SqliteArguments>;
 
 /// A type whose absence has a column type: what may stand in `Option`.
 pub trait Typed {
