@@ -171,9 +171,11 @@ pub fn same(a: &[u8], b: &[u8]) -> bool {
     }
 }
 
-type FoldedRdn = Vec<(Oid, String)>;
+/// Type and folded text of each attribute of an RDN, sorted.
+pub(crate) type FoldedRdn = Vec<(Oid, String)>;
 
-fn folded(der: &[u8]) -> Result<Vec<FoldedRdn>, Error> {
+/// A DER name in the form in which names are compared.
+pub(crate) fn folded(der: &[u8]) -> Result<Vec<FoldedRdn>, Error> {
     let mut rdns = Der::outer(der)?;
     let mut out = Vec::new();
     while !rdns.is_empty() {

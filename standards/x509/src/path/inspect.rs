@@ -2,7 +2,7 @@
 
 use tlv::oid;
 
-use super::{Options, Refusal};
+use super::{Options, Refusal, names, policy};
 use crate::extension::KeyUsage;
 use crate::{Certificate, PublicKey};
 
@@ -89,10 +89,8 @@ fn every(c: &Certificate, options: &Options<'_>) -> Result<(), Refusal> {
             oid::NAME_CONSTRAINTS
             | oid::POLICY_MAPPINGS
             | oid::POLICY_CONSTRAINTS
-            | oid::INHIBIT_ANY_POLICY => {
-                return Err(Refusal::CriticalExtension(e.oid));
-            }
-            oid::BASIC_CONSTRAINTS
+            | oid::INHIBIT_ANY_POLICY
+            | oid::BASIC_CONSTRAINTS
             | oid::KEY_USAGE
             | oid::EXTENDED_KEY_USAGE
             | oid::SUBJECT_ALT_NAME
@@ -103,6 +101,8 @@ fn every(c: &Certificate, options: &Options<'_>) -> Result<(), Refusal> {
             _ => {}
         }
     }
+    names::inspect(c)?;
+    policy::inspect(c)?;
     // RFC 5280 §4.2.1.6: with an empty subject the alternative name is critical.
     let nameless = c.subject_name().map_or(true, |n| n.is_empty());
     if nameless && !c.extension(oid::SUBJECT_ALT_NAME).is_some_and(|e| e.critical) {

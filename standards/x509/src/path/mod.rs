@@ -2,17 +2,18 @@
 //!
 //! Done: building from loose intermediates, names and key identifiers, signatures, validity of every certificate and of
 //! the trust anchor, basicConstraints and path length, key usage and extended key usage for a purpose, refusal of unknown
-//! critical extensions, and revocation by lists with their scope. Beyond §6, the MUSTs of §4 that a certificate of ours
-//! keeps are demanded of every certificate in the path.
+//! critical extensions, name constraints, policies with mappings and constraints, and revocation by lists with their
+//! scope. Beyond §6, the MUSTs of §4 that a certificate of ours keeps are demanded of every certificate in the path. The
+//! name constraints of a trust anchor count (RFC 5937); what it says about policies does not.
 //!
-//! Not done: policies are any-policy only (nothing is derived from them), and a certificate with name constraints, policy
-//! constraints or policy mappings is refused, critical or not. Delta and indirect lists are not used. Host names are the
-//! caller's business.
+//! Not done: delta and indirect lists, lists of some reasons, policy qualifiers. Host names are the caller's business.
 //!
 //! Certificates come from cards and web pages, so the search is bounded: at most [`MAX_SIGNATURES`] signatures are
 //! checked, whatever loops the intermediates make.
 
 mod inspect;
+mod names;
+mod policy;
 mod revocation;
 
 use const_oid::ObjectIdentifier as Oid;
@@ -70,12 +71,38 @@ pub struct Options<'a> {
     pub revocation: Revocation,
     /// The most intermediates that are not self-issued.
     pub max_intermediates: usize,
+    /// user-initial-policy-set: the policies that are good enough; empty for any.
+    pub policies: &'a [Oid],
+    /// initial-explicit-policy: one of them must hold for the whole path.
+    pub require_explicit_policy: bool,
+    /// initial-policy-mapping-inhibit: nobody's policy counts as another's.
+    pub inhibit_policy_mapping: bool,
+    /// initial-any-policy-inhibit: anyPolicy in a certificate counts for nothing.
+    pub inhibit_any_policy: bool,
 }
 
 impl<'a> Options<'a> {
     /// At this time, for any purpose, with no lists.
     pub const fn at(now: Timestamp) -> Self {
-        Self { now, purpose: Purpose::Any, crls: &[], revocation: Revocation::IfListed, max_intermediates: 8 }
+        Self {
+            now,
+            purpose: Purpose::Any,
+            crls: &[],
+            revocation: Revocation::IfListed,
+            max_intermediates: 8,
+            policies: &[],
+            require_explicit_policy: false,
+            inhibit_policy_mapping: false,
+            inhibit_any_policy: false,
+        }
+    }
+
+    /// Only under one of these policies, asked for from the start of the path.
+    #[must_use]
+    pub const fn policies(mut self, policies: &'a [Oid]) -> Self {
+        self.policies = policies;
+        self.require_explicit_policy = true;
+        self
     }
 
     /// For this purpose.
@@ -131,6 +158,12 @@ pub enum Refusal {
     /// A critical extension this system does not process.
     #[error("a certificate in the path has a critical extension that is not processed: {0}")]
     CriticalExtension(Oid),
+    /// nameConstraints.
+    #[error("a name in the path is not one that a CA above it may certify")]
+    Name,
+    /// certificatePolicies, policyMappings, policyConstraints, inhibitAnyPolicy.
+    #[error("no acceptable policy holds for the whole path")]
+    Policy,
     /// A MUST of RFC 5280 §4.
     #[error("a certificate in the path is malformed: {0}")]
     Malformed(&'static str),
@@ -153,12 +186,19 @@ pub enum Refusal {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Path<'a> {
     certificates: Vec<&'a Certificate>,
+    policies: Vec<Oid>,
 }
 
 impl<'a> Path<'a> {
     /// All certificates, end entity first.
     pub fn certificates(&self) -> &[&'a Certificate] {
         &self.certificates
+    }
+
+    /// The policies under which the path is valid, as the trust anchor's domain calls them, as far as they were asked for;
+    /// anyPolicy stands for itself.
+    pub fn policies(&self) -> &[Oid] {
+        &self.policies
     }
 
     /// The trust anchor.
@@ -176,12 +216,13 @@ pub fn validate<'a>(
 ) -> Result<Path<'a>, Refusal> {
     inspect::end_entity(leaf, options)?;
     if anchors.iter().any(|a| a.der() == leaf.der()) {
-        return Ok(Path { certificates: vec![leaf] });
+        return Ok(Path { certificates: vec![leaf], policies: Vec::new() });
     }
-    let mut search = Search { intermediates, anchors, options, signatures: 0, refusal: None };
+    let mut search =
+        Search { intermediates, anchors, options, signatures: 0, refusal: None, policies: Vec::new() };
     let mut chain = vec![leaf];
     if search.extend(&mut chain)? {
-        Ok(Path { certificates: chain })
+        Ok(Path { certificates: chain, policies: search.policies })
     } else {
         Err(search.refusal.unwrap_or(Refusal::NoPath))
     }
@@ -194,6 +235,7 @@ struct Search<'a, 'o> {
     signatures: usize,
     // The first refusal of a certificate that would otherwise have continued the path.
     refusal: Option<Refusal>,
+    policies: Vec<Oid>,
 }
 
 impl<'a> Search<'a, '_> {
@@ -210,8 +252,9 @@ impl<'a> Search<'a, '_> {
                     Ok(()) => {
                         chain.push(issuer);
                         if is_anchor {
-                            match revocation::check(chain, self.options) {
+                            match self.whole(chain) {
                                 Ok(()) => return Ok(true),
+                                Err(Refusal::TooMuchWork) => return Err(Refusal::TooMuchWork),
                                 Err(refusal) => self.note(refusal),
                             }
                         } else if self.extend(chain)? {
@@ -244,6 +287,13 @@ impl<'a> Search<'a, '_> {
             return Err(Refusal::TooMuchWork);
         }
         subject.verify_signature(issuer.spki()).map_err(|_| Refusal::Signature)
+    }
+
+    /// What is asked of a path from end to end.
+    fn whole(&mut self, chain: &[&Certificate]) -> Result<(), Refusal> {
+        names::check(chain)?;
+        self.policies = policy::check(chain, self.options)?;
+        revocation::check(chain, self.options)
     }
 
     fn note(&mut self, refusal: Refusal) {

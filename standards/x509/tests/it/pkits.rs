@@ -69,5 +69,57 @@ fn the_suite_of_nist_passes_but_for_the_skips_that_have_a_reason() {
     }
     assert!(wrong.is_empty(), "{}\n{} of {}", wrong.join("\n"), wrong.len(), suite.cases.len());
     let listed: usize = skips.values().map(Vec::len).sum();
-    assert_eq!((suite.cases.len(), run, skipped), (223, 156, listed));
+    assert_eq!((suite.cases.len(), run, skipped), (223, 193, listed));
+}
+
+/// Sections 4.8, 4.10 and 4.12 of the suite's document try some paths with other settings than the default ones.
+#[test]
+fn policies_that_are_asked_for_decide() {
+    let suite: Suite = serde_json::from_str(SUITE).expect("the suite");
+    let anchors = [certificate(&suite.anchor).expect("the trust anchor")];
+    let authorities: Vec<_> = suite.authorities.iter().filter_map(|c| certificate(c)).collect();
+    let now: Timestamp = "2014-05-13T16:53:20Z".parse().expect("a time");
+    let policy = |n: &u32| format!("2.16.840.1.101.3.2.1.48.{n}").parse().expect("an object identifier");
+    let plain = Options { revocation: Revocation::Unchecked, ..Options::at(now) };
+    let validated = |name: &str, options: &Options<'_>| {
+        let case = suite.cases.iter().find(|case| case.name == name).expect(name);
+        let leaf = certificate(&case.certificate).expect("readable");
+        validate(&leaf, &authorities, &anchors, options).map(|path| path.policies().to_vec())
+    };
+    for (name, wanted, right) in [
+        ("ValidCertificatePathTest1EE", &[1][..], true),
+        ("ValidCertificatePathTest1EE", &[2], false),
+        ("ValidCertificatePathTest1EE", &[1, 2], true),
+        ("AllCertificatesNoPoliciesTest2EE", &[], false),
+        ("DifferentPoliciesTest3EE", &[], false),
+        ("DifferentPoliciesTest3EE", &[1, 2], false),
+        ("OverlappingPoliciesTest6EE", &[1], true),
+        ("OverlappingPoliciesTest6EE", &[2], false),
+        ("AllCertificatesSamePoliciesTest10EE", &[1], true),
+        ("AllCertificatesSamePoliciesTest10EE", &[2], true),
+        ("AllCertificatesanyPolicyTest11EE", &[1], true),
+        ("AllCertificatesSamePoliciesTest13EE", &[1], true),
+        ("AllCertificatesSamePoliciesTest13EE", &[2], true),
+        ("AllCertificatesSamePoliciesTest13EE", &[3], true),
+        ("AnyPolicyTest14EE", &[1], true),
+        ("AnyPolicyTest14EE", &[2], false),
+        ("ValidPolicyMappingTest1EE", &[1], true),
+        ("ValidPolicyMappingTest1EE", &[2], false),
+        ("ValidPolicyMappingTest3EE", &[1], false),
+        ("ValidPolicyMappingTest3EE", &[2], true),
+        ("ValidPolicyMappingTest5EE", &[1], true),
+        ("ValidPolicyMappingTest5EE", &[6], false),
+        ("ValidPolicyMappingTest6EE", &[1], true),
+    ] {
+        let wanted: Vec<_> = wanted.iter().map(policy).collect();
+        let result = validated(name, &plain.policies(&wanted));
+        assert_eq!(result.is_ok(), right, "{name} under {wanted:?}: {result:?}");
+        if let Ok(found) = result {
+            assert!(found.iter().all(|policy| wanted.contains(policy)), "{name}: {found:?}");
+        }
+    }
+    let inhibited = Options { inhibit_policy_mapping: true, ..plain };
+    assert_eq!(validated("ValidPolicyMappingTest1EE", &inhibited), Err(x509::path::Refusal::Policy));
+    let inhibited = Options { inhibit_any_policy: true, ..plain };
+    assert_eq!(validated("inhibitAnyPolicyTest3EE", &inhibited), Err(x509::path::Refusal::Policy));
 }
