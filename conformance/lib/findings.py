@@ -1,35 +1,42 @@
-"""Judges a linter's findings: findings.py JUDGE ALLOWED.txt FINDINGS.json
+"""Judges a linter's findings: findings.py [JUDGE/]LINTER FINDINGS.json
 
 FINDINGS.json is {"files": [{"file", "applied"}], "findings": [{"file", "code", "severity", "detail"}]}.
-ALLOWED.txt has a line `FILE-PATTERN CODE because ARGUMENT` per finding that is right as it is. A permission that no
-finding uses fails, so that the list stays true; so does a file to which no lint applied.
+`allowed.txt` beside this file has a line `LINTER FILE-PATTERN CODE because ARGUMENT` per finding that is right as it is. A
+permission that is about a file here and that no finding uses fails, so that the list stays true; so does a file to which
+no lint applied.
 """
 
 import fnmatch
 import json
+import os
 import sys
 
 
-def permissions(path):
-    with open(path, encoding="utf-8") as file:
+ALLOWED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "allowed.txt")
+
+
+def permissions(linter):
+    with open(ALLOWED, encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
             line = line.strip()
             if not line or line.startswith("#"):
                 continue
-            parts = line.split(None, 3)
-            if len(parts) != 4 or parts[2] != "because":
-                sys.exit(f"{path}:{number}: expected FILE-PATTERN CODE because ARGUMENT")
-            yield parts[0], parts[1]
+            parts = line.split(None, 4)
+            if len(parts) != 5 or parts[3] != "because":
+                sys.exit(f"{ALLOWED}:{number}: expected LINTER FILE-PATTERN CODE because ARGUMENT")
+            if parts[0] == linter:
+                yield parts[1], parts[2]
 
 
 def main():
-    judge, allowed_path, findings_path = sys.argv[1:4]
-    allowed = list(permissions(allowed_path))
+    judge, findings_path = sys.argv[1:3]
+    allowed = list(permissions(judge.rsplit("/", 1)[-1]))
     with open(findings_path, encoding="utf-8") as file:
         report = json.load(file)
-    used, failed = set(), False
+    used, seen, failed = set(), set(), False
     for entry in report["files"]:
         name = entry["file"].rsplit("/", 1)[-1]
+        seen.update(p for p in allowed if fnmatch.fnmatchcase(name, p[0]))
         open_findings = []
         for finding in (f for f in report["findings"] if f["file"] == entry["file"]):
             matching = [p for p in allowed if p[1] == finding["code"] and fnmatch.fnmatchcase(name, p[0])]
@@ -44,7 +51,7 @@ def main():
         else:
             print(f"ok {judge}/{name}")
     for pattern, code in allowed:
-        if (pattern, code) not in used:
+        if (pattern, code) in seen and (pattern, code) not in used:
             failed = True
             print(f"FAIL {judge}/allowed-list {pattern} {code} is allowed, but nothing was found: remove the line")
     sys.exit(1 if failed else 0)
