@@ -1,6 +1,7 @@
 //! The command line: noun and verb, `--json` wherever a program may listen. Secrets are never arguments.
 
 pub mod ceremony;
+pub mod policy;
 
 use crate::cli_ra::RaCommand;
 use crate::hand::CardArgs;
@@ -727,6 +728,17 @@ pub enum Npc {
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
+    /// 憑證政策 The certificate policy as data, in versions: identifiers, kinds of keys, periods; two persons.
+    #[command(subcommand)]
+    Policy(policy::Policy),
+    /// 實務作業基準 The skeleton of the certification practice statement (RFC 3647), from the policy in force, as Markdown.
+    Cps {
+        /// File for it; printed, if not given.
+        #[arg(long)]
+        out: Option<PathBuf>,
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
     /// 註冊中心 The registration authorities that may ask for certificates over CMP.
     #[command(subcommand)]
     Ra(Ra),
@@ -1071,6 +1083,7 @@ impl Arguments {
             Command::Npc(Npc::Simulate(simulate)) => simulate.json,
             Command::Npc(Npc::Drill(drill)) => drill.json,
             Command::Npc(Npc::Queue(Queues::Report { json, .. })) => *json,
+            Command::Npc(Npc::Policy(policy::Policy::List { json, .. })) => *json,
             Command::Npc(Npc::Ra(Ra::List { json, .. }) | Npc::Incident(Incidents::List { json, .. })) => {
                 *json
             }

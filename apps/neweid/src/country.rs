@@ -226,6 +226,17 @@ impl Country {
         })
     }
 
+    /// The natural-person CA's hierarchy before there is a country: for the ceremony that founds it. The caller has the
+    /// directory's lock.
+    pub async fn founding(directory: &Directory) -> Result<npc::Founding, Failure> {
+        let token = token(directory)?;
+        claim_database(directory).await?;
+        let db = database(directory, "npc").await?;
+        let keys = key_store(directory, token.as_ref(), "npc")?;
+        let founding = npc::Founding::open(db, keys, npc_config(directory)?, Box::new(SystemRandom)).await;
+        founding.map_err(Failure::from_system)
+    }
+
     /// The clock handed to services.
     pub fn clock(&self) -> npc::Clock {
         Arc::new(clock::now)

@@ -133,6 +133,10 @@ impl KeyStore for CountedStore {
         self.inner.destroy(label)
     }
 
+    fn module(&self) -> keys::Result<Option<keys::Module>> {
+        self.inner.module()
+    }
+
     fn backup(&self, label: &str, threshold: u8, shares: u8) -> keys::Result<Backup> {
         self.inner.backup(label, threshold, shares)
     }

@@ -48,6 +48,11 @@ pub trait KeyStore: Send + Sync {
     /// Destroys the key under `label` for good.
     fn destroy(&self, label: &str) -> Result<()>;
 
+    /// The cryptographic module that holds the keys, as it names itself; none for keys in files (NPC-13).
+    fn module(&self) -> Result<Option<Module>> {
+        Ok(None)
+    }
+
     /// A copy of the key under `label` that `threshold` of `shares` custodians can open together. A token keeps its keys: it
     /// has means of its own, and refuses here.
     fn backup(&self, label: &str, threshold: u8, shares: u8) -> Result<Backup> {
@@ -60,6 +65,19 @@ pub trait KeyStore: Send + Sync {
         let _ = shares;
         Err(KeyError::Kept(backup_label(copy)?))
     }
+}
+
+/// What a cryptographic module says it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Module {
+    /// Who made it.
+    pub manufacturer: String,
+    /// Its model.
+    pub model: String,
+    /// The version of its firmware.
+    pub firmware: String,
+    /// Its serial number.
+    pub serial: String,
 }
 
 /// Algorithm and size of a key.

@@ -19,7 +19,7 @@ use curve::rsa::RsaPublicKey;
 use curve::{Curve, Hash, Point, SecretBytes, Signature};
 use x509::{PublicKey, SignError, SignatureAlgorithm, Signer};
 
-use crate::{KeyError, KeyInfo, KeyKind, KeyStore, Purpose, Result, check_label};
+use crate::{KeyError, KeyInfo, KeyKind, KeyStore, Module, Purpose, Result, check_label};
 
 /// A token of a PKCS #11 module.
 pub struct Pkcs11KeyStore {
@@ -149,11 +149,16 @@ impl KeyStore for Pkcs11KeyStore {
                 KeyKind::Rsa(_) | KeyKind::MlDsa65 => return Err(KeyError::Kind(kind.name())),
             };
             let mut private = named(true);
+            // The purpose stands in CKA_ID: with CKA_MODIFIABLE false nobody who can log in writes another one there.
             private.extend([
                 Attribute::Private(true),
                 Attribute::Sensitive(true),
                 Attribute::Extractable(false),
+                Attribute::Modifiable(false),
                 Attribute::Sign(true),
+                Attribute::Decrypt(false),
+                Attribute::Unwrap(false),
+                Attribute::Derive(false),
             ]);
             session.generate_key_pair(&mechanism, &public, &private).map_err(|error| match error {
                 Error::Pkcs11(
@@ -203,6 +208,19 @@ impl KeyStore for Pkcs11KeyStore {
         })?;
         found.sort_by(|a, b| a.label.cmp(&b.label));
         Ok(found)
+    }
+
+    fn module(&self) -> Result<Option<Module>> {
+        let slot = self.token.state().slot;
+        // CK_TOKEN_INFO: what the token is, not what the library in front of it is.
+        let info = self.token.module.get_token_info(slot).map_err(|error| self.token.error(error))?;
+        let version = info.firmware_version();
+        Ok(Some(Module {
+            manufacturer: info.manufacturer_id().trim().to_owned(),
+            model: info.model().trim().to_owned(),
+            firmware: format!("{}.{}", version.major(), version.minor()),
+            serial: info.serial_number().trim().to_owned(),
+        }))
     }
 
     fn destroy(&self, label: &str) -> Result<()> {

@@ -3,7 +3,7 @@
 //! Each is made in the same order: key in the key store, bytes to be signed in the database, signature, certificate in the
 //! database. Every step is done only if its result is not there, so an interrupted first run is finished by the next.
 //!
-//! The first run makes the first root and the first generation; later ones are made by [`crate::ceremony`].
+//! All keys of CAs are made by [`crate::ceremony`], but for those of a first run that nobody attends.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,8 +22,9 @@ use x509::certificate::{self, Issuer, Kind, TbsCertificate};
 use x509::ocsp::Responder;
 use x509::{Certificate, Serial, Signer, Validity, tsp};
 
+use crate::ceremony::founding;
 use crate::rehearse::rehearse;
-use crate::{Npc, NpcConfig, NpcError, Result, SYSTEM};
+use crate::{Npc, NpcConfig, NpcError, Policy, Result, SYSTEM};
 
 /// Every CA certificate that this authority publishes, and the keys it serves with.
 ///
@@ -43,8 +44,12 @@ pub(crate) struct Authority {
     pub(crate) cmp: ServiceParty,
     /// The certificates of CAs by label, which is also their name in HTTP.
     pub(crate) papers: BTreeMap<String, Paper>,
-    /// The highest number a generation has, also where its work is over.
+    /// The highest number a generation has, also where its work is over or never began.
     pub(crate) newest: u32,
+    /// The same of the roots.
+    pub(crate) newest_root: u32,
+    /// The policy in force.
+    pub(crate) policy: Policy,
     version: i64,
 }
 
@@ -129,19 +134,23 @@ pub(crate) struct Ground<'a> {
     pub(crate) config: &'a NpcConfig,
     pub(crate) random: &'a Mutex<Box<dyn Random + Send>>,
     pub(crate) now: Timestamp,
+    /// How long a root and a generation last.
+    pub(crate) years: (u32, u32),
 }
 
 impl Authority {
     pub(crate) async fn open(ground: Ground<'_>) -> Result<Self> {
-        first_generation(ground).await?;
+        founding::first_run(ground).await?;
         // Read first: what is made meanwhile makes this old.
         let version = version(ground.db).await?;
+        let (_, policy) = crate::policy::in_force(ground.db, ground.config).await?;
         let mut roots = Vec::new();
         let sql = "SELECT number, key_kind FROM root_ca WHERE ended_at IS NULL ORDER BY number";
         for row in ground.db.all(sql, params![]).await? {
             roots.push(Arc::new(open_root(ground, row.read(0)?, kind_of(&row)?).await?));
         }
         let root: Arc<Root> = roots.last().ok_or(NpcError::Inconsistent("no root"))?.clone();
+        let newest_root = ground.db.one("SELECT MAX(number) FROM root_ca", params![]).await?.read(0)?;
         let (mut generations, mut issuing, mut newest) = (Vec::new(), None, 0);
         let sql =
             "SELECT number, key_kind, root, partitions, issues, last_end FROM generation ORDER BY number";
@@ -173,7 +182,20 @@ impl Authority {
         let status = find.service(STATUS, Kind::StatusSigner).await?;
         let cmp = find.service(CMP, Kind::CmpSigner).await?;
         let papers = papers(ground.db).await?;
-        Ok(Self { roots, root, generations, issuing, tsa, status, cmp, papers, newest, version })
+        Ok(Self {
+            roots,
+            root,
+            generations,
+            issuing,
+            tsa,
+            status,
+            cmp,
+            papers,
+            newest,
+            newest_root,
+            policy,
+            version,
+        })
     }
 
     /// Rises with every change of the hierarchy.
@@ -305,25 +327,9 @@ impl Npc {
     }
 
     pub(crate) fn ground(&self, now: Timestamp) -> Ground<'_> {
-        Ground { db: &self.db, keys: &self.keys, config: &self.config, random: &self.random, now }
+        let years = self.authority().policy.authority_periods();
+        Ground { db: &self.db, keys: &self.keys, config: &self.config, random: &self.random, now, years }
     }
-}
-
-/// Notes the first root and the first generation, which the first run makes.
-async fn first_generation(ground: Ground<'_>) -> Result<()> {
-    let config = ground.config;
-    let sql = "SELECT COUNT(*) FROM generation";
-    if ground.db.one(sql, params![]).await?.read::<i64>(0)? > 0 {
-        return Ok(());
-    }
-    transaction!(ground.db, |tx| {
-        let sql = "INSERT INTO root_ca (number, key_kind) VALUES (1, $1) ON CONFLICT DO NOTHING";
-        tx.execute(sql, params![config.root_key.name()]).await?;
-        let sql = "INSERT INTO generation (number, root, key_kind, partitions, issues) VALUES (1, 1, $1, $2, 1) \
-            ON CONFLICT DO NOTHING";
-        tx.execute(sql, params![config.ca_key.name(), config.partitions]).await?;
-        Ok::<_, NpcError>(())
-    })
 }
 
 /// Which generation issues, within the transaction that would store a request: exactly one does.
@@ -346,7 +352,8 @@ async fn open_root(ground: Ground<'_>, number: u32, kind: KeyKind) -> Result<Roo
     let signer = ground.keys.signer(&label, Purpose::CertificateAuthority)?;
     let make = || root_to_be_signed(ground, &key, signer.as_ref());
     let certificate =
-        certify(ground, Paperwork { label: &label, issuer: number }, None, &signer, make).await?;
+        certify(ground, Paperwork { label: &label, issuer: number, withheld: false }, None, &signer, make)
+            .await?;
     Ok(Root { number, party: party(certificate, signer)? })
 }
 
@@ -359,7 +366,7 @@ pub(crate) fn root_to_be_signed(
     npc_root(&NpcRoot {
         serial: new_serial(ground.random),
         subject: &ground.config.root_name,
-        validity: years(ground, 30, None)?,
+        validity: years(ground, ground.years.0, None)?,
         spki: &key.spki,
         algorithm: signer.algorithm(),
     })
@@ -375,7 +382,7 @@ async fn open_generation(
     let label = ca_label(number);
     let key = generate(ground.keys, &label, kind, Purpose::CertificateAuthority).await?;
     let make = || generation_to_be_signed(ground, root, &key);
-    let paperwork = Paperwork { label: &label, issuer: root.number };
+    let paperwork = Paperwork { label: &label, issuer: root.number, withheld: false };
     let above = &root.party;
     let certificate = certify(ground, paperwork, Some(&above.issuer), &above.signer, make).await?;
     let ca = party(certificate, ground.keys.signer(&label, Purpose::CertificateAuthority)?)?;
@@ -394,7 +401,7 @@ pub(crate) fn generation_to_be_signed(
         serial: new_serial(ground.random),
         issuer: &root.party.issuer,
         subject: &config.ca_name,
-        validity: years(ground, 20, Some(&root.party.certificate))?,
+        validity: years(ground, ground.years.1, Some(&root.party.certificate))?,
         spki: &key.spki,
         policy: config.policy,
         crl_uri: &config.urls.root_crl(root.number),
@@ -409,7 +416,7 @@ async fn responder(ground: Ground<'_>, generation: u32, ca: &Party) -> Result<Re
         next_number(ground, Kind::OcspResponder, Some(generation), config.responder_lifetime).await?;
     let label = label(&prefix, number);
     let key = generate(ground.keys, &label, KeyKind::Ec(Curve::P256), Purpose::OcspResponder).await?;
-    let paperwork = Paperwork { label: &label, issuer: generation };
+    let paperwork = Paperwork { label: &label, issuer: generation, withheld: false };
     let certificate = certify(ground, paperwork, Some(&ca.issuer), &ca.signer, || {
         ocsp_responder(&OcspResponder {
             serial: new_serial(ground.random),
@@ -449,7 +456,7 @@ impl Services<'_> {
         let by = stored.and_then(|number| self.generations.iter().find(|g| g.number == number));
         let by = by.unwrap_or(self.issuing);
         let urls = &config.urls;
-        let paperwork = Paperwork { label: &label, issuer: by.number };
+        let paperwork = Paperwork { label: &label, issuer: by.number, withheld: false };
         let certificate = certify(ground, paperwork, Some(&by.ca.issuer), &by.ca.signer, || {
             let service = StatusService {
                 serial: new_serial(ground.random),
@@ -491,6 +498,8 @@ fn service_period(ground: Ground<'_>, ca: &Party, lifetime: SignedDuration) -> R
 pub(crate) struct Paperwork<'a> {
     pub(crate) label: &'a str,
     pub(crate) issuer: u32,
+    /// Whether nobody is shown it until a ceremony publishes it.
+    pub(crate) withheld: bool,
 }
 
 /// The certificate under a label: as it stands in the database, or made now.
@@ -550,16 +559,17 @@ pub(crate) async fn sign_prepared(
 
 async fn store_tbs(ground: Ground<'_>, paperwork: Paperwork<'_>, tbs: &TbsCertificate) -> Result<()> {
     let parsed = parse_tbs(tbs)?;
-    let Paperwork { label, issuer } = paperwork;
+    let Paperwork { label, issuer, withheld } = paperwork;
     transaction!(ground.db, |tx| {
-        let sql = "INSERT INTO authority (label, profile, not_after, tbs, issuer) VALUES ($1, $2, $3, $4, $5) \
-            ON CONFLICT DO NOTHING";
+        let sql = "INSERT INTO authority (label, profile, not_after, tbs, issuer, withheld) \
+            VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
         let values = params![
             label,
             tbs.kind().name(),
             parsed.validity().not_after(),
             tbs.tbs_der(),
-            i64::from(issuer)
+            i64::from(issuer),
+            i64::from(withheld)
         ];
         if tx.execute(sql, values).await? == 1 {
             let event = audit::Event {
@@ -598,7 +608,7 @@ pub(crate) async fn load(db: &Db, label: &str) -> Result<Option<Stored>> {
 
 /// The signed certificates of CAs, with those that other CAs issued to this one.
 async fn papers(db: &Db) -> Result<BTreeMap<String, Paper>> {
-    let sql = "SELECT label, profile, der FROM authority WHERE der IS NOT NULL";
+    let sql = "SELECT label, profile, der FROM authority WHERE der IS NOT NULL AND withheld = 0";
     let mut papers = BTreeMap::new();
     for row in db.all(sql, params![]).await? {
         let profile: String = row.read("profile")?;
@@ -657,10 +667,9 @@ pub(crate) fn new_serial(random: &Mutex<Box<dyn Random + Send>>) -> Serial {
     Serial::random(random.lock().unwrap_or_else(PoisonError::into_inner).as_mut())
 }
 
-fn years(ground: Ground<'_>, years: i64, within: Option<&Certificate>) -> Result<Validity, x509::Error> {
+fn years(ground: Ground<'_>, years: u32, within: Option<&Certificate>) -> Result<Validity, x509::Error> {
     // A year of 365.25 days: nobody counts on the day a CA ends.
-    let (begin, end) =
-        (ground.now - ground.config.backdate, ground.now + SignedDuration::from_hours(years * 8766));
+    let (begin, end) = (ground.now - ground.config.backdate, ground.now + crate::policy::years(years));
     match within.map(Certificate::validity) {
         None => Validity::new(begin, end),
         Some(above) => Validity::new(begin.max(above.not_before()), end.min(above.not_after())),
@@ -685,7 +694,7 @@ pub(crate) fn ca_label(number: u32) -> String {
     if number == 1 { CA.to_owned() } else { format!("{CA}-g{number}") }
 }
 
-fn responder_prefix(generation: u32) -> String {
+pub(crate) fn responder_prefix(generation: u32) -> String {
     if generation == 1 { OCSP.to_owned() } else { format!("{OCSP}-g{generation}") }
 }
 

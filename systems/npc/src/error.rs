@@ -46,6 +46,9 @@ pub enum NpcError {
     /// The first certificate is missing or was revoked, so there is nothing to reissue (NPC-23).
     #[error("無可重新簽發之憑證 / there is no valid first certificate to reissue")]
     NothingToReissue,
+    /// The certificate policy in force forbids it.
+    #[error("憑證政策不允許 / the certificate policy in force does not allow it: {0}")]
+    Policy(&'static str),
     /// The card has no certificate.
     #[error("此卡片無憑證 / card {0} has no certificate")]
     NoCertificate(String),
@@ -56,6 +59,9 @@ pub enum NpcError {
     /// A step of a ceremony that may not be done, or not now.
     #[error("典禮無法進行 / the ceremony cannot go on: {0}")]
     Ceremony(&'static str),
+    /// Persons have begun to found the hierarchy and have not finished.
+    #[error("憑證體系之建立典禮尚未完成 / the ceremony that founds the hierarchy is not finished")]
+    Unfounded,
     /// The second person of two is the first.
     #[error("須由另一人核可 / another person must approve")]
     SamePerson,
@@ -102,9 +108,11 @@ impl NpcError {
             Self::Conflict(_) => "NPC-CONFLICT",
             Self::NoPeriod => "NPC-NO-PERIOD",
             Self::NothingToReissue => "NPC-NOTHING-TO-REISSUE",
+            Self::Policy(_) => "NPC-POLICY",
             Self::NoCertificate(_) => "NPC-NO-CERTIFICATE",
             Self::Revoked(_) => "NPC-REVOKED",
             Self::Ceremony(_) => "NPC-CEREMONY",
+            Self::Unfounded => "NPC-UNFOUNDED",
             Self::SamePerson => "NPC-SAME-PERSON",
             Self::Stopped => "NPC-STOPPED",
             Self::Store(error) => error.code(),
@@ -130,6 +138,7 @@ impl NpcError {
                 | Self::Conflict(_)
                 | Self::NoPeriod
                 | Self::NothingToReissue
+                | Self::Policy(_)
                 | Self::NoCertificate(_)
                 | Self::Revoked(_)
                 | Self::Ceremony(_)

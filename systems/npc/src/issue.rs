@@ -34,6 +34,12 @@ impl Npc {
                 .inspect(modulus)
                 .map_err(NpcError::WeakKey)?;
         }
+        let validity = &checked.validity;
+        self.authority().policy.allows_subscriber(
+            &checked.key_class,
+            validity.not_before,
+            validity.not_after,
+        )?;
         let stored = loop {
             if let Some(stored) = self.store_request(request, &checked, now).await? {
                 break stored;

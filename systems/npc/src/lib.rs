@@ -18,6 +18,7 @@ mod ceremony;
 mod cmp;
 mod cohort;
 mod config;
+mod cps;
 mod crl;
 mod documents;
 mod drill;
@@ -27,6 +28,7 @@ mod http;
 mod issue;
 mod ocsp;
 mod overview;
+mod policy;
 mod population;
 mod queue;
 mod rehearse;
@@ -48,7 +50,7 @@ use x509::Certificate;
 
 pub use api::{Carrier, CertificateAuthority, IssueRequest, IssuedCertificate, Period, Receipt};
 pub use authority::CaCertificates;
-pub use ceremony::{Ceremony, Done, Finding, Hands, Plan, Provisions, Record, Step};
+pub use ceremony::{Abandonment, Ceremony, Done, Finding, Founding, Hands, Plan, Provisions, Record, Step};
 pub use cmp::{Enrolment, RegistrationAuthority};
 pub use cohort::{Cohort, Incident, Measure};
 pub use config::{NpcConfig, Urls};
@@ -58,6 +60,7 @@ pub use drill::DrillLot;
 pub use error::NpcError;
 pub use http::{Clock, router};
 pub use overview::{AuthorityEntry, Found, Issued, Published, RecentlyIssued, Waiting};
+pub use policy::{CertifiedModule, Delegated, Policy, PolicyVersion};
 pub use population::{Change, Population};
 pub use queue::{ClassReport, Queue, QueuePlan, Queued};
 pub use weak_key::Weakness;
@@ -88,8 +91,9 @@ pub struct Npc {
 }
 
 impl Npc {
-    /// Opens the CA on its database. The first time it makes root, issuing CA and OCSP responder; after an interruption it
-    /// goes on where it was, and signs what had been stored but not signed.
+    /// Opens the CA on its database. The first time it makes root, issuing CA and OCSP responder, unless persons found the
+    /// hierarchy by a ceremony ([`Founding`]): then it opens once that is finished. After an interruption it goes on where it
+    /// was, and signs what had been stored but not signed.
     ///
     /// Partitions, addresses and policy stand in every certificate: what the first run was given holds for ever, and a
     /// later `config` that says otherwise is overruled with a warning.
@@ -100,24 +104,14 @@ impl Npc {
         random: Box<dyn Random + Send>,
         now: Timestamp,
     ) -> Result<Self> {
-        db.migrate(&[
-            audit::MIGRATION,
-            schema::INIT,
-            schema::STATUS,
-            schema::COHORT,
-            schema::REGISTRATION,
-            schema::INCIDENT,
-            schema::GENERATION,
-            overview::OVERVIEW,
-            repository::MIGRATION,
-            schema::STATE,
-            schema::QUEUE,
-        ])
-        .await?;
+        migrate(&db).await?;
         let config = config.fixed_at_first_run(&db).await?;
         let random = Mutex::new(random);
-        let ground = Ground { db: &db, keys: &keys, config: &config, random: &random, now };
+        let (_, policy) = policy::in_force(&db, &config).await?;
+        let years = policy.authority_periods();
+        let ground = Ground { db: &db, keys: &keys, config: &config, random: &random, now, years };
         let authority = Authority::open(ground).await?;
+        ceremony::founding::record_first_run(ground).await?;
         let mut populations = Populations::default();
         for generation in &authority.generations {
             populations.add(generation.number, generation.partitions);
@@ -196,6 +190,26 @@ impl Npc {
     fn random(&self) -> MutexGuard<'_, Box<dyn Random + Send>> {
         self.random.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn migrate(db: &Db) -> Result<()> {
+    db.migrate(&[
+        audit::MIGRATION,
+        schema::INIT,
+        schema::STATUS,
+        schema::COHORT,
+        schema::REGISTRATION,
+        schema::INCIDENT,
+        schema::GENERATION,
+        overview::OVERVIEW,
+        repository::MIGRATION,
+        schema::STATE,
+        schema::QUEUE,
+        schema::WITHHELD,
+        policy::MIGRATION,
+    ])
+    .await?;
+    Ok(())
 }
 
 /// The name of this system in events and audit entries.

@@ -311,3 +311,13 @@ pub(crate) const QUEUE: Migration = Migration::new(
     CREATE INDEX reissue_card ON reissue (card);
     CREATE INDEX reissue_due ON reissue (incident, office, state, class, card);",
 );
+
+/// Certificates of a ceremony that is not finished stand apart; what became of ceremonies that were given up.
+pub(crate) const WITHHELD: Migration = Migration::new(
+    14,
+    "withheld",
+    "-- 1 until the ceremony that made it publishes it; for ever, if that was given up
+    ALTER TABLE authority ADD COLUMN withheld BIGINT NOT NULL DEFAULT 0;
+    -- who gave it up, before whom, why, and what was found, JSON
+    ALTER TABLE ceremony ADD COLUMN abandonment TEXT;",
+);

@@ -28,12 +28,19 @@ pub enum Ceremony {
     },
     /// 執行 Carry out an approved ceremony, from where it is; one of the two persons proposed or approved it.
     Run(Run),
-    /// 放棄 Give an approved ceremony up before anything is signed.
+    /// 放棄 Give a ceremony up: what it signed is put aside and revoked, keys it made are destroyed. One of the two persons proposed
+    /// or approved it. Interrupted, do it again.
     Abandon {
         number: u64,
-        /// Account of the person at the keyboard, for the log.
+        /// Account of the person at the keyboard, for the record.
         #[arg(long)]
         operator: String,
+        /// Account of the person who sees it, for the record.
+        #[arg(long)]
+        witness: String,
+        /// Why, for the record.
+        #[arg(long)]
+        because: String,
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
@@ -73,6 +80,9 @@ pub enum Ceremony {
 
 #[derive(Subcommand, Debug)]
 pub enum Plan {
+    /// 建立體系 The first root and the first generation, in a directory that has no country yet. It is ceremony 0; `neweid up` waits
+    /// for its end. Without it the first `neweid up` makes both keys by itself and records that nobody attended.
+    Founding(Founding),
     /// 下一代簽發金鑰 The next generation of the issuing CA: same name, new key, its own lists; it issues from then on.
     Generation {
         #[arg(long, value_enum)]
@@ -134,6 +144,35 @@ pub enum Plan {
         #[arg(long, value_enum)]
         reason: Reason,
     },
+}
+
+/// What the first root and generation are made with; addresses and store stay for ever, as with `neweid up`.
+#[derive(clap::Args, Debug)]
+pub struct Founding {
+    /// Kind of key of the root.
+    #[arg(long, value_enum)]
+    pub root_key: Key,
+    /// Kind of key of the first generation.
+    #[arg(long, value_enum)]
+    pub key: Key,
+    /// Address to listen on; it stands in the certificates.
+    #[arg(long)]
+    pub listen: Option<std::net::IpAddr>,
+    /// First port; the second stands in the certificates.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..65_534))]
+    pub port_base: Option<u16>,
+    /// `postgres://USER@HOST/DATABASE`; without it SQLite files.
+    #[arg(long)]
+    pub database: Option<String>,
+    /// PKCS #11 library; the keys are then made and kept in a token.
+    #[arg(long, requires_all = ["pkcs11_token", "pkcs11_pin_file"])]
+    pub pkcs11_module: Option<PathBuf>,
+    /// Label of the token.
+    #[arg(long, requires = "pkcs11_module")]
+    pub pkcs11_token: Option<String>,
+    /// File with the token's user PIN, mode 0600.
+    #[arg(long, requires = "pkcs11_module")]
+    pub pkcs11_pin_file: Option<PathBuf>,
 }
 
 #[derive(clap::Args, Debug)]

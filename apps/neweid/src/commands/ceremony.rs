@@ -4,6 +4,7 @@ use super::pki_ceremony::check_operator;
 use crate::cli::ceremony::{Ceremony as Verb, Plan as Wanted, Reason as Why, Run};
 use crate::clock;
 use crate::country::Country;
+use crate::directory::{Choices, Directory, Hsm};
 use crate::failure::{Failure, Fault};
 use curve::SecretBytes;
 use keys::Backup;
@@ -17,6 +18,9 @@ use x509::{Certificate, Name};
 
 /// Runs the command.
 pub async fn run(verb: &Verb) -> Result<ExitCode, Failure> {
+    if let Some(code) = found(verb).await? {
+        return Ok(code);
+    }
     match verb {
         Verb::Propose { what, operator, dir } => {
             check_operator(operator)?;
@@ -37,10 +41,12 @@ pub async fn run(verb: &Verb) -> Result<ExitCode, Failure> {
             say!("  neweid ceremony run {number} --operator NAME --witness NAME --dir {}", dir.display());
         }
         Verb::Run(run) => return carry_out(run).await,
-        Verb::Abandon { number, operator, dir } => {
+        Verb::Abandon { number, operator, witness, because, dir } => {
             check_operator(operator)?;
+            check_operator(witness)?;
             let country = Country::open(dir).await?;
-            let left = country.npc.abandon_ceremony(*number, operator, clock::now()).await;
+            let hands = Hands { operator, witness };
+            let left = country.npc.abandon_ceremony(*number, hands, because, clock::now()).await;
             say!("{}", left.map_err(Failure::from_system)?.text());
         }
         Verb::Show { number, dir, json } => {
@@ -63,6 +69,73 @@ pub async fn run(verb: &Verb) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+// The ceremony that founds the hierarchy is held where there is no country yet. `None`: the verb is about another one.
+async fn found(verb: &Verb) -> Result<Option<ExitCode>, Failure> {
+    let (number, dir) = match verb {
+        Verb::Propose { what: Wanted::Founding(_), dir, .. } => (0, dir),
+        Verb::Approve { number, dir, .. } | Verb::Show { number, dir, .. } => (*number, dir),
+        Verb::Run(run) => (run.number, &run.dir),
+        _ => return Ok(None),
+    };
+    if number != 0 || (dir.join("created").exists() && !matches!(verb, Verb::Propose { .. })) {
+        return Ok(None);
+    }
+    let directory = match verb {
+        Verb::Propose { what: Wanted::Founding(wanted), .. } => {
+            let hsm = match (&wanted.pkcs11_module, &wanted.pkcs11_token, &wanted.pkcs11_pin_file) {
+                (Some(module), Some(token), Some(pin_file)) => {
+                    Some(Hsm { module: module.clone(), token: token.clone(), pin_file: pin_file.clone() })
+                }
+                _ => None,
+            };
+            let choices = Choices {
+                listen: wanted.listen,
+                port_base: wanted.port_base,
+                database: wanted.database.clone(),
+                hsm,
+                npc_keys: None,
+            };
+            Directory::open_or_create(dir, choices)?
+        }
+        _ => Directory::open(dir)?,
+    };
+    let _lock = directory.lock_for_serving()?;
+    directory.settle()?;
+    let founding = Country::founding(&directory).await?;
+    let now = clock::now;
+    match verb {
+        Verb::Propose { what: Wanted::Founding(wanted), operator, dir } => {
+            check_operator(operator)?;
+            let proposed = founding.propose(wanted.root_key.kind(), wanted.key.kind(), operator, now()).await;
+            say!("{}", proposed.map_err(Failure::from_system)?.text());
+            say!("另一人核可後才可執行。 Nothing can be done until another person approves it:");
+            say!("  neweid ceremony approve 0 --operator NAME --dir {}", dir.display());
+        }
+        Verb::Approve { operator, dir, .. } => {
+            check_operator(operator)?;
+            say!("{}", founding.approve(operator, now()).await.map_err(Failure::from_system)?.text());
+            say!("執行 To carry it out:");
+            say!("  neweid ceremony run 0 --operator NAME --witness NAME --dir {}", dir.display());
+        }
+        Verb::Run(run) => {
+            check_operator(&run.operator)?;
+            check_operator(&run.witness)?;
+            let hands = Hands { operator: &run.operator, witness: &run.witness };
+            let mut done = founding.step(hands, now()).await.map_err(Failure::from_system)?;
+            while !run.step && done.finished_at.is_none() {
+                done = founding.step(hands, now()).await.map_err(Failure::from_system)?;
+            }
+            show(&done, run.json)?;
+            if done.finished_at.is_some() && !run.json {
+                say!("開始服務 To serve: neweid up --dir {}", run.dir.display());
+            }
+        }
+        Verb::Show { json, .. } => show(&founding.ceremony().await.map_err(Failure::from_system)?, *json)?,
+        _ => return Ok(None),
+    }
+    Ok(Some(ExitCode::SUCCESS))
 }
 
 async fn carry_out(run: &Run) -> Result<ExitCode, Failure> {
@@ -153,6 +226,7 @@ async fn verify(number: u64, dir: &Path, json: bool) -> Result<ExitCode, Failure
 
 fn plan(wanted: &Wanted) -> Result<Plan, Failure> {
     Ok(match wanted {
+        Wanted::Founding(_) => return Err(wrong("founding")),
         Wanted::Generation { key, partitions } => {
             Plan::Generation { key: key.kind(), partitions: *partitions }
         }
@@ -236,6 +310,7 @@ fn document(ceremony: &Ceremony) -> serde_json::Value {
 
 fn line(ceremony: &Ceremony) -> String {
     let state = match (&ceremony.approved, ceremony.finished_at) {
+        (_, Some(at)) if ceremony.is_abandoned() => format!("放棄 given up {at}"),
         (_, Some(at)) => format!("完成 finished {at}"),
         (None, None) => "待核可 waits for approval".to_owned(),
         (Some((by, _)), None) => {

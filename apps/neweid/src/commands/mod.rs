@@ -18,6 +18,7 @@ pub mod doctor;
 mod npc_cases;
 mod npc_drill;
 pub mod npc_incident;
+mod npc_policy;
 mod npc_queue;
 mod npc_ra;
 mod npc_simulate;
@@ -107,6 +108,8 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Npc(Npc::Issuing { switch, operator, dir }) => {
             npc_incident::issuing(switch, &operator, &dir).await
         }
+        Command::Npc(Npc::Policy(verb)) => npc_policy::run(&verb).await,
+        Command::Npc(Npc::Cps { out, dir }) => npc_policy::practice_statement(out.as_deref(), &dir).await,
         Command::Npc(Npc::Ra(ra)) => npc_ra::run(&ra).await,
         Command::Npc(Npc::Enrol { file, operator, dir }) => npc_ra::enrol(&file, &operator, &dir).await,
     }

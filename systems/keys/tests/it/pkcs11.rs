@@ -78,6 +78,9 @@ fn in_a_process_of_its_own() {
     crate::behaves(&store, &kinds);
     // The token's own tools copy its keys; they are never handed out here.
     assert_eq!(store.backup("key-4", 2, 3).err().unwrap().code(), "KEYS-KEPT");
+    // It says what it is; keys in files have no module.
+    let module = store.module().unwrap().unwrap();
+    assert!(module.manufacturer.contains("SoftHSM") && !module.serial.is_empty(), "{module:?}");
     // Another token of the same module has keys of its own.
     assert!(open("neweid-other", PIN).unwrap().list().unwrap().is_empty());
 

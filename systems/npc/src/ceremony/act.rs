@@ -7,7 +7,8 @@ use x509::crl::Reason;
 use keys::KeyKind;
 use x509::Name;
 
-use crate::authority::{ca_label, hex, root_label};
+use super::founding::FOUNDING;
+use crate::authority::hex;
 use crate::{NpcError, Result};
 
 /// What is to be done, as an operator says it. Numbers and labels are fixed when it is proposed.
@@ -77,6 +78,16 @@ pub enum Plan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub(super) enum Act {
+    Founding {
+        root_key: String,
+        key: String,
+        partitions: u16,
+        root_name: String,
+        ca_name: String,
+        policy: String,
+        status: String,
+        attended: bool,
+    },
     Generation {
         number: u32,
         key: String,
@@ -135,6 +146,12 @@ pub(super) struct Script {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Step {
+    /// The first root's key pair is made in the key store.
+    RootKey,
+    /// The bytes of the first root's certificate are made and stored.
+    RootPrepare,
+    /// The first root's certificate is signed.
+    RootSign,
     /// The key pair is made in the key store.
     Key,
     /// The bytes to be signed are made, linted, rehearsed with a throw-away key, and stored.
@@ -165,7 +182,15 @@ pub enum Step {
     Revoke,
 }
 
-const STEPS: [(Step, &str, &str, &str); 14] = [
+const STEPS: [(Step, &str, &str, &str); 17] = [
+    (Step::RootKey, "root-key", "在金鑰儲存產生根金鑰對", "The root's key pair is made in the key store"),
+    (
+        Step::RootPrepare,
+        "root-prepare",
+        "產生、檢查並保存根憑證待簽位元組",
+        "The bytes of the root's certificate are made, linted, rehearsed and stored",
+    ),
+    (Step::RootSign, "root-sign", "簽發根憑證", "The root's certificate is signed"),
     (Step::Key, "key", "在金鑰儲存產生金鑰對", "The key pair is made in the key store"),
     (
         Step::Prepare,
@@ -226,6 +251,7 @@ impl Step {
 impl Act {
     pub(super) const fn kind(&self) -> &'static str {
         match self {
+            Self::Founding { .. } => "founding",
             Self::Generation { .. } => "generation",
             Self::Root { .. } => "root",
             Self::Cross { .. } => "cross",
@@ -239,6 +265,7 @@ impl Act {
 
     pub(super) const fn steps(&self) -> &'static [Step] {
         match self {
+            Self::Founding { .. } => &FOUNDING,
             Self::Generation { .. } => {
                 &[Step::Key, Step::Prepare, Step::Sign, Step::Check, Step::Publish, Step::Activate]
             }
@@ -260,16 +287,6 @@ impl Act {
         }
     }
 
-    /// Under which labels it makes certificates of its own.
-    pub(super) fn labels(&self) -> Vec<String> {
-        match self {
-            Self::Generation { number, .. } => vec![ca_label(*number)],
-            Self::Root { number, .. } => vec![root_label(*number)],
-            Self::Cross { label, .. } => vec![label.clone()],
-            _ => Vec::new(),
-        }
-    }
-
     pub(super) fn expected(&self) -> Vec<(&'static str, &'static str, String)> {
         let key = |key: &str| ("金鑰種類", "kind of key", key.to_owned());
         let label = |label: &str| ("名稱", "label", label.to_owned());
@@ -277,6 +294,23 @@ impl Act {
         let number = |number: &u32| ("代", "generation", number.to_string());
         let root = |root: &u32| ("簽發之根", "root that signs", root.to_string());
         match self {
+            Self::Founding { root_key, key: k, partitions, root_name, ca_name, policy, status, attended } => {
+                let mut lines = vec![
+                    ("根金鑰種類", "kind of key of the root", root_key.clone()),
+                    key(k),
+                    ("根之名稱", "name of the root", root_name.clone()),
+                    ("簽發機構之名稱", "name of the issuing CA", ca_name.clone()),
+                    ("憑證政策", "certificate policy", policy.clone()),
+                    ("廢止清冊分割數", "partitions of its lists", partitions.to_string()),
+                    ("廢止清冊位址", "where its lists are", status.clone()),
+                ];
+                if !attended {
+                    let words = "首次啟動自動產生，無人提案、核可、操作或見證 made by the first run of a \
+                        demonstration: nobody proposed, approved, did or witnessed it";
+                    lines.push(("示範國家", "demonstration country", words.to_owned()));
+                }
+                lines
+            }
             Self::Generation { number: n, key: k, partitions, root: r } => vec![
                 number(n),
                 key(k),

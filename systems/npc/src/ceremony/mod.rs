@@ -10,15 +10,19 @@
 //!
 //! The operators' names are what the caller says they are: who signs in as whom is the application's business.
 
+mod abandon;
 mod act;
+pub(crate) mod founding;
 mod record;
 mod work;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use store::{Row, params, transaction};
+use store::{Db, Row, Tx, params, transaction};
 
+pub use abandon::Abandonment;
 pub use act::{Plan, Step};
+pub use founding::Founding;
 pub use record::{Finding, Record};
 pub(crate) use work::FOREIGN_CROSS;
 pub use work::Provisions;
@@ -51,8 +55,10 @@ pub struct Ceremony {
     pub proposed_at: Timestamp,
     /// Who approved it, and when.
     pub approved: Option<(String, Timestamp)>,
-    /// When all was done.
+    /// When all was done, or it was given up.
     pub finished_at: Option<Timestamp>,
+    /// How it was given up, if it was; while that is not finished, `finished_at` is none.
+    pub abandonment: Option<Abandonment>,
     act: Act,
 }
 
@@ -89,6 +95,21 @@ impl Ceremony {
         self.finished_at.is_some() && self.next().is_some()
     }
 
+    /// The two are two, and one of them proposed or approved it.
+    fn expect_persons(&self, hands: Hands<'_>) -> Result<()> {
+        check_person(hands.operator)?;
+        check_person(hands.witness)?;
+        if hands.operator == hands.witness {
+            return Err(NpcError::SamePerson);
+        }
+        let approver = self.approved.iter().map(|(by, _)| by.as_str());
+        if approver.chain([self.proposed_by.as_str()]).any(|by| by == hands.operator || by == hands.witness) {
+            Ok(())
+        } else {
+            Err(NpcError::Ceremony("neither person proposed or approved it"))
+        }
+    }
+
     /// The step that is next, if something is left to do.
     pub fn next(&self) -> Option<Step> {
         self.steps.get(self.done.len()).copied()
@@ -102,6 +123,7 @@ impl Npc {
         self.follow_authority(now).await?;
         let number = transaction!(self.db, |tx| next_number(tx, "ceremony", 1).await)?;
         let act = self.decide(plan, number, now).await?;
+        self.still_fits(&act)?;
         let script = Script { steps: act.steps().iter().map(|step| step.name().to_owned()).collect(), act };
         let script = serde_json::to_string(&script).map_err(|_| NpcError::Inconsistent("script"))?;
         let script_hash = sha256(script.as_bytes());
@@ -132,12 +154,20 @@ impl Npc {
         if now >= ceremony.proposed_at + LAPSES {
             return Err(NpcError::Ceremony("the proposal has lapsed; propose it again"));
         }
+        if ceremony.abandonment.is_some() || ceremony.finished_at.is_some() {
+            return Err(GIVEN_UP);
+        }
         self.follow_authority(now).await?;
+        let authority = self.authority().version();
         self.still_fits(&ceremony.act)?;
         transaction!(self.db, |tx| {
             let sql = "SELECT number FROM ceremony WHERE approved_by IS NOT NULL AND finished_at IS NULL";
             if tx.optional(sql, params![]).await?.is_some() {
                 return Err(NpcError::Ceremony("another ceremony is under way"));
+            }
+            // The numbers were compared with a hierarchy that another process may have changed since.
+            if version(tx).await? != authority {
+                return Err(CHANGED);
             }
             let sql = "UPDATE ceremony SET approved_by = $2, approved_at = $3 \
                 WHERE number = $1 AND approved_by IS NULL";
@@ -157,21 +187,13 @@ impl Npc {
         provisions: Provisions<'_>,
         now: Timestamp,
     ) -> Result<Ceremony> {
-        check_person(hands.operator)?;
-        check_person(hands.witness)?;
         let ceremony = self.ceremony(number).await?;
-        let Some((approver, _)) = &ceremony.approved else {
+        if ceremony.approved.is_none() {
             return Err(NpcError::Ceremony("nobody has approved it yet"));
-        };
-        if hands.operator == hands.witness {
-            return Err(NpcError::SamePerson);
         }
-        let deciders = [approver.as_str(), ceremony.proposed_by.as_str()];
-        if !deciders.contains(&hands.operator) && !deciders.contains(&hands.witness) {
-            return Err(NpcError::Ceremony("neither person proposed or approved it"));
-        }
-        if ceremony.is_abandoned() {
-            return Err(NpcError::Ceremony("it was given up"));
+        ceremony.expect_persons(hands)?;
+        if ceremony.abandonment.is_some() || ceremony.is_abandoned() {
+            return Err(GIVEN_UP);
         }
         let Some(step) = ceremony.next() else {
             // Killed between the last step and the record.
@@ -183,6 +205,11 @@ impl Npc {
         let text = serde_json::to_string(&found).map_err(|_| NpcError::Inconsistent("step"))?;
         let place = ceremony.done.len() as i64;
         transaction!(self.db, |tx| {
+            // Holds the row, so that nobody gives it up meanwhile.
+            let sql = "UPDATE ceremony SET kind = kind WHERE number = $1 AND abandonment IS NULL";
+            if tx.execute(sql, params![number as i64]).await? != 1 {
+                return Err(GIVEN_UP);
+            }
             let sql = "INSERT INTO ceremony_step (ceremony, step, done_by, witnessed_by, done_at, found) \
                 VALUES ($1, $2, $3, $4, $5, $6)";
             let values = params![number as i64, place, hands.operator, hands.witness, now, &text];
@@ -198,32 +225,6 @@ impl Npc {
         self.ceremony(number).await
     }
 
-    /// Gives a ceremony up before anything is signed. Bytes that were to be signed are forgotten; a key that was made stays
-    /// until a ceremony destroys it.
-    pub async fn abandon_ceremony(&self, number: u64, operator: &str, now: Timestamp) -> Result<Ceremony> {
-        check_person(operator)?;
-        let ceremony = self.ceremony(number).await?;
-        if ceremony.finished_at.is_some() {
-            return Err(NpcError::Ceremony("it is finished"));
-        }
-        let labels = ceremony.act.labels();
-        if ceremony.done.len() > 2 {
-            return Err(NpcError::Ceremony("something was signed: finish it, then revoke"));
-        }
-        transaction!(self.db, |tx| {
-            let sql =
-                "UPDATE ceremony SET finished_at = $2, record = '' WHERE number = $1 AND finished_at IS NULL";
-            tx.execute_one(sql, params![number as i64, now]).await?;
-            for label in &labels {
-                let sql = "DELETE FROM authority WHERE label = $1 AND der IS NULL";
-                tx.execute(sql, params![label]).await?;
-            }
-            self.audit(tx, "ceremony-abandon", &subject(number), operator, json!({}), now).await?;
-            Ok::<_, NpcError>(())
-        })?;
-        self.ceremony(number).await
-    }
-
     /// The ceremonies, newest first.
     pub async fn ceremonies(&self) -> Result<Vec<Ceremony>> {
         let sql = "SELECT number FROM ceremony ORDER BY number DESC LIMIT 100";
@@ -236,14 +237,19 @@ impl Npc {
 
     /// One ceremony.
     pub async fn ceremony(&self, number: u64) -> Result<Ceremony> {
-        let key = i64::try_from(number).map_err(|_| NONE)?;
-        let sql = "SELECT number, script, script_hash, proposed_by, proposed_at, approved_by, approved_at, \
-            finished_at FROM ceremony WHERE number = $1";
-        let row = self.db.optional(sql, params![key]).await?.ok_or(NONE)?;
-        let sql = "SELECT done_by, witnessed_by, done_at, found FROM ceremony_step WHERE ceremony = $1 ORDER BY step";
-        let done = self.db.all(sql, params![key]).await?;
-        read(&row, &done)
+        load_ceremony(&self.db, number).await
     }
+}
+
+async fn load_ceremony(db: &Db, number: u64) -> Result<Ceremony> {
+    let key = i64::try_from(number).map_err(|_| NONE)?;
+    let sql = "SELECT number, script, script_hash, proposed_by, proposed_at, approved_by, approved_at, \
+        finished_at, abandonment FROM ceremony WHERE number = $1";
+    let row = db.optional(sql, params![key]).await?.ok_or(NONE)?;
+    let sql =
+        "SELECT done_by, witnessed_by, done_at, found FROM ceremony_step WHERE ceremony = $1 ORDER BY step";
+    let done = db.all(sql, params![key]).await?;
+    read(&row, &done)
 }
 
 fn read(row: &Row, done: &[Row]) -> Result<Ceremony> {
@@ -272,6 +278,7 @@ fn read(row: &Row, done: &[Row]) -> Result<Ceremony> {
         proposed_at: row.read("proposed_at")?,
         approved: by.zip(at),
         finished_at: row.read("finished_at")?,
+        abandonment: row.read::<Option<String>>("abandonment")?.map(|t| Abandonment::read(&t)).transpose()?,
         act: script.act,
     })
 }
@@ -281,7 +288,7 @@ fn act_kind(script: &str) -> Result<&'static str> {
     Ok(script.act.kind())
 }
 
-fn check_person(name: &str) -> Result<()> {
+pub(crate) fn check_person(name: &str) -> Result<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
     if (1..=64).contains(&name.len()) && name.chars().all(plain) {
         Ok(())
@@ -290,9 +297,24 @@ fn check_person(name: &str) -> Result<()> {
     }
 }
 
+/// The number of the last change of the hierarchy.
+async fn version(tx: &mut Tx) -> Result<u64> {
+    let sql = "SELECT value FROM counter WHERE name = 'authority'";
+    Ok(tx.one(sql, params![]).await?.read::<i64>(0)? as u64)
+}
+
+/// As the database keeps it, so that a record can be told again from there.
+fn kept(now: Timestamp) -> Result<Timestamp> {
+    Timestamp::from_microsecond(now.as_microsecond()).map_err(|_| NpcError::Request("time out of range"))
+}
+
 fn subject(number: u64) -> String {
     format!("ceremony-{number}")
 }
+
+const GIVEN_UP: NpcError = NpcError::Ceremony("it was given up");
+
+const CHANGED: NpcError = NpcError::Ceremony("the hierarchy has changed since; propose it again");
 
 const NONE: NpcError = NpcError::Ceremony("there is no ceremony of this number");
 

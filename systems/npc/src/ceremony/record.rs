@@ -10,7 +10,7 @@ use tlv::oid;
 use x509::path::{Options, Purpose, Revocation, validate};
 use x509::tsp::{self, Imprint, Request};
 
-use super::{Ceremony, subject};
+use super::{Ceremony, kept, subject};
 use crate::authority::{hex, load};
 use crate::request::sha256;
 use crate::{Npc, NpcError, Result, SYSTEM};
@@ -71,6 +71,14 @@ impl Ceremony {
                 }
             }
         }
+        if let Some(given_up) = &self.abandonment {
+            let people = format!("{} / {} / {}", given_up.operator, given_up.witness, given_up.at);
+            line("放棄：操作 / 見證 / 時間", "given up: operator / witness / time", &people);
+            line("  事由", "because", &given_up.because);
+            for (name, value) in &given_up.found {
+                line("  ", name, value);
+            }
+        }
         if let Some(at) = self.finished_at {
             let (zh, en) = if self.is_abandoned() { ("放棄", "Abandoned") } else { ("完成", "Finished") };
             line(zh, en, &at.to_string());
@@ -78,7 +86,7 @@ impl Ceremony {
         text
     }
 
-    fn document(&self, at: Timestamp) -> Value {
+    pub(super) fn document(&self, at: Timestamp) -> Value {
         let steps = self.steps.iter().zip(&self.done).map(|(step, done)| {
             let (zh, en) = step.words();
             let found: serde_json::Map<String, Value> =
@@ -93,7 +101,7 @@ impl Ceremony {
                 "found": found,
             })
         });
-        json!({
+        let mut document = json!({
             "ceremony": self.number,
             "kind": self.kind,
             "script": self.script,
@@ -104,7 +112,18 @@ impl Ceremony {
             "approved_at": self.approved.as_ref().map(|(_, at)| at.to_string()),
             "steps": steps.collect::<Vec<_>>(),
             "finished_at": at.to_string(),
-        })
+        });
+        if let Some(given_up) = &self.abandonment {
+            // In their order: a name may stand there several times.
+            document["abandoned"] = json!({
+                "operator": given_up.operator,
+                "witness": given_up.witness,
+                "because": given_up.because,
+                "at": given_up.at.to_string(),
+                "found": given_up.found,
+            });
+        }
+        document
     }
 }
 
@@ -112,9 +131,7 @@ impl Npc {
     /// Writes the record. Its hash stands in the audit log before the time stamp is asked for.
     pub(super) async fn finish(&self, ceremony: &Ceremony, now: Timestamp) -> Result<()> {
         let number = ceremony.number as i64;
-        // As the database keeps it, so that the record can be told again from there.
-        let now = Timestamp::from_microsecond(now.as_microsecond())
-            .map_err(|_| NpcError::Request("time out of range"))?;
+        let now = kept(now)?;
         let document = serde_json::to_string_pretty(&ceremony.document(now));
         let document = document.map_err(|_| NpcError::Inconsistent("record"))?;
         transaction!(self.db, |tx| {
@@ -135,11 +152,11 @@ impl Npc {
         let sql = "SELECT record FROM ceremony WHERE number = $1";
         let row = self.db.optional(sql, params![number as i64]).await?.ok_or(super::NONE)?;
         let document = row.read::<Option<String>>(0)?.filter(|text| !text.is_empty());
-        let document = document.ok_or(NpcError::Ceremony("it is not finished, or was abandoned"))?;
+        let document = document.ok_or(NpcError::Ceremony("it is not finished, or was withdrawn"))?;
         Ok(Record { document, time_stamp: self.stamp_record(number, now).await? })
     }
 
-    async fn stamp_record(&self, number: u64, now: Timestamp) -> Result<Vec<u8>> {
+    pub(super) async fn stamp_record(&self, number: u64, now: Timestamp) -> Result<Vec<u8>> {
         let sql = "SELECT record, time_stamp FROM ceremony WHERE number = $1";
         let row = self.db.one(sql, params![number as i64]).await?;
         if let Some(stamp) = row.read::<Option<Vec<u8>>>("time_stamp")? {
@@ -174,15 +191,36 @@ impl Npc {
         let has = |action: &str, value: &str| {
             entries.iter().any(|entry| entry.action == action && entry.detail.contains(value))
         };
+        let end = if ceremony.abandonment.is_some() { "ceremony-abandoned" } else { "ceremony-finish" };
         let logged = has("ceremony-propose", &script)
-            && has("ceremony-approve", &script)
-            && has("ceremony-finish", &hash)
-            && entries.iter().filter(|entry| entry.action == "ceremony-step").count() == ceremony.steps.len();
+            && (ceremony.approved.is_none() || has("ceremony-approve", &script))
+            && has(end, &hash)
+            && entries.iter().filter(|entry| entry.action == "ceremony-step").count() == ceremony.done.len();
         note(("稽核紀錄相符", "the audit log says the same"), "", logged);
         let chain = audit::verify(&self.db, None).await.is_ok();
         note(("稽核紀錄鏈完整", "the audit log is whole"), "", chain);
         note(("時戳有效", "the time stamp holds"), "", self.stamp_holds(&record));
 
+        // What was given up was revoked by its root, or never left the house.
+        let mut certificate = "";
+        for (name, value) in ceremony.abandonment.iter().flat_map(|given_up| &given_up.found) {
+            match name.as_str() {
+                "certificate" => certificate = value,
+                "certificate_sha256" => {
+                    let row = load(&self.db, certificate).await?;
+                    let right =
+                        row.and_then(|stored| stored.der).is_some_and(|der| hex(&sha256(&der)) == *value);
+                    note(("憑證相符", "the certificate is the recorded one"), certificate, right);
+                    let hidden = !self.authority().papers.contains_key(certificate);
+                    note(("憑證未公布", "the certificate is not published"), certificate, hidden);
+                }
+                "destroyed" => {
+                    let right = self.key(value).await?.is_none();
+                    note(("金鑰已不存在", "the key is gone"), value, right);
+                }
+                _ => {}
+            }
+        }
         for done in &ceremony.done {
             let value =
                 |name: &str| done.found.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
@@ -216,8 +254,10 @@ impl Npc {
         let all = self.ceremonies().await?;
         Ok(all
             .iter()
-            .flat_map(|c| &c.done)
-            .flat_map(|done| &done.found)
+            .flat_map(|c| {
+                let given_up = c.abandonment.iter().flat_map(|given_up| &given_up.found);
+                c.done.iter().flat_map(|done| &done.found).chain(given_up)
+            })
             .any(|(name, value)| name == "destroyed" && value == label))
     }
 

@@ -9,7 +9,7 @@ use x509::path::{Options, Revocation, validate};
 use x509::{Certificate, Name, Validity};
 
 use super::act::{Act, Plan, Step, unhex};
-use super::{Ceremony, subject};
+use super::{CHANGED, Ceremony, GIVEN_UP, subject};
 use crate::authority::{
     Paperwork, Root, ca_label, certify, generate, generation_to_be_signed, hex, load, off_thread, party,
     prepare, root_label, root_to_be_signed, sign_prepared,
@@ -46,7 +46,7 @@ impl Npc {
             }
             Plan::Root { key } => {
                 let before = authority.root.number;
-                Act::Root { number: before + 1, key: key.name(), before }
+                Act::Root { number: authority.newest_root + 1, key: key.name(), before }
             }
             Plan::Cross { foreign, path_len, permitted, policy, days } => {
                 let foreign = foreign_root(&foreign, now)?;
@@ -115,19 +115,27 @@ impl Npc {
     /// Whether the numbers of a script are still the next ones.
     pub(super) fn still_fits(&self, act: &Act) -> Result<()> {
         let authority = self.authority();
+        match act {
+            Act::Generation { key, .. } | Act::Root { key, .. } => {
+                let kind = KeyKind::from_name(key).ok_or(NpcError::Inconsistent("kind of key"))?;
+                authority.policy.allows_authority(kind)?;
+            }
+            Act::Cross { days, .. } if *days > authority.policy.cross_days => {
+                return Err(NpcError::Policy("period of a cross certificate"));
+            }
+            _ => {}
+        }
         let fits = match act {
             Act::Generation { number, root, .. } => {
                 *number == authority.newest + 1 && *root == authority.root.number
             }
-            Act::Root { number, .. } => *number == authority.root.number + 1,
+            Act::Root { number, before, .. } => {
+                *number == authority.newest_root + 1 && *before == authority.root.number
+            }
             Act::Cross { root, .. } => *root == authority.root.number,
             _ => true,
         };
-        if fits {
-            Ok(())
-        } else {
-            Err(NpcError::Ceremony("the hierarchy has changed since; propose it again"))
-        }
+        if fits { Ok(()) } else { Err(CHANGED) }
     }
 
     pub(super) async fn work(
@@ -138,6 +146,11 @@ impl Npc {
         now: Timestamp,
     ) -> Result<Found> {
         match &ceremony.act {
+            // Killed behind its last effect, which is why the CA is open.
+            Act::Founding { .. } if step == Step::Activate => {
+                Ok(vec![found("issuing_generation", "1".to_owned())])
+            }
+            Act::Founding { .. } => Err(NpcError::Inconsistent("step")),
             Act::Generation { number, key, partitions, root } => {
                 self.generation_step(step, *number, key, *partitions, *root, now).await
             }
@@ -169,7 +182,7 @@ impl Npc {
         let kind = KeyKind::from_name(kind).ok_or(NpcError::Inconsistent("kind of key"))?;
         let authority = self.authority();
         let above = authority.root_of(root).ok_or(NpcError::Ceremony("the root signs no more"))?;
-        let paperwork = Paperwork { label: &label, issuer: root };
+        let paperwork = Paperwork { label: &label, issuer: root, withheld: true };
         match step {
             Step::Key => self.made_key(&label, kind).await,
             Step::Prepare => {
@@ -196,6 +209,7 @@ impl Npc {
                         VALUES ($1, $2, $3, $4, 0) ON CONFLICT DO NOTHING";
                     let values = params![i64::from(number), i64::from(root), kind.name(), partitions];
                     tx.execute(sql, values).await?;
+                    show(tx, &[label.clone()]).await?;
                     changed(tx).await
                 })?;
                 self.refresh_authority(now).await?;
@@ -213,6 +227,11 @@ impl Npc {
                     // Exactly one issues, whoever looks.
                     let sql = "UPDATE generation SET issues = CASE WHEN number = $1 THEN 1 ELSE 0 END";
                     tx.execute(sql, params![i64::from(number)]).await?;
+                    // Given up meanwhile: its row has an end already.
+                    let sql = "SELECT COUNT(*) FROM generation WHERE issues = 1 AND last_end IS NULL";
+                    if tx.one(sql, params![]).await?.read::<i64>(0)? != 1 {
+                        return Err(GIVEN_UP);
+                    }
                     changed(tx).await
                 })?;
                 self.refresh_authority(now).await?;
@@ -255,7 +274,7 @@ impl Npc {
         let ground = self.ground(now);
         let label = root_label(number);
         let kind = KeyKind::from_name(kind).ok_or(NpcError::Inconsistent("kind of key"))?;
-        let paperwork = Paperwork { label: &label, issuer: number };
+        let paperwork = Paperwork { label: &label, issuer: number, withheld: true };
         let authority = self.authority();
         let old = authority.root_of(before).ok_or(NpcError::Ceremony("the root before signs no more"))?;
         match step {
@@ -297,6 +316,13 @@ impl Npc {
                 transaction!(self.db, |tx| {
                     let sql = "INSERT INTO root_ca (number, key_kind) VALUES ($1, $2) ON CONFLICT DO NOTHING";
                     tx.execute(sql, params![i64::from(number), kind.name()]).await?;
+                    // Given up meanwhile: its row has an end already.
+                    let sql = "SELECT COUNT(*) FROM root_ca WHERE number = $1 AND ended_at IS NULL";
+                    if tx.one(sql, params![i64::from(number)]).await?.read::<i64>(0)? != 1 {
+                        return Err(GIVEN_UP);
+                    }
+                    let links = [link_label(number, before), link_label(before, number)];
+                    show(tx, &[&[label.clone()], &links[..]].concat()).await?;
                     changed(tx).await
                 })?;
                 self.refresh_authority(now).await?;
@@ -330,7 +356,7 @@ impl Npc {
                 ca_issuers_uri: &self.config.urls.root_certificate(by.number),
             })
         };
-        let paperwork = Paperwork { label: &label, issuer: by.number };
+        let paperwork = Paperwork { label: &label, issuer: by.number, withheld: true };
         let certificate = certify(ground, paperwork, Some(&by.party.issuer), &by.party.signer, make).await?;
         Ok(signed(&label, &certificate))
     }
@@ -374,7 +400,7 @@ impl Npc {
         let ground = self.ground(now);
         let authority = self.authority();
         let root = authority.root_of(*number).ok_or(NpcError::Ceremony("the root signs no more"))?;
-        let paperwork = Paperwork { label, issuer: *number };
+        let paperwork = Paperwork { label, issuer: *number, withheld: true };
         match step {
             Step::Inspect => {
                 let foreign = foreign_root(&unhex(foreign)?, now)?;
@@ -430,7 +456,10 @@ impl Npc {
     }
 
     async fn put_out(&self, label: &str, now: Timestamp) -> Result<Found> {
-        transaction!(self.db, |tx| changed(tx).await)?;
+        transaction!(self.db, |tx| {
+            show(tx, &[label.to_owned()]).await?;
+            changed(tx).await
+        })?;
         self.refresh_authority(now).await?;
         let certificate = self.authority_certificate(label).await?;
         Ok(vec![
@@ -582,13 +611,15 @@ impl Npc {
     }
 
     async fn made_key(&self, label: &str, kind: KeyKind) -> Result<Found> {
+        let keys = self.keys.clone();
+        let module = off_thread(move || keys.module()).await??;
+        let authority = self.authority();
+        let certificate = authority.policy.allows_module(module.as_ref())?;
         let key = generate(&self.keys, label, kind, Purpose::CertificateAuthority).await?;
-        Ok(vec![
-            found("key", label.to_owned()),
-            found("kind", key.kind.name()),
-            found("purpose", key.purpose.as_str().to_owned()),
-            found("spki_sha256", hex(&sha256(&key.spki))),
-        ])
+        let mut all = key_found(label, &key);
+        all.extend(module_found(module.as_ref()));
+        all.extend(certificate.map(|certificate| found("module_certificate", certificate.to_owned())));
+        Ok(all)
     }
 
     pub(super) async fn key(&self, label: &str) -> Result<Option<keys::KeyInfo>> {
@@ -613,18 +644,28 @@ impl Npc {
     }
 }
 
+/// From here on the certificates under these labels are published, unless their ceremony was given up.
+pub(super) async fn show(tx: &mut Tx, labels: &[String]) -> Result<()> {
+    for label in labels {
+        let sql =
+            "UPDATE authority SET withheld = 0 WHERE label = $1 AND der IS NOT NULL AND revoked_at IS NULL";
+        tx.execute(sql, params![label]).await?;
+    }
+    Ok(())
+}
+
 /// Raises the number by which other processes see that the hierarchy has changed.
-async fn changed(tx: &mut Tx) -> Result<()> {
+pub(super) async fn changed(tx: &mut Tx) -> Result<()> {
     let sql = "UPDATE counter SET value = value + 1 WHERE name = 'authority'";
     tx.execute_one(sql, params![]).await?;
     Ok(())
 }
 
-fn found(name: &str, value: String) -> (String, String) {
+pub(super) fn found(name: &str, value: String) -> (String, String) {
     (name.to_owned(), value)
 }
 
-fn signed(label: &str, certificate: &Certificate) -> Found {
+pub(super) fn signed(label: &str, certificate: &Certificate) -> Found {
     vec![
         found("certificate", label.to_owned()),
         found("serial", hex(certificate.serial_octets())),
@@ -634,8 +675,28 @@ fn signed(label: &str, certificate: &Certificate) -> Found {
     ]
 }
 
+pub(super) fn key_found(label: &str, key: &keys::KeyInfo) -> Found {
+    vec![
+        found("key", label.to_owned()),
+        found("kind", key.kind.name()),
+        found("purpose", key.purpose.as_str().to_owned()),
+        found("spki_sha256", hex(&sha256(&key.spki))),
+    ]
+}
+
+/// Where a key was made.
+pub(super) fn module_found(module: Option<&keys::Module>) -> Found {
+    let Some(module) = module else { return vec![found("module", "files".to_owned())] };
+    let keys::Module { manufacturer, model, firmware, serial } = module;
+    vec![
+        found("module", format!("{manufacturer}, {model}")),
+        found("module_firmware", firmware.clone()),
+        found("module_serial", serial.clone()),
+    ]
+}
+
 /// As a stranger who trusts the issuer.
-fn checked(certificate: &Certificate, issuer: &Certificate, now: Timestamp) -> Result<Found> {
+pub(super) fn checked(certificate: &Certificate, issuer: &Certificate, now: Timestamp) -> Result<Found> {
     let options = Options { revocation: Revocation::Unchecked, ..Options::at(now) };
     validate(certificate, &[], std::slice::from_ref(issuer), &options).map_err(|refusal| {
         tracing::error!(%refusal, "a CA certificate does not validate");
@@ -670,7 +731,7 @@ fn inspect_import(
 }
 
 /// The link that certifies root `subject` with the key of root `by`.
-fn link_label(subject: u32, by: u32) -> String {
+pub(super) fn link_label(subject: u32, by: u32) -> String {
     format!("npc-root-g{subject}-by-g{by}")
 }
 

@@ -249,10 +249,19 @@ async fn two_persons_decide_and_two_carry_out() {
         // What was approved for generation 2 does nothing to generation 3.
         let late = npc.approve_ceremony(stale, "deputy", now()).await.unwrap_err();
         assert!(late.to_string().contains("the hierarchy has changed"));
-        // Given up before anything is signed, the key is left and nothing issues with it.
+        // Given up by two, one of whom decided, who say why.
         let left = approved(&npc, plan()).await;
         npc.ceremony_step(left, HANDS, Provisions::default(), now()).await.unwrap();
-        npc.abandon_ceremony(left, "chief", now()).await.unwrap();
+        for (operator, witness, because, code) in [
+            ("chief", "chief", "wrong kind of key", "NPC-SAME-PERSON"),
+            ("clerk", "auditor", "wrong kind of key", "NPC-CEREMONY"),
+            ("chief", "auditor", " ", "NPC-REQUEST"),
+        ] {
+            let hands = Hands { operator, witness };
+            let error = npc.abandon_ceremony(left, hands, because, now()).await.unwrap_err();
+            assert_eq!(error.code(), code);
+        }
+        npc.abandon_ceremony(left, HANDS, "wrong kind of key", now()).await.unwrap();
         assert_eq!(npc.issuing_generation(), 2);
         let step = npc.ceremony_step(left, HANDS, Provisions::default(), now()).await;
         assert!(step.unwrap_err().to_string().contains("it was given up"));
@@ -318,6 +327,199 @@ async fn a_ceremony_killed_at_any_commit_goes_on_where_it_was() {
             }
         }
         assert!(commits > 12, "six steps with their effects: {commits}");
+    })
+    .await;
+}
+
+fn labels_of(keys: &std::path::Path) -> Vec<String> {
+    key_store(keys).list().unwrap().into_iter().map(|key| key.label).collect()
+}
+
+async fn steps(npc: &Npc, plan: Plan, count: usize) -> u64 {
+    let number = approved(npc, plan).await;
+    for _ in 0..count {
+        npc.ceremony_step(number, HANDS, Provisions::default(), now()).await.unwrap();
+    }
+    number
+}
+
+async fn given_up(npc: &Npc, number: u64) -> Ceremony {
+    let done = npc.abandon_ceremony(number, HANDS, "the check fails", now()).await.unwrap();
+    assert!(done.is_abandoned());
+    for finding in npc.verify_ceremony(number, now()).await.unwrap() {
+        assert!(finding.right, "{finding:?}");
+    }
+    done
+}
+
+async fn root_lists(npc: &Npc, certificate: &Certificate) -> bool {
+    let list = npc.list(List { generation: 1, scope: Scope::Root }, now()).await.unwrap();
+    let list = Crl::parse(&list.der).unwrap();
+    list.verify_signature(published(npc, "npc-root").spki()).unwrap();
+    list.find(certificate.serial_octets()).is_some_and(|entry| entry.reason == Reason::CessationOfOperation)
+}
+
+// proves: SECURITY-08, SECURITY-35
+#[tokio::test]
+async fn a_ceremony_whose_check_fails_is_given_up_and_the_next_one_goes() {
+    each_engine("npc", async |db| {
+        let directory = tempfile::tempdir().unwrap();
+        let npc = open_at(&db, directory.path()).await;
+        let plan = || Plan::Generation { key: KeyKind::Ec(Curve::P384), partitions: None };
+        let number = steps(&npc, plan(), 3).await;
+        // What was signed does not verify: a defect of the token, say.
+        let read = async |label: &str| -> Certificate {
+            let sql = "SELECT der FROM authority WHERE label = $1";
+            let row = db.one(sql, store::params![label]).await.unwrap();
+            Certificate::parse(&row.read::<Vec<u8>>(0).unwrap()).unwrap()
+        };
+        let mut der = read("npc-ca-g2").await.der().to_vec();
+        *der.last_mut().unwrap() ^= 1;
+        let sql = "UPDATE authority SET der = $2 WHERE label = $1";
+        db.execute(sql, store::params!["npc-ca-g2", &der]).await.unwrap();
+        let check = npc.ceremony_step(number, HANDS, Provisions::default(), now()).await;
+        assert!(check.unwrap_err().to_string().contains("does not validate"));
+        let second = npc.propose_ceremony(plan(), "chief", now()).await.unwrap().number;
+        let blocked = npc.approve_ceremony(second, "deputy", now()).await.unwrap_err();
+        assert!(blocked.to_string().contains("another ceremony is under way"));
+        // Nobody is shown what no ceremony has published.
+        let shown = |npc: &Npc| -> Vec<String> {
+            npc.ca_certificates().published.into_iter().map(|(label, _)| label).collect()
+        };
+        assert_eq!(shown(&open_at(&db, directory.path()).await), ["npc-ca", "npc-root"]);
+
+        let leave = async || npc.abandon_ceremony(number, HANDS, "the check fails", now()).await.unwrap();
+        let done = leave().await;
+        // The record says what the check has seen: this is not the certificate that was signed.
+        let findings = npc.verify_ceremony(number, now()).await.unwrap();
+        let wrong: Vec<_> = findings.iter().filter(|f| !f.right).map(|f| (f.what.1, f.of.as_str())).collect();
+        assert_eq!(wrong, [("the certificate is the recorded one", "npc-ca-g2")]);
+        let refused = read("npc-ca-g2").await;
+        assert!(root_lists(&npc, &refused).await);
+        assert!(!labels_of(directory.path()).contains(&"npc-ca-g2".to_owned()));
+        assert_eq!(shown(&npc), ["npc-ca", "npc-root"]);
+        assert_eq!(npc.issuing_generation(), 1);
+        let record = npc.ceremony_record(number, now()).await.unwrap();
+        let document: serde_json::Value = serde_json::from_str(&record.document).unwrap();
+        assert_eq!(document["abandoned"]["operator"], "chief");
+        assert_eq!(document["abandoned"]["witness"], "auditor");
+        assert_eq!(document["abandoned"]["because"], "the check fails");
+        assert!(done.text().contains("the check fails") && done.text().contains("npc-ca-g2"));
+        // Again it is what it was; a step goes nowhere.
+        assert_eq!(leave().await, done);
+        let step = npc.ceremony_step(number, HANDS, Provisions::default(), now()).await.unwrap_err();
+        assert!(step.to_string().contains("it was given up"));
+        // What was proposed meanwhile had the number that is spent; a new one takes the next.
+        let stale = npc.approve_ceremony(second, "deputy", now()).await.unwrap_err();
+        assert!(stale.to_string().contains("the hierarchy has changed"));
+        run(&npc, plan()).await;
+        assert_eq!(npc.issuing_generation(), 3);
+        let again = open_at(&db, directory.path()).await;
+        assert_eq!(again.issuing_generation(), 3);
+        let issued = issued(&again, 1, KeySlot::SigningRsa, 0).await;
+        let issued = Certificate::parse(&issued.der).unwrap();
+        issued.verify_signature(published(&again, "npc-ca-g3").spki()).unwrap();
+        assert!(root_lists(&again, &refused).await, "stays listed");
+        again.maintain(now()).await.unwrap();
+        again.verify_audit(None).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_kind_of_ceremony_can_be_given_up_at_every_step() {
+    each_engine("npc", async |db| {
+        let directory = tempfile::tempdir().unwrap();
+        let npc = open_at(&db, directory.path()).await;
+        let before = labels_of(directory.path());
+        let key = KeyKind::Ec(Curve::P384);
+        for count in 0..6 {
+            let number = steps(&npc, Plan::Root { key }, count).await;
+            given_up(&npc, number).await;
+        }
+        for count in 0..6 {
+            let number = steps(&npc, Plan::Generation { key, partitions: None }, count).await;
+            given_up(&npc, number).await;
+        }
+        let foreign = Foreign::new();
+        for count in 0..4 {
+            let plan = Plan::Cross {
+                foreign: foreign.root.der().to_vec(),
+                path_len: 1,
+                permitted: vec![Name::builder().country("JP").build().unwrap()],
+                policy: THEIR_POLICY.into(),
+                days: 365,
+            };
+            let number = steps(&npc, plan, count).await;
+            given_up(&npc, number).await;
+        }
+        // The keys are those from before, and nothing is published that was not.
+        assert_eq!(labels_of(directory.path()), before);
+        assert_eq!(npc.ca_certificates().published.len(), 2);
+        assert_eq!((npc.issuing_generation(), npc.ca_certificates().roots.len()), (1, 1));
+        // Signed by the root: generations at three steps, links at two, a cross certificate.
+        let list = npc.list(List { generation: 1, scope: Scope::Root }, now()).await.unwrap();
+        let listed = Crl::parse(&list.der).unwrap().entries().count();
+        assert_eq!(listed, 3 + 2 + 1);
+        // Withdrawn before anybody approved it; what stands under its number is none of its business.
+        let proposed = npc.propose_ceremony(Plan::Root { key }, "chief", now()).await.unwrap().number;
+        run(&npc, Plan::Root { key }).await;
+        given_up(&npc, proposed).await;
+        assert_eq!(npc.ca_certificates().roots.len(), 2);
+        let error = npc.approve_ceremony(proposed, "deputy", now()).await.unwrap_err();
+        assert!(error.to_string().contains("it was given up"));
+        // What is finished is not given up, and what serves is finished first.
+        let done = run(&npc, Plan::Generation { key, partitions: None }).await.number;
+        let error = npc.abandon_ceremony(done, HANDS, "too late", now()).await.unwrap_err();
+        assert!(error.to_string().contains("it is finished"));
+        let number = steps(&npc, Plan::Generation { key, partitions: None }, 5).await;
+        db.fail_after(2, When::BeforeCommit);
+        let step = npc.ceremony_step(number, HANDS, Provisions::default(), now()).await;
+        assert!(step.is_err() && db.revive(), "it issues, and nobody has written it down");
+        let error = npc.abandon_ceremony(number, HANDS, "too late", now()).await.unwrap_err();
+        assert!(error.to_string().contains("serves already"), "{error}");
+        carry_out(&npc, number).await;
+        npc.verify_audit(None).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn giving_up_that_was_killed_at_any_commit_is_finished_by_the_next() {
+    each_engine_url(async |url| {
+        let directory = tempfile::tempdir().unwrap();
+        let mut commits = 0;
+        loop {
+            commits += 1;
+            let schema = format!("npc_{commits}");
+            let keys = directory.path().join(&schema);
+            let db = Db::open(&url, &schema).await.unwrap();
+            let npc = open_at(&db, &keys).await;
+            let before = labels_of(&keys);
+            let plan = || Plan::Generation { key: KeyKind::Ec(Curve::P384), partitions: None };
+            // Published, so that its responder and its lists are there too.
+            let number = steps(&npc, plan(), 5).await;
+            let made = published(&npc, "npc-ca-g2");
+            let when = if commits % 2 == 0 { When::BeforeCommit } else { When::AfterCommit };
+            db.fail_after(commits, when);
+            let killed = npc.abandon_ceremony(number, HANDS, "the check fails", now()).await.is_err();
+            let died = db.revive();
+            let db = Db::open(&url, &schema).await.unwrap();
+            let npc = open_at(&db, &keys).await;
+            given_up(&npc, number).await;
+            assert!(root_lists(&npc, &made).await);
+            assert_eq!(labels_of(&keys), before);
+            let old = npc.list(List { generation: 2, scope: Scope::Complete }, now()).await;
+            assert!(old.is_err(), "tells status no more");
+            run(&npc, plan()).await;
+            assert_eq!(npc.issuing_generation(), 3);
+            npc.verify_audit(None).await.unwrap();
+            db.close().await;
+            if !died && !killed {
+                break;
+            }
+        }
+        assert!(commits > 4, "decision, list, record, time stamp: {commits}");
     })
     .await;
 }

@@ -103,6 +103,7 @@ pub fn may_approve(ceremony: &Ceremony, session: &Session) -> bool {
 /// What a ceremony is about, in Chinese.
 pub fn kind_zh(kind: &str) -> &'static str {
     match kind {
+        "founding" => "建立憑證體系",
         "generation" => "新一代簽發金鑰",
         "root" => "新的根憑證機構金鑰",
         "cross" => "交互憑證",

@@ -1,0 +1,407 @@
+//! The skeleton of the certification practice statement (NPC-04, NPC-05, NPC-07): the headings of RFC 3647 §6, in Chinese first,
+//! with what the program and the policy in force determine already. Everything else is the operator's to write, and the
+//! skeleton says so; nothing is claimed that the program does not do.
+
+use std::fmt::Write;
+
+use crate::authority::hex;
+use crate::{Npc, Policy, Result};
+
+/// What stands under a heading.
+enum Text {
+    /// The operator's to write.
+    Open,
+    /// A heading over others.
+    Part,
+    /// The same for every CA that this program runs: Chinese, English.
+    Fixed(&'static str, &'static str),
+    /// From the policy in force and the hierarchy.
+    Made(fn(&Facts) -> String),
+}
+
+struct Facts {
+    version: u32,
+    policy: Policy,
+    /// Label, kind of key, period, SHA-256.
+    authorities: Vec<(String, String, String, String)>,
+    urls: crate::Urls,
+    crl_hours: i64,
+}
+
+use Text::{Fixed, Made, Open, Part};
+
+impl Npc {
+    /// The skeleton as Markdown, of the policy in force.
+    pub async fn practice_statement(&self) -> Result<String> {
+        let (version, policy) = self.policy().await?;
+        let mut authorities = Vec::new();
+        let made = self.ca_certificates();
+        for (label, certificate) in &made.published {
+            let kind =
+                x509::PublicKey::from_spki(certificate.spki()).map_or_else(|_| "?".into(), |key| key.name());
+            let validity = certificate.validity();
+            let period = format!("{} – {}", validity.not_before(), validity.not_after());
+            authorities.push((label.clone(), kind, period, hex(&certificate.fingerprint())));
+        }
+        let facts = Facts {
+            version,
+            policy,
+            authorities,
+            urls: self.config.urls.clone(),
+            crl_hours: self.config.crl_lifetime.as_hours(),
+        };
+        Ok(write(&facts))
+    }
+}
+
+fn write(facts: &Facts) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        out,
+        "# 憑證實務作業基準 Certification Practice Statement\n\n\
+         骨架：標題依 RFC 3647 第 6 節，內容由憑證政策資料第 {} 版產生；「待填」處由憑證機構撰寫。\n\
+         Skeleton: the headings of RFC 3647 §6, filled from version {} of the policy data; what is marked open is the CA's to write.",
+        facts.version, facts.version
+    );
+    for (number, zh, en, text) in HEADINGS {
+        let level = "#".repeat(number.matches('.').count() + 2);
+        let _ = writeln!(out, "\n{level} {number} {zh} {en}");
+        match text {
+            Part => {}
+            Open => {
+                let _ = writeln!(out, "\n（待填 open）");
+            }
+            Fixed(zh, en) => {
+                let _ = writeln!(out, "\n{zh}\n{en}");
+            }
+            Made(make) => {
+                let _ = writeln!(out, "\n{}", make(facts));
+            }
+        }
+    }
+    out
+}
+
+fn identification(facts: &Facts) -> String {
+    format!(
+        "憑證政策 Certificate policy: `{}`\n實務作業基準 Practice statement: `{}`，版本 version {}",
+        facts.policy.certificate_policy,
+        facts.policy.practice_statement,
+        facts.policy.practice_statement_version
+    )
+}
+
+fn delegated(facts: &Facts) -> String {
+    let mut out = "受委託單位（憑證政策 1.3.6） Delegated parties (CP 1.3.6):".to_owned();
+    for party in &facts.policy.delegated {
+        let _ = write!(out, "\n- {}，管理 run by {}", party.name, party.management);
+        for duty in &party.duties {
+            let _ = write!(out, "\n  - {duty}");
+        }
+    }
+    out
+}
+
+fn authorities(facts: &Facts) -> String {
+    let mut out = "| 憑證 Certificate | 金鑰 Key | 效期 Period | SHA-256 |\n|---|---|---|---|".to_owned();
+    for (label, kind, period, hash) in &facts.authorities {
+        let _ = write!(out, "\n| {label} | {kind} | {period} | `{hash}` |");
+    }
+    out
+}
+
+fn repository(facts: &Facts) -> String {
+    format!(
+        "憑證機構憑證 Certificates of CAs: {}\n廢止清冊 Revocation lists: {}\nOCSP: {}",
+        facts.urls.certs, facts.urls.crl, facts.urls.ocsp
+    )
+}
+
+fn keys(facts: &Facts) -> String {
+    format!(
+        "憑證機構 CAs: {}\n用戶 Subscribers: {}",
+        facts.policy.authority_keys.join(", "),
+        facts.policy.subscriber_keys.join(", ")
+    )
+}
+
+fn modules(facts: &Facts) -> String {
+    let mut out =
+        "憑證機構金鑰所在之模組及其認證 Modules in which CAs' keys lie, and their certificates:".to_owned();
+    for module in &facts.policy.modules {
+        let _ = write!(out, "\n- {} {}: {}", module.manufacturer, module.model, module.certificate);
+    }
+    if facts.policy.modules.is_empty() {
+        out.push_str("\n- 未指定：金鑰得存於檔案 none is asked for: keys may lie in files");
+    }
+    out
+}
+
+fn periods(facts: &Facts) -> String {
+    let policy = &facts.policy;
+    format!(
+        "上限 At most: 根憑證 roots {} 年 years；簽發憑證機構 issuing CAs {} 年 years；用戶 subscribers {} 年 years，屆期得重新簽發一次 reissued once (NPC-23)；交互憑證 cross certificates {} 日 days。",
+        policy.root_years, policy.authority_years, policy.subscriber_years, policy.cross_days
+    )
+}
+
+fn lists(facts: &Facts) -> String {
+    format!(
+        "清冊效期 {} 小時，政策上限 {} 小時；狀態變更即產生新清冊。\nA list serves {} hours, {} at most by policy; every change of a state makes a new one.",
+        facts.crl_hours, facts.policy.list_hours, facts.crl_hours, facts.policy.list_hours
+    )
+}
+
+/// RFC 3647 §6.
+const HEADINGS: &[(&str, &str, &str, Text)] = &[
+    ("1", "序論", "Introduction", Part),
+    ("1.1", "概要", "Overview", Open),
+    ("1.2", "文件名稱及識別", "Document name and identification", Made(identification)),
+    ("1.3", "主要成員", "PKI participants", Part),
+    ("1.3.1", "憑證機構", "Certification authorities", Made(authorities)),
+    (
+        "1.3.2",
+        "註冊中心",
+        "Registration authorities",
+        Fixed(
+            "各戶政事務所為註冊窗口；經登錄之註冊中心以其憑證簽章之訊息申請。",
+            "Every household registration office is a counter; registered authorities ask by messages signed with their certificates.",
+        ),
+    ),
+    ("1.3.3", "用戶", "Subscribers", Open),
+    ("1.3.4", "信賴憑證者", "Relying parties", Open),
+    ("1.3.5", "其他相關成員", "Other participants", Made(delegated)),
+    ("1.4", "憑證用途", "Certificate usage", Part),
+    ("1.4.1", "適用範圍", "Appropriate certificate uses", Open),
+    ("1.4.2", "禁止事項", "Prohibited certificate uses", Open),
+    ("1.5", "政策管理", "Policy administration", Part),
+    ("1.5.1", "管理機構", "Organization administering the document", Open),
+    ("1.5.2", "聯絡資料", "Contact person", Open),
+    ("1.5.3", "審定", "Person determining CPS suitability for the policy", Open),
+    (
+        "1.5.4",
+        "變更程序",
+        "CPS approval procedures",
+        Fixed(
+            "政策資料以版本管理，一人提案、另一人核可後生效，均留稽核紀錄。",
+            "Policy data has versions: one person proposes, another approves, both are in the audit log.",
+        ),
+    ),
+    ("1.6", "名詞定義及縮寫", "Definitions and acronyms", Open),
+    ("2", "公布及儲存庫責任", "Publication and repository responsibilities", Part),
+    ("2.1", "儲存庫", "Repositories", Made(repository)),
+    ("2.2", "憑證資訊之公布", "Publication of certification information", Open),
+    ("2.3", "公布頻率", "Time or frequency of publication", Made(lists)),
+    ("2.4", "存取控制", "Access controls on repositories", Open),
+    ("3", "識別及鑑別", "Identification and authentication", Part),
+    ("3.1", "命名", "Naming", Part),
+    (
+        "3.1.1",
+        "名稱種類",
+        "Types of names",
+        Fixed(
+            "主體為國碼、姓名及用戶號碼；身分證統一編號僅載末四碼於主體目錄屬性。",
+            "Subjects have country, name and holder number; of the national number only the last four characters, as a directory attribute.",
+        ),
+    ),
+    ("3.1.2", "名稱意義", "Need for names to be meaningful", Open),
+    ("3.1.3", "匿名或假名", "Anonymity or pseudonymity of subscribers", Open),
+    ("3.1.4", "名稱解釋規則", "Rules for interpreting various name forms", Open),
+    ("3.1.5", "名稱獨特性", "Uniqueness of names", Open),
+    ("3.1.6", "商標", "Recognition, authentication, and role of trademarks", Open),
+    ("3.2", "初始註冊", "Initial identity validation", Part),
+    (
+        "3.2.1",
+        "證明擁有私鑰",
+        "Method to prove possession of private key",
+        Fixed(
+            "以私鑰簽章之憑證請求檔（PKCS #10 或 CRMF），簽發前驗證。",
+            "A request signed with the key (PKCS #10 or CRMF), verified before issuance.",
+        ),
+    ),
+    ("3.2.2", "組織鑑別", "Authentication of organization identity", Open),
+    ("3.2.3", "個人鑑別", "Authentication of individual identity", Open),
+    ("3.2.4", "未經驗證之資訊", "Non-verified subscriber information", Open),
+    ("3.2.5", "權限驗證", "Validation of authority", Open),
+    ("3.2.6", "互運準則", "Criteria for interoperation", Open),
+    ("3.3", "更換金鑰之識別", "Identification and authentication for re-key requests", Open),
+    ("3.4", "廢止申請之識別", "Identification and authentication for revocation request", Open),
+    ("4", "憑證生命週期", "Certificate life-cycle operational requirements", Part),
+    ("4.1", "憑證申請", "Certificate application", Open),
+    ("4.2", "申請之處理", "Certificate application processing", Open),
+    (
+        "4.3",
+        "憑證簽發",
+        "Certificate issuance",
+        Fixed(
+            "待簽位元組經檢查、以拋棄式金鑰預演並保存後始簽章。",
+            "Bytes to be signed are linted, rehearsed with a throw-away key and stored before they are signed.",
+        ),
+    ),
+    ("4.4", "憑證接受", "Certificate acceptance", Open),
+    ("4.5", "金鑰及憑證之使用", "Key pair and certificate usage", Open),
+    ("4.6", "憑證展期", "Certificate renewal", Open),
+    ("4.7", "更換金鑰", "Certificate re-key", Open),
+    ("4.8", "憑證變更", "Certificate modification", Open),
+    (
+        "4.9",
+        "停用及廢止",
+        "Certificate revocation and suspension",
+        Fixed(
+            "用戶得隨時停用、復用及廢止；廢止不可回復。",
+            "Holders suspend, resume and revoke at any time; revocation is final.",
+        ),
+    ),
+    (
+        "4.10",
+        "憑證狀態服務",
+        "Certificate status services",
+        Fixed(
+            "完整、分割及差異廢止清冊、OCSP、廢止過濾檔。",
+            "Complete, partitioned and delta lists, OCSP, a revocation filter.",
+        ),
+    ),
+    ("4.11", "終止服務", "End of subscription", Open),
+    (
+        "4.12",
+        "金鑰託管及復原",
+        "Key escrow and recovery",
+        Fixed("不託管用戶私鑰。", "No private key of a subscriber is escrowed."),
+    ),
+    ("5", "設施、管理及作業控管", "Facility, management, and operational controls", Part),
+    ("5.1", "實體控管", "Physical controls", Open),
+    (
+        "5.2",
+        "程序控管",
+        "Procedural controls",
+        Fixed(
+            "憑證機構金鑰之作業依核可之腳本，由操作人及見證人逐步執行並留附時戳之紀錄；提案者不得核可。",
+            "What is done with a CA's key follows an approved script, step by step before a witness, and leaves a record with a time stamp; who proposes does not approve.",
+        ),
+    ),
+    ("5.3", "人員控管", "Personnel controls", Open),
+    (
+        "5.4",
+        "稽核紀錄",
+        "Audit logging procedures",
+        Fixed(
+            "每一狀態變更與其稽核紀錄同一交易寫入，紀錄成鏈，可驗證未經竄改。",
+            "Every change of state and its audit entry are one transaction; entries form a chain that can be verified.",
+        ),
+    ),
+    ("5.5", "紀錄歸檔", "Records archival", Open),
+    (
+        "5.6",
+        "金鑰更換",
+        "Key changeover",
+        Fixed(
+            "新一代金鑰同名而金鑰識別碼不同；根以連結憑證銜接，舊代續提供狀態服務至其最後憑證屆期。",
+            "The next generation has the same name and another key identifier; roots are linked both ways, and a generation tells status until its last certificate has ended.",
+        ),
+    ),
+    ("5.7", "危害及災變復原", "Compromise and disaster recovery", Open),
+    ("5.8", "終止", "CA or RA termination", Open),
+    ("6", "技術安全控管", "Technical security controls", Part),
+    ("6.1", "金鑰對產製及安裝", "Key pair generation and installation", Part),
+    (
+        "6.1.1",
+        "金鑰對產製",
+        "Key pair generation",
+        Fixed(
+            "憑證機構金鑰於金鑰儲存內依典禮產生；用戶金鑰於晶片內產生。",
+            "Keys of CAs are made in the key store by a ceremony; those of subscribers in the chip.",
+        ),
+    ),
+    (
+        "6.1.2",
+        "私鑰交付",
+        "Private key delivery to subscriber",
+        Fixed("私鑰不離開晶片。", "The key never leaves the chip."),
+    ),
+    ("6.1.3", "公鑰交付", "Public key delivery to certificate issuer", Open),
+    ("6.1.4", "憑證機構公鑰之交付", "CA public key delivery to relying parties", Open),
+    ("6.1.5", "金鑰長度", "Key sizes", Made(keys)),
+    (
+        "6.1.6",
+        "參數及品質",
+        "Public key parameters generation and quality checking",
+        Fixed(
+            "簽發前檢查已知弱點（ROCA、小因數、共用因數）及重複金鑰。",
+            "Known weaknesses (ROCA, small and shared factors) and duplicates are looked for before issuance.",
+        ),
+    ),
+    (
+        "6.1.7",
+        "金鑰用途",
+        "Key usage purposes",
+        Fixed(
+            "每一金鑰自產生時即限定用途並由金鑰儲存執行；憑證機構金鑰僅簽發憑證及廢止清冊。",
+            "Every key has one purpose from the moment it is made, enforced by the key store; a CA's key signs certificates and lists alone.",
+        ),
+    ),
+    ("6.2", "私鑰保護", "Private key protection and cryptographic module engineering controls", Part),
+    ("6.2.1", "密碼模組標準", "Cryptographic module standards and controls", Made(modules)),
+    (
+        "6.2.2",
+        "多人控管",
+        "Private key (n out of m) multi-person control",
+        Fixed("備份金鑰以 Shamir 法分持。", "The key of a copy is divided by Shamir's scheme."),
+    ),
+    ("6.2.3", "私鑰託管", "Private key escrow", Fixed("不託管。", "None.")),
+    ("6.2.4", "私鑰備份", "Private key backup", Open),
+    ("6.2.5", "私鑰歸檔", "Private key archival", Open),
+    ("6.2.6", "私鑰傳輸", "Private key transfer into or from a cryptographic module", Open),
+    ("6.2.7", "私鑰儲存", "Private key storage on cryptographic module", Open),
+    ("6.2.8", "私鑰啟動", "Method of activating private key", Open),
+    ("6.2.9", "私鑰停用", "Method of deactivating private key", Open),
+    (
+        "6.2.10",
+        "私鑰銷毀",
+        "Method of destroying private key",
+        Fixed("依典禮銷毀並留紀錄。", "By a ceremony, with a record."),
+    ),
+    ("6.2.11", "密碼模組評等", "Cryptographic module rating", Open),
+    ("6.3", "金鑰對管理之其他規定", "Other aspects of key pair management", Part),
+    ("6.3.1", "公鑰歸檔", "Public key archival", Open),
+    ("6.3.2", "使用期限", "Certificate operational periods and key pair usage periods", Made(periods)),
+    ("6.4", "啟動資料", "Activation data", Open),
+    ("6.5", "電腦安全控管", "Computer security controls", Open),
+    ("6.6", "生命週期技術控管", "Life cycle technical controls", Open),
+    ("6.7", "網路安全控管", "Network security controls", Open),
+    ("6.8", "時戳", "Time-stamping", Fixed("RFC 3161。", "RFC 3161.")),
+    ("7", "憑證、廢止清冊及線上憑證狀態協定格式剖繪", "Certificate, CRL, and OCSP profiles", Part),
+    ("7.1", "憑證格式剖繪", "Certificate profile", Fixed("X.509 v3，RFC 5280。", "X.509 v3, RFC 5280.")),
+    ("7.2", "廢止清冊格式剖繪", "CRL profile", Made(lists)),
+    (
+        "7.3",
+        "OCSP 格式剖繪",
+        "OCSP profile",
+        Fixed("RFC 6960、RFC 9654、RFC 9919。", "RFC 6960, RFC 9654, RFC 9919."),
+    ),
+    ("8", "稽核及其他評核", "Compliance audit and other assessments", Open),
+    ("9", "其他業務及法律規定", "Other business and legal matters", Open),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headings_are_numbered_without_a_gap() {
+        let mut last: Vec<u32> = vec![0];
+        for (number, zh, en, _) in HEADINGS {
+            let parts: Vec<u32> = number.split('.').map(|part| part.parse().expect("a number")).collect();
+            assert!(!zh.is_empty() && !en.is_empty());
+            let follows = if parts.len() > last.len() {
+                parts[..last.len()] == last && parts[last.len()..] == [1]
+            } else {
+                let at = parts.len() - 1;
+                parts[..at] == last[..at] && parts[at] == last[at] + 1
+            };
+            assert!(follows, "{number}");
+            last = parts;
+        }
+        assert_eq!(last, [9], "the nine chapters of RFC 3647");
+    }
+}

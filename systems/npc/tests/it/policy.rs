@@ -1,0 +1,158 @@
+//! The certificate policy as versioned data, and the practice statement made of it.
+
+use curve::{Curve, SystemRandom};
+use keys::KeyKind;
+use model::KeySlot;
+use npc::{CertificateAuthority, CertifiedModule, Hands, Npc, NpcConfig, Plan, Policy, Provisions};
+use store::testkit::each_engine;
+
+use crate::support::*;
+
+async fn adopt(npc: &Npc, change: impl FnOnce(&mut Policy)) -> u32 {
+    let (_, mut policy) = npc.policy().await.unwrap();
+    change(&mut policy);
+    let document = serde_json::to_string(&policy).unwrap();
+    let version = npc.propose_policy(&document, "chief", now()).await.unwrap();
+    npc.approve_policy(version, "deputy", now()).await.unwrap();
+    version
+}
+
+// proves: NPC-04
+#[tokio::test]
+async fn certificates_keys_and_periods_are_held_against_the_policy_in_force() {
+    each_engine("npc", async |db| {
+        let directory = tempfile::tempdir().unwrap();
+        let key = KeyKind::Ec(Curve::P384);
+        let config = NpcConfig { root_key: key, ca_key: key, ..config() };
+        let open = async || {
+            let keys = key_store(directory.path());
+            Npc::open(db.clone(), keys, config.clone(), Box::new(SystemRandom), now()).await.unwrap()
+        };
+        let npc = open().await;
+        assert_eq!(npc.policy().await.unwrap(), (1, Policy::built_in(npc.config())));
+        issued(&npc, 1, KeySlot::SigningRsa, 0).await;
+        issued(&npc, 1, KeySlot::SigningEc, 0).await;
+
+        // Two persons; what is no policy of this CA is refused.
+        let document = serde_json::to_string(&Policy::built_in(npc.config())).unwrap();
+        let proposed = npc.propose_policy(&document, "chief", now()).await.unwrap();
+        let code = async |by: &str| npc.approve_policy(proposed, by, now()).await.map_err(|e| e.code());
+        assert_eq!(code("chief").await, Err("NPC-SAME-PERSON"));
+        assert_eq!(npc.policy().await.unwrap().0, 1, "a proposal is not in force");
+        for (right, wrong) in [
+            ("2.16.886.101.0.3.0", "2.16.886.101.0.3.3"),
+            ("2.16.886.101.0.3.0", "policy"),
+            ("\"subscriber_years\":5", "\"subscriber_years\":6"),
+            ("\"subscriber_years\":5", "\"subscriber_years\":0"),
+            ("\"list_hours\":48", "\"list_hours\":1"),
+            ("rsa-4096", "rsa-"),
+            ("\"modules\":[]", "\"module\":[]"),
+            ("測試用 1.0", " "),
+        ] {
+            let document = document.replace(right, wrong);
+            let error = npc.propose_policy(&document, "chief", now()).await.unwrap_err();
+            assert_eq!(error.code(), "NPC-REQUEST", "{wrong}");
+        }
+        code("deputy").await.unwrap();
+        assert_eq!(code("deputy").await, Ok(()), "again");
+        assert_eq!(code("third").await, Err("NPC-REQUEST"));
+
+        // Citizens: kind of key, then the period.
+        adopt(&npc, |policy| policy.subscriber_keys = vec!["secp521r1".into()]).await;
+        let rsa = request(&npc, 2, KeySlot::SigningRsa, 1).await;
+        let ec = request(&npc, 2, KeySlot::SigningEc, 1).await;
+        assert_eq!(npc.issue(&rsa, now()).await.err().unwrap().code(), "NPC-POLICY");
+        npc.issue(&ec, now()).await.unwrap();
+        let short = adopt(&npc, |policy| policy.subscriber_years = 4).await;
+        let ec = request(&npc, 3, KeySlot::SigningEc, 1).await;
+        assert_eq!(npc.issue(&ec, now()).await.err().unwrap().code(), "NPC-POLICY");
+        // It is in force for whoever opens the CA.
+        let again = open().await;
+        assert_eq!(again.policy().await.unwrap().0, short);
+        assert_eq!(again.issue(&ec, now()).await.err().unwrap().code(), "NPC-POLICY");
+        // An older proposal does not come back into force.
+        let old = npc.propose_policy(&document, "chief", now()).await.unwrap();
+        adopt(&npc, |policy| policy.authority_keys = vec!["secp521r1".into()]).await;
+        assert_eq!(npc.approve_policy(old, "deputy", now()).await.unwrap_err().code(), "NPC-REQUEST");
+
+        // CAs: at the proposal, and again at the approval.
+        let plan = |kind| Plan::Generation { key: kind, partitions: None };
+        let refused = npc.propose_ceremony(plan(key), "chief", now()).await.unwrap_err();
+        assert_eq!(refused.code(), "NPC-POLICY");
+        let allowed = plan(KeyKind::Ec(Curve::P521));
+        let number = npc.propose_ceremony(allowed, "chief", now()).await.unwrap().number;
+        adopt(&npc, |policy| {
+            policy.authority_keys = vec!["secp384r1".into()];
+            policy.authority_years = 10;
+        })
+        .await;
+        let refused = npc.approve_ceremony(number, "deputy", now()).await.unwrap_err();
+        assert_eq!(refused.code(), "NPC-POLICY");
+        // A shorter period is kept.
+        let number = npc.propose_ceremony(plan(key), "chief", now()).await.unwrap().number;
+        npc.approve_ceremony(number, "deputy", now()).await.unwrap();
+        let hands = Hands { operator: "chief", witness: "auditor" };
+        while npc
+            .ceremony_step(number, hands, Provisions::default(), now())
+            .await
+            .unwrap()
+            .finished_at
+            .is_none()
+        {}
+        let ten_years = npc.ca_certificate().not_after().duration_since(now());
+        assert_eq!(ten_years.as_hours(), 10 * 8766);
+        // A module that is asked for and is not there: keys in files have none.
+        adopt(&npc, |policy| {
+            policy.modules = vec![CertifiedModule {
+                manufacturer: "Somebody".into(),
+                model: "HSM".into(),
+                certificate: "FIPS 140-3 level 3 #0000".into(),
+            }];
+        })
+        .await;
+        let number = npc.propose_ceremony(plan(key), "chief", now()).await.unwrap().number;
+        npc.approve_ceremony(number, "deputy", now()).await.unwrap();
+        let step = npc.ceremony_step(number, hands, Provisions::default(), now()).await.unwrap_err();
+        assert_eq!(step.code(), "NPC-POLICY");
+        npc.abandon_ceremony(number, hands, "no such module", now()).await.unwrap();
+        let versions = npc.policies().await.unwrap();
+        assert_eq!(versions.last().unwrap().version, 1);
+        assert!(versions.iter().filter(|v| v.approved.is_none()).count() >= 2, "proposals stay proposals");
+        npc.verify_audit(None).await.unwrap();
+    })
+    .await;
+}
+
+// proves: NPC-07
+#[tokio::test]
+async fn the_practice_statement_has_the_headings_of_rfc_3647_and_the_data_of_the_policy() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let text = npc.practice_statement().await.unwrap();
+        for heading in [
+            "# 憑證實務作業基準 Certification Practice Statement",
+            "### 1.3 主要成員 PKI participants",
+            "### 5.2 程序控管 Procedural controls",
+            "### 5.3 人員控管 Personnel controls",
+            "### 5.4 稽核紀錄 Audit logging procedures",
+            "## 6 技術安全控管 Technical security controls",
+            "### 7.1 憑證格式剖繪 Certificate profile",
+            "### 7.2 廢止清冊格式剖繪 CRL profile",
+            "## 8 稽核及其他評核 Compliance audit and other assessments",
+        ] {
+            assert!(
+                text.lines().any(|line| line.trim_start_matches('#') == heading.trim_start_matches('#')),
+                "{heading}"
+            );
+        }
+        let fingerprint: String =
+            npc.ca_certificate().fingerprint().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert!(text.contains(&fingerprint) && text.contains("2.16.886.101.0.3.0"));
+        assert!(text.contains("卡片管理中心") && text.contains("用戶 subscribers 5 年 years"));
+        // A later version is told by the next statement.
+        adopt(&npc, |policy| policy.practice_statement_version = "測試用 2.7".into()).await;
+        let later = npc.practice_statement().await.unwrap();
+        assert!(later.contains("測試用 2.7") && later.contains("version 2 of the policy data"));
+    })
+    .await;
+}

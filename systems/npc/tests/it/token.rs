@@ -1,0 +1,168 @@
+//! Ceremonies with keys in a PKCS #11 token (SoftHSM).
+//!
+//! SoftHSM reads its configuration from the environment when its library starts, once in a process: the outer test makes a
+//! token in a temporary directory and runs the inner test in a process of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use curve::{Curve, SecretBytes, SystemRandom};
+use keys::{KeyKind, KeyStore, Pkcs11KeyStore, Purpose};
+use model::KeySlot;
+use npc::{Hands, Npc, NpcConfig, Plan, Provisions, Scope};
+use store::Db;
+use x509::crl::{Crl, Reason};
+use x509::path::{Options, Revocation, validate};
+use x509::{Certificate, PublicKey};
+
+use crate::support::*;
+
+const PIN: &str = "482913";
+const HANDS: Hands<'_> = Hands { operator: "chief", witness: "auditor" };
+
+#[test]
+fn ceremonies_use_a_token_from_root_to_list() {
+    const MISSING: &str = "SoftHSM is missing: apt-get install -y --no-install-recommends softhsm2";
+    let directory = tempfile::tempdir().unwrap();
+    let (configuration, tokens) = (directory.path().join("softhsm2.conf"), directory.path().join("tokens"));
+    std::fs::create_dir(&tokens).unwrap();
+    let text = format!("directories.tokendir = {}\nlog.level = ERROR\n", tokens.display());
+    std::fs::write(&configuration, text).unwrap();
+    let done = Command::new("softhsm2-util")
+        .args(["--init-token", "--free", "--label", "npc", "--pin", PIN, "--so-pin", "87654321"])
+        .env("SOFTHSM2_CONF", &configuration)
+        .output()
+        .expect(MISSING);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let done = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "token::in_a_process_of_its_own", "--ignored", "--nocapture"])
+        .env("SOFTHSM2_CONF", &configuration)
+        .env("NEWEID_TEST_TOKENS", &tokens)
+        .output()
+        .unwrap();
+    let output =
+        format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success() && output.contains("1 passed"), "{output}");
+}
+
+fn module() -> PathBuf {
+    let places = [
+        "/usr/lib/softhsm/libsofthsm2.so",
+        "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+        "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
+    ];
+    places.into_iter().map(PathBuf::from).find(|path| path.exists()).expect("SoftHSM")
+}
+
+async fn open(directory: &Path, keys: Arc<dyn KeyStore>) -> Npc {
+    let db = Db::open(&format!("sqlite:{}/", directory.display()), "npc").await.unwrap();
+    let key = KeyKind::Ec(Curve::P384);
+    let config = NpcConfig { root_key: key, ca_key: key, partitions: 4, ..config() };
+    Npc::open(db, keys, config, Box::new(SystemRandom), now()).await.unwrap()
+}
+
+async fn approved(npc: &Npc, plan: Plan) -> u64 {
+    let number = npc.propose_ceremony(plan, "chief", now()).await.unwrap().number;
+    npc.approve_ceremony(number, "deputy", now()).await.unwrap();
+    number
+}
+
+async fn carry_out(npc: &Npc, number: u64) {
+    while npc.ceremony(number).await.unwrap().finished_at.is_none() {
+        npc.ceremony_step(number, HANDS, Provisions::default(), now()).await.unwrap();
+    }
+    for finding in npc.verify_ceremony(number, now()).await.unwrap() {
+        assert!(finding.right, "{finding:?}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "run by ceremonies_use_a_token_from_root_to_list with a token in its environment"]
+#[allow(clippy::disallowed_methods, reason = "the outer test hands the directory over")]
+async fn in_a_process_of_its_own() {
+    let tokens = PathBuf::from(std::env::var_os("NEWEID_TEST_TOKENS").unwrap());
+    let directory = tempfile::tempdir().unwrap();
+    let token = || -> Arc<dyn KeyStore> {
+        Arc::new(Pkcs11KeyStore::open(&module(), "npc", &SecretBytes::new(PIN.as_bytes())).unwrap())
+    };
+    let keys = token();
+    let npc = open(directory.path(), keys.clone()).await;
+    let labels = || keys.list().unwrap().into_iter().map(|key| key.label).collect::<Vec<_>>();
+
+    // A root on P-521 and a generation with RSA, both made in the token.
+    let number = approved(&npc, Plan::Root { key: KeyKind::Ec(Curve::P521) }).await;
+    carry_out(&npc, number).await;
+    let number = approved(&npc, Plan::Generation { key: KeyKind::Rsa(4096), partitions: Some(2) }).await;
+    carry_out(&npc, number).await;
+    assert!(labels().contains(&"npc-ca-g2".to_owned()) && labels().contains(&"npc-root-g2".to_owned()));
+
+    // It issues, revokes and publishes with the token's keys.
+    let issued = issued(&npc, 1, KeySlot::SigningRsa, 0).await;
+    let certificate = Certificate::parse(&issued.der).unwrap();
+    let made = npc.ca_certificates();
+    assert!(
+        matches!(PublicKey::from_spki(made.ca.spki()).unwrap(), PublicKey::Rsa(key) if key.bits() == 4096)
+    );
+    let lists = [Scope::Complete, Scope::Root];
+    let mut read = Vec::new();
+    for scope in lists {
+        read.push(Crl::parse(&npc.crl(scope, now()).await.unwrap().der).unwrap());
+    }
+    let options = Options::at(now()).crls(&read, Revocation::Required);
+    validate(&certificate, std::slice::from_ref(&made.ca), std::slice::from_ref(&made.root), &options)
+        .unwrap();
+
+    // A token keeps its keys: its own tools copy them.
+    let number = approved(&npc, Plan::KeyBackup { label: "npc-ca-g2".into(), threshold: 2, shares: 3 }).await;
+    let mut keep = |_: &keys::Backup| Ok(());
+    let provisions = Provisions { keep: Some(&mut keep), restore: None };
+    let kept = npc.ceremony_step(number, HANDS, provisions, now()).await.unwrap_err();
+    assert_eq!(kept.code(), "KEYS-KEPT");
+    npc.abandon_ceremony(number, HANDS, "the token's tools copy it", now()).await.unwrap();
+    // It makes no key of this kind; the ceremony is given up, and the next one goes.
+    let number = approved(&npc, Plan::Generation { key: KeyKind::MlDsa65, partitions: None }).await;
+    let refused = npc.ceremony_step(number, HANDS, Provisions::default(), now()).await.unwrap_err();
+    assert_eq!(refused.code(), "KEYS-KIND");
+    npc.abandon_ceremony(number, HANDS, "the token has no ML-DSA", now()).await.unwrap();
+    // One that was signed takes its key with it.
+    let number = approved(&npc, Plan::Generation { key: KeyKind::Ec(Curve::P256), partitions: None }).await;
+    for _ in 0..5 {
+        npc.ceremony_step(number, HANDS, Provisions::default(), now()).await.unwrap();
+    }
+    assert!(labels().contains(&"npc-ca-g4".to_owned()) && labels().contains(&"npc-ocsp-g4-1".to_owned()));
+    npc.abandon_ceremony(number, HANDS, "not needed", now()).await.unwrap();
+    assert!(!labels().contains(&"npc-ca-g4".to_owned()) && !labels().contains(&"npc-ocsp-g4-1".to_owned()));
+    let root = Crl::parse(&npc.crl(Scope::Root, now()).await.unwrap().der).unwrap();
+    let entries: Vec<_> = root.entries().map(|entry| entry.unwrap().reason).collect();
+    assert_eq!(entries, [Reason::CessationOfOperation]);
+
+    // A run later, with the token opened anew, everything is as it was; and each key signs what it was made for alone.
+    let again = open(directory.path(), token()).await;
+    assert_eq!(again.ca_certificates(), npc.ca_certificates());
+    for (label, made_for) in [
+        ("npc-root-g2", Purpose::CertificateAuthority),
+        ("npc-ca-g2", Purpose::CertificateAuthority),
+        ("npc-ocsp-g2-1", Purpose::OcspResponder),
+        ("npc-tsa-1", Purpose::TimeStamp),
+        ("npc-status-1", Purpose::Message),
+        ("npc-cmp-1", Purpose::Message),
+    ] {
+        for purpose in Purpose::ALL {
+            let signer = keys.signer(label, purpose);
+            assert_eq!(signer.is_ok(), purpose == made_for, "{label} as {}", purpose.as_str());
+        }
+    }
+    again.verify_audit(None).await.unwrap();
+
+    // The token is taken away before the signature: the step is not done, and nothing is half done.
+    let number = approved(&npc, Plan::Generation { key: KeyKind::Ec(Curve::P256), partitions: None }).await;
+    for _ in 0..2 {
+        npc.ceremony_step(number, HANDS, Provisions::default(), now()).await.unwrap();
+    }
+    std::fs::remove_dir_all(&tokens).unwrap();
+    std::fs::create_dir(&tokens).unwrap();
+    let gone = npc.ceremony_step(number, HANDS, Provisions::default(), now()).await.unwrap_err();
+    assert!(gone.to_string().contains("the token npc is not there"), "{gone}");
+    assert_eq!(npc.ceremony(number).await.unwrap().done.len(), 2);
+}
