@@ -434,6 +434,10 @@ pub struct Read {
     /// Asked for if absent.
     #[arg(long, value_name = "FILE", requires = "terminal_cert")]
     pub pin1: Option<PathBuf>,
+    /// Asks for the identifiers of the card in the one or two sectors of these public keys, whose hashes stand in the
+    /// terminal's certificate (Restricted Identification): `terminal-NAME.sector`. Sample cards have them.
+    #[arg(long, value_name = "FILE", requires = "terminal_cert")]
+    pub restricted_id: Option<PathBuf>,
 }
 
 #[derive(Subcommand, Debug)]

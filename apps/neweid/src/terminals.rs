@@ -7,10 +7,11 @@
 use crate::country::Country;
 use crate::directory::write_atomically;
 use crate::failure::{Failure, Fault};
-use curve::{SecretKey, Signature, SystemRandom};
+use curve::{Curve, Hash, SecretKey, Signature, SystemRandom};
 use eac::cvc::{
     Certificate, CertificateDescription, CvcError, Date, Extensions, Reference, Request, Rights, UpdateRights,
 };
+use eac::restricted_identification::SectorKey;
 use eacpki::{EacPkiError, Service, TerminalAuthorisation};
 use jiff::Timestamp;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,8 @@ struct Sample {
     purpose: &'static str,
     rights: Rights,
     updates: UpdateRights,
+    /// In how many sectors it may ask for the identifier of a card.
+    sectors: usize,
 }
 
 /// The fields of the Encrypted Zone in both profiles of cards: DG9, 11, 12, 14, 15, 16, and the aliases.
@@ -61,13 +64,20 @@ const SAMPLES: [Sample; 4] = [
             .with(Rights::AGE_VERIFICATION)
             .with(Rights::RESTRICTED_IDENTIFICATION),
         updates: UpdateRights::NONE,
+        // As a service that moves from one sector to another.
+        sectors: 2,
     },
     Sample {
         name: "two-fields",
         mnemonic: "TWOFIELDS",
         purpose: "只讀取出生地與性別 Reads place of birth and sex only.",
-        rights: Rights::READ_DG9.with(Rights::READ_DG11).with(Rights::READ_DG6).with(Rights::READ_DG7),
+        rights: Rights::READ_DG9
+            .with(Rights::READ_DG11)
+            .with(Rights::READ_DG6)
+            .with(Rights::READ_DG7)
+            .with(Rights::RESTRICTED_IDENTIFICATION),
         updates: UpdateRights::NONE,
+        sectors: 1,
     },
     Sample {
         name: "pin-management",
@@ -75,6 +85,7 @@ const SAMPLES: [Sample; 4] = [
         purpose: "設定與解鎖密碼 Sets and unblocks PINs; reads nothing.",
         rights: Rights::PIN_MANAGEMENT.with(Rights::CAN_ALLOWED),
         updates: UpdateRights::NONE,
+        sectors: 0,
     },
     // OPEN-41: without PIN1, and without reading what it replaces.
     Sample {
@@ -83,6 +94,7 @@ const SAMPLES: [Sample; 4] = [
         purpose: "更新晶片可變更欄位 Writes the fields that may change; reads nothing.",
         rights: Rights::CAN_ALLOWED,
         updates: UpdateRights::ALL,
+        sectors: 0,
     },
 ];
 
@@ -181,11 +193,19 @@ fn service(sample: &Sample, today: Date) -> Result<Service, Failure> {
             terms_of_usage: format!("測試用 Sample. {}", sample.purpose),
             ..CertificateDescription::default()
         },
+        sectors: (0..sample.sectors).map(|_| sector()).collect::<Result<_, _>>()?,
         until: Date::new(today.year() + YEARS, 1, 1).map_err(Failure::ours)?,
     })
 }
 
-/// `terminal-NAME.cvcert`, `terminal-NAME.key` and `terminal-NAME.description` of every sample terminal.
+/// A sector, on the curve and for the hash of the cards' keys. The private half is forgotten: who had it could connect sectors.
+fn sector() -> Result<SectorKey, Failure> {
+    let point = SecretKey::generate(Curve::P521, &mut SystemRandom).public_key();
+    SectorKey::new(&point, Hash::Sha256).map_err(Failure::ours)
+}
+
+/// `terminal-NAME.cvcert`, `terminal-NAME.key` and `terminal-NAME.description` of every sample terminal, and
+/// `terminal-NAME.sector` of those that have sectors.
 pub async fn files(country: &Country) -> Result<Vec<(String, Vec<u8>)>, Failure> {
     let mut files = Vec::new();
     for terminal in country.eacpki.terminals().await.map_err(Failure::from_system)? {
@@ -197,6 +217,9 @@ pub async fn files(country: &Country) -> Result<Vec<(String, Vec<u8>)>, Failure>
         files.push((format!("terminal-{name}.cvcert"), terminal.certificate.encode()));
         files.push((format!("terminal-{name}.key"), key));
         files.push((format!("terminal-{name}.description"), service.description.encode()));
+        if !service.sectors.is_empty() {
+            files.push((format!("terminal-{name}.sector"), service.sector_keys()));
+        }
     }
     Ok(files)
 }

@@ -24,12 +24,20 @@ pub(crate) const ACTIVE_AUTHENTICATION: u8 = 5;
 /// Chip authentication.
 pub(crate) const CHIP_AUTHENTICATION: u8 = 6;
 
+/// Restricted Identification, on cards whose profile has it: as secret as the others, and of no use for anything else.
+pub(crate) const RESTRICTED_IDENTIFICATION: u8 = 7;
+
 /// Every key pair of a card.
 // CARD-37: four of the certificate zone; CARD-48: one each for active and chip authentication.
 pub(crate) const ALL: [u8; 6] =
     [SIGNING_RSA, ENCRYPTION_RSA, SIGNING_EC, ENCRYPTION_EC, ACTIVE_AUTHENTICATION, CHIP_AUTHENTICATION];
 /// The key pairs of the certificate zone.
 pub(crate) const CERTIFIED: [u8; 4] = [SIGNING_RSA, ENCRYPTION_RSA, SIGNING_EC, ENCRYPTION_EC];
+
+/// The key pairs that a card with this profile makes.
+pub(crate) fn made_by(profile: &Profile) -> impl Iterator<Item = u8> {
+    ALL.into_iter().chain(profile.restricted_identification.then_some(RESTRICTED_IDENTIFICATION))
+}
 
 /// One private key.
 pub(crate) enum PrivateKey {
@@ -98,12 +106,12 @@ impl PrivateKey {
 
 /// Private keys that have been read from memory once.
 #[derive(Default)]
-pub(crate) struct KeyRing([Option<Arc<PrivateKey>>; ALL.len()]);
+pub(crate) struct KeyRing([Option<Arc<PrivateKey>>; RESTRICTED_IDENTIFICATION as usize]);
 
 impl Chip {
     /// The private key of a slot.
     pub(crate) fn private_key(&mut self, slot: u8) -> Result<Arc<PrivateKey>, StatusWord> {
-        let place = usize::from(slot).checked_sub(1).filter(|i| *i < ALL.len());
+        let place = usize::from(slot).checked_sub(1).filter(|i| *i < self.keys.0.len());
         let place = place.ok_or(StatusWord::REFERENCED_DATA_NOT_FOUND)?;
         if let Some(key) = &self.keys.0[place] {
             return Ok(Arc::clone(key));

@@ -26,7 +26,7 @@ pub(crate) mod key {
     pub(crate) const PIN2_TRIES: u16 = 0x0023;
     pub(crate) const ACCESS_FAILURES: u16 = 0x0024;
     pub(crate) const SUSPENDED: u16 = 0x0025;
-    /// Private keys: 0030 plus the slot; 5 is active, 6 chip authentication.
+    /// Private keys: 0030 plus the slot; 5 is active, 6 chip authentication, 7 restricted identification.
     pub(crate) const PRIVATE_KEY: u16 = 0x0030;
     pub(crate) const HOUSEHOLD: u16 = 0x0201;
     /// Certificate requests: 0300 plus the slot, until personalisation.
@@ -69,7 +69,7 @@ pub(crate) const fn zone_of(key: u16) -> Zone {
     match key {
         0x0031..=0x0034 | 0x0300..=0x04FF => Zone::Certificate,
         0x0035 | 0x0100..=0x01FF => Zone::Public,
-        0x0036 | 0x0600..=0x06FF => Zone::Encrypted,
+        0x0036 | 0x0037 | 0x0600..=0x06FF => Zone::Encrypted,
         0x0200..=0x02FF => Zone::Household,
         0x0500..=0x05FF => Zone::Card,
         _ => Zone::System,

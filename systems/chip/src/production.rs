@@ -8,14 +8,16 @@
 use apdu::{Command, Response, StatusWord};
 use curve::{Hash, Point};
 use eac::cvc::{TerminalType, TrustPoint, TrustPoints};
+use eac::restricted_identification;
 use eac::security_infos::{self, SecurityInfo};
 use tlv::Reader;
 
 use crate::chip::Chip;
+use crate::commands::{RESTRICTED_HASH, RESTRICTED_KEY_ID};
 use crate::error::Reply;
 use crate::factory;
 use crate::files::{Content, FILES};
-use crate::keys::{ACTIVE_AUTHENTICATION, ALL, CERTIFIED, CHIP_AUTHENTICATION, PrivateKey};
+use crate::keys::{ACTIVE_AUTHENTICATION, CERTIFIED, CHIP_AUTHENTICATION, PrivateKey, made_by};
 use crate::life_cycle::LifeCycle;
 use crate::nvm::key;
 use crate::pkcs15;
@@ -111,7 +113,7 @@ impl Chip {
             (key::SERIAL, Some(serial.as_bytes().to_vec())),
             (key::PROFILE, Some(name.as_bytes().to_vec())),
         ];
-        for slot in ALL {
+        for slot in made_by(profile) {
             let private =
                 PrivateKey::generate(slot, profile, &mut *self.rng).map_err(|_| StatusWord::UNKNOWN)?;
             changes.push((key::PRIVATE_KEY + u16::from(slot), Some(private.to_record().expose().to_vec())));
@@ -232,7 +234,11 @@ impl Chip {
         wrong(self.nvm.load(DG15).and_then(|f| tlv::expect(f, 0x6F).ok()).is_some_and(|f| f.value == own))?;
         // DOCPKI-07: and so is the key of chip authentication.
         let chip_key = self.chip_authentication_point()?;
-        wrong(self.nvm.load(key::CARD_SECURITY).is_some_and(|file| vouches_for(file, &chip_key)))?;
+        // Nor does it announce a Restricted Identification that the card's profile lacks.
+        let restricted = self.profile.is_some_and(|profile| profile.restricted_identification);
+        let restricted = restricted.then_some((RESTRICTED_HASH, u64::from(RESTRICTED_KEY_ID)));
+        let card_security = self.nvm.load(key::CARD_SECURITY);
+        wrong(card_security.is_some_and(|file| vouches_for(file, &chip_key, restricted)))?;
         // What DG14 announces is this chip's too, and nothing that its profile does not offer.
         let named = self.nvm.load(DG14).and_then(announced_key);
         let offers = self.profile.is_some_and(|profile| profile.chip_authentication);
@@ -313,20 +319,25 @@ fn is_anchor(record: &[u8]) -> bool {
     x509::Certificate::parse(record).is_ok_and(|c| c.is_self_issued() && c.verify_signature(c.spki()).is_ok())
 }
 
-/// Whether a file is an EF.CardSecurity that names this key for chip authentication.
-fn vouches_for(card_security: &[u8], own: &Point) -> bool {
+/// Whether a file is an EF.CardSecurity that names this key for chip authentication, and for Restricted Identification none or
+/// this one.
+fn vouches_for(card_security: &[u8], own: &Point, restricted: Option<(Hash, u64)>) -> bool {
     let named = || {
         let cms = x509::cms::SignedData::parse(card_security).ok()?;
         (cms.content_type() == tlv::oid::CARD_SECURITY_OBJECT && cms.verify().is_ok()).then_some(())?;
         let infos = security_infos::parse_set(cms.content()?).ok()?;
         let expected = SecurityInfo::chip_authentication_public_key(own, None);
-        Some(infos.iter().any(|info| match (info, &expected) {
-            (
-                SecurityInfo::ChipAuthenticationPublicKey { spki: found, .. },
-                SecurityInfo::ChipAuthenticationPublicKey { spki, .. },
-            ) => found == spki,
-            _ => false,
-        }))
+        let announced = restricted_identification::announced(&infos);
+        Some(
+            (announced.is_none() || announced == restricted)
+                && infos.iter().any(|info| match (info, &expected) {
+                    (
+                        SecurityInfo::ChipAuthenticationPublicKey { spki: found, .. },
+                        SecurityInfo::ChipAuthenticationPublicKey { spki, .. },
+                    ) => found == spki,
+                    _ => false,
+                }),
+        )
     };
     named().unwrap_or(false)
 }

@@ -2,8 +2,8 @@
 //!
 //! A profile cannot weaken the minimum access table (CARD-42), and its lines must not contradict each other: one that does is
 //! refused with the rule it breaks. Only a sample card (`sample = true`) may use its certificate keys in the clear, carry the
-//! eMRTD application identifier, show its household zone to anybody who passes, speak Basic Access Control,
-//! or prove itself by Chip Authentication of passports.
+//! eMRTD application identifier, show its household zone to anybody who passes, speak Basic Access Control, prove itself by
+//! Chip Authentication of passports, or have an identifier for each sector.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -11,11 +11,13 @@ use std::sync::LazyLock;
 
 use curve::{Curve, Hash};
 use eac::pace::{Mapping, Parameters};
-use eac::security_infos::encode_set_in_order;
+use eac::restricted_identification;
+use eac::security_infos::{SecurityInfo, encode_set_in_order};
 use eac::{Cipher, PasswordReference};
 use lds::eid::{Field, Placement};
 
 use crate::access::{Condition, Interface};
+use crate::commands::{RESTRICTED_HASH, RESTRICTED_KEY_ID};
 
 /// The texts of the profiles built into the chip.
 const TEXTS: [&str; 5] = [
@@ -154,6 +156,8 @@ pub struct Profile {
     pub bac: bool,
     /// Whether the public zone offers Chip Authentication of version 1, as passports have it.
     pub chip_authentication: bool,
+    /// Whether the encrypted zone gives an identifier for each sector (Restricted Identification).
+    pub restricted_identification: bool,
     /// The curve of all keys made on the chip.
     pub curve: Curve,
     /// The length of RSA keys made on the chip.
@@ -211,6 +215,14 @@ impl Profile {
         encode_set_in_order(&self.pace.iter().map(|parameters| parameters.info()).collect::<Vec<_>>())
     }
 
+    /// What EF.CardSecurity announces of Restricted Identification; nothing where the card has none.
+    pub fn restricted_identification_infos(&self) -> Vec<SecurityInfo> {
+        let infos = self
+            .restricted_identification
+            .then(|| restricted_identification::infos(RESTRICTED_HASH, RESTRICTED_KEY_ID, self.curve));
+        infos.flatten().into_iter().flatten().collect()
+    }
+
     /// Reads and checks a profile.
     pub fn parse(text: &str) -> Result<Self, ProfileError> {
         let mut values = Values::parse(text)?;
@@ -244,6 +256,8 @@ impl Profile {
             bac: values.choice("bac.public", &[("on", true), ("off", false)])?,
             chip_authentication: values
                 .choice("chip-authentication.public", &[("on", true), ("off", false)])?,
+            restricted_identification: values
+                .choice("restricted-identification.eid", &[("on", true), ("off", false)])?,
             curve: values.with("keys.curve", Curve::from_name)?,
             rsa_bits: values.with("keys.rsa-bits", |v| v.parse().ok())?,
             active_authentication: values.choice("keys.active-authentication", AA_HASHES)?,
@@ -363,6 +377,11 @@ impl Profile {
             (
                 !self.chip_authentication || self.public_icao != Presence::None,
                 "Chip Authentication of version 1 belongs to the eMRTD application, which this profile lacks",
+            ),
+            // CARD-17: a citizen's card has no identifier that the mission does not ask for.
+            (
+                !self.restricted_identification || self.sample,
+                "only a sample card has an identifier for each sector",
             ),
             // ICAO 9303-11 §6.1.2.3: the hash is as long as the key allows.
             (
@@ -633,6 +652,7 @@ mod tests {
             public_icao: Presence::None,
             fields: Placement::NATIONAL,
             chip_authentication: false,
+            restricted_identification: false,
             read_certificate: Condition::Channel,
             use_certificate: Condition::Pin2InChannel,
             pace: interop.pace.iter().copied().filter(|p| p.mapping != Mapping::Integrated).collect(),
@@ -684,6 +704,7 @@ mod tests {
             ("\"CAN, MRZ, PIN1\"", "\"CAN, MRZ, PIN1, CAN\""),
             ("public = \"off\"", "public = \"on\""),
             ("[chip-authentication]\npublic = \"off\"", "[chip-authentication]\npublic = \"on\""),
+            ("[restricted-identification]\neid = \"off\"", "[restricted-identification]\neid = \"on\""),
             ("ecdsa-plain-SHA512", "ecdsa-plain-SHA256"),
             ("signer = \"secp521r1\"", "signer = \"ML-DSA-65\""),
             ("signer = \"secp521r1\"", "signer = \"secp384r1\""),

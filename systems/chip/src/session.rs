@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use apdu::Chain;
+use curve::Hash;
 use eac::auxiliary_data::AuxiliaryData;
 use eac::chip_authentication;
+use eac::cvc::Extensions;
 use eac::pace::{Parameters, chip::Pace};
 use eac::terminal_authentication::chip::{AuthenticatedTerminal, TerminalAuthentication};
 use eac::{PasswordReference, sm};
@@ -52,6 +54,12 @@ pub(crate) struct Channel {
     pub(crate) update: Update,
 }
 
+/// The sectors in which a terminal may ask for the card's identifier: hashes in its certificate, and with which hash.
+pub(crate) struct Sectors {
+    pub(crate) extensions: Extensions,
+    pub(crate) hash: Hash,
+}
+
 /// Terminal and Chip Authentication, in the order in which they come (OPEN-05).
 #[derive(Default)]
 pub(crate) enum Terminal {
@@ -63,7 +71,7 @@ pub(crate) enum Terminal {
     /// It has proved its key. Chip Authentication must follow, with these parameters once it is announced.
     Authenticated(Box<AuthenticatedTerminal>, Option<chip_authentication::Parameters>),
     /// The chip has proved its key, too: the terminal has its rights in this channel, and its questions.
-    Proven(TerminalRights, AuxiliaryData),
+    Proven(TerminalRights, AuxiliaryData, Sectors),
 }
 
 impl Channel {
@@ -83,6 +91,8 @@ pub(crate) enum PaceRun {
     Announced(Parameters, PasswordReference, Vec<u8>),
     /// MSE:Set AT has named Chip Authentication of version 1 instead.
     ChipAuthentication(chip_authentication::Parameters),
+    /// MSE:Set AT has named Restricted Identification instead.
+    RestrictedIdentification,
     /// GENERAL AUTHENTICATE is under way.
     Running(Box<Pace>, PasswordReference, Vec<u8>),
 }
@@ -123,7 +133,7 @@ impl Session {
     pub(crate) fn rights(&self) -> TerminalRights {
         let channel = self.channel.as_ref().filter(|_| self.in_channel);
         match channel.map(|channel| &channel.terminal) {
-            Some(Terminal::Proven(rights, _)) => *rights,
+            Some(Terminal::Proven(rights, ..)) => *rights,
             _ => TerminalRights::default(),
         }
     }

@@ -8,7 +8,7 @@
 //! When a CVCA's time is nearly over a successor is made, and a link certificate leads the cards in the field to it. The
 //! order of effects is that of the other authorities: the bytes to be signed are stored before they are signed, and whatever
 //! stops the program in between, the next call ends with the same bytes. Left out: the workflow of applications and audits,
-//! transport to other countries (TR-03129), sectors for Restricted Identification.
+//! transport to other countries (TR-03129).
 
 mod authority;
 mod config;

@@ -45,4 +45,5 @@ pub const MIGRATIONS: &[Migration] = &[
             FOREIGN KEY (role, sequence) REFERENCES authority (role, sequence)
         );",
     ),
+    Migration::new(2, "sectors of services", "ALTER TABLE service ADD COLUMN sectors BYTEA;"),
 ];

@@ -2,6 +2,7 @@
 
 use curve::Hash;
 use eac::cvc::{CertificateDescription, Date, Rights, Role, UpdateRights};
+use eac::restricted_identification::SectorKey;
 use jiff::Timestamp;
 use serde_json::json;
 use store::{Row, params, transaction};
@@ -23,6 +24,9 @@ pub struct Service {
     pub updates: UpdateRights,
     /// What the holder is told before consenting.
     pub description: CertificateDescription,
+    /// The public keys of the sectors in which its terminals may ask for the identifier of a card: none, one, or two while
+    /// the service moves from one to the other. Who has the private half could connect sectors; it is not kept here.
+    pub sectors: Vec<SectorKey>,
     /// Last day of the approval.
     pub until: Date,
 }
@@ -59,6 +63,11 @@ impl Service {
         self.description.hash(hash)
     }
 
+    /// The public keys of its sectors, one after the other (data objects 7F49).
+    pub fn sector_keys(&self) -> Vec<u8> {
+        self.sectors.iter().flat_map(SectorKey::raw).copied().collect()
+    }
+
     fn check(&self) -> Result<()> {
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         if !(1..=40).contains(&self.name.len()) || !self.name.bytes().all(plain) {
@@ -67,6 +76,12 @@ impl Service {
         let (rights, updates) = bounds(self.verifier());
         if !rights.contains(self.rights) || !updates.contains(self.updates) {
             return Err(EacPkiError::Refused("rights that the verifier of this service cannot give"));
+        }
+        // TR-03110-3 §C.3.2: at most two; each a point of a curve that cards know, spelled out.
+        let sound = self.sectors.len() <= 2 && self.sectors.iter().all(|key| key.point().is_ok());
+        let entitled = self.sectors.is_empty() || self.rights.contains(Rights::RESTRICTED_IDENTIFICATION);
+        if !sound || !entitled || matches!(self.sectors.as_slice(), [first, second] if first == second) {
+            return Err(EacPkiError::Refused("the sectors of a service"));
         }
         // What people are shown must come back as it was written.
         let der = self.description.encode();
@@ -79,12 +94,16 @@ impl Service {
     fn read(row: &Row) -> Result<(Self, ServiceState)> {
         let state = row.read::<String>("state")?;
         let state = ServiceState::ALL.into_iter().find(|s| s.as_str() == state);
+        let sectors = row.read::<Option<Vec<u8>>>("sectors")?.unwrap_or_default();
+        let sectors = SectorKey::parse_all(&sectors);
+        let sectors = sectors.map_err(|_| EacPkiError::Inconsistent("the sectors of a service"))?;
         let service = Self {
             name: row.read("name")?,
             official: row.read("official")?,
             rights: Rights::from_bits(row.read::<i64>("rights")?.cast_unsigned()),
             updates: UpdateRights::from_bits(row.read("updates")?),
             description: CertificateDescription::parse(&row.read::<Vec<u8>>("description")?)?,
+            sectors,
             until: read_date(&row.read::<String>("until")?)?,
         };
         Ok((service, state.ok_or(EacPkiError::Inconsistent("the state of a service"))?))
@@ -105,8 +124,8 @@ impl EacPki {
                 return if present == *service { Ok(()) } else { Err(EacPkiError::Conflict) };
             }
             tx.execute_one(
-                "INSERT INTO service (name, official, rights, updates, description, until, state, approved_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                "INSERT INTO service (name, official, rights, updates, description, until, state, approved_at, sectors) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
                 params![
                     &service.name,
                     service.official,
@@ -116,11 +135,13 @@ impl EacPki {
                     service.until.to_string(),
                     ServiceState::Approved.as_str(),
                     now,
+                    service.sector_keys(),
                 ],
             )
             .await?;
             let names: Vec<&str> = service.rights.names().chain(service.updates.names()).collect();
-            let detail = json!({"rights": names, "until": service.until.to_string()});
+            let sectors = service.sectors.len();
+            let detail = json!({"rights": names, "sectors": sectors, "until": service.until.to_string()});
             self.audit(tx, now, actor, "service-approve", &service.name, detail).await
         })
     }
@@ -167,7 +188,7 @@ impl EacPki {
 }
 
 const SELECT: &str =
-    "SELECT name, official, rights, updates, description, until, state FROM service WHERE name = $1";
+    "SELECT name, official, rights, updates, description, until, state, sectors FROM service WHERE name = $1";
 
 fn read_date(text: &str) -> Result<Date> {
     const WRONG: EacPkiError = EacPkiError::Inconsistent("the end of an approval");

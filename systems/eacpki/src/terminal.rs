@@ -169,6 +169,10 @@ impl EacPki {
         if !service.updates.is_empty() {
             extensions.push(Extension::updates(service.updates));
         }
+        let mut sectors = service.sectors.iter().map(|sector| key.hash().digest(sector.raw()));
+        if let Some(first) = sectors.next() {
+            extensions.push(Extension::sectors(first, sectors.next()));
+        }
         // EACPKI-05: short, and never longer than the approval or the verifier.
         let expiration =
             last_day(now, self.config.terminal_days)?.min(service.until).min(self.limit(verifier)?);

@@ -56,6 +56,7 @@ impl OfficeTerminal {
                     .into(),
                 ..CertificateDescription::default()
             },
+            sectors: Vec::new(),
             until: Date::new(today.year() + YEARS, 1, 1).map_err(|_| MgmtError::Data("date"))?,
         })
     }

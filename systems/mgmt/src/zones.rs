@@ -194,6 +194,7 @@ pub(crate) fn card_security_infos(
         SecurityInfo::chip_authentication_domain(key.curve(), None),
         SecurityInfo::chip_authentication_public_key(&key, None),
     ]);
+    infos.extend(profile.restricted_identification_infos());
     Ok(encode_set(&infos))
 }
 

@@ -1,6 +1,7 @@
 //! `neweid read`: reads household and public zone of any card, verifies what can be verified, and writes
 //! the card's files, the photo and a report. With the certificates and the key of a terminal it goes on to the encrypted zone
-//! of a New eID, which PIN1 opens: every field the terminal may read, and for every other which right is missing.
+//! of a New eID, which PIN1 opens: every field the terminal may read, and for every other which right is missing. With the
+//! public keys of its sectors it asks a sample card for its identifiers there.
 //!
 //! Exit codes: 0 verified; 2 wrong arguments; 3 nothing failed but signature or chip could not be checked (the document has
 //! no active authentication, or uses an algorithm not known here); 4 no reader or no card; 10 to 16 refused, by the first
@@ -14,12 +15,17 @@ use crate::hand::{Stop, work};
 use crate::{secrets, terminals};
 use apdu::CardChannel;
 use eac::Password;
+use eac::auxiliary_data::AuxiliaryData;
+use eac::cvc::{Rights, UpdateRights};
+use eac::restricted_identification::{Identifiers, SectorKey};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
-use terminal::eid::{EncryptedZoneReport, FieldOutcome, Grant, TerminalIdentity, read_encrypted_zone};
+use terminal::eid::{
+    EidError, EncryptedZoneReport, FieldOutcome, Grant, Session, TerminalIdentity, read_encrypted_zone,
+};
 use terminal::{CheckKind, Outcome, ReadOptions, ReadReport, Refusal, TrustStore, Verdict, pin1, read_card};
 
 /// Exit code: nothing failed, but not everything could be checked.
@@ -43,22 +49,29 @@ fn read(arguments: &Read, stop: &Stop) -> Result<ExitCode, Failure> {
     let options = ReadOptions { clock: Some(&clock), ..ReadOptions::default() };
     let now = clock::now();
     let report = read_card(&mut channel, &password, &trust, &options, now, &mut curve::SystemRandom);
-    let encrypted = reader.map(|reader| reader.read(&mut channel, &trust, now));
+    let encrypted = reader.as_ref().map(|reader| reader.read(&mut channel, &trust, now));
+    let identified = reader.and_then(|reader| reader.identify(&mut channel, &trust, now));
     drop(channel);
 
     std::fs::create_dir_all(&arguments.out)?;
     for (name, bytes) in report.files() {
         write_atomically(&arguments.out.join(name), bytes)?;
     }
-    let document = Document { report: &report, encrypted_zone: encrypted.as_ref() };
+    let identified = identified.map(RestrictedIdentification::from);
+    let document = Document {
+        report: &report,
+        encrypted_zone: encrypted.as_ref(),
+        restricted_identification: identified.as_ref(),
+    };
     let json = serde_json::to_string_pretty(&document).map_err(Failure::ours)?;
     write_atomically(&arguments.out.join("report.json"), json.as_bytes())?;
     if arguments.card.json {
         say!("{json}");
     } else {
-        print(&report, encrypted.as_ref(), &arguments.out);
+        print(&report, encrypted.as_ref(), identified.as_ref(), &arguments.out);
     }
     let zone = encrypted.and_then(|report| report.refusal);
+    let zone = zone.or_else(|| identified.and_then(|identified| identified.refusal));
     Ok(match (report.verdict, zone) {
         (Verdict::Refused, _) => ExitCode::from(refused(&report)),
         (_, Some(refusal)) => ExitCode::from(exit_code(refusal)),
@@ -74,6 +87,35 @@ struct Document<'a> {
     report: &'a ReadReport,
     #[serde(skip_serializing_if = "Option::is_none")]
     encrypted_zone: Option<&'a EncryptedZoneReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restricted_identification: Option<&'a RestrictedIdentification>,
+}
+
+/// What the card is called in the sectors of the terminal, or why it did not say.
+#[derive(Serialize, Default)]
+struct RestrictedIdentification {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identifier: Option<String>,
+    /// In the second sector, where there are two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_identifier: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<Refusal>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    detail: String,
+}
+
+impl From<Result<Identifiers, EidError>> for RestrictedIdentification {
+    fn from(answer: Result<Identifiers, EidError>) -> Self {
+        match answer {
+            Ok(Identifiers { first, second }) => Self {
+                identifier: Some(hex::encode(first)),
+                second_identifier: second.map(hex::encode),
+                ..Self::default()
+            },
+            Err(EidError { refusal, detail }) => Self { refusal: Some(refusal), detail, ..Self::default() },
+        }
+    }
 }
 
 /// What opens the encrypted zone: the terminal's rights and the holder's PIN1.
@@ -81,6 +123,7 @@ struct EncryptedZoneReader {
     identity: TerminalIdentity,
     pin1: Password,
     access_number: Option<Password>,
+    sectors: Vec<SectorKey>,
 }
 
 impl EncryptedZoneReader {
@@ -89,12 +132,41 @@ impl EncryptedZoneReader {
         let identity = terminals::identity(&arguments.terminal_cert, key)?;
         let pin1 = secrets::pin(arguments.pin1.as_deref(), "PIN1（讀取加密區）", "PIN1 (encrypted zone)")?;
         let pin1 = pin1::password(&pin1)?;
-        Ok(Some(Self { identity, pin1, access_number: arguments.card.access_number()? }))
+        let access_number = arguments.card.access_number()?;
+        let sectors = arguments.restricted_id.as_deref().map_or(Ok(Vec::new()), sectors)?;
+        Ok(Some(Self { identity, pin1, access_number, sectors }))
+    }
+
+    /// Asks for the identifiers in the sectors, if there are any, in a session of its own: beside the fields of the zone the
+    /// terminal need not be granted more than this.
+    fn identify(
+        &self,
+        channel: impl CardChannel,
+        trust: &TrustStore,
+        now: Timestamp,
+    ) -> Option<Result<Identifiers, EidError>> {
+        let (first, second) = (self.sectors.first()?, self.sectors.get(1));
+        let (before, questions) = (self.access_number.as_ref(), AuxiliaryData::new());
+        let grant = Grant { rights: Rights::RESTRICTED_IDENTIFICATION, updates: UpdateRights::NONE };
+        let (identity, random) = (&self.identity, &mut curve::SystemRandom);
+        let session =
+            Session::open(channel, &self.pin1, before, identity, grant, &questions, trust, now, random);
+        Some(session.and_then(|mut session| session.sector_identifiers(first, second)))
     }
 
     fn read(&self, channel: impl CardChannel, trust: &TrustStore, now: Timestamp) -> EncryptedZoneReport {
         let (before, random) = (self.access_number.as_ref(), &mut curve::SystemRandom);
         read_encrypted_zone(channel, &self.pin1, before, &self.identity, Grant::ALL, trust, now, random)
+    }
+}
+
+/// The public keys of one or two sectors.
+fn sectors(file: &Path) -> Result<Vec<SectorKey>, Failure> {
+    let bytes = std::fs::read(file).map_err(|error| terminals::unreadable(file, &error))?;
+    let keys = SectorKey::parse_all(&bytes).map_err(|error| terminals::unreadable(file, &error))?;
+    match keys.len() {
+        1 | 2 => Ok(keys),
+        n => Err(terminals::unreadable(file, &format_args!("{n} × 7F49"))),
     }
 }
 
@@ -171,7 +243,12 @@ const fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
-fn print(report: &ReadReport, encrypted: Option<&EncryptedZoneReport>, out: &Path) {
+fn print(
+    report: &ReadReport,
+    encrypted: Option<&EncryptedZoneReport>,
+    identified: Option<&RestrictedIdentification>,
+    out: &Path,
+) {
     say!("{}\n", verdict(report.verdict));
     for check in &report.checks {
         let mark = match check.outcome {
@@ -194,10 +271,27 @@ fn print(report: &ReadReport, encrypted: Option<&EncryptedZoneReport>, out: &Pat
     if let Some(report) = encrypted {
         print_encrypted(report);
     }
+    if let Some(identified) = identified {
+        print_identified(identified);
+    }
     for timing in &report.timings {
         say!("  {:<24}{:>8.1} ms", timing.phase, timing.micros as f64 / 1000.0);
     }
     say!("\n  {}", out.display());
+}
+
+fn print_identified(identified: &RestrictedIdentification) {
+    let RestrictedIdentification { identifier, second_identifier, refusal, detail } = identified;
+    for (identifier, number) in [(identifier, "1"), (second_identifier, "2")] {
+        if let Some(identifier) = identifier {
+            say!("\n  行業識別碼 Identifier in sector {number}  {identifier}");
+        }
+    }
+    if let Some(refusal) = refusal {
+        say!("\n  行業識別碼 Identifier in a sector");
+        say!("             {refusal} {detail}");
+        say!("             → {} {}", refusal.remedy().0, refusal.remedy().1);
+    }
 }
 
 fn print_encrypted(report: &EncryptedZoneReport) {

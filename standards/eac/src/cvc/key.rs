@@ -55,54 +55,16 @@ impl PublicKey {
     }
 
     fn encode(point: &Point, hash: Hash, explicit: bool) -> Self {
-        let curve = point.curve();
-        let mut value = tlv::encode_oid(algorithm(hash));
-        if explicit {
-            let domain = curve.parameters();
-            let base = [&[0x04], domain.x, domain.y].concat();
-            for (tag, number) in
-                [(PRIME, domain.p), (A, domain.a), (B, domain.b), (BASE_POINT, &base), (ORDER, domain.n)]
-            {
-                // TR-03110-3 §D.2.1.1: unsigned integers have no leading zeros; the base point keeps its length.
-                let digits = if tag == BASE_POINT { number } else { without_zeros(number) };
-                value.extend(tlv::encode(tag, digits));
-            }
-        }
-        value.extend(tlv::encode(POINT, point.as_uncompressed()));
-        if explicit {
-            value.extend(tlv::encode(COFACTOR, &[1]));
-        }
-        let domain = if explicit { Domain::Explicit(curve) } else { Domain::Inherited };
-        Self { hash, domain, point: point.to_uncompressed(), raw: tlv::encode(PUBLIC_KEY, &value) }
+        let domain = if explicit { Domain::Explicit(point.curve()) } else { Domain::Inherited };
+        let raw = encode_object(algorithm(hash), point, explicit);
+        Self { hash, domain, point: point.to_uncompressed(), raw }
     }
 
     /// Reads the data object 7F49.
-    // TR-03110-3 §D.3.3: 06, then 81 to 85 and 87 all or none, 86 always, in ascending order.
     pub fn parse(input: &[u8]) -> Result<Self, CvcError> {
-        let object = der::sole(input, PUBLIC_KEY, WHAT)?;
-        let mut reader = Reader::new(object.value);
-        let hash = hash(der::next(&mut reader, OBJECT_IDENTIFIER, WHAT)?.value)?;
-        let prime = der::optional(&mut reader, PRIME, WHAT)?;
-        let numbers = match prime {
-            None => None,
-            Some(prime) => {
-                let mut numbers = [prime.value, &[], &[], &[], &[]];
-                for (number, tag) in numbers[1..].iter_mut().zip([A, B, BASE_POINT, ORDER]) {
-                    *number = der::next(&mut reader, tag, WHAT)?.value;
-                }
-                Some(numbers)
-            }
-        };
-        let point = der::next(&mut reader, POINT, WHAT)?.value.to_vec();
-        let domain = match numbers {
-            None => Domain::Inherited,
-            Some(numbers) => {
-                let cofactor = der::next(&mut reader, COFACTOR, WHAT)?.value;
-                named(numbers, cofactor).map_or(Domain::Unsupported, Domain::Explicit)
-            }
-        };
-        der::finish(&reader, WHAT)?;
-        Ok(Self { hash, domain, point, raw: object.raw.to_vec() })
+        let object = PublicKeyObject::parse(input, hash)?;
+        let hash = object.hash;
+        Ok(Self { hash, domain: object.domain, point: object.point.to_vec(), raw: object.raw.to_vec() })
     }
 
     /// The data object 7F49, as it was read or made.
@@ -135,6 +97,71 @@ impl PublicKey {
         let point = Point::from_uncompressed(curve, &self.point).map_err(|_| CvcError::InvalidPoint)?;
         Ok(VerifyingKey { hash: self.hash, point })
     }
+}
+
+/// A data object 7F49 with a key on an elliptic curve, whatever the key is for.
+pub(crate) struct PublicKeyObject<'a> {
+    /// The hash that its object identifier names.
+    pub(crate) hash: Hash,
+    pub(crate) domain: Domain,
+    /// Not yet checked.
+    pub(crate) point: &'a [u8],
+    pub(crate) raw: &'a [u8],
+}
+
+impl<'a> PublicKeyObject<'a> {
+    /// `hash` knows the object identifiers of what the key is for: other keys have another form.
+    // TR-03110-3 §D.3.3: 06, then 81 to 85 and 87 all or none, 86 always, in ascending order.
+    pub(crate) fn parse(
+        input: &'a [u8],
+        hash: impl FnOnce(&[u8]) -> Result<Hash, CvcError>,
+    ) -> Result<Self, CvcError> {
+        let object = der::sole(input, PUBLIC_KEY, WHAT)?;
+        let mut reader = Reader::new(object.value);
+        let hash = hash(der::next(&mut reader, OBJECT_IDENTIFIER, WHAT)?.value)?;
+        let prime = der::optional(&mut reader, PRIME, WHAT)?;
+        let numbers = match prime {
+            None => None,
+            Some(prime) => {
+                let mut numbers = [prime.value, &[], &[], &[], &[]];
+                for (number, tag) in numbers[1..].iter_mut().zip([A, B, BASE_POINT, ORDER]) {
+                    *number = der::next(&mut reader, tag, WHAT)?.value;
+                }
+                Some(numbers)
+            }
+        };
+        let point = der::next(&mut reader, POINT, WHAT)?.value;
+        let domain = match numbers {
+            None => Domain::Inherited,
+            Some(numbers) => {
+                let cofactor = der::next(&mut reader, COFACTOR, WHAT)?.value;
+                named(numbers, cofactor).map_or(Domain::Unsupported, Domain::Explicit)
+            }
+        };
+        der::finish(&reader, WHAT)?;
+        Ok(Self { hash, domain, point, raw: object.raw })
+    }
+}
+
+/// The data object 7F49 of a point, with or without its domain parameters.
+pub(crate) fn encode_object(algorithm: ObjectIdentifier, point: &Point, explicit: bool) -> Vec<u8> {
+    let mut value = tlv::encode_oid(algorithm);
+    if explicit {
+        let domain = point.curve().parameters();
+        let base = [&[0x04], domain.x, domain.y].concat();
+        for (tag, number) in
+            [(PRIME, domain.p), (A, domain.a), (B, domain.b), (BASE_POINT, &base), (ORDER, domain.n)]
+        {
+            // TR-03110-3 §D.2.1.1: unsigned integers have no leading zeros; the base point keeps its length.
+            let digits = if tag == BASE_POINT { number } else { without_zeros(number) };
+            value.extend(tlv::encode(tag, digits));
+        }
+    }
+    value.extend(tlv::encode(POINT, point.as_uncompressed()));
+    if explicit {
+        value.extend(tlv::encode(COFACTOR, &[1]));
+    }
+    tlv::encode(PUBLIC_KEY, &value)
 }
 
 /// A public key that can verify signatures.

@@ -33,5 +33,6 @@ pub use description::CertificateDescription;
 pub use error::CvcError;
 pub use extension::{Extension, Extensions, UpdateRights};
 pub use key::{Domain, PublicKey, VerifyingKey};
+pub(crate) use key::{PublicKeyObject, encode_object};
 pub use reference::Reference;
 pub use request::Request;

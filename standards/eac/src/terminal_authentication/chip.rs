@@ -3,7 +3,7 @@
 //! The chip engine owns the memory: [`TerminalAuthentication::verify_certificate`] says what a certificate changes for good,
 //! and the engine stores that before it answers 9000. Everything else lives as long as the channel that PACE opened.
 
-use curve::Random;
+use curve::{Hash, Random};
 
 use super::{CHALLENGE_LEN, SetAuthenticationTemplate, message, parse_set_dst};
 use crate::Error;
@@ -37,6 +37,8 @@ pub struct AuthenticatedTerminal {
     pub compressed_key: Vec<u8>,
     /// The extensions of its certificate: description, sectors.
     pub extensions: Extensions,
+    /// The hash of the key in its certificate, by which the extensions name what stands outside.
+    pub hash: Hash,
 }
 
 impl TerminalAuthentication {
@@ -131,6 +133,7 @@ impl TerminalAuthentication {
             auxiliary_data,
             compressed_key: announced.compressed_key,
             extensions: terminal.extensions.clone(),
+            hash: terminal.key.hash(),
         })
     }
 }

@@ -5,9 +5,9 @@ use curve::{Curve, Hash, Point, SecretKey, SeedRandom};
 use eac::auxiliary_data::{self, AuxiliaryData, Facts};
 use eac::chip_authentication::{self, Parameters};
 use eac::cvc::{
-    Authorisation, Chat, Date, Extension, Extensions, PublicKey, Rights, Role, TerminalType, TrustPoints,
-    UpdateRights,
+    Authorisation, Chat, Date, Extension, Extensions, Rights, Role, TerminalType, TrustPoints, UpdateRights,
 };
+use eac::restricted_identification::SectorKey;
 use eac::security_infos::SecurityInfo;
 use eac::terminal_authentication::chip::{AuthenticatedTerminal, TerminalAuthentication};
 use eac::terminal_authentication::terminal::{self, EphemeralKey, Start};
@@ -364,12 +364,13 @@ fn sectors_know_a_card_by_different_identifiers() {
     let curve = Curve::P256;
     let secret = SecretKey::generate(curve, &mut SeedRandom::new(b"identity"));
     let sector = |seed: &[u8]| {
-        PublicKey::explicit(&SecretKey::generate(curve, &mut SeedRandom::new(seed)).public_key())
+        let point = SecretKey::generate(curve, &mut SeedRandom::new(seed)).public_key();
+        SectorKey::new(&point, Hash::Sha256).expect("a sector")
     };
-    let identifier = |key: &PublicKey, allowed: &PublicKey| {
+    let identifier = |key: &SectorKey, allowed: &SectorKey| {
         let extension = Extension::sectors(Hash::Sha256.digest(allowed.raw()), None);
         let extensions = Extensions::new(vec![extension]).expect("one");
-        let command = restricted_identification::command(key).expect("a command");
+        let command = restricted_identification::command(key, None).expect("a command");
         let data = restricted_identification::identify(
             &secret,
             Hash::Sha256,
@@ -377,7 +378,7 @@ fn sectors_know_a_card_by_different_identifiers() {
             Hash::Sha256,
             &command.data,
         )?;
-        restricted_identification::identifier(&Response::ok(data))
+        restricted_identification::identifiers(&Response::ok(data)).map(|both| both.first)
     };
     let (bank, post) = (sector(b"bank"), sector(b"post"));
     let first = identifier(&bank, &bank).expect("an identifier");

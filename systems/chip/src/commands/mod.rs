@@ -11,4 +11,5 @@ mod terminal;
 mod update;
 
 pub(crate) use pins::{PIN1, PIN2, Pin, delay};
+pub(crate) use terminal::{RESTRICTED_HASH, RESTRICTED_KEY_ID};
 pub(crate) use update::Update;

@@ -66,6 +66,7 @@ impl Chip {
         let (run, password, set_at) = match std::mem::take(&mut self.session.pace) {
             PaceRun::None if self.expects_chip_authentication() => return self.authenticate_chip(command),
             PaceRun::ChipAuthentication(parameters) => return self.prove_chip(parameters, command),
+            PaceRun::RestrictedIdentification => return self.restricted_identification(command),
             PaceRun::None => return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into()),
             PaceRun::Announced(parameters, password, set_at) => {
                 let run = Pace::start(parameters, self.password_key(parameters, password)?);

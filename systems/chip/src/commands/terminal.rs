@@ -6,10 +6,12 @@
 //! encrypted zone and absent on the contactless interface (CARD-31).
 
 use apdu::{Command, Response, StatusWord};
+use curve::Hash;
 use eac::Cipher;
 use eac::auxiliary_data::{self, Facts};
 use eac::chip_authentication::{self, Parameters};
 use eac::cvc::{Date, Rights, TrustPoints, Update as TrustUpdate};
+use eac::restricted_identification;
 use eac::terminal_authentication::chip::TerminalAuthentication;
 use lds::eid::Value;
 use lds::field_security::without_salt;
@@ -22,10 +24,15 @@ use crate::application::Application;
 use crate::chip::Chip;
 use crate::error::Reply;
 use crate::files::{Directory, by_fid};
-use crate::keys::CHIP_AUTHENTICATION;
+use crate::keys::{CHIP_AUTHENTICATION, RESTRICTED_IDENTIFICATION};
 use crate::nvm::key;
 use crate::rights::TerminalRights;
-use crate::session::{Channel, PaceRun, Terminal};
+use crate::session::{Channel, PaceRun, Sectors, Terminal};
+
+/// The hash of Restricted Identification.
+pub(crate) const RESTRICTED_HASH: Hash = Hash::Sha256;
+/// The number of its key, as EF.CardSecurity announces it.
+pub(crate) const RESTRICTED_KEY_ID: u8 = 1;
 
 /// Certificate extensions among the data objects of MSE:Set AT for PACE.
 const EXTENSIONS: u32 = 0x65;
@@ -128,6 +135,9 @@ impl Chip {
         }
         let template = chip_authentication::SetAuthenticationTemplate::parse(&command.data)
             .map_err(|error| error.status_word())?;
+        if let Some(hash) = restricted_identification::hash_of(template.protocol) {
+            return self.set_at_restricted(hash, template.key_id);
+        }
         let cipher = Parameters::cipher_of(template.protocol).filter(|cipher| *cipher == Cipher::Aes256);
         let cipher = cipher.ok_or(StatusWord::WRONG_DATA)?;
         if template.key_id.is_some() {
@@ -147,6 +157,38 @@ impl Chip {
             // TR-03110-2 §3.4: version 2 comes after Terminal Authentication.
             _ => Err(REFUSED.into()),
         }
+    }
+
+    /// MSE:Set AT for Restricted Identification, which has the same P1-P2.
+    fn set_at_restricted(&mut self, hash: Hash, key_id: Option<u64>) -> Reply {
+        self.contact_only()?;
+        if !self.profile.is_some_and(|profile| profile.restricted_identification) || hash != RESTRICTED_HASH {
+            return Err(StatusWord::WRONG_DATA.into());
+        }
+        if key_id != Some(u64::from(RESTRICTED_KEY_ID)) {
+            return Err(StatusWord::REFERENCED_DATA_NOT_FOUND.into());
+        }
+        self.own_channel()?;
+        self.session.pace = PaceRun::RestrictedIdentification;
+        Ok(Response::ok([]))
+    }
+
+    /// GENERAL AUTHENTICATE of Restricted Identification: the identifier of this card in a sector of the terminal.
+    // TR-03110-2 §3.5: after Chip Authentication, for terminals with the right; CARD-29: and with PIN1.
+    pub(crate) fn restricted_identification(&mut self, command: &Command) -> Reply {
+        self.contact_only()?;
+        let private = self.private_key(RESTRICTED_IDENTIFICATION)?;
+        let secret = private.ec().ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
+        let channel = self.own_channel()?;
+        let Terminal::Proven(rights, _, sectors) = &channel.terminal else { return Err(REFUSED.into()) };
+        if !channel.pin1 || !rights.rights.contains(Rights::RESTRICTED_IDENTIFICATION) {
+            return Err(REFUSED.into());
+        }
+        let Sectors { extensions, hash } = sectors;
+        let data = &command.data;
+        restricted_identification::identify(secret, RESTRICTED_HASH, extensions, *hash, data)
+            .map(Response::ok)
+            .map_err(|error| error.status_word().into())
     }
 
     /// Whether the present command may ask for Chip Authentication of version 1: in the public zone of a card that offers
@@ -207,12 +249,13 @@ impl Chip {
             updates: terminal.authorisation.updates,
         };
         let questions = std::mem::take(&mut terminal.auxiliary_data);
+        let sectors = Sectors { extensions: std::mem::take(&mut terminal.extensions), hash: terminal.hash };
         self.session.pin2 = false;
         self.session.next_channel = Some(Channel {
             sm,
             access_number: channel.access_number,
             pin1: channel.pin1,
-            terminal: Terminal::Proven(rights, questions),
+            terminal: Terminal::Proven(rights, questions, sectors),
             update: Default::default(),
         });
         Ok(Response::ok(data))
@@ -229,7 +272,7 @@ impl Chip {
         let question = auxiliary_data::parse_verify(&command.data).map_err(|error| error.status_word())?;
         let (birth, expiry, municipality) = (self.mirror(8), self.mirror(3), self.municipality());
         let channel = self.own_channel()?;
-        let Terminal::Proven(rights, questions) = &channel.terminal else { return Err(REFUSED.into()) };
+        let Terminal::Proven(rights, questions, _) = &channel.terminal else { return Err(REFUSED.into()) };
         // CARD-29: nothing about the holder leaves the zone without PIN1, not even yes or no.
         if !channel.pin1 || !rights.rights.contains(auxiliary_data::required_right(question)) {
             return Err(REFUSED.into());

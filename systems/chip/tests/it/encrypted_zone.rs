@@ -1027,6 +1027,124 @@ fn a_terminal_with_the_right_learns_whether_the_holder_is_registered_in_a_munici
     assert_eq!(ask(right | Rights::CAN_ALLOWED, &can(), "63000"), 0x6982, "and PIN1 is needed");
 }
 
+/// Who asks for identifiers, and in which sectors.
+mod sectors {
+    use eac::restricted_identification::{Identifiers, SectorKey, command, identifiers, set_at};
+
+    use super::*;
+
+    pub(super) const RIGHT: Rights = Rights::RESTRICTED_IDENTIFICATION;
+
+    pub(super) fn sector(name: &str) -> SectorKey {
+        SectorKey::new(&key(name).public_key(), Hash::Sha256).unwrap()
+    }
+
+    /// A terminal whose certificate names data objects 7F49.
+    pub(super) fn terminal(rights: Rights, first: &[u8], second: Option<&[u8]>) -> Terminal {
+        let mut own = body(VERIFIER, TERMINAL, Role::Terminal, rights, UpdateRights::NONE);
+        let hash = |key: &[u8]| Hash::Sha512.digest(key);
+        own.extensions = Extensions::new(vec![Extension::sectors(hash(first), second.map(hash))]).unwrap();
+        let chain = vec![eac_pki::verifier(), issue(own, VERIFIER)];
+        Terminal { chain, rights, updates: UpdateRights::NONE }
+    }
+
+    impl Reader {
+        pub(super) fn identifiers(&mut self, first: &str, second: Option<&str>) -> Result<Identifiers, u16> {
+            ok(self.send(&set_at(Hash::Sha256, 1).unwrap()))?;
+            let answer = self.send(&command(&sector(first), second.map(sector).as_ref()).unwrap());
+            identifiers(&answer).map_err(|_| answer.sw.0)
+        }
+    }
+}
+
+// TR-03110-2 §3.5.
+#[test]
+fn sectors_know_the_card_by_identifiers_that_have_nothing_in_common() {
+    use sectors::{RIGHT, sector, terminal};
+    let flash = Stage::InUse("interop").flash();
+    let visit = |rights, password: &Password, of: &str, asked: &str| {
+        let mut reader = reader(&flash, Interface::Contact);
+        reader.open_zone(password, &terminal(rights, sector(of).raw(), None)).unwrap();
+        reader.identifiers(asked, None).map(|both| both.first)
+    };
+    let bank = visit(RIGHT, &pin1(), "bank", "bank").unwrap();
+    assert_eq!(bank.len(), 32);
+    assert_eq!(visit(RIGHT, &pin1(), "bank", "bank").unwrap(), bank, "the same at every visit");
+    let post = visit(RIGHT, &pin1(), "post", "post").unwrap();
+    assert_ne!(post, bank);
+    // A service that moves from one sector to the other gets both at once, each in its place.
+    let (first, second) = (sector("bank"), sector("post"));
+    let mut moving = reader(&flash, Interface::Contact);
+    moving.open_zone(&pin1(), &terminal(RIGHT, first.raw(), Some(second.raw()))).unwrap();
+    let both = moving.identifiers("bank", Some("post")).unwrap();
+    assert_eq!((both.first, both.second), (bank.clone(), Some(post)));
+    assert_eq!(moving.identifiers("post", Some("bank")), Err(0x6A88));
+    // The identifier is that of the key that the card keeps for this, and of no other.
+    let memory = chip::RamMemory::open(Flash::from_image(flash.image())).unwrap();
+    let record =
+        |slot: u16| SecretKey::from_pkcs8(chip::Memory::load(&memory, 0x0030 + slot).unwrap()).unwrap();
+    let expected =
+        |slot| Hash::Sha256.digest(record(slot).agree(&key("bank").public_key()).unwrap().expose());
+    assert_eq!(bank, expected(7));
+    assert!((3..=6).all(|slot| expected(slot) != bank));
+    // Somebody else's sector; without the right; without PIN1.
+    assert_eq!(visit(RIGHT, &pin1(), "bank", "post"), Err(0x6A88));
+    assert_eq!(visit(ALL_READS, &pin1(), "bank", "bank"), Err(0x6982));
+    assert_eq!(visit(RIGHT | Rights::CAN_ALLOWED, &can(), "bank", "bank"), Err(0x6982));
+}
+
+#[test]
+fn identifiers_are_given_in_their_session_alone_and_to_sound_keys() {
+    use eac::restricted_identification::{command, set_at};
+    use sectors::{RIGHT, sector, terminal};
+    let flash = Stage::InUse("interop").flash();
+    let bank = sector("bank");
+    let announce = set_at(Hash::Sha256, 1).unwrap();
+    let mut reader = self::reader(&flash, Interface::Contact);
+    reader.open_zone(&pin1(), &terminal(RIGHT, bank.raw(), None)).unwrap();
+    let identifiers = reader.identifiers("bank", None).unwrap();
+    // Another key, another hash; out of order.
+    assert_eq!(reader.sw(&set_at(Hash::Sha256, 2).unwrap()), 0x6A88);
+    assert_eq!(reader.sw(&set_at(Hash::Sha512, 1).unwrap()), 0x6A80);
+    assert_eq!(reader.sw(&command(&bank, None).unwrap()), 0x6985, "not announced");
+    for data in [vec![], vec![0x7C, 0], vec![0x7C, 2, 0xA0, 0], vec![0x7C, 4, 0xA2, 0, 0xA0, 0]] {
+        assert_eq!(reader.sw(&announce), 0x9000);
+        let refused = reader.sw(&Command::new(0, 0x86, 0, 0).with_data(data).with_le(256));
+        assert!(matches!(refused, 0x6A80 | 0x6A88), "{refused:04X}");
+    }
+    assert_eq!(reader.identifiers("bank", None).unwrap(), identifiers, "and the session goes on");
+    // A verifier that certifies the hash of a point off the curve, or of a key on another one, learns nothing of the key.
+    let off_curve = {
+        let point = bank.point().unwrap();
+        let at = bank.raw().windows(133).position(|window| window == point.as_uncompressed()).unwrap();
+        let mut raw = bank.raw().to_vec();
+        raw[at + 132] ^= 1;
+        raw
+    };
+    let small = SecretKey::generate(Curve::P256, &mut rng("small")).public_key();
+    let small = eac::restricted_identification::SectorKey::new(&small, Hash::Sha256).unwrap();
+    for raw in [off_curve, small.raw().to_vec()] {
+        let mut attacker = self::reader(&flash, Interface::Contact);
+        attacker.open_zone(&pin1(), &terminal(RIGHT, &raw, None)).unwrap();
+        assert_eq!(attacker.sw(&announce), 0x9000);
+        let value = tlv::expect(&raw, 0x7F49).unwrap().value;
+        let data = tlv::encode(0x7C, &tlv::encode(0xA0, value));
+        let command = Command::new(0, 0x86, 0, 0).with_data(data).with_le(256);
+        assert_eq!(attacker.sw(&command), 0x6A80);
+    }
+    // Before the terminal has proved itself, in the clear, on the other side, on a citizen's card: nothing.
+    let mut early = self::reader(&flash, Interface::Contact);
+    assert_ne!(early.sw(&announce), 0x9000);
+    early.pace(&pin1()).unwrap();
+    assert_eq!(early.identifiers("bank", None), Err(0x6982));
+    let mut passer_by = self::reader(&flash, Interface::Contactless);
+    passer_by.pace(&can()).unwrap();
+    assert_eq!(passer_by.identifiers("bank", None), Err(0x6A81));
+    let mut citizen = in_use("national");
+    citizen.open_zone(&pin1(), &terminal(RIGHT, bank.raw(), None)).unwrap();
+    assert_eq!(citizen.identifiers("bank", None), Err(0x6A80));
+}
+
 // Reading the zones, face to face or over a network, verifies data. It never gives what a relying party could take for the
 // holder's identity on the network or for the holder's signature: that is the certificate zone's, with PIN2.
 // proves: CARD-41

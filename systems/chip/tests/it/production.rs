@@ -147,6 +147,15 @@ fn a_package_for_another_card_or_with_something_missing_is_refused() {
                 f.card_security = signed(tlv::oid::CARD_SECURITY_OBJECT, &infos);
             }),
         ),
+        ("a citizen's EF.CardSecurity with Restricted Identification".into(), {
+            let chip = curve::point_from_spki(&card.ca_spki).unwrap();
+            Box::new(move |f| {
+                use eac::security_infos::{SecurityInfo, encode_set};
+                let mut infos = vec![SecurityInfo::chip_authentication_public_key(&chip, None)];
+                infos.extend(chip::Profile::by_name("interop").unwrap().restricted_identification_infos());
+                f.card_security = signed(tlv::oid::CARD_SECURITY_OBJECT, &encode_set(&infos));
+            })
+        }),
         ("a field of the encrypted zone missing".into(), Box::new(|f| drop(f.encrypted.groups.remove(8)))),
         ("a field altered after signing".into(), Box::new(|f| f.encrypted.groups[8].1[4] ^= 1)),
         (

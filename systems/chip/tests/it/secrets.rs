@@ -7,11 +7,11 @@ use terminal::perso::Session;
 
 use crate::support::*;
 
-/// The secret numbers of the six private keys of a card, taken from its memory.
+/// The secret numbers of the seven private keys of a sample card, taken from its memory.
 fn secrets(flash: &Flash) -> Vec<Vec<u8>> {
     let memory = RamMemory::open(Flash::from_image(flash.image())).unwrap();
     let mut out = Vec::new();
-    for slot in 1..=6u16 {
+    for slot in 1..=7u16 {
         let record = memory.load(0x0030 + slot).expect("a private key").to_vec();
         let info: Vec<_> = tlv::expect(&record, 0x30).unwrap().children().map(Result::unwrap).collect();
         let key = tlv::expect(info[2].value, 0x30).unwrap();
@@ -23,7 +23,7 @@ fn secrets(flash: &Flash) -> Vec<Vec<u8>> {
             _ => out.push(parts[1].value.to_vec()),
         }
     }
-    assert_eq!(out.len(), 2 * 6 + 4);
+    assert_eq!(out.len(), 2 * 6 + 5);
     out.push(management_keys().enc.expose().to_vec());
     out.push(centre_keys().enc.expose().to_vec());
     out

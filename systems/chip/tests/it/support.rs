@@ -182,11 +182,12 @@ pub fn files(card: &InitialisedCard, with_certificates: bool) -> Personalisation
 /// A package for an initialised card. The contents of the public zone's data groups are recognisable, not meaningful.
 pub fn files_of(profile: &str, card: &InitialisedCard, with_certificates: bool) -> PersonalisationFiles {
     let chip_key = curve::point_from_spki(&card.ca_spki).unwrap();
-    let infos = [
+    let mut infos = vec![
         P521.info(),
         SecurityInfo::chip_authentication(Cipher::Aes256, None),
         SecurityInfo::chip_authentication_public_key(&chip_key, None),
     ];
+    infos.extend(chip::Profile::by_name(profile).unwrap().restricted_identification_infos());
     let group = |tag: u32, len: usize| tlv::encode(tag, &vec![tag as u8; len]);
     PersonalisationFiles {
         serial: SERIAL.into(),

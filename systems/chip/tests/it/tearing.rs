@@ -37,7 +37,7 @@ fn seen(flash: &Flash) -> BTreeMap<String, String> {
             0x0023 => ("PIN2 tries".into(), number()),
             0x0024 => ("access failures".into(), number()),
             0x0025 => ("suspended".into(), number()),
-            0x0031..=0x0036 => (format!("key {}", key - 0x30), "private".into()),
+            0x0031..=0x0037 => (format!("key {}", key - 0x30), "private".into()),
             0x0301..=0x0304 => (format!("request {}", key & 0xF), "made".into()),
             // Signed anew in every run.
             0x0480 => ("file 0480".into(), "made".into()),
@@ -243,7 +243,7 @@ fn script() -> Vec<Line> {
             Stage::Washed.flash(),
             with(0x20, centre_keys, |s| s.initialise(&request("interop")).is_ok()),
             &opens_and(&[
-                "+key 1, +key 2, +key 3, +key 4, +key 5, +key 6, life 2>3, profile interop, +request 1, +request 2, +request 3, +request 4, serial AB1234567",
+                "+key 1, +key 2, +key 3, +key 4, +key 5, +key 6, +key 7, life 2>3, profile interop, +request 1, +request 2, +request 3, +request 4, serial AB1234567",
             ]),
         ),
         line(

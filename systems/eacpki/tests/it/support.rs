@@ -60,6 +60,7 @@ pub(crate) fn service(name: &str) -> Service {
             terms_of_usage: "測試 Test".into(),
             ..CertificateDescription::default()
         },
+        sectors: Vec::new(),
         until: date(2027, 6, 30),
     }
 }

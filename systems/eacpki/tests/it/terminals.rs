@@ -1,7 +1,8 @@
 //! Services and their terminals.
 
-use curve::{Curve, SecretKey, SeedRandom};
+use curve::{Curve, Hash, SecretKey, SeedRandom};
 use eac::cvc::{CvcError, Rights, UpdateRights, validate_at};
+use eac::restricted_identification::SectorKey;
 use eacpki::{EacPki, EacPkiError, Service, ServiceState, TerminalAuthorisation};
 use jiff::Timestamp;
 use store::testkit::each_engine;
@@ -46,6 +47,46 @@ async fn a_terminal_gets_what_was_approved_and_not_longer() {
         let result = issue(&pki, "server", &thief.request_by(&terminal), now()).await;
         assert!(matches!(result, Err(EacPkiError::Conflict)));
         audit::verify(&place.db, None).await.expect("an unbroken log");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_certificate_names_the_sectors_that_were_approved() {
+    each_engine("eacpki", async |db| {
+        let place = Place::new(db);
+        let pki = place.open(now()).await.expect("opens");
+        let sector = |seed: &[u8], curve| {
+            let point = SecretKey::generate(curve, &mut SeedRandom::new(seed)).public_key();
+            SectorKey::new(&point, Hash::Sha256).expect("a sector")
+        };
+        let (old, new) = (sector(b"old", Curve::P521), sector(b"new", Curve::P521));
+        let rights = Rights::READ_DG9.with(Rights::RESTRICTED_IDENTIFICATION);
+        let wanted = Service { rights, sectors: vec![old.clone(), new.clone()], ..service("server") };
+        for refused in [
+            Service { rights: Rights::READ_DG9, ..wanted.clone() },
+            Service { sectors: vec![old.clone(), old.clone()], ..wanted.clone() },
+            Service {
+                sectors: vec![old.clone(), new.clone(), sector(b"third", Curve::P521)],
+                ..wanted.clone()
+            },
+        ] {
+            let result = pki.approve_service(&refused, "test", now()).await;
+            assert!(matches!(result, Err(EacPkiError::Refused(_))), "{refused:?}");
+        }
+        pki.approve_service(&wanted, "test", now()).await.expect("approved");
+        assert_eq!(pki.service("server").await.expect("there").0, wanted, "kept as approved");
+        let request = Terminal::new("TWSERVER00001").request().encode();
+        let certificate = issue(&pki, "server", &request, now()).await.expect("issued");
+        let hash = |key: &SectorKey| Hash::Sha512.digest(key.raw());
+        let (first, second) = (hash(&old), hash(&new));
+        let named = certificate.body().extensions.sector_hashes();
+        assert_eq!(named, (Some(first.as_slice()), Some(second.as_slice())));
+        // None was approved, none is named.
+        pki.approve_service(&service("bank"), "test", now()).await.expect("approved");
+        let request = Terminal::new("TWBANK00001").request().encode();
+        let certificate = issue(&pki, "bank", &request, now()).await.expect("issued");
+        assert_eq!(certificate.body().extensions.sector_hashes(), (None, None));
     })
     .await;
 }

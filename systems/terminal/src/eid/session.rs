@@ -6,6 +6,7 @@ use eac::auxiliary_data::{self, AuxiliaryData};
 use eac::chip_authentication;
 use eac::cvc::{Certificate, Extension, Extensions, Reference, Rights, UpdateRights};
 use eac::pace::{Parameters, terminal::Start};
+use eac::restricted_identification::{self, Identifiers, SectorKey};
 use eac::security_infos::{self, SecurityInfo};
 use eac::terminal_authentication::terminal::{self as terminal_authentication, EphemeralKey};
 use eac::{Password, PasswordReference, Step};
@@ -32,6 +33,8 @@ const HOUSEHOLD: u16 = 0x0101;
 /// Objects of an update: the signed package, and link certificates.
 const UPDATE_PACKAGE: u16 = 0x0801;
 const UPDATE_LINKS: u16 = 0x0802;
+/// The right to ask for the identifier in a sector.
+const RIGHT: &str = "RESTRICTED_IDENTIFICATION";
 /// Bytes of an object in one STORE DATA.
 const BLOCK: usize = 3_000;
 
@@ -100,6 +103,8 @@ pub struct Session<C> {
     /// Who vouches for the chip's key.
     pub signer: x509::Certificate,
     chip_key: Point,
+    /// Hash and number of the key of Restricted Identification, where the card is signed to have one.
+    restricted: Option<(Hash, u64)>,
 }
 
 impl<C: CardChannel> Session<C> {
@@ -171,7 +176,8 @@ impl<C: CardChannel> Session<C> {
             chip_authentication::terminal::authenticate::<CardError>(start, |command| card.send(command))
                 .map_err(|error| refuse(Refusal::ChipAuthenticationFailed, error.to_string()))?;
         card.replace_channel(sm);
-        Ok(Self { card, grant, trust_point, signer, chip_key })
+        let restricted = restricted_identification::announced(&signed);
+        Ok(Self { card, grant, trust_point, signer, chip_key, restricted })
     }
 
     /// The public key that the chip has proved to hold.
@@ -215,6 +221,33 @@ impl<C: CardChannel> Session<C> {
             StatusWord::OK => Ok(true),
             StatusWord::AUTHENTICATION_FAILED => Ok(false),
             sw => Err(refused("VERIFY", sw, "AGE_VERIFICATION")),
+        }
+    }
+
+    /// The identifiers of the card in the sectors of these public keys, whose hashes stand in the terminal's certificate in
+    /// this order. Each is the same at every visit, and another one in every other sector (TR-03110-2 §3.5).
+    pub fn sector_identifiers(
+        &mut self,
+        first: &SectorKey,
+        second: Option<&SectorKey>,
+    ) -> Result<Identifiers, EidError> {
+        let (hash, id) = self.restricted.ok_or_else(|| {
+            refuse(Refusal::EidCommandRefused, "EF.CardSecurity: no restricted identification".into())
+        })?;
+        let malformed = |error: eac::Error| refuse(Refusal::CardAnswer, error.to_string());
+        let set_at = restricted_identification::set_at(hash, id).map_err(malformed)?;
+        self.require("MSE:Set AT", &set_at, RIGHT)?;
+        let command = restricted_identification::command(first, second).map_err(malformed)?;
+        let answer = self.send(&command)?;
+        match answer.sw {
+            StatusWord::OK => {
+                let identifiers = restricted_identification::identifiers(&answer).map_err(malformed)?;
+                // One identifier more or less than asked for would be taken for that of another sector.
+                (identifiers.second.is_some() == second.is_some())
+                    .then_some(identifiers)
+                    .ok_or_else(|| refuse(Refusal::CardAnswer, "restricted identification".into()))
+            }
+            sw => Err(refused("GENERAL AUTHENTICATE", sw, RIGHT)),
         }
     }
 

@@ -9,6 +9,7 @@ use eac::auxiliary_data::AuxiliaryData;
 use eac::cvc::{
     Body, Certificate, Chat, Date, Extension, Extensions, PublicKey, Rights, Role, TrustPoint, UpdateRights,
 };
+use eac::restricted_identification::SectorKey;
 use lds::eid::{EncryptedZone, Field, PersonName};
 use terminal::eid::{
     EidError, FieldOutcome, Grant, IdentityError, Session, TerminalIdentity, UpdateFiles, read_encrypted_zone,
@@ -365,4 +366,44 @@ fn the_public_zone_changes_in_address_and_military_service_alone() {
     assert_eq!(update(both, &single).err(), Some(Refusal::TerminalRight));
     let after = zone_now();
     assert_eq!((after.address.rest.as_str(), after.marital_status.code.as_str()), ("新路1號", "married"));
+}
+
+// TR-03110-2 §3.5.
+#[test]
+fn a_service_knows_a_card_by_the_identifier_in_its_own_sector_alone() {
+    let sector = |name: &str| SectorKey::new(&key(name).public_key(), Hash::Sha256).expect("a sector");
+    let (bank, post) = (sector("bank"), sector("post"));
+    let identity = |rights, sectors: [&SectorKey; 2]| {
+        let hash = |sector: &SectorKey| Hash::Sha512.digest(sector.raw());
+        let named = Extension::sectors(hash(sectors[0]), Some(hash(sectors[1])));
+        let own =
+            certificate(VERIFIER, "TWAGENCY00001", Role::Terminal, rights, UpdateRights::NONE, |body| {
+                body.extensions = Extensions::new(vec![named]).expect("one");
+            });
+        let file = [own.encode(), root().encode(), verifier().encode()].concat();
+        TerminalIdentity::new(&file, signer("TWAGENCY00001")).expect("an identity")
+    };
+    let right = Rights::RESTRICTED_IDENTIFICATION;
+    let flash = card("interop");
+    let open = |identity: &TerminalIdentity| {
+        session(open(&flash, Interface::Contact), &pin1(), identity).expect("a session")
+    };
+    let service = identity(right, [&bank, &post]);
+    let both = open(&service).sector_identifiers(&bank, Some(&post)).expect("identifiers");
+    assert_eq!(open(&service).sector_identifiers(&bank, None).expect("one").first, both.first);
+    assert_eq!(open(&service).sector_identifiers(&bank, None).expect("one").second, None);
+    assert_ne!(Some(both.first), both.second);
+    // Why not: another's sector, no right, a card that has none.
+    let refused = |identity: &TerminalIdentity, first: &SectorKey| {
+        open(identity).sector_identifiers(first, None).expect_err("refused")
+    };
+    let foreign = refused(&service, &post);
+    assert_eq!(foreign.refusal, Refusal::EidCommandRefused);
+    assert!(foreign.detail.contains("6A88"), "{foreign}");
+    let without = refused(&identity(read(&[9]), [&bank, &post]), &bank);
+    assert_eq!(without.refusal, Refusal::TerminalRight);
+    assert!(without.detail.contains("RESTRICTED_IDENTIFICATION"), "{without}");
+    let mut citizen = session(channel("national"), &pin1(), &service).expect("a session");
+    let none = citizen.sector_identifiers(&bank, None).expect_err("a citizen's card has none");
+    assert!(none.detail.contains("EF.CardSecurity"), "{none}");
 }

@@ -162,6 +162,7 @@ fn files(card: &InitialisedCard, profile: &str) -> PersonalisationFiles {
     let key = curve::point_from_spki(&card.ca_spki).expect("a key");
     infos.push(SecurityInfo::chip_authentication(Cipher::Aes256, None));
     infos.push(SecurityInfo::chip_authentication_public_key(&key, None));
+    infos.extend(chip::Profile::by_name(profile).expect("a profile").restricted_identification_infos());
     PersonalisationFiles {
         serial: SERIAL.into(),
         can: "000123".into(),
