@@ -320,7 +320,7 @@ refusals! {
         ["請向授權驗證系統申請此項權限，並取得持卡人同意。", "Apply to the authorisation PKI for this right, and ask the holder to agree."]
     /// EF.CardSecurity has no key.
     ChipKeyUnsigned "TERMINAL-E-CA-KEY-UNSIGNED" Card
-        ["EF.CardSecurity 沒有晶片驗證金鑰，無法證明晶片為真。", "EF.CardSecurity holds no chip authentication key: nothing proves that the chip is genuine."]
+        ["沒有經有效簽章的晶片驗證金鑰（EF.CardSecurity 或 DG14），無法證明晶片為真。", "Nobody trusted vouches for a chip authentication key (EF.CardSecurity, DG14): nothing proves that the chip is genuine."]
         ["請勿採信，並通報發卡機關。", "Do not rely on the card, and report it to the issuer."]
     /// The chip does not hold the key.
     ChipAuthenticationFailed "TERMINAL-E-CA" Card

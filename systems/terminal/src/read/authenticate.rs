@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 
 use apdu::CardChannel;
-use curve::{Random, point_from_spki};
+use curve::{Point, Random, point_from_spki};
 use eac::active_authentication as active;
+use eac::chip_authentication::{Parameters as ChipParameters, version_1};
 use eac::passive_authentication::{self, Comparison};
 use eac::security_infos::{self, SecurityInfo};
 use lds::household::HouseholdData;
@@ -15,9 +16,12 @@ use x509::Certificate;
 use x509::cms::SignedData;
 
 use super::fields::{self, MrzFault, PublicZoneFields};
-use super::{CheckKind, GroupReport, Hashes, Outcome, Reading, SignerReport, Stop, stop, to_hex};
-use crate::Refusal;
+use super::{
+    CheckKind, ChipMechanism, GroupReport, Hashes, Outcome, Reading, SignerReport, Stop, stop, to_hex,
+};
+use crate::card::CardError;
 use crate::trust::SignerCheck;
+use crate::{Refusal, commands};
 
 /// EF.SOD as read: its hashes and the CMS around them, which is not verified yet.
 pub(super) struct SecurityObject {
@@ -136,15 +140,59 @@ impl<C: CardChannel> Reading<'_, C> {
         if !keyed.into_iter().any(|key| key.curve() == proof.curve()) {
             return false;
         }
+        self.report.mechanism = Some(ChipMechanism::ChipAuthenticationMapping);
         if proof.verify_with_infos(&infos).is_err() {
             self.fail(CheckKind::Chip, Refusal::ActiveAuthenticationFailed, "EF.CardSecurity".into());
             return true;
         }
         if self.signer_check(&signer).is_trusted().is_err() {
+            self.report.mechanism = None;
             return false;
         }
         self.pass(CheckKind::Chip);
         true
+    }
+
+    /// What DG14 offers of Chip Authentication to everybody. Whether DG14 is what was signed is another question.
+    pub(super) fn chip_authentication_offer(&self) -> Option<(ChipParameters, Point)> {
+        let dg14 = self.groups.get(&DataGroup::Dg14)?;
+        ChipParameters::choose_version_1(&security_infos::parse_set(dg14::decode(dg14).ok()?).ok()?)
+    }
+
+    /// Chip Authentication of version 1: a channel that only the holder of the key in DG14 can speak in. It is used from now on.
+    // ICAO 9303-11 §6.2.
+    pub(super) fn chip_authentication(
+        &mut self,
+        passive: &Passive,
+        (parameters, key): (ChipParameters, Point),
+        rng: &mut dyn Random,
+    ) -> Result<(), Stop> {
+        self.report.mechanism = Some(ChipMechanism::ChipAuthentication);
+        let card = &mut self.card;
+        let opened = version_1::Start::new(parameters, key, rng)
+            .map_err(CardError::from)
+            .and_then(|start| version_1::authenticate::<CardError>(start, |command| card.send(command)));
+        // The chip says nothing of its own in the protocol: its first answer in the new channel is the proof.
+        let proved = opened.and_then(|channel| {
+            self.card.replace_channel(channel);
+            self.card.send(&commands::read_binary_short_id(DataGroup::Com.sfi(), 0, 1)).map(drop)
+        });
+        // DOCPKI-07: a key nobody trusted vouches for proves nothing.
+        let signed = passive.comparison.as_ref();
+        let covered = signed.is_some_and(|comparison| comparison.matched(14));
+        let outcome = match proved {
+            Err(error @ CardError::Channel(_)) => return Err(stop(CheckKind::Chip, error)),
+            Err(error) => (Outcome::Failed, Some(Refusal::ChipAuthenticationFailed), error.to_string()),
+            Ok(()) if signed.is_some() && !covered => {
+                (Outcome::Failed, Some(Refusal::ChipKeyUnsigned), "DG14".into())
+            }
+            Ok(()) if !covered || !passive.vouched_for => {
+                (Outcome::Unknown, Some(Refusal::ChipKeyUnsigned), String::new())
+            }
+            Ok(()) => (Outcome::Passed, None, String::new()),
+        };
+        self.check(CheckKind::Chip, outcome.0, outcome.1, outcome.2);
+        Ok(())
     }
 
     fn refuse_signature(&mut self, check: CheckKind, error: &x509::Error) {
@@ -344,29 +392,28 @@ impl<C: CardChannel> Reading<'_, C> {
         })
     }
 
+    /// Gives the reason where the chip cannot be asked.
     // ICAO 9303-11 §6.1: the key of DG15 signs a challenge of ours; the algorithm stands in DG14.
     pub(super) fn active_authentication(
         &mut self,
         passive: &Passive,
         rng: &mut dyn Random,
-    ) -> Result<(), Stop> {
+    ) -> Result<Option<(Refusal, String)>, Stop> {
         let signed = passive.comparison.as_ref();
         let Some(dg15) = self.groups.get(&DataGroup::Dg15) else {
             // DG15 is promised by the security object and held back: that is what a copy would do.
             if signed.is_some_and(|comparison| comparison.groups.contains_key(&15)) {
                 self.fail(CheckKind::Chip, Refusal::ActiveAuthenticationFailed, "DG15".into());
-            } else {
-                self.leave_open(CheckKind::Chip, Refusal::NoActiveAuthentication, String::new());
+                return Ok(None);
             }
-            return Ok(());
+            return Ok(Some((Refusal::NoActiveAuthentication, String::new())));
         };
         let Ok(spki) = dg15::decode(dg15).map(<[u8]>::to_vec) else {
             self.fail(CheckKind::Chip, Refusal::GroupMalformed, "DG15".into());
-            return Ok(());
+            return Ok(None);
         };
         let Ok(key) = point_from_spki(&spki) else {
-            self.leave_open(CheckKind::Chip, Refusal::ActiveAuthenticationUnsupported, "key".into());
-            return Ok(());
+            return Ok(Some((Refusal::ActiveAuthenticationUnsupported, "key".into())));
         };
         let algorithm = self
             .groups
@@ -379,12 +426,11 @@ impl<C: CardChannel> Reading<'_, C> {
             Some(algorithm) => match active::hash_of(algorithm) {
                 Some(hash) => hash,
                 None => {
-                    let detail = algorithm.to_string();
-                    self.leave_open(CheckKind::Chip, Refusal::ActiveAuthenticationUnsupported, detail);
-                    return Ok(());
+                    return Ok(Some((Refusal::ActiveAuthenticationUnsupported, algorithm.to_string())));
                 }
             },
         };
+        self.report.mechanism = Some(ChipMechanism::ActiveAuthentication);
         let mut challenge = [0; active::CHALLENGE_LEN];
         rng.fill(&mut challenge);
         let answer = self
@@ -408,7 +454,7 @@ impl<C: CardChannel> Reading<'_, C> {
             Ok(()) => (Outcome::Passed, None, String::new()),
         };
         self.check(CheckKind::Chip, outcome.0, outcome.1, outcome.2);
-        Ok(())
+        Ok(None)
     }
 }
 

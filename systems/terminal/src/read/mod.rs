@@ -29,8 +29,8 @@ pub(crate) use authenticate::pace_infos;
 pub use fields::{Day, Holder, Household, PublicZoneFields, Term};
 pub(crate) use report::ASSURANCE;
 pub use report::{
-    CardStatus, ChannelReport, Check, CheckKind, GroupReport, Outcome, ReadReport, SignerReport, Statements,
-    Timing, Verdict,
+    CardStatus, ChannelReport, Check, CheckKind, ChipMechanism, GroupReport, Outcome, ReadReport,
+    SignerReport, Statements, Timing, Verdict,
 };
 
 /// EF.DIR.
@@ -65,6 +65,9 @@ pub struct ReadOptions<'a> {
     pub without_household: bool,
     /// How to open the secure channel.
     pub access: Access,
+    /// Has the chip prove itself by Chip Authentication where it offers that to everybody, as passports do. Otherwise that is
+    /// what a document is asked for that has no active authentication, or one that is not known here.
+    pub chip_authentication: bool,
 }
 
 /// Reads the household and public zone of a card and checks everything that can be checked.
@@ -120,6 +123,7 @@ struct Reading<'a, C> {
 struct Parts {
     checks: Vec<Check>,
     channel: Option<ChannelReport>,
+    mechanism: Option<ChipMechanism>,
     application: Option<&'static str>,
     data_groups: Vec<GroupReport>,
     signer: Option<SignerReport>,
@@ -204,7 +208,17 @@ impl<'a, C: CardChannel> Reading<'a, C> {
         if self.chip_mapping() {
             return Ok(());
         }
-        self.active_authentication(&passive, rng)
+        // ICAO 9303-11 §6.2: a reader takes either. CARD-27 names active authentication, so that comes first.
+        let offered = self.chip_authentication_offer();
+        if let Some(offer) = offered.clone().filter(|_| self.options.chip_authentication) {
+            return self.chip_authentication(&passive, offer, rng);
+        }
+        match (self.active_authentication(&passive, rng)?, offered) {
+            (None, _) => {}
+            (Some(_), Some(offer)) => self.chip_authentication(&passive, offer, rng)?,
+            (Some((refusal, detail)), None) => self.leave_open(CheckKind::Chip, refusal, detail),
+        }
+        Ok(())
     }
 
     fn connect(&mut self) -> Result<(), Stop> {
@@ -381,7 +395,11 @@ impl<'a, C: CardChannel> Reading<'a, C> {
         if self.report.checks.iter().any(|c| c.check == check) {
             return;
         }
-        self.report.checks.push(Check { check, title: check.title().into(), outcome, refusal, detail });
+        let title = match (check, self.report.mechanism) {
+            (CheckKind::Chip, Some(mechanism)) => mechanism.title(),
+            _ => check.title(),
+        };
+        self.report.checks.push(Check { check, title: title.into(), outcome, refusal, detail });
     }
 
     fn pass(&mut self, check: CheckKind) {
@@ -456,6 +474,7 @@ impl<'a, C: CardChannel> Reading<'a, C> {
             checks: self.report.checks,
             atr: to_hex(&self.atr),
             channel: self.report.channel,
+            chip_mechanism: self.report.mechanism,
             application: self.report.application,
             data_groups: self.report.data_groups,
             signer: self.report.signer,

@@ -40,7 +40,7 @@ pub enum CheckKind {
     Contents,
     /// The document has not expired.
     Expiry,
-    /// Active authentication: the chip holds the key that was signed for it.
+    /// The chip holds the key that was signed for it: see [`ChipMechanism`].
     Chip,
     /// The signature over the household data, and its signer.
     Household,
@@ -64,6 +64,31 @@ impl CheckKind {
             Self::Chip => ("晶片真偽（主動驗證）", "chip (active authentication)"),
             Self::Household => ("戶籍地區簽章", "signature of the household zone"),
             Self::CardStatus => ("卡片狀態", "status of the card"),
+        }
+    }
+}
+
+/// How a chip proves that it is no copy of its data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChipMechanism {
+    /// It signs a challenge with the key of DG15 (ICAO 9303-11 §6.1).
+    ActiveAuthentication,
+    /// PACE itself has used the key of EF.CardSecurity (ICAO 9303-11 §4.4.3.5).
+    ChipAuthenticationMapping,
+    /// It opens a channel with the key of DG14, version 1 of Chip Authentication (ICAO 9303-11 §6.2).
+    ChipAuthentication,
+}
+
+impl ChipMechanism {
+    /// The title of [`CheckKind::Chip`] in both languages.
+    pub const fn title(self) -> (&'static str, &'static str) {
+        match self {
+            Self::ActiveAuthentication => CheckKind::Chip.title(),
+            Self::ChipAuthenticationMapping => {
+                ("晶片真偽（PACE 晶片驗證對應）", "chip (chip authentication mapping)")
+            }
+            Self::ChipAuthentication => ("晶片真偽（晶片驗證）", "chip (chip authentication)"),
         }
     }
 }
@@ -189,6 +214,8 @@ pub struct ReadReport {
     pub atr: String,
     /// The secure channel, if it was opened.
     pub channel: Option<ChannelReport>,
+    /// How the chip was asked to prove itself, if it could be asked.
+    pub chip_mechanism: Option<ChipMechanism>,
     /// `public_zone` or `emrtd`, whichever application was read.
     pub application: Option<&'static str>,
     /// The data groups.

@@ -2,12 +2,14 @@
 
 use std::sync::{LazyLock, OnceLock};
 
-use apdu::{CardChannel, Command, StatusWord};
+use apdu::{CardChannel, ChannelError, Command, StatusWord};
 use chip::{Chip, DocumentSigner, FactoryData, Flash, InProcessChannel, Interface, RamMemory, factory};
 use curve::{Curve, Hash, Random, SecretBytes, SecretKey, SeedRandom, rsa};
+use eac::chip_authentication::Parameters as ChipParameters;
 use eac::pace::Mapping;
 use eac::security_infos::{SecurityInfo, encode_set, encode_set_in_order};
 use eac::{Cipher, Password};
+use lds::com::Com;
 use lds::eid::{EncryptedZone, PersonName, Sex};
 use lds::field_security::{SALT_LEN, with_salt};
 use lds::{DataGroup, FieldSecurityObject};
@@ -18,8 +20,8 @@ use terminal::perso::{
     Session,
 };
 use terminal::{
-    Access, Card, CheckKind, FileRef, Lengths, Outcome, ReadOptions, ReadReport, Refusal, Verdict, commands,
-    read_card,
+    Access, Card, CheckKind, ChipMechanism, FileRef, Lengths, Outcome, ReadOptions, ReadReport, Refusal,
+    TrustStore, Verdict, commands, read_card,
 };
 use tlv::oid;
 use x509::certificate::profiles::{self, Citizen, Issuer, StatusLocations};
@@ -52,6 +54,15 @@ pub(crate) fn can() -> Password {
     Password::can("000123")
 }
 
+/// An interop card whose signed files say nothing of active authentication, as those of passports that have Chip
+/// Authentication alone.
+pub(crate) const PASSPORT_LIKE: &str = "interop without DG15";
+
+fn profile_of(kind: &str) -> &'static chip::Profile {
+    let name = if kind == PASSPORT_LIKE { "interop" } else { kind };
+    chip::Profile::by_name(name).expect("a profile")
+}
+
 pub(crate) type Channel = InProcessChannel<Chip>;
 
 pub(crate) fn open(flash: &Flash, interface: Interface) -> Channel {
@@ -66,10 +77,12 @@ pub(crate) fn card(profile: &'static str) -> Flash {
     static INTEROP: OnceLock<Vec<u8>> = OnceLock::new();
     static BAC_LAB: OnceLock<Vec<u8>> = OnceLock::new();
     static MLDSA_LAB: OnceLock<Vec<u8>> = OnceLock::new();
+    static PASSPORT: OnceLock<Vec<u8>> = OnceLock::new();
     let image = match profile {
         "national" => &NATIONAL,
         "interop" => &INTEROP,
         "bac-lab" => &BAC_LAB,
+        PASSPORT_LIKE => &PASSPORT,
         _ => &MLDSA_LAB,
     };
     Flash::from_image(image.get_or_init(|| make(profile)).clone())
@@ -87,7 +100,8 @@ fn make(profile: &str) -> Vec<u8> {
         .put_keys(perso::CENTRE_KEY_VERSION, &keys(0x20))
         .expect("washed");
     let mut centre = session(perso::CENTRE_KEY_VERSION, &keys(0x20));
-    let request = InitialisationRequest { serial: SERIAL.into(), profile: profile.into() };
+    let name = profile_of(profile).name.clone();
+    let request = InitialisationRequest { serial: SERIAL.into(), profile: name };
     let initialised = centre.initialise(&request).expect("initialised");
     centre.personalise(&files(&initialised, profile)).expect("personalised");
     let mut management = session(perso::PIN_MANAGEMENT_KEY_VERSION, &keys(0x30));
@@ -108,7 +122,7 @@ pub(crate) fn set_pin1(flash: &Flash, pin: &SecretBytes) {
 pub(crate) fn encrypted_zone(profile: &str) -> EncryptedZone {
     let name = |text: &str| Some(PersonName { text: text.into(), cns: Vec::new() });
     EncryptedZone {
-        placement: chip::Profile::by_name(profile).expect("a profile").fields,
+        placement: profile_of(profile).fields,
         state: "TWN".into(),
         expiry: lds::Date::new(2036, 1, 31).ok(),
         given_names: "HSIAO-LING".into(),
@@ -144,25 +158,36 @@ pub(crate) fn encrypted(
 }
 
 fn files(card: &InitialisedCard, profile: &str) -> PersonalisationFiles {
-    let laboratory =
-        chip::Profile::by_name(profile).map(|p| p.document_signer) == Some(DocumentSigner::MlDsa65);
+    let facts = profile_of(profile);
+    let laboratory = facts.document_signer == DocumentSigner::MlDsa65;
     let country: &Country = if laboratory { &LABORATORY } else { &COUNTRY };
     let mut zone = country::public_zone(18_000);
-    let offers = &chip::Profile::by_name(profile).expect("a profile").pace;
-    let mut infos: Vec<_> = offers.iter().map(|parameters| parameters.info()).collect();
+    let key = curve::point_from_spki(&card.ca_spki).expect("a key");
+    let mut infos: Vec<_> = facts.pace.iter().map(|parameters| parameters.info()).collect();
     let mut signed = infos.clone();
-    signed.push(SecurityInfo::active_authentication(oid::ECDSA_PLAIN_SHA512));
+    if profile != PASSPORT_LIKE {
+        signed.push(SecurityInfo::active_authentication(oid::ECDSA_PLAIN_SHA512));
+    }
+    if facts.chip_authentication {
+        let parameters = ChipParameters { curve: key.curve(), cipher: Cipher::Aes256, key_id: None };
+        signed.push(SecurityInfo::chip_authentication_version_1(parameters));
+        signed.push(SecurityInfo::chip_authentication_named_key(&key, None));
+    }
     zone.security_infos = encode_set(&signed);
     zone.active_authentication_key = card.aa_spki.clone();
     let mut files = zone.data_groups().expect("encodes");
-    let sod = country.security_object(&files);
+    let mut named = files.clone();
+    if profile == PASSPORT_LIKE {
+        named.remove(&DataGroup::Dg15);
+        files.insert(DataGroup::Com, Com::new(named.keys().copied()).encode());
+    }
+    let sod = country.security_object(&named);
     files.insert(DataGroup::Sod, sod);
     infos.push(SecurityInfo::terminal_authentication());
     let card_access = encode_set_in_order(&infos);
-    let key = curve::point_from_spki(&card.ca_spki).expect("a key");
     infos.push(SecurityInfo::chip_authentication(Cipher::Aes256, None));
     infos.push(SecurityInfo::chip_authentication_public_key(&key, None));
-    infos.extend(chip::Profile::by_name(profile).expect("a profile").restricted_identification_infos());
+    infos.extend(facts.restricted_identification_infos());
     PersonalisationFiles {
         serial: SERIAL.into(),
         can: "000123".into(),
@@ -268,6 +293,98 @@ fn every_mapping_reads_the_card_and_chip_authentication_mapping_proves_the_chip(
     let mut channel = open(&card("national"), Interface::Contact);
     let report = read_with(&mut channel, &can(), Access::Mapping(Mapping::Integrated));
     assert_refused_with(&report, CheckKind::SecureChannel, Refusal::PaceUnsupported);
+}
+
+/// What a reading says of the chip, and how it knows.
+fn chip_check(report: &ReadReport) -> (Option<ChipMechanism>, Outcome, Option<Refusal>) {
+    let check = report.check(CheckKind::Chip).expect("a check of the chip");
+    (report.chip_mechanism, check.outcome, check.refusal)
+}
+
+// ICAO 9303-11 §6.2.
+#[test]
+fn a_document_without_active_authentication_proves_its_chip_by_chip_authentication() {
+    for interface in [Interface::Contact, Interface::Contactless] {
+        let report = read(&mut open(&card(PASSPORT_LIKE), interface), &can());
+        assert_eq!(chip_check(&report), (Some(ChipMechanism::ChipAuthentication), Outcome::Passed, None));
+        assert_eq!(report.statements.signature_valid, Outcome::Passed);
+        // The reading goes on in the new channel; only the contents miss something, since this country's cards have DG15.
+        let failed: Vec<_> = report.checks.iter().filter(|c| c.outcome == Outcome::Failed).collect();
+        assert!(matches!(&failed[..], [contents] if contents.check == CheckKind::Contents), "{failed:?}");
+        assert!(report.to_json().contains("\"chip_mechanism\": \"chip_authentication\""));
+        let check = report.check(CheckKind::Chip).expect("a check");
+        assert_eq!(check.title.en, "chip (chip authentication)");
+    }
+    // A sample card has both: active authentication is asked for first, unless the reader wants the other.
+    for (profile, chip_authentication, expected) in [
+        ("interop", false, ChipMechanism::ActiveAuthentication),
+        ("interop", true, ChipMechanism::ChipAuthentication),
+        ("national", true, ChipMechanism::ActiveAuthentication),
+    ] {
+        let options = ReadOptions { chip_authentication, ..ReadOptions::default() };
+        let mut channel = open(&card(profile), Interface::Contact);
+        let report = read_card(&mut channel, &can(), &COUNTRY.trust(), &options, now(), &mut rng("terminal"));
+        assert_eq!(chip_check(&report), (Some(expected), Outcome::Passed, None), "{profile}");
+        assert_verified(&report);
+    }
+    // The mapping of PACE has proved it already; and after Basic Access Control, as on older passports.
+    let mapping = Access::Mapping(Mapping::ChipAuthentication);
+    let report = read_with(&mut open(&card(PASSPORT_LIKE), Interface::Contact), &can(), mapping);
+    assert_eq!(chip_check(&report).0, Some(ChipMechanism::ChipAuthenticationMapping));
+    let options = ReadOptions { access: Access::Basic, chip_authentication: true, ..ReadOptions::default() };
+    let mrz = Password::mrz(SERIAL, "900805", "361120");
+    let mut channel = open(&card("bac-lab"), Interface::Contact);
+    let report = read_card(&mut channel, &mrz, &COUNTRY.trust(), &options, now(), &mut rng("terminal"));
+    assert_eq!(chip_check(&report), (Some(ChipMechanism::ChipAuthentication), Outcome::Passed, None));
+}
+
+#[test]
+fn a_copy_fails_chip_authentication_and_a_key_nobody_signed_proves_nothing() {
+    // All files of a genuine card on a chip with another key.
+    let flash = card(PASSPORT_LIKE);
+    let mut memory = RamMemory::open(flash.clone()).expect("a memory");
+    let other = SecretKey::generate(Curve::P521, &mut rng("the copy's own"));
+    let record = other.to_pkcs8().expose().to_vec();
+    chip::Memory::commit(&mut memory, &[(0x0036, Some(record))]).expect("written");
+    let report = read(&mut open(&flash, Interface::Contactless), &can());
+    assert_eq!(report.verdict, Verdict::Refused);
+    let failed =
+        (Some(ChipMechanism::ChipAuthentication), Outcome::Failed, Some(Refusal::ChipAuthenticationFailed));
+    assert_eq!(chip_check(&report), failed);
+    // The chip holds the key of DG14, but nobody who is trusted has signed DG14.
+    let mut channel = open(&card(PASSPORT_LIKE), Interface::Contactless);
+    let trust = TrustStore::default();
+    let options = ReadOptions::default();
+    let report = read_card(&mut channel, &can(), &trust, &options, now(), &mut rng("terminal"));
+    let unsigned =
+        (Some(ChipMechanism::ChipAuthentication), Outcome::Unknown, Some(Refusal::ChipKeyUnsigned));
+    assert_eq!(chip_check(&report), unsigned);
+    // Whoever relays the protocol has no keys for what comes after it.
+    let inner = open(&card(PASSPORT_LIKE), Interface::Contactless);
+    let report = read(&mut Relay { inner, authenticated: false }, &can());
+    assert_eq!(chip_check(&report), failed);
+}
+
+/// Stands between reader and card, and answers every command after Chip Authentication itself: 9000.
+struct Relay<C> {
+    inner: C,
+    authenticated: bool,
+}
+
+impl<C: CardChannel> CardChannel for Relay<C> {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, ChannelError> {
+        if self.authenticated {
+            return Ok(vec![0x90, 0x00]);
+        }
+        // GENERAL AUTHENTICATE in secure messaging: PACE runs in the clear.
+        self.authenticated = command[0] & 0x0C == 0x0C && command[1] == 0x86;
+        self.inner.transmit(command)
+    }
+
+    fn reset(&mut self) -> Result<Vec<u8>, ChannelError> {
+        self.authenticated = false;
+        self.inner.reset()
+    }
 }
 
 // proves: CARD-12
