@@ -3,7 +3,7 @@
 use apdu::{Command, Response, StatusWord};
 use curve::{Curve, Hash, Point, SecretKey, SeedRandom};
 use eac::auxiliary_data::{self, AuxiliaryData, Facts};
-use eac::chip_authentication::{self, Parameters};
+use eac::chip_authentication::{self, Parameters, version_1};
 use eac::cvc::{
     Authorisation, Chat, Date, Extension, Extensions, Rights, Role, TerminalType, TrustPoints, UpdateRights,
 };
@@ -15,6 +15,7 @@ use eac::{Cipher, Error, restricted_identification, sm};
 use tlv::oid;
 
 use crate::pki::{ALL_RIGHTS, Holder, Wish, country, date, sign};
+use crate::support::Script;
 
 const ID_PICC: &[u8] = &[0x5A; 32];
 
@@ -297,6 +298,43 @@ fn chip_authentication_refuses_other_keys_and_bad_points() {
             }
         });
         assert!(matches!(result, Some(Error::CardToken | Error::Malformed(_))), "byte {at}");
+    }
+}
+
+// The ends of the range that keys are drawn from, on either side: the base point itself and its opposite come out.
+#[test]
+fn the_smallest_and_the_largest_scalar_are_keys_as_every_other() {
+    for curve in Curve::ALL {
+        let order = curve.parameters().n;
+        let mut one = vec![0; order.len()];
+        let mut largest = order.to_vec();
+        *one.last_mut().expect("bytes") = 1;
+        *largest.last_mut().expect("bytes") -= 1;
+        assert!(SecretKey::from_bytes(curve, &vec![0; order.len()]).is_err(), "{curve}: zero");
+        assert!(SecretKey::from_bytes(curve, order).is_err(), "{curve}: the order");
+        let parameters = Parameters { curve, cipher: Cipher::Aes256, key_id: None };
+        for (chip, terminal) in [(&one, &one), (&one, &largest), (&largest, &one), (&largest, &largest)] {
+            let secret = SecretKey::from_bytes(curve, chip).expect("in range");
+            let mut drawn = Script::new(std::slice::from_ref(terminal));
+            let start = version_1::Start::new(parameters, secret.public_key(), &mut drawn).expect("a start");
+            let mut channel = None;
+            let opened = version_1::authenticate::<Error>(start, |command| {
+                if command.ins == 0x22 {
+                    return Ok(Response::ok([]));
+                }
+                let (answer, sm) = version_1::answer(parameters, &secret, &command.data)?;
+                channel = Some(sm);
+                Ok(Response::ok(answer))
+            });
+            let (mut terminal, mut chip) = (opened.expect("a channel"), channel.expect("a channel"));
+            let command = Command::new(0x00, 0x84, 0x00, 0x00).with_le(8);
+            let received = chip.unwrap(&terminal.wrap(&command).expect("wraps")).expect("the same keys");
+            assert_eq!((received.ins, received.le), (command.ins, command.le), "{curve}");
+            // The same keys sign, and give identifiers.
+            let digest = curve.hash().digest(b"challenge");
+            let signature = secret.sign_digest(&digest);
+            assert!(curve::verify_digest(&secret.public_key(), &digest, &signature).is_ok(), "{curve}");
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use chip::{Chip, Flash, Interface};
 use curve::{Curve, Hash, SecretKey};
 use eac::auxiliary_data::{self, AuxiliaryData};
 use eac::chip_authentication::{self, Parameters as ChipParameters};
-use eac::cvc::{Body, Certificate, Date, Extension, Extensions, Rights, Role, UpdateRights};
+use eac::cvc::{Body, Certificate, Date, Extension, Extensions, PublicKey, Rights, Role, UpdateRights};
 use eac::pace;
 use eac::terminal_authentication::terminal as ta;
 use eac::terminal_authentication::{get_challenge, set_dst, verify_certificate};
@@ -303,6 +303,39 @@ fn certificates_that_are_not_accepted() {
                 verifier(),
                 issue(
                     Body { effective: date(2025, 1, 1), expiration: date(2025, 12, 31), ..good() },
+                    VERIFIER,
+                ),
+            ],
+            0x6300,
+        ),
+        (
+            "begins after the end of its verifier",
+            vec![
+                verifier(),
+                issue(
+                    Body { effective: date(2049, 1, 1), expiration: date(2049, 1, 31), ..good() },
+                    VERIFIER,
+                ),
+            ],
+            0x6300,
+        ),
+        (
+            "a way back to the root under its own name, with another key",
+            vec![issue(
+                Body {
+                    public_key: PublicKey::explicit(&key("a thief").public_key()),
+                    ..body(ROOT, ROOT, Role::Cvca, ALL_READS, UpdateRights::NONE)
+                },
+                ROOT,
+            )],
+            0x6300,
+        ),
+        (
+            "a circle of verifiers",
+            vec![
+                verifier(),
+                issue(
+                    body(VERIFIER, VERIFIER, Role::OfficialVerifier, ALL_READS, UpdateRights::NONE),
                     VERIFIER,
                 ),
             ],
