@@ -124,7 +124,7 @@ impl Host {
         let text = text.to_ascii_lowercase();
         match text.strip_prefix('.') {
             Some(domain) => is_host(domain).then(|| Self::Below(domain.to_owned())),
-            None => is_host(&text).then(|| Self::Exactly(text)),
+            None => is_host(&text).then_some(Self::Exactly(text)),
         }
     }
 

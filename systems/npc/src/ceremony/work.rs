@@ -209,7 +209,7 @@ impl Npc {
                         VALUES ($1, $2, $3, $4, 0) ON CONFLICT DO NOTHING";
                     let values = params![i64::from(number), i64::from(root), kind.name(), partitions];
                     tx.execute(sql, values).await?;
-                    show(tx, &[label.clone()]).await?;
+                    show(tx, std::slice::from_ref(&label)).await?;
                     changed(tx).await
                 })?;
                 self.refresh_authority(now).await?;
@@ -322,7 +322,7 @@ impl Npc {
                         return Err(GIVEN_UP);
                     }
                     let links = [link_label(number, before), link_label(before, number)];
-                    show(tx, &[&[label.clone()], &links[..]].concat()).await?;
+                    show(tx, &[std::slice::from_ref(&label), &links[..]].concat()).await?;
                     changed(tx).await
                 })?;
                 self.refresh_authority(now).await?;

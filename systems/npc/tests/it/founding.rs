@@ -84,7 +84,8 @@ async fn persons_found_a_hierarchy_from_nothing() {
         let issued = issued(&npc, 1, KeySlot::SigningRsa, 0).await;
         let certificate = Certificate::parse(&issued.der).unwrap();
         let options = Options { revocation: Revocation::Unchecked, ..Options::at(now()) };
-        validate(&certificate, &[made.ca.clone()], &[made.root.clone()], &options).unwrap();
+        validate(&certificate, std::slice::from_ref(&made.ca), std::slice::from_ref(&made.root), &options)
+            .unwrap();
         assert_eq!(self::founding(&db, keys).await.err().unwrap().code(), "NPC-CEREMONY", "founded already");
         assert_eq!(founding.step(HANDS, now()).await.unwrap(), ceremony, "again");
         npc.verify_audit(None).await.unwrap();
