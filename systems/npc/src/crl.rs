@@ -10,7 +10,6 @@
 //! the table that [`crate::population`] keeps encoded; making a list is copying and signing it.
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Bytes;
@@ -19,6 +18,7 @@ use store::{Kind, Row, params, transaction};
 use x509::crl::{self, Crl, Lifetime, Pointers, Reason, Revoked, Table, TbsCrl};
 
 use crate::authority::{hex, off_thread};
+use crate::compress::Compressed;
 use crate::feed::next_number;
 use crate::request::sha256;
 use crate::{Npc, NpcError, Result};
@@ -117,24 +117,14 @@ pub struct PublishedCrl {
     pub etag: String,
     /// The last change it covers.
     covers: u64,
-    compressed: Arc<tokio::sync::OnceCell<Bytes>>,
+    compressed: Compressed,
 }
 
 impl PublishedCrl {
-    /// The list compressed with gzip; made once, for the first who asks.
-    pub async fn gzip(&self) -> Result<Bytes> {
-        let make = async || {
-            let der = self.der.clone();
-            off_thread(move || gzip(&der)).await?
-        };
-        self.compressed.get_or_try_init(make).await.cloned()
+    /// The list compressed with gzip: made when the list is published; none while that goes on, nor where it is not shorter.
+    pub fn gzip(&self) -> Option<Bytes> {
+        self.compressed.get()
     }
-}
-
-pub(crate) fn gzip(bytes: &[u8]) -> Result<Bytes> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    let done = encoder.write_all(bytes).and_then(|()| encoder.finish());
-    done.map(Bytes::from).map_err(|_| NpcError::Inconsistent("compression"))
 }
 
 #[derive(Default)]
@@ -227,7 +217,7 @@ impl Npc {
         if let Some(stored) = self.stored_list(list).await?
             && self.is_right(list, &stored, now)
         {
-            return Ok(self.keep(list, stored));
+            return Ok(self.keep(list, stored).await);
         }
         self.issue_list(list, now).await
     }
@@ -285,7 +275,7 @@ impl Npc {
             Ok::<_, NpcError>(())
         })?;
         tracing::info!(?list, number, bytes = der.len(), "revocation list issued");
-        Ok(self.keep(list, new_list(life, covers, der)))
+        Ok(self.keep(list, new_list(life, covers, der)).await)
     }
 
     /// Makes every list anew that lacks a change, however young it is.
@@ -320,7 +310,7 @@ impl Npc {
             let stored = self.stored_list(list).await?;
             if !self.is_due(list, stored.as_ref(), now, at_once) {
                 if let Some(stored) = stored {
-                    self.keep(list, stored);
+                    self.keep(list, stored).await;
                 }
                 continue;
             }
@@ -389,7 +379,7 @@ impl Npc {
         })?;
         tracing::info!(lists = made.len(), "revocation lists issued");
         for (list, made) in made {
-            self.keep(list, made);
+            self.keep(list, made).await;
         }
         Ok(())
     }
@@ -505,11 +495,12 @@ impl Npc {
         let issuer = &authority.generation(generation).ok_or(UNKNOWN)?.ca.issuer;
         let tbs = crl::delta(issuer, life, &uri, base.number, entries)?;
         let der = self.signed(list, tbs).await?;
-        Ok(self.keep(list, new_list(life, full.covers, der)))
+        Ok(self.keep(list, new_list(life, full.covers, der)).await)
     }
 
-    fn keep(&self, list: List, made: PublishedCrl) -> Arc<PublishedCrl> {
+    async fn keep(&self, list: List, made: PublishedCrl) -> Arc<PublishedCrl> {
         let made = Arc::new(made);
+        made.compressed.make(&made.der).await;
         self.kept_lists().insert(list, made.clone());
         made
     }
@@ -560,7 +551,7 @@ fn new_list(life: Lifetime, covers: u64, der: Vec<u8>) -> PublishedCrl {
         der: der.into(),
         etag,
         covers,
-        compressed: Arc::default(),
+        compressed: Compressed::default(),
     }
 }
 

@@ -17,6 +17,7 @@ mod authority;
 mod ceremony;
 mod cmp;
 mod cohort;
+mod compress;
 mod config;
 mod cps;
 mod crl;
@@ -52,7 +53,7 @@ pub use api::{Carrier, CertificateAuthority, IssueRequest, IssuedCertificate, Pe
 pub use authority::CaCertificates;
 pub use ceremony::{Abandonment, Ceremony, Done, Finding, Founding, Hands, Plan, Provisions, Record, Step};
 pub use cmp::{Enrolment, RegistrationAuthority};
-pub use cohort::{Cohort, Incident, Measure};
+pub use cohort::{Cohort, Incident, Listed, Measure};
 pub use config::{NpcConfig, Urls};
 pub use crl::{List, PublishedCrl, Scope};
 pub use documents::PublishedDocument;
@@ -139,18 +140,27 @@ impl Npc {
     }
 
     /// What has to be done from time to time: renews the services' certificates, takes back what was not confirmed, goes
-    /// on with interrupted incidents, and makes every list and filter that is out
-    /// of date or will be soon. Call it every minute or so; several processes may.
+    /// on with interrupted incidents, makes every list and filter that is out of date or will be soon, and signs anew the OCSP
+    /// answers that are asked for again and again. Call it every minute or so; several processes may.
+    ///
+    /// What one step cannot do does not keep the others from theirs: a list must not run out because an incident cannot go on. The
+    /// first failure is the answer, and the next call tries again.
     pub async fn maintain(&self, now: Timestamp) -> Result<()> {
-        self.renew_services(now).await?;
-        self.expire_transactions(now).await?;
-        self.work_incidents(now).await?;
-        self.follow_authority(now).await?;
-        self.note_last_ends().await?;
-        self.renew_due_lists(now).await?;
-        self.take_filters(now).await?;
-        self.filter(now).await?;
-        Ok(())
+        let steps = [
+            self.renew_services(now).await,
+            self.expire_transactions(now).await,
+            self.work_incidents(now).await,
+            self.follow_authority(now).await,
+            self.note_last_ends().await,
+            self.renew_due_lists(now).await,
+            self.take_filters(now).await,
+            self.filter(now).await.map(drop),
+            self.refresh_answers(now).await,
+        ];
+        for error in steps.iter().filter_map(|step| step.as_ref().err()) {
+            tracing::warn!(code = error.code(), "a part of the maintenance waits for the next turn");
+        }
+        steps.into_iter().collect()
     }
 
     /// The configuration in force.
@@ -207,6 +217,7 @@ async fn migrate(db: &Db) -> Result<()> {
         schema::QUEUE,
         schema::WITHHELD,
         policy::MIGRATION,
+        schema::LISTED,
     ])
     .await?;
     Ok(())

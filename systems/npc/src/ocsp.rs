@@ -1,7 +1,9 @@
 //! OCSP (RFC 6960, nonce RFC 9654, light profile RFC 9919). The state comes from memory ([`crate::population`]): no answer
 //! asks the database.
 //!
-//! A signed answer is used again while it is young and the state is the same; that path signs nothing. What has to be
+//! A signed answer is used again while it is young and the state is the same; that path signs nothing. Answers that are asked
+//! for again and again are signed anew by [`Npc::maintain`] before they are too old, each at a moment of its own, so that nobody
+//! who asks waits for a signature; where that did not happen in time, the next who asks has it signed. What has to be
 //! signed for its asker alone, because of a nonce, several certificates or a serial number that was never given out, is
 //! admitted only so often in a second; beyond that such askers hear `tryLater`, and the others are served as before.
 
@@ -12,7 +14,7 @@ use axum::body::Bytes;
 use jiff::Timestamp;
 use x509::ocsp::{Answer, CertId, ErrorStatus, Request, Status, error_response};
 
-use crate::authority::{Authority, Generation, hex};
+use crate::authority::{Authority, Generation, ResponderParty, hex, off_thread};
 use crate::crl::whole_second;
 use crate::request::sha256;
 use crate::{Npc, NpcError, Result};
@@ -37,8 +39,18 @@ pub(crate) struct Cache(Mutex<Generations>);
 
 #[derive(Default)]
 struct Generations {
-    young: HashMap<Vec<u8>, Cached>,
-    old: HashMap<Vec<u8>, Cached>,
+    young: HashMap<Vec<u8>, Entry>,
+    old: HashMap<Vec<u8>, Entry>,
+}
+
+/// A signed answer, and what it takes to sign it anew.
+struct Entry {
+    answer: Cached,
+    id: CertId,
+    generation: u32,
+    // When it is to be signed anew, if somebody has asked for it again by then.
+    due: Timestamp,
+    asked: bool,
 }
 
 #[derive(Clone)]
@@ -48,6 +60,14 @@ struct Cached {
     der: Bytes,
 }
 
+/// What is asked about again and again.
+#[derive(Clone)]
+struct Due {
+    id: CertId,
+    generation: u32,
+    due: Timestamp,
+}
+
 impl Cache {
     pub(crate) fn clear(&self) {
         *self.lock() = Generations::default();
@@ -55,12 +75,54 @@ impl Cache {
 
     fn find(&self, id: &[u8]) -> Option<Cached> {
         let mut all = self.lock();
-        if let Some(cached) = all.young.get(id) {
-            return Some(cached.clone());
+        if let Some(entry) = all.young.get_mut(id) {
+            entry.asked = true;
+            return Some(entry.answer.clone());
         }
-        let (id, cached) = all.old.remove_entry(id)?;
-        all.put(id, cached.clone());
-        Some(cached)
+        let (id, mut entry) = all.old.remove_entry(id)?;
+        entry.asked = true;
+        let answer = entry.answer.clone();
+        all.put(id, entry);
+        Some(answer)
+    }
+
+    /// The answers to be signed anew, those that have waited longest first; what has ended is forgotten. One that is of
+    /// `known` already would become no newer.
+    fn due(&self, now: Timestamp, known: Timestamp) -> Vec<Due> {
+        let mut due = Vec::new();
+        {
+            let mut all = self.lock();
+            let Generations { young, old } = &mut *all;
+            for entries in [young, old] {
+                entries.retain(|_, entry| entry.answer.shared.next_update > now);
+                let wanted = entries.values().filter(|entry| {
+                    entry.asked && entry.due <= now && entry.answer.shared.this_update < known
+                });
+                due.extend(wanted.map(|entry| Due {
+                    id: entry.id.clone(),
+                    generation: entry.generation,
+                    due: entry.due,
+                }));
+            }
+        }
+        due.sort_by_key(|answer| answer.due);
+        due.truncate(MOST_IN_A_TURN);
+        due
+    }
+
+    /// Puts answers in the place of those of before, where these still are.
+    fn replace(&self, made: Vec<Entry>) {
+        let mut all = self.lock();
+        for entry in made {
+            let Generations { young, old } = &mut *all;
+            let place = match young.get_mut(entry.id.der()) {
+                Some(place) => Some(place),
+                None => old.get_mut(entry.id.der()),
+            };
+            if let Some(place) = place {
+                *place = entry;
+            }
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Generations> {
@@ -69,11 +131,11 @@ impl Cache {
 }
 
 impl Generations {
-    fn put(&mut self, id: Vec<u8>, cached: Cached) {
+    fn put(&mut self, id: Vec<u8>, entry: Entry) {
         if self.young.len() >= MOST_KEPT {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(id, cached);
+        self.young.insert(id, entry);
     }
 }
 
@@ -181,13 +243,48 @@ impl Npc {
             )?
             .into();
         let Some((id, status)) = alone else { return Ok(Answered { der, shared: None }) };
-        let etag = format!("\"{}\"", &hex(&sha256(&der))[..32]);
-        let times = Shared { this_update, next_update, etag };
+        let times = Answer { this_update, next_update };
+        let entry = Entry::new(id.clone(), generation.number, status, times, der.clone());
+        let told = entry.answer.shared.clone();
         if shared.is_some() {
-            let cached = Cached { status, shared: times.clone(), der: der.clone() };
-            self.ocsp.lock().put(id.der().to_vec(), cached);
+            self.ocsp.lock().put(id.der().to_vec(), entry);
         }
-        Ok(Answered { der, shared: Some(times) })
+        Ok(Answered { der, shared: Some(told) })
+    }
+
+    /// Signs anew, before they are too old to be used again, the answers that were asked for since they were signed. Each has
+    /// a moment of its own, so that not all become due at once, and a turn signs no more than [`MOST_IN_A_TURN`]. What is
+    /// known no better than before is not signed again.
+    pub(crate) async fn refresh_answers(&self, now: Timestamp) -> Result<()> {
+        let this_update = whole_second(self.known_as_of(now).await?)?;
+        let times = Answer { this_update, next_update: this_update + self.config.ocsp_lifetime };
+        for part in self.ocsp.due(now, this_update).chunks(AT_ONCE) {
+            let authority = self.authority();
+            let stated: Vec<(Due, Status)> = {
+                let populations = self.populations();
+                let state = |due: &Due| {
+                    let status = populations.get(due.generation)?.status(&due.id.serial()?);
+                    (status != Status::Unknown).then(|| (due.clone(), status))
+                };
+                part.iter().filter_map(state).collect()
+            };
+            let sign = move |due: Due, status: Status| -> Result<Option<Entry>> {
+                let Some(generation) = authority.generation(due.generation) else { return Ok(None) };
+                let ResponderParty { certificate, responder, signer, .. } = &generation.responder;
+                if times.next_update > certificate.validity().not_after() {
+                    return Ok(None);
+                }
+                let der = responder.sign(&[(&due.id, status)], None, times, now, signer.as_ref())?;
+                Ok(Some(Entry::new(due.id, due.generation, status, times, der.into())))
+            };
+            // Away from the threads that serve, and they have a turn between two parts.
+            let signed = off_thread(move || {
+                let signed = stated.into_iter().filter_map(|(due, status)| sign(due, status).transpose());
+                signed.collect::<Result<Vec<_>>>()
+            });
+            self.ocsp.replace(signed.await??);
+        }
+        Ok(())
     }
 
     fn kept_answer(&self, id: &CertId, status: Status, as_of: Timestamp, now: Timestamp) -> Option<Answered> {
@@ -201,9 +298,29 @@ impl Npc {
     }
 }
 
+impl Entry {
+    fn new(id: CertId, generation: u32, status: Status, times: Answer, der: Bytes) -> Self {
+        let Answer { this_update, next_update } = times;
+        let hash = sha256(&der);
+        let shared = Shared { this_update, next_update, etag: format!("\"{}\"", &hex(&hash[..16])) };
+        // Between a quarter and seven sixteenths of its life; at half of it an answer is no longer used.
+        let life = next_update.duration_since(this_update);
+        let place = i32::from(hash[31]);
+        let due = this_update + life / 4 + life * 3 / 16 / 256 * place;
+        Self { answer: Cached { status, shared, der }, id, generation, due, asked: false }
+    }
+}
+
 fn error(status: ErrorStatus) -> Answered {
     Answered { der: Bytes::copy_from_slice(&error_response(status)), shared: None }
 }
 
-/// In each generation; about 1 kB each.
+/// In each generation; about 1.5 kB each.
 const MOST_KEPT: usize = 100_000;
+
+/// Answers signed anew in one turn, a minute: half a second of one core, and more than become due when everything that is
+/// kept is asked for again.
+const MOST_IN_A_TURN: usize = 25_000;
+
+/// Answers signed in one go.
+const AT_ONCE: usize = 500;

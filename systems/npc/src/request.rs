@@ -36,6 +36,9 @@ pub(crate) fn check(request: &IssueRequest) -> Result<Checked> {
         return Err(NpcError::Request("only New eID has a second period"));
     }
     check_chip_model(request)?;
+    if request.csr.len() > MOST_BYTES {
+        return Err(NpcError::Csr(x509::Error::Malformed("longer than a certification request is")));
+    }
     let proved = prove(&request.csr).map_err(NpcError::Csr)?;
     let modulus = check_key(request.slot, &proved)?;
     let key = PublicKey::from_spki(&proved.spki).map_err(NpcError::Csr)?;
@@ -138,6 +141,9 @@ fn hash(request: &IssueRequest) -> [u8; 32] {
     out.copy_from_slice(hash.finish().as_ref());
     out
 }
+
+/// A request of a card has less than a kilobyte.
+const MOST_BYTES: usize = 16 * 1024;
 
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];

@@ -321,3 +321,14 @@ pub(crate) const WITHHELD: Migration = Migration::new(
     -- who gave it up, before whom, why, and what was found, JSON
     ALTER TABLE ceremony ADD COLUMN abandonment TEXT;",
 );
+
+/// Cards that an incident names one by one.
+pub(crate) const LISTED: Migration = Migration::new(
+    16,
+    "listed cards",
+    "CREATE TABLE incident_card (
+        incident BIGINT NOT NULL,
+        card TEXT NOT NULL,
+        PRIMARY KEY (incident, card)
+    );",
+);

@@ -24,34 +24,32 @@ pub(super) struct Content<'a> {
 impl Content<'_> {
     /// The answer. Caches may keep it for a minute: a suspension must be seen soon, whatever `until` says.
     pub(super) fn answer(self, now: Timestamp, asked: &HeaderMap) -> Response {
-        let mut head = self.head(self.etag, now);
-        if matches(asked, IF_NONE_MATCH, self.etag) {
-            return (StatusCode::NOT_MODIFIED, head).into_response();
-        }
-        head.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        let whole = self.body.len();
-        match range(asked, self.etag, whole) {
-            Range::Whole => (head, self.body).into_response(),
-            Range::Part(from, to) => {
-                put(&mut head, CONTENT_RANGE, &format!("bytes {from}-{to}/{whole}"));
-                (StatusCode::PARTIAL_CONTENT, head, self.body.slice(from..=to)).into_response()
-            }
-            Range::Outside => {
-                put(&mut head, CONTENT_RANGE, &format!("bytes */{whole}"));
-                (StatusCode::RANGE_NOT_SATISFIABLE, head).into_response()
-            }
-        }
+        let head = self.head(self.etag, now);
+        represented(self.body, self.etag, head, asked)
     }
 
-    /// The answer with a compressed body, which is another representation and has a tag of its own.
-    pub(super) fn answer_gzip(self, body: Bytes, now: Timestamp, asked: &HeaderMap) -> Response {
-        let etag = format!("{}-gzip\"", self.etag.trim_end_matches('"'));
-        let mut head = self.head(&etag, now);
-        if matches(asked, IF_NONE_MATCH, &etag) {
-            return (StatusCode::NOT_MODIFIED, head).into_response();
-        }
-        head.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        (head, body).into_response()
+    /// The answer as it is or, where there is such a copy and the client takes it, compressed with gzip. These are two
+    /// representations, each with a tag and ranges of its own (RFC 9110 §8.8.3.3, §14.2).
+    pub(super) fn answer_in_one_of_two_forms(
+        self,
+        packed: Option<Bytes>,
+        now: Timestamp,
+        asked: &HeaderMap,
+    ) -> Response {
+        let tag = format!("{}-gzip\"", self.etag.trim_end_matches('"'));
+        // A part is meant of the list as it is, unless the client says that it has the rest of the compressed one.
+        let resumed = || text(asked, IF_RANGE).is_some_and(|known| known == tag);
+        let wanted = |_: &Bytes| takes_gzip(asked) && (!asked.contains_key(RANGE) || resumed());
+        let mut response = match packed.filter(wanted) {
+            None => self.answer(now, asked),
+            Some(packed) => {
+                let mut head = self.head(&tag, now);
+                head.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                represented(packed, &tag, head, asked)
+            }
+        };
+        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+        response
     }
 
     fn head(&self, etag: &str, now: Timestamp) -> HeaderMap {
@@ -69,8 +67,30 @@ impl Content<'_> {
     }
 }
 
-/// Whether a client takes gzip and asks for no part.
-pub(super) fn wants_gzip(asked: &HeaderMap) -> bool {
+/// One representation: not at all where the client has it, whole, or a part.
+fn represented(body: Bytes, etag: &str, mut head: HeaderMap, asked: &HeaderMap) -> Response {
+    if matches(asked, IF_NONE_MATCH, etag) {
+        head.remove(CONTENT_ENCODING);
+        return (StatusCode::NOT_MODIFIED, head).into_response();
+    }
+    head.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    let whole = body.len();
+    match range(asked, etag, whole) {
+        Range::Whole => (head, body).into_response(),
+        Range::Part(from, to) => {
+            put(&mut head, CONTENT_RANGE, &format!("bytes {from}-{to}/{whole}"));
+            (StatusCode::PARTIAL_CONTENT, head, body.slice(from..=to)).into_response()
+        }
+        Range::Outside => {
+            head.remove(CONTENT_ENCODING);
+            put(&mut head, CONTENT_RANGE, &format!("bytes */{whole}"));
+            (StatusCode::RANGE_NOT_SATISFIABLE, head).into_response()
+        }
+    }
+}
+
+/// Whether a client takes gzip.
+fn takes_gzip(asked: &HeaderMap) -> bool {
     let accepts = |value: &str| {
         value.split(',').any(|coding| {
             let (name, quality) = coding.split_once(';').unwrap_or((coding, "q=1"));
@@ -78,13 +98,7 @@ pub(super) fn wants_gzip(asked: &HeaderMap) -> bool {
             name.trim().eq_ignore_ascii_case("gzip") && !refused
         })
     };
-    !asked.contains_key(RANGE) && text(asked, ACCEPT_ENCODING).is_some_and(accepts)
-}
-
-/// Says that the answer depends on the codings the client takes.
-pub(super) fn varies(mut response: Response) -> Response {
-    response.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
-    response
+    text(asked, ACCEPT_ENCODING).is_some_and(accepts)
 }
 
 enum Range {

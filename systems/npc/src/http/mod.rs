@@ -41,7 +41,7 @@ use crate::ocsp::Answered;
 use crate::request::sha256;
 use crate::{List, Npc, PublishedDocument};
 
-use content::{Content, varies, wants_gzip};
+use content::Content;
 
 /// Where the time comes from; only applications know.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -130,12 +130,7 @@ async fn crl(State(service): State<Service>, Path(name): Path<String>, headers: 
         last_modified: Some(list.this_update),
         until: list.next_update,
     };
-    if wants_gzip(&headers)
-        && let Ok(compressed) = list.gzip().await
-    {
-        return varies(content.answer_gzip(compressed, now, &headers));
-    }
-    varies(content.answer(now, &headers))
+    content.answer_in_one_of_two_forms(list.gzip(), now, &headers)
 }
 
 async fn time_stamp(State(service): State<Service>, headers: HeaderMap, body: Bytes) -> Response {

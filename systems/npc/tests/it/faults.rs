@@ -1,10 +1,18 @@
-//! What breaks beside the program: random numbers that repeat, a database that goes away in the middle.
+//! What breaks beside the program: random numbers that repeat, a database or a token that goes away in the middle, a clock that
+//! goes back.
 
-use curve::{Random, SystemRandom};
-use model::KeySlot;
-use npc::{CertificateAuthority, Cohort, IssueRequest, Measure, Npc};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use curve::{Hash, Random, SystemRandom};
+use jiff::SignedDuration;
+use keys::{KeyError, KeyInfo, KeyKind, KeyStore, Purpose};
+use model::{KeySlot, RevocationReason};
+use npc::{CertificateAuthority, Cohort, IssueRequest, Measure, Npc, Scope};
 use store::testkit::{each_engine, each_engine_url};
 use store::{Db, Engine, params, transaction};
+use x509::ocsp::{BasicResponse, CertId, IssuerHashes, build_request};
+use x509::{Serial, SignError, SignatureAlgorithm, Signer};
 
 use crate::support::*;
 
@@ -98,6 +106,144 @@ async fn requests_and_incidents_survive_a_database_that_cuts_its_connections() {
         npc.verify_audit(None).await.unwrap();
         outside.close().await;
         db.close().await;
+    })
+    .await;
+}
+
+/// A token that can be pulled out.
+struct Token {
+    inner: Arc<dyn KeyStore>,
+    gone: Arc<AtomicBool>,
+}
+
+struct Held {
+    inner: Arc<dyn Signer>,
+    gone: Arc<AtomicBool>,
+}
+
+impl Token {
+    fn here(&self) -> keys::Result<()> {
+        if self.gone.load(Ordering::SeqCst) { Err(KeyError::TokenGone("t".into())) } else { Ok(()) }
+    }
+}
+
+impl KeyStore for Token {
+    fn generate(&self, label: &str, kind: KeyKind, purpose: Purpose) -> keys::Result<KeyInfo> {
+        self.here()?;
+        self.inner.generate(label, kind, purpose)
+    }
+
+    fn signer(&self, label: &str, purpose: Purpose) -> keys::Result<Arc<dyn Signer>> {
+        self.here()?;
+        Ok(Arc::new(Held { inner: self.inner.signer(label, purpose)?, gone: self.gone.clone() }))
+    }
+
+    fn list(&self) -> keys::Result<Vec<KeyInfo>> {
+        self.here()?;
+        self.inner.list()
+    }
+
+    fn destroy(&self, label: &str) -> keys::Result<()> {
+        self.here()?;
+        self.inner.destroy(label)
+    }
+}
+
+impl Signer for Held {
+    fn algorithm(&self) -> SignatureAlgorithm {
+        self.inner.algorithm()
+    }
+
+    fn spki(&self) -> &[u8] {
+        self.inner.spki()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        if self.gone.load(Ordering::SeqCst) {
+            return Err(SignError::KeyStore("the token is gone".into()));
+        }
+        self.inner.sign(message)
+    }
+}
+
+/// Requests wait or fail whole: what was stored is signed once the token is back, as it was stored; answers and lists that were
+/// signed are given as long as they hold, a list that lacks a revocation is not.
+#[tokio::test]
+async fn a_token_that_is_pulled_out_leaves_nothing_half_done() {
+    each_engine("npc", async |db| {
+        let gone = Arc::new(AtomicBool::new(false));
+        let token = Arc::new(Token { inner: shared_keys(), gone: gone.clone() });
+        let npc = Npc::open(db.clone(), token, config(), Box::new(SystemRandom), now()).await.unwrap();
+        let before = issued(&npc, 1, KeySlot::SigningRsa, 0).await;
+        npc.maintain(now()).await.unwrap();
+        let id = |serial: &Serial| {
+            CertId::new(&IssuerHashes::new(&npc.ca_certificate()).unwrap(), Hash::Sha256, serial).unwrap()
+        };
+        let known = build_request(&[id(&before.serial)], None);
+        let answer = npc.ocsp(&known, now()).await;
+        let list = npc.crl(Scope::Complete, now()).await.unwrap();
+
+        gone.store(true, Ordering::SeqCst);
+        let wanted = request(&npc, 2, KeySlot::SigningRsa, 1).await;
+        for _ in 0..2 {
+            let failed = npc.issue(&wanted, now()).await.err().unwrap();
+            assert!(!failed.is_refusal(), "{}: to be sent again", failed.code());
+        }
+        let row = db.one("SELECT serial, tbs FROM certificate WHERE der IS NULL", params![]).await.unwrap();
+        let (stored, tbs): (Vec<u8>, Vec<u8>) = (row.read(0).unwrap(), row.read(1).unwrap());
+        let later = |minutes| now() + SignedDuration::from_mins(minutes);
+        assert_eq!(npc.ocsp(&known, later(1)).await, answer, "signed before");
+        let with_nonce = build_request(&[id(&before.serial)], Some(b"12345678"));
+        assert_eq!(npc.ocsp(&with_nonce, later(1)).await, [0x30, 3, 0x0A, 1, 2], "internalError");
+        assert_eq!(npc.crl(Scope::Complete, later(13 * 60)).await.unwrap().number, list.number, "it holds");
+        // What needs no signature is done; what would not say so is not told.
+        npc.revoke(card(1), RevocationReason::KeyCompromise, "clerk", later(2)).await.unwrap();
+        assert!(npc.crl(Scope::Complete, later(2)).await.is_err());
+        assert_eq!(npc.ocsp(&known, later(2)).await, [0x30, 3, 0x0A, 1, 2]);
+        assert!(npc.maintain(later(3)).await.is_err());
+
+        gone.store(false, Ordering::SeqCst);
+        let issued = npc.issue(&wanted, later(4)).await.unwrap();
+        assert_eq!(issued.serial.octets(), stored);
+        assert_eq!(x509::Certificate::parse(&issued.der).unwrap().tbs(), tbs, "the same bytes");
+        npc.maintain(later(4)).await.unwrap();
+        let list = npc.crl(Scope::Complete, later(4)).await.unwrap();
+        assert!(x509::crl::Crl::parse(&list.der).unwrap().find(before.serial.octets()).is_some());
+        BasicResponse::parse(&npc.ocsp(&known, later(4)).await).unwrap();
+        assert_eq!(count(&db, "SELECT count(*) FROM certificate").await, 2);
+        assert_eq!(count(&db, "SELECT count(*) FROM event WHERE kind = 'issue'").await, 2);
+        npc.verify_audit(None).await.unwrap();
+    })
+    .await;
+}
+
+/// A clock that was ahead and is put right: nobody is given an answer or a filter of a time to come, and what is issued begins when
+/// its card was issued, as ever.
+#[tokio::test]
+async fn a_clock_that_goes_back_gives_answers_and_filters_of_now() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let first = issued(&npc, 1, KeySlot::SigningRsa, 0).await;
+        let ahead = now() + SignedDuration::from_hours(5);
+        let issuer = IssuerHashes::new(&npc.ca_certificate()).unwrap();
+        let asked = build_request(&[CertId::new(&issuer, Hash::Sha256, &first.serial).unwrap()], None);
+        let times = async |at| {
+            let answer = BasicResponse::parse(&npc.ocsp(&asked, at).await).unwrap();
+            (answer.answers[0].this_update, answer.produced_at)
+        };
+        npc.maintain(ahead).await.unwrap();
+        assert_eq!(times(ahead).await, (ahead, ahead));
+        let filter = npc.filter(ahead).await.unwrap();
+        // Back.
+        assert_eq!(times(now()).await, (now(), now()));
+        npc.maintain(now()).await.unwrap();
+        let right = npc.filter(now()).await.unwrap();
+        assert_eq!(right.this_update, now());
+        assert!(right.number > filter.number);
+        assert_eq!(times(now() + SignedDuration::from_secs(30)).await.0, now());
+        let second = issued(&npc, 2, KeySlot::SigningRsa, 1).await;
+        assert_eq!(second.validity.not_before, first.validity.not_before);
+        npc.verify_audit(None).await.unwrap();
     })
     .await;
 }

@@ -238,3 +238,115 @@ async fn lists_are_served_in_parts_and_compressed() {
     })
     .await;
 }
+
+/// Runs curl on the address of a list, beside the server that runs here.
+async fn curl(url: &str, args: &[&str]) -> Vec<u8> {
+    let mut command = std::process::Command::new("curl");
+    command.args(["--silent", "--show-error", "--fail"]).args(args).arg(url);
+    let ran =
+        tokio::task::spawn_blocking(move || command.output().expect("curl is installed")).await.unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    ran.stdout
+}
+
+/// What a program of the world's makes of compression and ranges: it unpacks, goes on where it was interrupted, also within the
+/// compressed form, and starts anew where the list has changed.
+#[tokio::test]
+async fn curl_takes_lists_compressed_and_goes_on_where_it_stopped() {
+    each_engine("npc", async |db| {
+        let (_, clock) = clock();
+        let (npc, address) = served(&db, clock).await;
+        for number in 1..4 {
+            issued(&npc, number, KeySlot::SigningEc, 0).await;
+        }
+        npc.revoke(card(1), RevocationReason::Superseded, "clerk", now()).await.unwrap();
+        let url = format!("http://{address}/crl/npc.crl");
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+        let whole = curl(&url, &[]).await;
+        Crl::parse(&whole).unwrap().verify_signature(npc.ca_certificate().spki()).unwrap();
+        let (head, body) = (file("head"), file("body"));
+        curl(&url, &["--compressed", "--dump-header", &head, "--output", &body]).await;
+        assert_eq!(std::fs::read(&body).unwrap(), whole, "unpacked");
+        let head = std::fs::read_to_string(&head).unwrap().to_ascii_lowercase();
+        assert!(head.contains("content-encoding: gzip") && head.contains("vary: accept-encoding"), "{head}");
+        let tag = head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap().to_owned();
+        assert!(tag.ends_with("-gzip\""), "{tag}");
+
+        // A download that broke off.
+        std::fs::write(&body, &whole[..100]).unwrap();
+        curl(&url, &["--continue-at", "-", "--output", &body]).await;
+        assert_eq!(std::fs::read(&body).unwrap(), whole);
+        // The same of the compressed form.
+        let gzip = ["--header", "Accept-Encoding: gzip"];
+        let packed = curl(&url, &gzip).await;
+        assert!(packed.len() < whole.len());
+        let same = format!("If-Range: {tag}");
+        let rest = curl(&url, &[&gzip[..], &["--header", &same, "--range", "40-"]].concat()).await;
+        assert_eq!([&packed[..40], &rest].concat(), packed);
+        // A part without saying of which form is of the list as it is.
+        assert_eq!(curl(&url, &[&gzip[..], &["--range", "0-9"]].concat()).await, whole[..10]);
+        // Changed meanwhile: all of the new one.
+        npc.revoke(card(2), RevocationReason::Superseded, "clerk", now()).await.unwrap();
+        let anew = curl(&url, &[&gzip[..], &["--header", &same, "--range", "40-"]].concat()).await;
+        let now_whole = curl(&url, &[]).await;
+        assert_ne!(now_whole, whole);
+        assert_eq!(anew, now_whole, "the tag is of no form of it any more");
+    })
+    .await;
+}
+
+/// Floods of what has to be signed for its asker alone, and of what is no request at all, over many connections: each is told so
+/// at once, and cached answers and lists are there as before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_leaves_answers_and_lists_of_others_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = Db::open(&format!("sqlite:{}/", directory.path().display()), "npc").await.unwrap();
+    let (_, clock) = clock();
+    let config = npc::NpcConfig { on_demand_per_second: 40, ..config() };
+    let (npc, address) = served_as(&db, clock, config).await;
+    let serial = issued(&npc, 1, KeySlot::SigningRsa, 0).await.serial;
+    let issuer = IssuerHashes::new(&npc.ca_certificate()).unwrap();
+    let id = CertId::new(&issuer, Hash::Sha256, &serial).unwrap();
+    let path = format!("/ocsp/{}", base64(&build_request(std::slice::from_ref(&id), None)));
+    let cached = fetch(address, &path).await;
+    let mut flood = tokio::task::JoinSet::new();
+    for n in 0..6u8 {
+        let id = id.clone();
+        flood.spawn(async move {
+            let (mut signed, mut later, mut too_large) = (0, 0, 0);
+            for m in 0..40u8 {
+                let head = "POST /ocsp HTTP/1.1\r\nContent-Type: application/ocsp-request";
+                let body = match n {
+                    0 => vec![0x30; 20_000],
+                    _ => build_request(std::slice::from_ref(&id), Some(&[n, m, 7, 7, 7, 7, 7, 7])),
+                };
+                let reply = http(address, head, &body).await;
+                match (reply.status, reply.body.as_slice()) {
+                    (413, _) => too_large += 1,
+                    (200, [0x30, 3, 0x0A, 1, 3]) => later += 1,
+                    (200, body) => {
+                        BasicResponse::parse(body).unwrap();
+                        signed += 1;
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            (signed, later, too_large)
+        });
+    }
+    for _ in 0..40 {
+        let answer = fetch(address, &path).await;
+        assert_eq!((answer.status, &answer.body), (200, &cached.body));
+        assert_eq!(fetch(address, "/crl/npc.crl").await.status, 200);
+    }
+    let counts = flood.join_all().await;
+    let sum = |of: fn(&(u32, u32, u32)) -> u32| counts.iter().map(of).sum::<u32>();
+    assert_eq!(
+        (sum(|c| c.0), sum(|c| c.1), sum(|c| c.2)),
+        (40, 160, 40),
+        "the budget of one second, and no more"
+    );
+    assert_eq!(fetch(address, &path).await.body, cached.body);
+    db.close().await;
+}

@@ -1,5 +1,7 @@
 //! Revocation lists.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use model::{KeySlot, RevocationReason, SuspensionCause};
 use npc::{CertificateAuthority, Npc, Scope};
@@ -277,6 +279,81 @@ async fn maintenance_keeps_every_list_young() {
             // The root's list of the first round still holds.
             assert_eq!(row.read::<i64>("number").unwrap() > 18, !root);
             Crl::parse(&row.read::<Vec<u8>>("der").unwrap()).unwrap();
+        }
+    })
+    .await;
+}
+
+/// Two days of a country that is kept up every few minutes, with turns that are missed: no list and no filter that was published
+/// has ended, and whatever is made new has a higher number than everything before.
+#[tokio::test]
+async fn nothing_published_runs_out_also_when_turns_are_missed() {
+    each_engine("npc", async |db| {
+        let config = npc::NpcConfig { partitions: 2, ..config() };
+        let npc =
+            Npc::open(db.clone(), shared_keys(), config, Box::new(curve::SystemRandom), now()).await.unwrap();
+        issued(&npc, 1, KeySlot::SigningRsa, 0).await;
+        let (mut lists, mut filters) = (BTreeMap::new(), 0);
+        for minute in (0..48 * 60).step_by(8) {
+            // Away for three quarters of an hour, and for a night.
+            if (600..645).contains(&minute) || (1500..1980).contains(&minute) {
+                continue;
+            }
+            let at = now() + SignedDuration::from_mins(minute);
+            if minute == 640 + 8 {
+                // Before anybody comes back: what was published holds.
+                for published in npc.published().await.unwrap() {
+                    assert!(published.next_update > at, "{}", published.name);
+                }
+            }
+            if minute == 1984 {
+                let night = npc.published().await.unwrap();
+                assert!(night.iter().all(|one| one.name == "filter" || one.next_update > at));
+            }
+            if minute % 400 == 0 {
+                let cause = SuspensionCause::Holder;
+                npc.suspend(card(1), cause, "holder", at).await.unwrap();
+                npc.maintain(at).await.unwrap();
+                npc.resume(card(1), cause, "holder", at).await.unwrap();
+            }
+            npc.maintain(at).await.unwrap();
+            let highest = lists.values().copied().max().unwrap_or(0);
+            for published in npc.published().await.unwrap() {
+                let left = published.next_update.duration_since(at);
+                if published.name == "filter" {
+                    assert!(left >= SignedDuration::from_mins(45), "{left:?} of the filter");
+                    assert!(published.number >= filters);
+                    filters = published.number;
+                    continue;
+                }
+                assert!(left > SignedDuration::from_hours(12), "{left:?} of {}", published.name);
+                let before = lists.insert(published.name.clone(), published.number);
+                let same = before == Some(published.number);
+                assert!(same || published.number > highest, "{} {before:?}", published.name);
+            }
+        }
+        assert_eq!(lists.len(), 4, "root, complete, two partitions");
+        // A filter for every quarter of an hour in which there was a turn, and lists twice a day.
+        assert!(filters > 100 && *lists.values().max().unwrap() > 16, "{filters} {lists:?}");
+    })
+    .await;
+}
+
+/// What cannot be done does not keep the lists from being renewed.
+#[tokio::test]
+async fn one_step_that_fails_does_not_stop_the_maintenance() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        npc.maintain(now()).await.unwrap();
+        let sql = "INSERT INTO incident (number, what, concerned, proposed_by, proposed_at, approved_by, after, looked_at, \
+            changed, published) VALUES (7, 'no incident', 0, 'anna', 0, 'bert', $1, 0, 0, FALSE)";
+        let nothing: &[u8] = &[];
+        db.execute(sql, params![nothing]).await.unwrap();
+        let later = now() + SignedDuration::from_hours(13);
+        assert_eq!(npc.maintain(later).await.unwrap_err().code(), "NPC-INCONSISTENT");
+        for published in npc.published().await.unwrap() {
+            let made = published.this_update;
+            assert!(published.name == "npc-root.crl" || made.as_second() == later.as_second(), "{published:?}");
         }
     })
     .await;

@@ -211,6 +211,58 @@ async fn an_answer_is_used_again_while_it_is_young_and_true() {
     .await;
 }
 
+/// Whoever asks for what is asked for again and again never waits for a signature, and nobody ever gets an answer that has ended.
+#[tokio::test]
+async fn what_is_asked_for_again_is_signed_anew_before_it_is_too_old() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let serial = issued(&npc, 1, KeySlot::SigningRsa, 0).await.serial;
+        let forgotten = issued(&npc, 2, KeySlot::SigningRsa, 1).await.serial;
+        let minutes = |n| now() + SignedDuration::from_mins(n);
+        let made = async |serial: &Serial, minute: i64| {
+            let answer = ask(&npc, serial, minutes(minute)).await.answers.remove(0);
+            assert!(answer.next_update.unwrap() > minutes(minute), "what has ended is not told");
+            (answer.this_update.duration_since(now()).as_mins(), answer.status)
+        };
+        let good = |minute| (minute, CertificateStatus::Good);
+        for one in [&serial, &forgotten] {
+            assert_eq!(made(one, 0).await, good(0));
+        }
+        assert_eq!(made(&serial, 1).await, good(0), "asked for again");
+        // Not before a quarter of its life is over; in any case before it is no longer used.
+        npc.maintain(minutes(14)).await.unwrap();
+        assert_eq!(made(&serial, 14).await, good(0));
+        npc.maintain(minutes(27)).await.unwrap();
+        assert_eq!(made(&serial, 31).await, good(27), "nobody waited");
+        assert_eq!(
+            made(&forgotten, 31).await,
+            good(31),
+            "what nobody asked for again is signed for its asker"
+        );
+        // What has changed meanwhile is told as it is.
+        npc.suspend(card(1), SuspensionCause::Holder, "holder", minutes(40)).await.unwrap();
+        npc.maintain(minutes(54)).await.unwrap();
+        let (minute, status) = made(&serial, 55).await;
+        assert_eq!(minute, 54);
+        assert!(matches!(status, CertificateStatus::Revoked { reason: Some(Reason::CertificateHold), .. }));
+        npc.resume(card(1), SuspensionCause::Holder, "holder", minutes(56)).await.unwrap();
+        // Turns that were missed: the next who asks has it signed, and hours later it is gone.
+        assert_eq!(made(&serial, 57).await, good(57));
+        assert_eq!(made(&serial, 58).await, good(57));
+        assert_eq!(made(&serial, 87).await, good(87));
+        npc.maintain(minutes(400)).await.unwrap();
+        assert_eq!(made(&serial, 401).await, good(401));
+        // Without the database nothing becomes newer, and what is known is told while it holds.
+        assert_eq!(made(&serial, 402).await, good(401));
+        db.fail_after(1, store::When::BeforeCommit);
+        npc.suspend(card(1), SuspensionCause::Loss, "x", minutes(402)).await.unwrap_err();
+        npc.maintain(minutes(428)).await.unwrap_err();
+        assert_eq!(made(&serial, 429).await, good(401));
+        db.revive();
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn certificates_of_another_ca_with_the_same_name_are_not_ours() {
     each_engine_url(async |url| {

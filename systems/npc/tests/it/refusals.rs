@@ -137,3 +137,41 @@ async fn fields_of_the_wrong_form_are_refused() {
     })
     .await;
 }
+
+/// Requests with a key and a proof that are right, and of a size that no card makes; and one that was heard before, sent for
+/// another card.
+#[tokio::test]
+async fn huge_and_replayed_requests_are_refused() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let good = request(&npc, 1, KeySlot::SigningRsa, 0).await;
+        let key = rsa(0);
+        let huge = |bytes: usize| {
+            let subject = x509::Name::builder().country("TW").common_name(&"x".repeat(bytes)).build();
+            subject
+                .and_then(|name| x509::csr::build(&name, key.spki(), key.algorithm(), |info| key.sign(info)))
+        };
+        for bytes in [20_000, 100_000, 5_000_000] {
+            // Where no such name can be made, padding outside the signature makes it as long.
+            let csr = huge(bytes).unwrap_or_else(|_| [&good.csr[..], &vec![0; bytes]].concat());
+            let error = npc.issue(&IssueRequest { csr, ..good.clone() }, now()).await.err().unwrap();
+            assert_eq!(error.code(), "NPC-CSR", "{bytes}: {error}");
+        }
+        nothing_stored(&db).await;
+        npc.issue(&good, now()).await.unwrap();
+        for (request_id, number, slot) in [
+            (id(900), 2, KeySlot::SigningRsa),
+            (id(901), 1, KeySlot::EncryptionRsa),
+            (good.request_id, 2, good.slot),
+        ] {
+            let replayed = IssueRequest { request_id, card: card(number), slot, ..good.clone() };
+            let error = npc.issue(&replayed, now()).await.err().unwrap();
+            assert!(matches!(error.code(), "NPC-DUPLICATE-KEY" | "NPC-CONFLICT"), "{error}");
+        }
+        assert_eq!(
+            db.one("SELECT count(*) FROM certificate", params![]).await.unwrap().read::<i64>(0).unwrap(),
+            1
+        );
+    })
+    .await;
+}

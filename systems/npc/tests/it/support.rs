@@ -129,9 +129,14 @@ pub(crate) async fn serve(npc: Arc<Npc>, listener: tokio::net::TcpListener, cloc
 
 /// A CA whose certificates carry the address it is served at.
 pub(crate) async fn served(db: &Db, clock: npc::Clock) -> (Arc<Npc>, SocketAddr) {
+    served_as(db, clock, config()).await
+}
+
+/// The same with a configuration of its own.
+pub(crate) async fn served_as(db: &Db, clock: npc::Clock, config: NpcConfig) -> (Arc<Npc>, SocketAddr) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let urls = Urls::at(&format!("http://{}", listener.local_addr().unwrap()));
-    let config = NpcConfig { urls, ..config() };
+    let config = NpcConfig { urls, ..config };
     let npc = Npc::open(db.clone(), shared_keys(), config, Box::new(SystemRandom), clock()).await.unwrap();
     let npc = Arc::new(npc);
     let address = serve(npc.clone(), listener, clock).await;
