@@ -37,6 +37,19 @@ pub struct Cohort {
     pub from: Option<Timestamp>,
     /// Certificates that begin at this moment or before.
     pub to: Option<Timestamp>,
+    /// Cards named one by one, as another system's books select them; set by [`Npc::propose_incident_for`].
+    pub listed: Option<Listed>,
+}
+
+/// A list of cards that an incident keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// By what they were selected, in words.
+    pub selected_by: String,
+    /// How many cards.
+    pub cards: u64,
+    // The incident under which they stand.
+    incident: u64,
 }
 
 /// What is to be done with them.
@@ -84,15 +97,53 @@ impl Npc {
         operator: &str,
         now: Timestamp,
     ) -> Result<Incident> {
-        if cohort == Cohort::default() {
+        if cohort == Cohort::default() || cohort.listed.is_some() {
             return Err(NpcError::Request("an incident concerns a cohort, not everybody"));
         }
-        let stored = serde_json::to_string(&Stored::of(&cohort, measure))
-            .map_err(|_| NpcError::Inconsistent("incident"))?;
+        self.propose(cohort, None, measure, operator, now).await
+    }
+
+    /// The same for the certificates of these cards alone, which `selected_by` says in words how they were found: by batch,
+    /// maker or version, of which the books of the card centre know (RECALL-01, RECALL-04). The incident keeps the list.
+    pub async fn propose_incident_for(
+        &self,
+        cards: &[CardSerial],
+        selected_by: &str,
+        cohort: Cohort,
+        measure: Measure,
+        operator: &str,
+        now: Timestamp,
+    ) -> Result<Incident> {
+        if cards.is_empty() {
+            return Err(NpcError::Request("no card is of this kind"));
+        }
+        self.propose(cohort, Some((cards, selected_by)), measure, operator, now).await
+    }
+
+    async fn propose(
+        &self,
+        cohort: Cohort,
+        listed: Option<(&[CardSerial], &str)>,
+        measure: Measure,
+        operator: &str,
+        now: Timestamp,
+    ) -> Result<Incident> {
         let number = transaction!(self.db, |tx| {
+            let number = next_number(tx, "incident", 1).await?;
+            let mut cohort = cohort.clone();
+            if let Some((cards, selected_by)) = listed {
+                for part in cards.chunks(LISTED) {
+                    let rows = part.iter().map(|card| params![number as i64, card.as_str()].to_vec());
+                    let sql = "INSERT INTO incident_card (incident, card)";
+                    tx.insert_many(sql, 2, rows.collect::<Vec<_>>()).await?;
+                }
+                let (selected_by, cards) = (selected_by.to_owned(), cards.len() as u64);
+                cohort.listed = Some(Listed { selected_by, cards, incident: number });
+            }
+            let stored = serde_json::to_string(&Stored::of(&cohort, measure))
+                .map_err(|_| NpcError::Inconsistent("incident"))?;
             let window = Window { cohort: &cohort, after: &[], since: now };
             let concerned = window.count(tx).await?;
-            let number = next_number(tx, "incident", 1).await?;
             let sql = "INSERT INTO incident (number, what, concerned, proposed_by, proposed_at, after, \
                 looked_at, changed, published) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, FALSE)";
             let nothing: &[u8] = &[];
@@ -385,6 +436,13 @@ impl<'a> Conditions<'a> {
                 self.also(condition, value.into());
             }
         }
+        if let Some(listed) = &cohort.listed {
+            // The value stands last in each condition.
+            let among = "EXISTS (SELECT 1 FROM incident_card WHERE incident_card.card = certificate.card \
+                AND incident_card.incident =";
+            self.also(among, (listed.incident as i64).into());
+            self.sql.push(')');
+        }
     }
 
     /// The text and its values.
@@ -403,6 +461,8 @@ struct Stored {
     cards: Option<(CardSerial, CardSerial)>,
     from: Option<Timestamp>,
     to: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    listed: Option<Listed>,
     measure: String,
     reason: Option<RevocationReason>,
 }
@@ -417,6 +477,7 @@ impl Stored {
             cards: cohort.cards,
             from: cohort.from,
             to: cohort.to,
+            listed: cohort.listed.clone(),
             measure: measure.kind().to_owned(),
             reason: match measure {
                 Measure::Revoke(reason) => Some(reason),
@@ -447,6 +508,7 @@ fn read(row: &Row) -> Result<Incident> {
             cards: stored.cards,
             from: stored.from,
             to: stored.to,
+            listed: stored.listed,
         },
         measure,
         concerned: number("concerned")?,
@@ -479,6 +541,9 @@ const EVENT_COLUMNS: [(&str, Kind); 6] = [
     ("kind", Kind::Text),
     ("state", Kind::Text),
 ];
+
+/// Cards of a list in one statement.
+const LISTED: usize = 10_000;
 
 /// Certificates in one commit. SQLite's one writer keeps everybody else waiting meanwhile.
 const BATCH_POSTGRES: usize = 25_000;

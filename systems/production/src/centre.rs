@@ -8,6 +8,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::ProductionError;
+use crate::chip_types::CardMake;
+use crate::selection::MakeCriteria;
 
 /// One card to be made: the case and how many cards were made for it before. A remake is a new order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -133,6 +135,9 @@ pub trait CardCentre: Send + Sync {
 
     /// The roster of a box.
     async fn roster(&self, box_no: &str) -> Result<Option<Roster>, ProductionError>;
+
+    /// The cards that meet all criteria, with what they are made of (RECALL-01).
+    async fn select(&self, criteria: &MakeCriteria) -> Result<Vec<CardMake>, ProductionError>;
 
     /// Takes back a card found flawed at an office or no longer wanted, for destruction (MGMT-66).
     async fn take_back(

@@ -6,6 +6,8 @@
 //! proposes another judgement, a second one approves it; from then on a type that is 停用 is neither received, initialised,
 //! paired nor personalised.
 
+use std::collections::BTreeMap;
+
 use chip::{ChipType, Interface, Profile};
 use jiff::Timestamp;
 use model::{CardSerial, CardState, ChipRisk};
@@ -90,8 +92,6 @@ pub struct RegisteredChip {
     pub reason: Option<String>,
     /// Since when.
     pub since: Timestamp,
-    /// Cards of this type in the centre's books that are not destroyed.
-    pub cards: u64,
 }
 
 /// A change of judgement that waits for its second person, or that was approved.
@@ -180,7 +180,7 @@ impl ChipTypeEntry {
     }
 
     /// The applets in one line, as a card's record keeps them.
-    fn applet_versions(&self) -> String {
+    pub fn applet_versions(&self) -> String {
         let list: Vec<_> = self.applets.iter().map(|a| format!("{} {}", a.name, a.version)).collect();
         list.join(", ")
     }
@@ -223,9 +223,16 @@ impl Centre {
 
     /// Every registered type, by name.
     pub async fn chip_types(&self) -> Result<Vec<RegisteredChip>, ProductionError> {
-        let sql = "SELECT name, entry, risk, reason, since, (SELECT count(*) FROM card JOIN lot ON lot.lot = card.lot \
-            WHERE lot.card_type = chip_type.name AND card.state <> 'destroyed') AS cards FROM chip_type ORDER BY name";
+        let sql = "SELECT name, entry, risk, reason, since FROM chip_type ORDER BY name";
         self.inner.db.all(sql, params![]).await?.iter().map(registered).collect()
+    }
+
+    /// How many cards of each type are in the centre's books and not destroyed. Reads all of them: for a report, not for a page.
+    pub async fn cards_by_type(&self) -> Result<BTreeMap<String, u64>, ProductionError> {
+        let sql = "SELECT card_type, count(*) AS cards FROM card JOIN lot ON lot.lot = card.lot \
+            WHERE card.state <> 'destroyed' GROUP BY card_type";
+        let rows = self.inner.db.all(sql, params![]).await?;
+        rows.iter().map(|row| Ok((row.read("card_type")?, row.read("cards")?))).collect()
     }
 
     /// The cards whose chip is of a type: what a recall begins with.
@@ -380,7 +387,6 @@ fn registered(row: &Row) -> Result<RegisteredChip, ProductionError> {
         risk: row.read::<String>("risk")?.parse()?,
         reason: row.read("reason")?,
         since: row.read("since")?,
-        cards: row.read("cards")?,
         entry,
     })
 }
@@ -389,7 +395,7 @@ fn entry(row: &Row) -> Result<ChipTypeEntry, ProductionError> {
     serde_json::from_str(&row.read::<String>("entry")?).map_err(|_| ProductionError::Data("chip type"))
 }
 
-fn make(row: &Row) -> Result<CardMake, ProductionError> {
+pub(crate) fn make(row: &Row) -> Result<CardMake, ProductionError> {
     Ok(CardMake {
         serial: books::serial(row)?,
         state: row.read::<String>("state")?.parse()?,

@@ -46,6 +46,9 @@ pub enum ProductionError {
     /// A decision that needs two persons (SECURITY-08).
     #[error("PRODUCTION-E-DUAL-CONTROL: 須由另一人核可 two persons decide: {0}")]
     DualControl(&'static str),
+    /// Cards are to be selected by nothing, or by a day that is none.
+    #[error("PRODUCTION-E-SELECTION: 未指定範圍 no criterion to select cards by")]
+    Selection,
     /// All serial numbers of the series are used.
     #[error("PRODUCTION-E-SERIES-USED-UP: 序號字軌已用罄 series of serial numbers is used up")]
     SeriesUsedUp,
@@ -99,6 +102,7 @@ impl ProductionError {
             Self::ChipTypeStopped => "PRODUCTION-E-CHIP-TYPE-STOPPED",
             Self::Inspection(_) => "PRODUCTION-E-INSPECTION",
             Self::DualControl(_) => "PRODUCTION-E-DUAL-CONTROL",
+            Self::Selection => "PRODUCTION-E-SELECTION",
             Self::SeriesUsedUp => "PRODUCTION-E-SERIES-USED-UP",
             Self::Store(_) => "PRODUCTION-E-STORE",
             Self::CardFile(_) => "PRODUCTION-E-CARD-FILE",
@@ -192,6 +196,12 @@ pub const EXPLAINED: &[[&str; 4]] = &[
         "操作者 caller",
         "須由提案人以外之另一人於七日內核可。 A second person approves within seven days.",
         "請另一人核可，或重新提案。 Ask somebody else, or propose it again.",
+    ],
+    [
+        "PRODUCTION-E-SELECTION",
+        "操作者 caller",
+        "未指定卡片範圍。 No criterion says which cards are meant.",
+        "至少指定一項：型別、製造商、程式版本、演算法、批號或製造日。 Give one at least: type, manufacturer, applet, algorithm, batch or day.",
     ],
     [
         "PRODUCTION-E-SERIES-USED-UP",

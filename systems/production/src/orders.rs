@@ -9,7 +9,9 @@ use store::{Row, params};
 use crate::ProductionError;
 use crate::books::{self, By, card_row, report, report_row};
 use crate::centre::{CardCentre, Order, OrderNo, PairedCard, Report, ReportKind, Roster};
+use crate::chip_types::CardMake;
 use crate::package::Package;
+use crate::selection::MakeCriteria;
 use crate::system::Centre;
 use crate::work::{REQUIRED, Step, package_context, paired_card, scrap_in};
 
@@ -181,6 +183,10 @@ impl CardCentre for Centre {
             .await?;
         let cards = rows.iter().map(order_and_serial).collect::<Result<_, _>>()?;
         Ok(Some(Roster { box_no: box_no.to_owned(), office: office(&row)?, cards }))
+    }
+
+    async fn select(&self, criteria: &MakeCriteria) -> Result<Vec<CardMake>, ProductionError> {
+        self.select_cards(criteria).await
     }
 
     async fn take_back(

@@ -109,4 +109,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         ALTER TABLE lot ADD COLUMN face_passed_at BIGINT;
         ALTER TABLE lot ADD COLUMN face_fault TEXT;",
     ),
+    Migration::new(4, "cards by their batch", "CREATE INDEX card_lot ON card (lot, serial);"),
 ];

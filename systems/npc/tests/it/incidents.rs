@@ -99,6 +99,52 @@ async fn a_cohort_is_chosen_proposed_by_one_and_approved_by_another() {
     .await;
 }
 
+/// Cards that another system's books select: a batch, a maker, a version. The incident keeps the list, through restarts too, and the
+/// queue of its reissue is of the same cards.
+// proves: RECALL-01
+#[tokio::test]
+async fn an_incident_concerns_the_cards_of_a_list() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let serials = country(&npc).await;
+        let listed = [card(1), card(3), card(77)];
+        let by = "製卡批號 batch N5A-000000";
+        let any = Cohort::default;
+        let nobody = npc.propose_incident_for(&[], by, any(), Measure::Suspend, "anna", now()).await;
+        assert_eq!(nobody.unwrap_err().code(), "NPC-REQUEST");
+        let proposed =
+            npc.propose_incident_for(&listed, by, any(), Measure::Suspend, "anna", now()).await.unwrap();
+        assert_eq!(proposed.concerned, 4);
+        let list = proposed.cohort.listed.as_ref().unwrap();
+        assert_eq!((list.selected_by.as_str(), list.cards), (by, 3));
+        // With another criterion both must hold; and one list is not the other's.
+        let rsa = Cohort { key_class: Some("RSA-2048".into()), ..any() };
+        let some =
+            npc.propose_incident_for(&[card(2), card(3)], by, rsa, Measure::Suspend, "anna", now()).await;
+        assert_eq!(some.unwrap().concerned, 2);
+        let copied = npc.propose_incident(proposed.cohort.clone(), Measure::Suspend, "anna", now()).await;
+        assert_eq!(copied.unwrap_err().code(), "NPC-REQUEST", "a list belongs to its incident");
+
+        let again = open(&db).await;
+        let done = again.approve_incident(proposed.number, "bert", now()).await.unwrap();
+        assert_eq!((done.changed, &done.cohort), (4, &proposed.cohort));
+        let held = ["suspended", "suspended", "good", "good", "suspended", "suspended"];
+        assert_eq!(states(&again, &serials).await, held);
+        let plan = npc::QueuePlan {
+            classes: vec!["everybody".into()],
+            per_day: 10,
+            offices: Default::default(),
+            weekdays: vec![1],
+            tries: 1,
+        };
+        again.open_queue(done.number, &plan, "anna", now()).await.unwrap();
+        let report = again.queue_report(done.number).await.unwrap();
+        assert_eq!(report[0].waiting + report[0].done, 2);
+        again.verify_audit(None).await.unwrap();
+    })
+    .await;
+}
+
 /// Killed at every commit, another process goes on, and each certificate is changed once.
 #[tokio::test]
 async fn an_interrupted_incident_is_finished_by_the_next_maintenance() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chip::{Chip, FileMemory, Interface};
 use model::{CardProfile, CardState, ChipRisk};
-use production::{CardCentre, Finding, ProductionError, ReportKind, face_features};
+use production::{CardCentre, Finding, MakeCriteria, ProductionError, ReportKind, face_features};
 
 use crate::support::{CLERK, Hall, directory, lot, manufacturer, order};
 
@@ -33,7 +33,8 @@ async fn cards_know_their_type_and_a_stopped_type_makes_none() {
         let types = centre.chip_types().await.expect("lists");
         assert_eq!(types.iter().map(|t| t.entry.name.as_str()).collect::<Vec<_>>(), [PLANNED, RESERVE]);
         let planned = &types[0];
-        assert_eq!((planned.risk, planned.cards), (ChipRisk::Normal, 3));
+        assert_eq!(planned.risk, ChipRisk::Normal);
+        assert_eq!(centre.cards_by_type().await.expect("counts"), [(PLANNED.to_owned(), 3)].into());
         let memory = FileMemory::open(centre.shelf().path(card.serial)).expect("opens");
         let mut real = Chip::open(Box::new(memory), Box::new(hall.random.clone())).expect("a chip");
         let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02X}")).collect::<String>();
@@ -98,6 +99,83 @@ async fn cards_know_their_type_and_a_stopped_type_makes_none() {
         centre.work(hall.now).await.expect("works");
         assert!(centre.pair(second.order, hall.now).await.expect("answers").is_some());
         centre.verify_audit().await.expect("whole");
+    })
+    .await;
+}
+
+// proves: RECALL-01
+#[tokio::test(flavor = "multi_thread")]
+async fn cards_are_selected_by_what_they_are_made_of_and_when_and_in_which_batch() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let mut hall = Hall::open(&url, &dir).await;
+        hall.restock(2).await;
+        let first = hall.paired(1).await.1.serial;
+        // Another batch, another type, another day.
+        hall.now = crate::support::later(hall.now, 24 * 60);
+        let centre = &hall.centre;
+        centre.restock_type(&manufacturer(), RESERVE, "R5A", 1, CLERK, hall.now).await.expect("receives");
+        let reserve = order(2, CardProfile::ReserveP384, "6300001000");
+        centre.place(&[reserve], hall.now).await.expect("places");
+        centre.work(hall.now).await.expect("works");
+        let other = centre.pair(reserve.order, hall.now).await.expect("answers").expect("in stock").serial;
+
+        let all: Vec<_> = centre.shelf().cards().expect("lists").into_iter().collect();
+        assert_eq!(all.len(), 3);
+        let blank = *all.iter().find(|serial| ![first, other].contains(serial)).expect("a blank");
+        let chosen = async |criteria: MakeCriteria| -> Vec<_> {
+            let found = centre.select(&criteria).await.expect("selects");
+            found.into_iter().map(|make| make.serial).collect()
+        };
+        let sorted = |mut cards: Vec<_>| {
+            cards.sort();
+            cards
+        };
+        let entry = |name: &str| {
+            let types = centre.chip_types();
+            async move {
+                types.await.expect("lists").into_iter().find(|t| t.entry.name == name).expect("known").entry
+            }
+        };
+        let (planned, reserved) = (entry(PLANNED).await, entry(RESERVE).await);
+        let some = |text: &str| Some(text.to_owned());
+        let none = MakeCriteria::default;
+        let of_planned = sorted(vec![first, blank]);
+        assert_eq!(chosen(MakeCriteria { chip_type: some(PLANNED), ..none() }).await, of_planned);
+        assert_eq!(chosen(MakeCriteria { lot: some("N5A-000000"), ..none() }).await, of_planned);
+        assert_eq!(chosen(MakeCriteria { lot: some("R5A-000000"), ..none() }).await, [other]);
+        assert_ne!(planned.manufacturer, reserved.manufacturer);
+        assert_eq!(
+            chosen(MakeCriteria { manufacturer: some(&reserved.manufacturer), ..none() }).await,
+            [other]
+        );
+        assert_eq!(chosen(MakeCriteria { algorithm: some("secp521r1"), ..none() }).await, [first]);
+        assert_eq!(
+            chosen(MakeCriteria { algorithm: some("RSA-2048"), ..none() }).await,
+            sorted(vec![first, other]),
+            "both have it; a blank has no keys"
+        );
+        let applet = &planned.applets[0];
+        let version = format!("{} {}", applet.name, applet.version);
+        assert!(chosen(MakeCriteria { applet: some(&version), ..none() }).await.contains(&first));
+        assert_eq!(
+            chosen(MakeCriteria { applet: some(&applet.name), ..none() }).await,
+            [],
+            "with its version"
+        );
+        // A card is made when its keys are.
+        let day = model::RocDate::in_taipei(hall.now);
+        assert_eq!(chosen(MakeCriteria { made_from: Some(day), ..none() }).await, [other]);
+        let before: model::RocDate = day.date().yesterday().expect("a day").into();
+        assert_eq!(chosen(MakeCriteria { made_to: Some(before), ..none() }).await, [first]);
+        let between = MakeCriteria { made_from: Some(before), made_to: Some(day), ..none() };
+        assert_eq!(chosen(between).await, sorted(vec![first, other]));
+        // All that is given must hold; what nobody has selects nobody; nothing given is no selection.
+        let both = MakeCriteria { chip_type: some(PLANNED), made_from: Some(day), ..none() };
+        assert_eq!(chosen(both).await, []);
+        assert_eq!(chosen(MakeCriteria { manufacturer: some("nobody"), ..none() }).await, []);
+        let nothing = centre.select(&none()).await;
+        assert!(matches!(nothing, Err(ProductionError::Selection)), "{nothing:?}");
     })
     .await;
 }
