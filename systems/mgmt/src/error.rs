@@ -277,6 +277,22 @@ refusals! {
     WrongState "MGMT-E-WRONG-STATE" Caller
         { "案件或卡片目前狀態不得進行此步驟。", "The case or card is in a state that does not allow this step." }
         { "請重新查詢目前狀態。", "Look up the present state again." }
+    /// No such recall.
+    RecallUnknown "MGMT-E-RECALL-UNKNOWN" Caller
+        { "查無此召回案。", "No such recall." }
+        { "neweid recall list", "neweid recall list" }
+    /// It concerns no card, or says not why.
+    RecallEmpty "MGMT-E-RECALL-EMPTY" Caller
+        { "召回案未涉及使用中之卡片，或未載明原因。", "The recall concerns no card in use, or gives no reason." }
+        { "核對選取條件。", "Check the criteria." }
+    /// The second person of two is the first, or it is too late.
+    RecallApproval "MGMT-E-RECALL-APPROVAL" Caller
+        { "召回案須由提案人以外之另一人於七日內核可一次。", "A second person approves a recall, once and within seven days." }
+        { "請另一人核可，或重新提案。", "Ask somebody else, or propose it again." }
+    /// Cards are neither updated nor exchanged yet.
+    RecallWaits "MGMT-E-RECALL-WAITS" Caller
+        { "尚有卡片未更新或換發，不得結案。", "Cards of the recall are neither updated nor exchanged yet." }
+        { "neweid recall report", "neweid recall report" }
     /// An approval of a photo that the review itself finds wrong (CARDFACE-18, CARDFACE-20).
     PhotoNotConforming "MGMT-E-PHOTO-NOT-CONFORMING" Caller
         { "審核結果與核准不符：頭部須占 70 至 80 %，且相片未經修改、可資辨識。", "The review contradicts the approval: the head takes 70 to 80 %, and the photo is unaltered and recognisable." }

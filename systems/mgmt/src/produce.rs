@@ -51,6 +51,7 @@ impl Mgmt {
         steps += self.work_returns(now).await?;
         steps += self.work_cancels(now).await?;
         steps += self.follow_register(now).await?;
+        steps += self.work_recalls(now).await?;
         Ok(steps)
     }
 

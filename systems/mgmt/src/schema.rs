@@ -159,4 +159,47 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         "the systems that this one has met",
         "CREATE TABLE peer (name TEXT PRIMARY KEY, spki BYTEA NOT NULL);",
     ),
+    // RECALL-12: nothing of it is ever deleted.
+    Migration::new(
+        7,
+        "recalls",
+        "CREATE TABLE recall (
+            number BIGINT PRIMARY KEY,
+            criteria TEXT NOT NULL,
+            level TEXT NOT NULL,
+            treatment TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            cost BIGINT,
+            cards BIGINT NOT NULL,
+            proposed_by TEXT NOT NULL,
+            proposed_at BIGINT NOT NULL,
+            -- null until the list is whole
+            listed_at BIGINT,
+            approved_by TEXT,
+            approved_at BIGINT,
+            closed_at BIGINT
+        );
+        CREATE TABLE recall_card (
+            recall BIGINT NOT NULL REFERENCES recall (number),
+            serial TEXT NOT NULL REFERENCES card (serial),
+            office TEXT NOT NULL,
+            called_at BIGINT,
+            updated_to TEXT,
+            updated_at BIGINT,
+            updated_by TEXT,
+            updated_office TEXT,
+            PRIMARY KEY (recall, serial)
+        );
+        CREATE INDEX recall_card_uncalled ON recall_card (recall, serial) WHERE called_at IS NULL;
+        CREATE TABLE recall_report (
+            recall BIGINT NOT NULL REFERENCES recall (number),
+            day TEXT NOT NULL,
+            office TEXT NOT NULL,
+            cards BIGINT NOT NULL,
+            updated BIGINT NOT NULL,
+            exchanged BIGINT NOT NULL,
+            at BIGINT NOT NULL,
+            PRIMARY KEY (recall, day, office)
+        );",
+    ),
 ];

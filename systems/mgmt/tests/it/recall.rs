@@ -1,0 +1,169 @@
+//! A recall from the proposal to its records: whom it concerns, who decides, what becomes of each card, how far offices are.
+
+use mgmt::{RecallLevel, RecallPlan, Refusal, Treatment};
+use model::{CardSerial, CardState, OfficeCode, VoidReason};
+use production::MakeCriteria;
+use store::params;
+
+use crate::world::{CLERK, World, application, directory, later, office, start};
+
+fn plan(criteria: MakeCriteria, level: RecallLevel, treatment: Treatment) -> RecallPlan {
+    RecallPlan { criteria, level, treatment, reason: "測試 test".into(), cost: Some(1_200_000) }
+}
+
+impl World {
+    /// A card in its holder's hands that another office gave out.
+    async fn card_at(&self, number: u8, office: OfficeCode) -> CardSerial {
+        let person = self.person(number).await;
+        let mut wish = application(&person);
+        wish.office = office;
+        let no = self.mgmt.submit(wish, CLERK, self.now).await.expect("submits");
+        self.produce(no).await.expect("is produced");
+        self.mgmt.hand_over(no, CLERK, self.now).await.expect("is handed over").serial
+    }
+
+    async fn state(&self, serial: CardSerial) -> CardState {
+        self.mgmt.card(serial).await.expect("a card").state
+    }
+}
+
+// proves: RECALL-01, RECALL-02, RECALL-03, RECALL-11, RECALL-12
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recall_is_decided_by_two_and_followed_card_by_card() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let mut world = World::open(&url, &dir, start()).await;
+        let here = office(&world.person(1).await);
+        let there =
+            registry::offices().map(|office| office.code).find(|code| *code > here).expect("an office");
+        // A batch of two, one more batch of one.
+        world.restock(2).await;
+        let (first, second) = (world.card_at(1, here).await, world.card_at(2, there).await);
+        world.restock(1).await;
+        let other = world.card_at(3, here).await;
+        let (mgmt, now) = (&world.mgmt, world.now);
+        let batch = MakeCriteria { lot: Some("N5A-000000".into()), ..MakeCriteria::default() };
+        let urgent = plan(batch.clone(), RecallLevel::Immediate, Treatment::Update);
+
+        let no_reason = RecallPlan { reason: " ".into(), ..urgent.clone() };
+        let refused = mgmt.propose_recall(&no_reason, "anna", now).await.expect_err("no reason");
+        assert_eq!(refused.refusal(), Some(Refusal::RecallEmpty));
+        let everybody = RecallPlan { criteria: MakeCriteria::default(), ..urgent.clone() };
+        assert!(mgmt.propose_recall(&everybody, "anna", now).await.is_err());
+        let nobody = MakeCriteria { lot: Some("N5A-999999".into()), ..MakeCriteria::default() };
+        let nobody = RecallPlan { criteria: nobody, ..urgent.clone() };
+        let nobody = mgmt.propose_recall(&nobody, "anna", now).await.expect("proposes");
+        let refused = mgmt.approve_recall(nobody.number, "bert", now).await.expect_err("concerns nobody");
+        assert_eq!((nobody.cards, refused.refusal()), (0, Some(Refusal::RecallEmpty)));
+
+        // The list and its number stand before anybody approves, and nothing has happened to a card.
+        let proposed = mgmt.propose_recall(&urgent, "anna", now).await.expect("proposes");
+        let number = proposed.number;
+        assert_eq!((proposed.cards, &proposed.plan), (2, &urgent));
+        let listed = async |office| -> Vec<CardSerial> {
+            let cards = mgmt.recall_cards(number, office, None, 10).await.expect("lists");
+            cards.into_iter().map(|card| card.serial).collect()
+        };
+        let mut both = vec![first, second];
+        both.sort();
+        assert_eq!(listed(None).await, both);
+        assert_eq!(listed(Some(there)).await, [second]);
+        mgmt.advance(now).await.expect("advances");
+        assert_eq!(world.state(first).await, CardState::Active);
+        // RECALL-03: two persons, in time, once.
+        for (who, at) in [("anna", now), ("", now), ("bert", later(now, 7 * 24 * 60))] {
+            let refused = mgmt.approve_recall(number, who, at).await.expect_err("not so");
+            assert_eq!(refused.refusal(), Some(Refusal::RecallApproval), "{who}");
+        }
+        let approved = mgmt.approve_recall(number, "bert", now).await.expect("approves");
+        assert_eq!(approved.approved_by.as_deref(), Some("bert"));
+        assert!(mgmt.approve_recall(number, "carl", now).await.is_err());
+
+        // Called in: not to be accepted, certificates on hold, holders told; the other batch has nothing to do with it.
+        assert_eq!(mgmt.advance(now).await.expect("advances"), 2);
+        for serial in [first, second] {
+            assert_eq!(world.state(serial).await, CardState::Recalled);
+            assert_eq!(world.certificate_states(serial).await, ["suspended"; 2]);
+        }
+        assert_eq!(world.state(other).await, CardState::Active);
+        let refused = mgmt.cards_not_to_be_accepted().await.expect("lists");
+        assert_eq!(refused, both.iter().map(|card| (*card, CardState::Recalled)).collect::<Vec<_>>());
+        let sql = "SELECT count(*) FROM notice WHERE kind = 'recall-update'";
+        assert_eq!(
+            world.dbs[4].one(sql, params![]).await.expect("counts").read::<i64>(0).expect("a number"),
+            2
+        );
+        assert_eq!(mgmt.advance(now).await.expect("advances"), 0, "once");
+
+        // One is updated at the other office, one is given up.
+        let treat = async |serial, version: &str| {
+            mgmt.treat_card(number, serial, version, (there, "clerk-2"), now).await.map_err(|e| e.refusal())
+        };
+        assert_eq!(treat(other, "eid 2.1").await, Err(Some(Refusal::WrongState)), "not of this recall");
+        assert_eq!(treat(first, " ").await, Err(Some(Refusal::WrongState)), "to no version");
+        assert_eq!(treat(first, "eid 2.1").await, Ok(()));
+        assert_eq!(treat(first, "eid 2.1").await, Err(Some(Refusal::WrongState)), "once");
+        assert_eq!(world.state(first).await, CardState::Active);
+        assert_eq!(world.certificate_states(first).await, ["good"; 2]);
+        let progress = async || -> Vec<_> {
+            let progress = mgmt.recall_progress(number).await.expect("reports");
+            progress.into_iter().map(|p| (p.office, p.cards, p.updated, p.exchanged, p.waiting)).collect()
+        };
+        assert_eq!(progress().await, [(here, 1, 1, 0, 0), (there, 1, 0, 0, 1)]);
+        let refused = mgmt.close_recall(number, "anna", now).await.expect_err("one waits");
+        assert_eq!(refused.refusal(), Some(Refusal::RecallWaits));
+        let tomorrow = later(now, 24 * 60);
+        mgmt.advance(tomorrow).await.expect("advances");
+        mgmt.void_card(second, VoidReason::Recall, "clerk-2", tomorrow).await.expect("voids");
+        assert_eq!(progress().await, [(here, 1, 1, 0, 0), (there, 1, 0, 1, 0)]);
+
+        // A scheduled one leaves cards valid; what is void is no more in it.
+        let kind = MakeCriteria { chip_type: Some("NE-0144".into()), ..MakeCriteria::default() };
+        let slow = plan(kind, RecallLevel::Scheduled, Treatment::NewCard);
+        let slow = mgmt.propose_recall(&slow, "bert", tomorrow).await.expect("proposes");
+        assert_eq!(slow.cards, 2);
+        mgmt.approve_recall(slow.number, "anna", tomorrow).await.expect("approves");
+        mgmt.advance(tomorrow).await.expect("advances");
+        assert_eq!(world.state(other).await, CardState::Active);
+        assert_eq!(world.certificate_states(other).await, ["good"; 2]);
+        let wrong = mgmt.treat_card(slow.number, other, "eid 2.1", (here, CLERK), tomorrow).await;
+        assert_eq!(wrong.map_err(|e| e.refusal()), Err(Some(Refusal::WrongState)), "a new card was decided");
+
+        mgmt.close_recall(number, "anna", tomorrow).await.expect("closes");
+        let again = mgmt.close_recall(number, "anna", tomorrow).await.expect_err("is closed");
+        assert_eq!(again.refusal(), Some(Refusal::WrongState));
+
+        // The records stay, for another program years later.
+        world.close().await;
+        world = World::open(&url, &dir, tomorrow).await;
+        let mgmt = &world.mgmt;
+        let kept = mgmt.recall(number).await.expect("is kept");
+        assert_eq!((kept.plan, kept.cards, kept.closed_at), (urgent, 2, Some(tomorrow)));
+        assert_eq!(mgmt.recalls().await.expect("lists").len(), 3);
+        let cards = mgmt.recall_cards(number, None, None, 10).await.expect("lists");
+        let updated = cards.iter().find(|card| card.serial == first).expect("is kept");
+        assert_eq!(updated.updated_to.as_deref(), Some("eid 2.1"));
+        let reports = mgmt.recall_reports(number).await.expect("are kept");
+        let told: Vec<_> = reports.iter().map(|(day, p)| (day.iso(), p.office, p.waiting)).collect();
+        let days = ["2026-07-01", "2026-07-02"];
+        let [on_the_first, on_the_second] = days.map(str::to_owned);
+        assert_eq!(
+            told,
+            [
+                (on_the_first.clone(), here, 1),
+                (on_the_first, there, 1),
+                (on_the_second.clone(), here, 0),
+                (on_the_second, there, 0)
+            ]
+        );
+        let subject = format!("recall-{number}");
+        let sql = "SELECT action, actor FROM audit_entry WHERE subject = $1 ORDER BY seq";
+        let entries = world.dbs[4].all(sql, params![subject]).await.expect("reads");
+        let entries: Vec<(String, String)> =
+            entries.iter().map(|row| (row.read(0).expect("text"), row.read(1).expect("text"))).collect();
+        let expected = [("recall-propose", "anna"), ("recall-approve", "bert"), ("recall-close", "anna")];
+        assert_eq!(entries, expected.map(|(action, actor)| (action.to_owned(), actor.to_owned())));
+        world.close().await;
+    })
+    .await;
+}
