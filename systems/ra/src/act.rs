@@ -34,8 +34,10 @@ pub enum Outcome {
     Done,
     /// Certificates were written to the card, so many.
     Written(usize),
-    /// How the certificates stand.
+    /// How the card and its certificates stand: whoever takes loss reports answers for both (LOSS-15).
     Status {
+        /// The card; none for one that carries certificates and nothing else.
+        card: Option<CardState>,
         /// Each of them.
         certificates: Vec<CertificateFacts>,
         /// Whether they are published.
@@ -334,7 +336,13 @@ impl Ra {
     async fn status(&self, card: CardSerial, now: Timestamp) -> Result<Outcome> {
         let certificates = self.authority.certificates_of(card, now).await?;
         let published = self.authority.is_published(card).await?;
-        Ok(Outcome::Status { certificates: certificates.iter().map(facts).collect(), published })
+        let state = match self.management.certified_card(card).await {
+            Ok(entry) => Some(entry.state),
+            Err(error) if error.refusal() == Some(mgmt::Refusal::CardUnknown) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let certificates = certificates.iter().map(facts).collect();
+        Ok(Outcome::Status { card: state, certificates, published })
     }
 
     /// The contact in the books of management. The old one is told; one that was changed online waits until it may be used for

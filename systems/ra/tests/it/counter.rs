@@ -93,6 +93,27 @@ async fn nothing_is_done_that_the_table_does_not_offer() {
     counter.close().await;
 }
 
+/// A loss is reported and card and certificates are asked about at one door, and both answers agree at every moment.
+// proves: LOSS-15
+#[tokio::test(flavor = "multi_thread")]
+async fn one_door_takes_loss_reports_and_tells_card_and_certificates() {
+    let (_keep, dir) = directory();
+    let url = format!("sqlite:{}/", dir.join("db").display());
+    std::fs::create_dir(dir.join("db")).unwrap();
+    let counter = Counter::open(&url, &dir).await;
+    let told = async || {
+        let done = counter.at_counter(Function::QueryStatus, Detail::Nothing).await.unwrap();
+        let Outcome::Status { card, certificates, .. } = done.outcome else { panic!("a status") };
+        (card, certificates.into_iter().map(|c| c.state).collect::<Vec<_>>())
+    };
+    assert_eq!(told().await, (Some(CardState::Active), vec!["good"; 2]));
+    counter.at_counter(Function::ReportLoss, Detail::Nothing).await.unwrap();
+    assert_eq!(told().await, (Some(CardState::Suspended), vec!["suspended"; 2]));
+    counter.at_counter(Function::WithdrawLoss, Detail::Nothing).await.unwrap();
+    assert_eq!(told().await, (Some(CardState::Active), vec!["good"; 2]));
+    counter.close().await;
+}
+
 // proves: LOSS-01, LOSS-02, LOSS-03, LOSS-04, LOSS-05, LOSS-10, LOSS-11, OPEN-43, NPC-33, OPEN-53
 #[tokio::test(flavor = "multi_thread")]
 async fn counters_and_operators_act_for_holders() {

@@ -77,7 +77,7 @@ async fn a_request_is_carried_out_once_and_only_for_its_holder() {
         let now = counter.world.now;
         let query = request(Function::QueryStatus, card, Detail::Nothing, now);
         let asked = counter.ra.act(Channel::Online, &query, &by_code, None, now).await.unwrap();
-        let Outcome::Status { certificates, published } = asked.outcome else { panic!("a status") };
+        let Outcome::Status { certificates, published, .. } = asked.outcome else { panic!("a status") };
         assert_eq!((certificates.len(), published), (2, true));
         assert!(certificates.iter().all(|c| c.state == "good"));
         // The answer to a question is given to nobody else, whoever knows its number.
