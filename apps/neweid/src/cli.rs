@@ -2,6 +2,7 @@
 
 pub mod ceremony;
 pub mod policy;
+pub mod recall;
 
 use crate::cli_ra::RaCommand;
 use crate::hand::CardArgs;
@@ -64,6 +65,9 @@ pub enum Command {
     /// 晶片型別 The register of chip types: makers, versions, certificates, and how each type is judged.
     #[command(subcommand)]
     ChipType(ChipType),
+    /// 召回 Cards that are called in: proposed by one person, approved by another, followed office by office.
+    #[command(subcommand)]
+    Recall(recall::Recall),
     /// 操作者 The people who work at the console: accounts, roles, enrolment codes.
     #[command(subcommand)]
     Operator(crate::commands::operator::Operator),
@@ -942,6 +946,46 @@ pub struct Selection {
     /// Certificates that begin on this day or before.
     #[arg(long)]
     pub to: Option<model::RocDate>,
+    #[command(flatten)]
+    pub make: Make,
+}
+
+/// Cards by what the card centre's books say of them; every criterion given must hold.
+#[derive(clap::Args, Debug, Default)]
+pub struct Make {
+    /// Maker of the chip, as `neweid chip-type list` names it.
+    #[arg(long)]
+    pub manufacturer: Option<String>,
+    /// Applet with its version, as the card was initialised with it: 'eid 2.0'.
+    #[arg(long)]
+    pub applet: Option<String>,
+    /// Algorithm of a key of the card: RSA-2048, secp521r1.
+    #[arg(long)]
+    pub algorithm: Option<String>,
+    /// Production batch: the lot the card came in.
+    #[arg(long)]
+    pub lot: Option<String>,
+    /// Cards whose keys were made on this day or later (YYYY-MM-DD, Taipei).
+    #[arg(long)]
+    pub made_from: Option<model::RocDate>,
+    /// Cards whose keys were made on this day or before.
+    #[arg(long)]
+    pub made_to: Option<model::RocDate>,
+}
+
+impl Make {
+    /// The same for the card centre.
+    pub fn criteria(&self, chip_type: Option<&str>) -> production::MakeCriteria {
+        production::MakeCriteria {
+            chip_type: chip_type.map(str::to_owned),
+            manufacturer: self.manufacturer.clone(),
+            applet: self.applet.clone(),
+            algorithm: self.algorithm.clone(),
+            lot: self.lot.clone(),
+            made_from: self.made_from,
+            made_to: self.made_to,
+        }
+    }
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -1083,6 +1127,7 @@ impl Arguments {
             Command::ChipType(
                 ChipType::List { json, .. } | ChipType::Cards { json, .. } | ChipType::Proposals { json, .. },
             ) => *json,
+            Command::Recall(recall) => recall.wants_json(),
             Command::Status(Status::Check(check)) => check.json,
             Command::Npc(Npc::Simulate(simulate)) => simulate.json,
             Command::Npc(Npc::Drill(drill)) => drill.json,

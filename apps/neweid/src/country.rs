@@ -33,6 +33,9 @@ const LOW_STOCK: u64 = 6;
 const CREATION_PATIENCE: jiff::SignedDuration = jiff::SignedDuration::from_secs(30);
 /// How long ago the first CVCA of a new country was made: long enough for a successor, not so long that it has ended.
 const CVCA_PAST: jiff::SignedDuration = jiff::SignedDuration::from_hours(24 * 1_000);
+/// How often what runs out is renewed, and how soon again where that failed.
+const UPKEEP: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
+const UPKEEP_AGAIN: jiff::SignedDuration = jiff::SignedDuration::from_secs(5);
 /// Series of the serial numbers of the test country.
 const SERIES: &str = "N5A";
 
@@ -247,25 +250,47 @@ impl Country {
         self.random.clone()
     }
 
-    /// Does everything that is due now: the card centre's line, the cases of management, lists and responder of the CA.
-    /// Returns whether something was done, so that there may be more to do.
+    /// Does everything that is due now, in a process that does nothing else: upkeep and work.
     pub async fn work_due(&self, now: Timestamp) -> Result<bool, Failure> {
+        let kept = self.keep_up(now).await;
+        let worked = self.work(now).await;
+        kept.and(worked)
+    }
+
+    /// The card centre's line and the cases of management. Returns whether something was done, so that there may be more to do.
+    pub async fn work(&self, now: Timestamp) -> Result<bool, Failure> {
         self.restock(now).await?;
         let made = self.centre.run_line(now).await.map_err(Failure::from_system)?;
         let mut advanced = self.mgmt.advance(now).await.map_err(Failure::from_system)?;
         advanced += self.ra.follow_register(now).await.map_err(Failure::from_system)?;
-        let mut next = self.next_maintenance.lock().await;
-        if *next <= now {
-            self.npc.maintain(now).await.map_err(Failure::from_system)?;
-            self.publish_card_list(now).await?;
-            self.docsigner.renew(now, &mut SystemRandom).await.map_err(Failure::from_system)?;
-            // Quality control sees new lists and, after a roll-over, the new key.
-            self.centre.trust(trust(&self.docsigner).await?);
-            self.eacpki.renew(now).await.map_err(Failure::from_system)?;
-            crate::terminals::renew(self, now).await?;
-            *next = now + jiff::SignedDuration::from_secs(60);
-        }
         Ok(made + advanced > 0)
+    }
+
+    /// What runs out unless somebody renews it: lists, filters, answers, certificates of services and terminals. Once a minute,
+    /// and again soon where something failed; what fails keeps nothing else from being renewed.
+    pub async fn keep_up(&self, now: Timestamp) -> Result<(), Failure> {
+        let mut next = self.next_maintenance.lock().await;
+        // A clock that was put back does not stop the upkeep until it has caught up.
+        if now < *next && next.duration_since(now) <= UPKEEP {
+            return Ok(());
+        }
+        let steps = [
+            self.npc.maintain(now).await.map_err(Failure::from_system),
+            self.publish_card_list(now).await,
+            self.renew_document_signer(now).await,
+            self.eacpki.renew(now).await.map(drop).map_err(Failure::from_system),
+            crate::terminals::renew(self, now).await,
+        ];
+        let done = steps.iter().all(Result::is_ok);
+        *next = now + if done { UPKEEP } else { UPKEEP_AGAIN };
+        steps.into_iter().collect()
+    }
+
+    async fn renew_document_signer(&self, now: Timestamp) -> Result<(), Failure> {
+        self.docsigner.renew(now, &mut SystemRandom).await.map_err(Failure::from_system)?;
+        // Quality control sees new lists and, after a roll-over, the new key.
+        self.centre.trust(trust(&self.docsigner).await?);
+        Ok(())
     }
 
     /// Publishes which cards are not to be accepted (OPEN-37).

@@ -12,15 +12,23 @@ use std::process::ExitCode;
 pub async fn list(dir: &Path, json: bool) -> Result<ExitCode, Failure> {
     let country = Country::open(dir).await?;
     let types = country.centre.chip_types().await.map_err(Failure::from_system)?;
+    let cards = country.centre.cards_by_type().await.map_err(Failure::from_system)?;
+    let count = |chip: &RegisteredChip| cards.get(&chip.entry.name).copied().unwrap_or(0);
     if json {
-        say!("{}", serde_json::to_string_pretty(&types).map_err(Failure::ours)?);
+        let mut list = Vec::new();
+        for chip in &types {
+            let mut one = serde_json::to_value(chip).map_err(Failure::ours)?;
+            one["cards"] = count(chip).into();
+            list.push(one);
+        }
+        say!("{}", serde_json::to_string_pretty(&list).map_err(Failure::ours)?);
     } else {
-        types.iter().for_each(show);
+        types.iter().for_each(|chip| show(chip, count(chip)));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(chip: &RegisteredChip) {
+fn show(chip: &RegisteredChip, cards: u64) {
     let entry = &chip.entry;
     let reason = chip.reason.as_deref().map(|reason| format!("（{reason}）")).unwrap_or_default();
     say!("{}  {} {}{reason}", entry.name, chip.risk.zh(), chip.risk);
@@ -43,7 +51,7 @@ fn show(chip: &RegisteredChip) {
     for algorithms in &chip.algorithms {
         say!("  金鑰演算法 keys        {algorithms}");
     }
-    say!("  卡片 cards             {}", chip.cards);
+    say!("  卡片 cards             {}", cards);
     say!("");
 }
 

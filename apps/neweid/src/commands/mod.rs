@@ -29,6 +29,7 @@ pub mod pki_ceremony;
 mod pki_export;
 mod ra;
 mod read;
+mod recall;
 mod register;
 mod sign;
 mod status_check;
@@ -95,6 +96,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             chip_type::approve(&dir, number, &operator).await
         }
         Command::ChipType(ChipType::Proposals { dir, json }) => chip_type::proposals(&dir, json).await,
+        Command::Recall(recall) => recall::run(&recall).await,
         Command::Operator(operator) => operator::run(&operator).await,
         Command::Cvc(Cvc::Print { files, json }) => cvc_print::run(&files, json),
         Command::Doctor(doctor) => doctor::run(&doctor),

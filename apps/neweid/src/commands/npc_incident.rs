@@ -17,10 +17,9 @@ pub async fn run(command: &Incidents) -> Result<ExitCode, Failure> {
     match command {
         Incidents::Propose { selection, operator, dir } => {
             check_operator(operator)?;
-            let (cohort, measure) = read(selection)?;
+            read(selection)?;
             let country = Country::open(dir).await?;
-            let proposed = country.npc.propose_incident(cohort, measure, operator, clock::now()).await;
-            let proposed = proposed.map_err(Failure::from_system)?;
+            let proposed = propose(&country, selection, operator).await?;
             say!("{}", line(&proposed));
             say!("另一人核可後才會執行。 Nothing happens until another person approves it:");
             say!("  neweid npc incident approve {} --operator NAME --dir {}", proposed.number, dir.display());
@@ -45,6 +44,20 @@ pub async fn run(command: &Incidents) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Proposes an incident. What only the card centre knows of cards is asked of it, and the incident keeps the list of cards.
+pub async fn propose(country: &Country, selection: &Selection, operator: &str) -> Result<Incident, Failure> {
+    let (cohort, measure) = read(selection)?;
+    let (npc, now) = (&country.npc, clock::now());
+    let criteria = selection.make.criteria(None);
+    if criteria.is_empty() {
+        return npc.propose_incident(cohort, measure, operator, now).await.map_err(Failure::from_system);
+    }
+    let made = country.centre.select_cards(&criteria).await.map_err(Failure::from_system)?;
+    let cards: Vec<CardSerial> = made.into_iter().map(|card| card.serial).collect();
+    let proposed = npc.propose_incident_for(&cards, &criteria.words(), cohort, measure, operator, now).await;
+    proposed.map_err(Failure::from_system)
 }
 
 /// Runs `neweid npc issuing`.
@@ -100,6 +113,7 @@ pub fn read(selection: &Selection) -> Result<(Cohort, Measure), Failure> {
         cards,
         from,
         to,
+        listed: None,
     };
     Ok((cohort, measure))
 }
@@ -159,6 +173,10 @@ pub fn cohort(cohort: &Cohort) -> String {
     parts.extend(cohort.cards.map(|(first, last)| format!("{first}..{last}")));
     parts.extend(cohort.from.map(|from| format!("≥ {}", taipei(from))));
     parts.extend(cohort.to.map(|to| format!("≤ {}", taipei(to))));
+    parts.extend(cohort.listed.as_ref().map(|listed| {
+        let (by, cards) = (&listed.selected_by, listed.cards);
+        format!("{by}（{cards} 張卡片 cards）")
+    }));
     parts.join(", ")
 }
 
@@ -186,6 +204,7 @@ mod tests {
             cards: None,
             from: None,
             to: None,
+            make: crate::cli::Make::default(),
         }
     }
 

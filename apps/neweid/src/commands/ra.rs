@@ -244,7 +244,8 @@ fn show(request: &Request, done: &Done, json: bool) {
         });
         match &done.outcome {
             Outcome::Written(count) => document["written"] = json!(count),
-            Outcome::Status { certificates, published } => {
+            Outcome::Status { card, certificates, published } => {
+                document["card_state"] = json!(card.map(|state| state.as_str()));
                 document["published"] = json!(published);
                 document["certificates"] = certificates
                     .iter()
@@ -264,7 +265,10 @@ fn show(request: &Request, done: &Done, json: bool) {
     say!("已辦理 Done: {} {}", request.function.zh(), request.function.as_str());
     match &done.outcome {
         Outcome::Written(count) => say!("  憑證 {count} 張 {count} certificates"),
-        Outcome::Status { certificates, published } => {
+        Outcome::Status { card, certificates, published } => {
+            if let Some(state) = card {
+                say!("  卡片 card {} {}", state.zh(), state.as_str());
+            }
             for c in certificates {
                 say!(
                     "  {:<12}{:<11}{} … {}  {}",

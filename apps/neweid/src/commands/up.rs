@@ -79,7 +79,7 @@ pub struct Serving {
     directory: Directory,
     stop: watch::Sender<bool>,
     listeners: [tokio::task::JoinHandle<()>; 3],
-    work: tokio::task::JoinHandle<()>,
+    work: [tokio::task::JoinHandle<()>; 2],
     _lock: crate::directory::UpLock,
 }
 
@@ -130,7 +130,10 @@ impl Serving {
             serve(Bounded::new(status_listener, PUBLIC), status, stopped.clone()),
             serve(Bounded::new(console_listener, CONSOLE), console, stopped.clone()),
         ];
-        let work = work_thread(Arc::clone(&country), stopped);
+        let work = [
+            thread_of_its_own(work(Arc::clone(&country), stopped.clone())),
+            thread_of_its_own(upkeep(Arc::clone(&country), stopped)),
+        ];
         let directory = directory.clone();
         let serving = Self { country, endpoints, first_run, directory, stop, listeners, work, _lock: lock };
         match serving.announce().await {
@@ -162,7 +165,9 @@ impl Serving {
         for listener in self.listeners {
             let _ = tokio::time::timeout(LAST_ANSWER, listener).await;
         }
-        let _ = tokio::time::timeout(LAST_STEP, self.work).await;
+        for work in self.work {
+            let _ = tokio::time::timeout(LAST_STEP, work).await;
+        }
     }
 }
 
@@ -210,25 +215,44 @@ fn serve(
     })
 }
 
-// The work has a thread of its own, so that making keys and personalising cards never delays an HTTP answer.
-fn work_thread(country: Arc<Country>, stopped: watch::Receiver<bool>) -> tokio::task::JoinHandle<()> {
+// Making keys and personalising cards never delays an HTTP answer, nor what has to be renewed in time.
+fn thread_of_its_own(work: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
     let runtime = tokio::runtime::Handle::current();
-    tokio::task::spawn_blocking(move || runtime.block_on(work(country, stopped)))
+    tokio::task::spawn_blocking(move || runtime.block_on(work))
 }
 
 // The pulse of the country: whatever is due is done, and a failure is tried again at the next beat.
-async fn work(country: Arc<Country>, mut stopped: watch::Receiver<bool>) {
+async fn work(country: Arc<Country>, stopped: watch::Receiver<bool>) {
     loop {
-        match country.work_due(clock::now()).await {
+        match country.work(clock::now()).await {
             Ok(true) if !*stopped.borrow() && stopped.has_changed().is_ok() => continue,
             Ok(_) => {}
             Err(failure) => tracing::warn!(code = failure.code, "{}", failure.message),
         }
-        tokio::select! {
-            biased;
-            _ = stopped.wait_for(|stop| *stop) => return,
-            () = tokio::time::sleep(PULSE) => {}
+        if !beat(stopped.clone()).await {
+            return;
         }
+    }
+}
+
+// What runs out unless it is renewed, whatever the rest of the work is doing.
+async fn upkeep(country: Arc<Country>, stopped: watch::Receiver<bool>) {
+    loop {
+        if let Err(failure) = country.keep_up(clock::now()).await {
+            tracing::warn!(code = failure.code, "{}", failure.message);
+        }
+        if !beat(stopped.clone()).await {
+            return;
+        }
+    }
+}
+
+// Waits for the next beat; false where the country is to stop.
+async fn beat(mut stopped: watch::Receiver<bool>) -> bool {
+    tokio::select! {
+        biased;
+        _ = stopped.wait_for(|stop| *stop) => false,
+        () = tokio::time::sleep(PULSE) => true,
     }
 }
 

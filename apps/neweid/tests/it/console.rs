@@ -235,6 +235,21 @@ fn two_persons_suspend_a_cohort_and_an_auditor_follows_it() {
         assert!(begun.elapsed() < crate::support::PATIENCE, "never done");
         std::thread::yield_now();
     }
+    // Cards that the card centre's books select: the form offers what the register has.
+    let form = anna.page("/console/incidents");
+    let types = in_dir(&up.dir, ["chip-type", "list", "--json"]).json();
+    let maker = types[0]["manufacturer"].as_str().expect("a maker");
+    assert!(form.contains(&format!("<option>{maker}</option>")), "{form}");
+    let nobody = [("action", "resume"), ("lot", "XXX-000000")];
+    let nobody = anna.act("/console/incidents/propose", &nobody);
+    assert!(nobody.status == 409 && says(&nobody, "NPC-REQUEST"), "{nobody:?}");
+    let made = [("action", "resume"), ("manufacturer", maker), ("made_from", "2020-01-01")];
+    assert_eq!(anna.act("/console/incidents/propose", &made).status, 303);
+    let page = bert.page("/console/incidents");
+    assert!(
+        page.contains(&format!("製造商 manufacturer {maker}")) && page.contains("張卡片 cards"),
+        "{page}"
+    );
     // How far the reissue is that follows stands beside the incident.
     assert!(!bert.page("/console/incidents").contains("重發佇列"));
     let plan = up.dir.join("plan.json");
@@ -290,6 +305,21 @@ fn card_centre_and_ca_do_their_parts() {
     let up = Up::start(&country.dir());
     let (wu, yang) = (Browser::of(&up, "card-wu"), Browser::of(&up, "card-yang"));
     let page = wu.page("/console/chip-types");
+    // The register as it stands: makers, versions, certificates, answers to reset.
+    let types = in_dir(&up.dir, ["chip-type", "list", "--json"]).json();
+    for chip in types.as_array().expect("a list") {
+        let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
+        for field in ["manufacturer", "chip", "operating_system", "atr", "ats"] {
+            assert!(page.contains(&text(&chip[field])), "{field} of {chip}");
+        }
+        for applet in chip["applets"].as_array().expect("a list") {
+            let named = format!("{} {}", text(&applet["name"]), text(&applet["version"]));
+            assert!(page.contains(&named), "{named}");
+        }
+        for certificate in chip["certificates"].as_array().expect("a list") {
+            assert!(page.contains(&text(&certificate["reference"])), "{certificate}");
+        }
+    }
     let name =
         page.split("<option>").nth(1).and_then(|rest| rest.split('<').next()).expect("a type").to_owned();
     let fields = [("name", name.as_str()), ("risk", "watch"), ("reason", "report 7 <b>")];

@@ -23,5 +23,6 @@ mod lifecycle;
 mod listeners;
 mod personas;
 mod ra;
+mod recall;
 mod status;
 mod support;

@@ -1,6 +1,6 @@
 //! The register of chip types (CARD-13): how each is judged, and who proposes and approves another judgement.
 
-use super::layout::{Frame, Query, grouped, taipei};
+use super::layout::{Frame, Query, taipei};
 use super::{Fields, Site, done, refused, shown};
 use crate::clock;
 use crate::country::Country;
@@ -11,6 +11,7 @@ use axum::extract::{Query as QueryOf, State};
 use axum::response::Response;
 use model::ChipRisk;
 use operators::{Right, Session};
+use production::CertifiedPart;
 
 #[derive(Template)]
 #[template(path = "console/chip_types.html")]
@@ -26,14 +27,25 @@ struct Type {
     maker: String,
     chip: String,
     system: String,
-    certificates: Vec<String>,
+    applets: Vec<String>,
+    certificates: Vec<Certificate>,
     algorithms: Vec<String>,
+    profiles: String,
+    atr: String,
+    ats: String,
     sign: &'static str,
     risk_zh: &'static str,
     risk: String,
     reason: String,
     since: String,
-    cards: String,
+}
+
+struct Certificate {
+    part_zh: &'static str,
+    part: &'static str,
+    level: String,
+    reference: String,
+    profiles: String,
 }
 
 struct Proposal {
@@ -67,13 +79,12 @@ async fn make(country: &Country, session: &Session, frame: Frame) -> Result<Stri
         maker: t.entry.manufacturer,
         chip: t.entry.chip,
         system: t.entry.operating_system,
-        certificates: t
-            .entry
-            .certificates
-            .into_iter()
-            .map(|c| format!("{} {}", c.level, c.reference))
-            .collect(),
+        applets: t.entry.applets.iter().map(|a| format!("{} {}", a.name, a.version)).collect(),
+        certificates: t.entry.certificates.into_iter().map(a_certificate).collect(),
         algorithms: t.algorithms,
+        profiles: t.profiles.join(", "),
+        atr: t.atr,
+        ats: t.ats,
         sign: match t.risk {
             ChipRisk::Normal => "✓",
             ChipRisk::Stopped => "✗",
@@ -83,7 +94,6 @@ async fn make(country: &Country, session: &Session, frame: Frame) -> Result<Stri
         risk: t.risk.to_string(),
         reason: t.reason.unwrap_or_default(),
         since: taipei(t.since),
-        cards: grouped(t.cards),
     };
     let proposal = |p: production::RiskProposal| Proposal {
         number: p.number,
@@ -103,6 +113,15 @@ async fn make(country: &Country, session: &Session, frame: Frame) -> Result<Stri
         proposals: proposals.into_iter().map(proposal).collect(),
     };
     page.render().map_err(Failure::ours)
+}
+
+fn a_certificate(c: production::Certification) -> Certificate {
+    let (part_zh, part) = match c.part {
+        CertifiedPart::Chip => ("晶片", "chip"),
+        CertifiedPart::OperatingSystem => ("作業系統", "system"),
+        CertifiedPart::Applets => ("應用程式", "applets"),
+    };
+    Certificate { part_zh, part, level: c.level, reference: c.reference, profiles: c.profiles.join(", ") }
 }
 
 /// `POST /console/chip-types/propose`

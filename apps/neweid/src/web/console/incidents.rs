@@ -2,7 +2,7 @@
 
 use super::layout::{Frame, Query, grouped, taipei};
 use super::{Fields, Site, done, refused, shown};
-use crate::cli::{Action, Selection};
+use crate::cli::{Action, Make, Selection};
 use crate::clock;
 use crate::commands::npc_incident;
 use crate::country::Country;
@@ -28,6 +28,26 @@ struct Page {
     rows: Vec<Row>,
     carriers: Vec<&'static str>,
     reasons: Vec<&'static str>,
+    makers: Vec<String>,
+    applets: Vec<String>,
+    recalls: Vec<Recalled>,
+}
+
+/// A recall with the progress of the offices.
+struct Recalled {
+    number: u64,
+    level_zh: &'static str,
+    level: &'static str,
+    treatment_zh: &'static str,
+    treatment: &'static str,
+    criteria: String,
+    reason: String,
+    cards: String,
+    proposed_by: String,
+    proposed_at: String,
+    approved_by: Option<String>,
+    closed_at: Option<String>,
+    progress: Vec<mgmt::RecallProgress>,
 }
 
 struct Row {
@@ -68,12 +88,23 @@ async fn make(country: &Country, session: &Session, frame: Frame) -> Result<Stri
         };
         rows.push(row(incident, queue, session));
     }
+    let types = country.centre.chip_types().await.map_err(Failure::from_system)?;
+    let all = types.iter().flat_map(|t| t.entry.applets.iter().map(|a| format!("{} {}", a.name, a.version)));
+    let (mut applets, mut makers): (Vec<_>, Vec<_>) =
+        (all.collect(), types.iter().map(|t| t.entry.manufacturer.clone()).collect());
+    for list in [&mut applets, &mut makers] {
+        list.sort();
+        list.dedup();
+    }
     let page = Page {
         frame,
         may_decide: session.may(Right::DecideIncidents),
         rows,
         carriers: npc::Carrier::ALL.map(npc::Carrier::as_str).to_vec(),
         reasons: REASONS.to_vec(),
+        makers,
+        applets,
+        recalls: recalls(country).await?,
     };
     page.render().map_err(Failure::ours)
 }
@@ -98,6 +129,32 @@ fn row(incident: Incident, queue: Vec<npc::ClassReport>, session: &Session) -> R
     }
 }
 
+async fn recalls(country: &Country) -> Result<Vec<Recalled>, Failure> {
+    let mut shown = Vec::new();
+    for recall in country.mgmt.recalls().await.map_err(Failure::from_system)?.into_iter().take(20) {
+        let progress = match recall.approved_by {
+            Some(_) => country.mgmt.recall_progress(recall.number).await.map_err(Failure::from_system)?,
+            None => Vec::new(),
+        };
+        shown.push(Recalled {
+            number: recall.number,
+            level_zh: recall.plan.level.zh(),
+            level: recall.plan.level.as_str(),
+            treatment_zh: recall.plan.treatment.zh(),
+            treatment: recall.plan.treatment.as_str(),
+            criteria: recall.plan.criteria.words(),
+            reason: recall.plan.reason,
+            cards: grouped(recall.cards),
+            proposed_by: recall.proposed_by,
+            proposed_at: taipei(recall.proposed_at),
+            approved_by: recall.approved_by,
+            closed_at: recall.closed_at.map(taipei),
+            progress,
+        });
+    }
+    Ok(shown)
+}
+
 /// Reasons of a revocation that an incident may have.
 const REASONS: [&str; 5] =
     ["key_compromise", "superseded", "cessation_of_operation", "affiliation_changed", "unspecified"];
@@ -108,14 +165,13 @@ pub async fn propose(
     Extension(session): Extension<Session>,
     Extension(fields): Extension<Fields>,
 ) -> Response {
-    let read = selection(&fields).and_then(|selection| npc_incident::read(&selection));
-    let (cohort, measure) = match read {
-        Ok(read) => read,
+    let selection = match selection(&fields) {
+        Ok(selection) => selection,
         Err(failure) => return refused(&failure, &session),
     };
-    match country.npc.propose_incident(cohort, measure, &session.name, clock::now()).await {
+    match npc_incident::propose(&country, &selection, &session.name).await {
         Ok(_) => done("/console/incidents", "proposed"),
-        Err(error) => refused(&Failure::from_system(error), &session),
+        Err(failure) => refused(&failure, &session),
     }
 }
 
@@ -169,6 +225,14 @@ fn selection(fields: &Fields) -> Result<Selection, Failure> {
         cards: given("cards"),
         from: date("from")?,
         to: date("to")?,
+        make: Make {
+            manufacturer: given("manufacturer"),
+            applet: given("applet"),
+            algorithm: given("algorithm"),
+            lot: given("lot"),
+            made_from: date("made_from")?,
+            made_to: date("made_to")?,
+        },
     })
 }
 

@@ -1,0 +1,128 @@
+//! `neweid recall`: its arguments.
+
+use crate::cli::Make;
+use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+#[derive(Subcommand, Debug)]
+pub enum Recall {
+    /// 提案 Propose a recall and list the cards it concerns; nothing happens to them until another person approves.
+    Propose(Propose),
+    /// 核可 Approve another person's recall; from then on its cards are called in.
+    Approve {
+        number: u64,
+        #[command(flatten)]
+        by: By,
+    },
+    /// 召回案清單 List the recalls.
+    List {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// 卡片清單 List the cards of a recall and their number.
+    Cards {
+        number: u64,
+        /// Of one office alone.
+        #[arg(long)]
+        office: Option<model::OfficeCode>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// 登記更新 Note that an office has brought the chip of a card to another version.
+    Treat {
+        number: u64,
+        card: model::CardSerial,
+        /// The applet and version the chip has now: 'eid 2.1'.
+        #[arg(long)]
+        version: String,
+        /// The office.
+        #[arg(long)]
+        office: model::OfficeCode,
+        #[command(flatten)]
+        by: By,
+    },
+    /// 各所進度 Show how far each office is, now and as it was noted each day.
+    Report {
+        number: u64,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// 結案 Close a recall in which no card waits any more.
+    Close {
+        number: u64,
+        #[command(flatten)]
+        by: By,
+    },
+}
+
+/// What is proposed. Every criterion given must hold, and at least one is given.
+#[derive(Args, Debug)]
+pub struct Propose {
+    /// Type of the chip, as `neweid chip-type list` names it.
+    #[arg(long)]
+    pub chip_type: Option<String>,
+    #[command(flatten)]
+    pub make: Make,
+    /// How urgent it is.
+    #[arg(long, value_enum)]
+    pub level: Level,
+    /// What is done with the cards.
+    #[arg(long, value_enum)]
+    pub treatment: Treatment,
+    /// Why.
+    #[arg(long)]
+    pub reason: String,
+    /// What it is estimated to cost, in New Taiwan dollars.
+    #[arg(long)]
+    pub cost: Option<u64>,
+    #[command(flatten)]
+    pub by: By,
+}
+
+/// Who does it, and where.
+#[derive(Args, Debug)]
+pub struct By {
+    /// Account of the person at the keyboard, for the log.
+    #[arg(long)]
+    pub operator: String,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Where, and how it is told.
+#[derive(Args, Debug)]
+pub struct Place {
+    #[arg(long, default_value = "data")]
+    pub dir: PathBuf,
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+pub enum Level {
+    /// 立即: the cards are not to be accepted from the approval on.
+    Immediate,
+    /// 限期: the cards stay valid until they are treated.
+    Scheduled,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+pub enum Treatment {
+    /// 韌體更新: the chip gets another version.
+    Update,
+    /// 換發新卡: another card is issued.
+    NewCard,
+}
+
+impl Recall {
+    /// Whether failures are to be printed as JSON.
+    pub const fn wants_json(&self) -> bool {
+        match self {
+            Self::Propose(Propose { by, .. })
+            | Self::Approve { by, .. }
+            | Self::Treat { by, .. }
+            | Self::Close { by, .. } => by.place.json,
+            Self::List { place } | Self::Cards { place, .. } | Self::Report { place, .. } => place.json,
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! `neweid recall`: cards called in, decided by two persons (RECALL-01 to RECALL-04, RECALL-11, RECALL-12).
+
+use super::pki_ceremony::check_operator;
+use crate::cli::recall::{Level, Place, Propose, Recall, Treatment};
+use crate::clock::{self, taipei};
+use crate::country::Country;
+use crate::failure::Failure;
+use mgmt::{RecallCard, RecallPlan, RecallProgress};
+use serde_json::{Value, json};
+use std::process::ExitCode;
+
+/// Cards read from the books at a time.
+const PAGE: u32 = 1_000;
+
+/// Runs the command.
+pub async fn run(command: &Recall) -> Result<ExitCode, Failure> {
+    match command {
+        Recall::Propose(propose) => {
+            check_operator(&propose.by.operator)?;
+            let country = Country::open(&propose.by.place.dir).await?;
+            let proposed =
+                country.mgmt.propose_recall(&plan(propose), &propose.by.operator, clock::now()).await;
+            let proposed = proposed.map_err(Failure::from_system)?;
+            told(&propose.by.place, &proposed)?;
+            if !propose.by.place.json {
+                let dir = propose.by.place.dir.display();
+                say!("另一人核可後才會執行。 Nothing happens until another person approves it:");
+                say!("  neweid recall approve {} --operator NAME --dir {dir}", proposed.number);
+            }
+        }
+        Recall::Approve { number, by } => {
+            check_operator(&by.operator)?;
+            let country = Country::open(&by.place.dir).await?;
+            let approved = country.mgmt.approve_recall(*number, &by.operator, clock::now()).await;
+            told(&by.place, &approved.map_err(Failure::from_system)?)?;
+        }
+        Recall::List { place } => {
+            let country = Country::open(&place.dir).await?;
+            let all = country.mgmt.recalls().await.map_err(Failure::from_system)?;
+            if place.json {
+                print(&all.iter().map(document).collect::<Vec<_>>())?;
+            } else if all.is_empty() {
+                say!("沒有召回案。 There are no recalls.");
+            } else {
+                all.iter().for_each(|recall| say!("{}", line(recall)));
+            }
+        }
+        Recall::Cards { number, office, place } => {
+            let country = Country::open(&place.dir).await?;
+            // A recall that is not there has no cards, and is said not to be there.
+            country.mgmt.recall(*number).await.map_err(Failure::from_system)?;
+            let (mut all, mut after): (Vec<RecallCard>, _) = (Vec::new(), None);
+            loop {
+                let page = country.mgmt.recall_cards(*number, *office, after, PAGE).await;
+                let page = page.map_err(Failure::from_system)?;
+                after = page.last().map(|card| card.serial);
+                let last = page.len() < PAGE as usize;
+                all.extend(page);
+                if last {
+                    break;
+                }
+            }
+            if place.json {
+                print(&all)?;
+            } else {
+                for card in &all {
+                    let updated = card.updated_to.as_deref().map(|to| format!(" → {to}")).unwrap_or_default();
+                    say!("{} {} {}{updated}", card.serial, card.office, card.state.zh());
+                }
+                say!("{} 張 cards", all.len());
+            }
+        }
+        Recall::Treat { number, card, version, office, by } => {
+            check_operator(&by.operator)?;
+            let country = Country::open(&by.place.dir).await?;
+            let place = (*office, by.operator.as_str());
+            let treated = country.mgmt.treat_card(*number, *card, version, place, clock::now()).await;
+            treated.map_err(Failure::from_system)?;
+            match by.place.json {
+                true => print(&json!({ "card": card, "version": version }))?,
+                false => say!("{card} 已登記更新為 {version}。 It is noted as updated."),
+            }
+        }
+        Recall::Report { number, place } => {
+            let country = Country::open(&place.dir).await?;
+            let mgmt = &country.mgmt;
+            mgmt.recall(*number).await.map_err(Failure::from_system)?;
+            let now = mgmt.recall_progress(*number).await.map_err(Failure::from_system)?;
+            let noted = mgmt.recall_reports(*number).await.map_err(Failure::from_system)?;
+            if place.json {
+                let noted: Vec<_> = noted
+                    .iter()
+                    .map(|(day, office)| json!({ "day": day.iso(), "progress": office }))
+                    .collect();
+                print(&json!({ "now": now, "noted": noted }))?;
+            } else {
+                now.iter().for_each(|office| say!("{}", progress(office)));
+                for (day, office) in &noted {
+                    say!("{} {}", day.iso(), progress(office));
+                }
+            }
+        }
+        Recall::Close { number, by } => {
+            check_operator(&by.operator)?;
+            let country = Country::open(&by.place.dir).await?;
+            let closed = country.mgmt.close_recall(*number, &by.operator, clock::now()).await;
+            told(&by.place, &closed.map_err(Failure::from_system)?)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn plan(propose: &Propose) -> RecallPlan {
+    RecallPlan {
+        criteria: propose.make.criteria(propose.chip_type.as_deref()),
+        level: match propose.level {
+            Level::Immediate => mgmt::RecallLevel::Immediate,
+            Level::Scheduled => mgmt::RecallLevel::Scheduled,
+        },
+        treatment: match propose.treatment {
+            Treatment::Update => mgmt::Treatment::Update,
+            Treatment::NewCard => mgmt::Treatment::NewCard,
+        },
+        reason: propose.reason.clone(),
+        cost: propose.cost,
+    }
+}
+
+fn told(place: &Place, recall: &mgmt::Recall) -> Result<(), Failure> {
+    if place.json {
+        return print(&document(recall));
+    }
+    say!("{}", line(recall));
+    Ok(())
+}
+
+fn print(value: &impl serde::Serialize) -> Result<(), Failure> {
+    say!("{}", serde_json::to_string_pretty(value).map_err(Failure::ours)?);
+    Ok(())
+}
+
+fn line(recall: &mgmt::Recall) -> String {
+    let state = match (&recall.approved_by, recall.closed_at) {
+        (None, _) => "待核可 waits".to_owned(),
+        (Some(by), None) => format!("{by} 已核可 approved by {by}"),
+        (Some(by), Some(at)) => format!("{by} 已核可，{} 結案 approved by {by}, closed", taipei(at)),
+    };
+    let plan = &recall.plan;
+    format!(
+        "{} {} {}，{} {}：{}；{} 張卡片 cards；{}（{} 提案 proposed by {}）{state}",
+        recall.number,
+        plan.level.zh(),
+        plan.level.as_str(),
+        plan.treatment.zh(),
+        plan.treatment.as_str(),
+        plan.criteria.words(),
+        recall.cards,
+        plan.reason,
+        recall.proposed_by,
+        recall.proposed_by,
+    )
+}
+
+fn document(recall: &mgmt::Recall) -> Value {
+    json!({
+        "number": recall.number,
+        "criteria": recall.plan.criteria,
+        "level": recall.plan.level,
+        "treatment": recall.plan.treatment,
+        "reason": recall.plan.reason,
+        "cost": recall.plan.cost,
+        "cards": recall.cards,
+        "proposed_by": recall.proposed_by,
+        "proposed_at": recall.proposed_at.to_string(),
+        "approved_by": recall.approved_by,
+        "approved_at": recall.approved_at.map(|at| at.to_string()),
+        "closed_at": recall.closed_at.map(|at| at.to_string()),
+    })
+}
+
+fn progress(office: &RecallProgress) -> String {
+    let RecallProgress { office, cards, updated, exchanged, waiting } = office;
+    format!(
+        "{office}：{cards} 張 cards，更新 updated {updated}，換發 exchanged {exchanged}，等候 waiting {waiting}"
+    )
+}
