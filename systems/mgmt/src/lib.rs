@@ -12,6 +12,7 @@
 //! Left out in this version: schedules and notices by household, quotas, fees, delegation papers, temporary certificates,
 //! lists of cards that a renumbering concerns, sending of notices.
 
+mod acceptance;
 mod application;
 mod books;
 mod card_list;
@@ -41,6 +42,7 @@ mod user_code;
 mod vault;
 mod zones;
 
+pub use acceptance::{Acceptance, CertificateContent};
 pub use application::{Contact, NewApplication, NoticeWay};
 pub use card_management::{
     CallerAnswers, CardManagement, CertifiedCard, PeerProof, PeerStatement, Reader, Subject,

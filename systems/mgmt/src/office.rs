@@ -8,6 +8,7 @@ use registry::Person;
 use serde_json::json;
 use store::{Tx, params};
 
+use crate::acceptance::{CertificateContent, received};
 use crate::application::{entitled, printed_fields};
 use crate::books::{
     CardEntry, Case, allowed, card, cards_of, case, case_now, log, parse, save_case, stamp, step_card,
@@ -62,6 +63,9 @@ pub struct CollectionConfirmation {
     pub serial: CardSerial,
     /// The default user code, to be changed before it can set PINs (MGMT-59).
     pub default_user_code: UserCode,
+    /// What the certificates say, which the holder accepts by receiving this and not objecting (NPC-39); none where there are
+    /// none, or where they were revoked.
+    pub certificates: Vec<CertificateContent>,
     /// Cards that became void with this hand-over and whose corner the clerk cuts.
     pub voided: Vec<CardSerial>,
     /// The reminders the clerk gives (MGMT-56), Traditional Chinese and English.
@@ -238,7 +242,8 @@ impl Mgmt {
                         .await?;
                 }
             }
-            step_card(tx, entry, |card| card.hand_over(stamp(now, clerk))).await?;
+            let entry = step_card(tx, entry, |card| card.hand_over(stamp(now, clerk))).await?;
+            let certified = received(tx, &entry, clerk, now).await?;
             tx.execute_one(
                 "UPDATE card SET user_code = $2, user_code_state = 'default', failures = 0, locked_until = NULL \
                  WHERE serial = $1",
@@ -251,11 +256,19 @@ impl Mgmt {
             save_case(tx, &case, &before, &event).await?;
             let detail = json!({ "reminders": REMINDERS.len() });
             log(tx, &stamp(now, clerk), "collection-confirmation", serial.as_str(), detail).await?;
-            Ok::<_, MgmtError>(Ok(voided))
+            Ok::<_, MgmtError>(Ok((voided, certified)))
         })?;
         self.work_certificates_quietly(now).await?;
-        let voided = handed?;
-        Ok(CollectionConfirmation { case: no, serial, default_user_code: code, voided, reminders: REMINDERS })
+        let (voided, certified) = handed?;
+        let certificates = if certified { self.certificate_contents(serial).await? } else { Vec::new() };
+        Ok(CollectionConfirmation {
+            case: no,
+            serial,
+            default_user_code: code,
+            certificates,
+            voided,
+            reminders: REMINDERS,
+        })
     }
 
     /// The person of a card as registered at this moment.

@@ -202,4 +202,17 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
             PRIMARY KEY (recall, day, office)
         );",
     ),
+    // NPC-39: no answer of the holder's means that nothing was said against them.
+    Migration::new(
+        8,
+        "acceptance of certificates",
+        "CREATE TABLE certificate_acceptance (
+            serial TEXT PRIMARY KEY REFERENCES card (serial),
+            answer TEXT NOT NULL,
+            received_at BIGINT NOT NULL,
+            received_by TEXT NOT NULL,
+            answered_at BIGINT,
+            answered_by TEXT
+        );",
+    ),
 ];

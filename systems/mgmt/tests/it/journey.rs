@@ -1,6 +1,6 @@
 //! From an application to a card in use.
 
-use mgmt::{Inspection, NewApplication, Refusal};
+use mgmt::{Acceptance, Inspection, NewApplication, Refusal};
 use model::{ApplicationState, CardState, Pin1, Pin2, PortraitExemption, UserCode};
 use npc::CertificateAuthority;
 use production::Interface;
@@ -15,7 +15,7 @@ fn parsed<T: std::str::FromStr>(text: &str) -> T {
     text.parse().ok().expect("valid")
 }
 
-// proves: MGMT-37, MGMT-42, MGMT-59, MGMT-60, MGMT-72, CARD-50, CARD-51, CARDFACE-07, NPC-37, NPC-38, OPEN-14, PRODUCTION-36
+// proves: MGMT-37, MGMT-42, MGMT-59, MGMT-60, MGMT-72, CARD-50, CARD-51, CARDFACE-07, NPC-37, NPC-38, NPC-41, OPEN-14, PRODUCTION-36
 #[tokio::test(flavor = "multi_thread")]
 async fn an_application_becomes_a_card_in_use() {
     store::testkit::each_engine_url(async |url| {
@@ -154,6 +154,80 @@ async fn an_exempted_portrait_is_on_file_and_neither_printed_nor_in_the_chip() {
             assert_eq!(report.verdict, Verdict::Verified, "{:?}", report.refusal());
             assert!(report.public_zone().expect("decodes").portrait.is_none());
         }
+        world.close().await;
+    })
+    .await;
+}
+
+/// Whoever applies from home is identified once: when the card is collected, with certificates that were issued before. What they
+/// say stands on the confirmation; whoever has it and says nothing has accepted them, and an objection revokes them.
+// proves: NPC-36, NPC-39
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_are_accepted_when_the_card_is_collected() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let world = World::open(&url, &dir, start()).await;
+        world.restock(4).await;
+        let (mgmt, now) = (&world.mgmt, world.now);
+        let mut cards = Vec::new();
+        for number in 1..=4 {
+            let person = world.person(number).await;
+            let mut wish = application(&person);
+            wish.channel = model::Channel::Online;
+            wish.wants_certificate = number < 4;
+            let no = mgmt.submit(wish, "applicant", now).await.expect("submits");
+            world.produce(no).await.expect("is produced");
+            let serial = mgmt.case(no).await.expect("a case").serial.expect("a card");
+            assert_eq!(mgmt.acceptance(serial).await.expect("answers"), None, "nobody was there yet");
+            let issued = if number < 4 { vec!["good"; 2] } else { Vec::new() };
+            assert_eq!(world.certificate_states(serial).await, issued);
+            let early = mgmt.answer_certificates(serial, true, CLERK, now).await.expect_err("not collected");
+            assert_eq!(early.refusal(), Some(Refusal::WrongState));
+            let confirmation = mgmt.hand_over(no, CLERK, now).await.expect("is handed over");
+            let certificates = world.npc.certificates_of(serial, now).await.expect("answers");
+            assert_eq!(confirmation.certificates.len(), certificates.len());
+            for (printed, issued) in confirmation.certificates.iter().zip(&certificates) {
+                let parsed = x509::Certificate::parse(&issued.der).expect("a certificate");
+                assert_eq!(printed.subject, parsed.subject_name().expect("a name").to_string());
+                assert!(printed.subject.contains(person.name.chinese()));
+                assert_eq!((printed.slot, printed.not_after), (issued.slot, issued.validity.not_after));
+            }
+            // One act of identification: a clerk's, at the collection.
+            let sql =
+                "SELECT actor FROM audit_entry WHERE subject = $1 AND action = 'collection-confirmation'";
+            let acts = world.dbs[4].all(sql, params![serial.as_str()]).await.expect("reads");
+            let actors: Vec<String> = acts.iter().map(|row| row.read(0).expect("text")).collect();
+            assert_eq!(actors, [CLERK]);
+            cards.push((serial, confirmation));
+        }
+        let accepted = async |n: usize| mgmt.acceptance(cards[n].0).await.expect("answers");
+        let answer = async |n: usize, accepts| {
+            mgmt.answer_certificates(cards[n].0, accepts, CLERK, now).await.map_err(|error| error.refusal())
+        };
+        // The first says nothing, the second confirms, the third objects, the fourth has none.
+        assert_eq!(accepted(0).await, Some(Acceptance::NotObjected));
+        assert_eq!(answer(1, true).await, Ok(()));
+        assert_eq!(accepted(1).await, Some(Acceptance::Confirmed));
+        assert_eq!(answer(1, false).await, Err(Some(Refusal::WrongState)), "confirmed is confirmed");
+        assert_eq!(world.certificate_states(cards[1].0).await, ["good"; 2]);
+        assert_eq!(answer(2, false).await, Ok(()));
+        assert_eq!(accepted(2).await, Some(Acceptance::Objected));
+        assert_eq!(world.certificate_states(cards[2].0).await, ["revoked"; 2]);
+        assert_eq!(
+            mgmt.card(cards[2].0).await.expect("a card").state,
+            CardState::Active,
+            "the card is not at fault"
+        );
+        assert_eq!((accepted(3).await, answer(3, false).await), (None, Err(Some(Refusal::WrongState))));
+        // Whoever has set the PINs has begun to use them.
+        let (serial, confirmation) = &cards[0];
+        let code: UserCode = parsed("abc123");
+        mgmt.change_user_code(*serial, &confirmation.default_user_code, &code, now).await.expect("changes");
+        let card = world.centre.reader(*serial, Interface::Contact).expect("there");
+        let (pin1, pin2): (Pin1, Pin2) = (parsed("246810"), parsed("13579135"));
+        drop(mgmt.set_pins(*serial, &code, &pin1, Some(&pin2), card, now).await.expect("sets"));
+        assert_eq!(answer(0, false).await, Err(Some(Refusal::WrongState)));
+        assert_eq!(world.certificate_states(*serial).await, ["good"; 2]);
         world.close().await;
     })
     .await;
