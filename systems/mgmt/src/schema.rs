@@ -215,4 +215,9 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
             answered_by TEXT
         );",
     ),
+    Migration::new(
+        9,
+        "paper cards that were lost",
+        "CREATE TABLE paper_loss (person BYTEA PRIMARY KEY, at BIGINT NOT NULL, actor TEXT NOT NULL);",
+    ),
 ];

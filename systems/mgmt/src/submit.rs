@@ -1,7 +1,10 @@
 //! Taking an application in: every check before anything is stored, then the case with its photo in one transaction.
 
 use jiff::Timestamp;
-use model::{Application, ApplicationKind, CardState, CaseNo, RevocationReason, RocDate, VoidReason};
+use model::{
+    Application, ApplicationKind, CardState, CaseNo, Channel, NationalIdNo, RevocationReason, RocDate,
+    VoidReason,
+};
 use store::{Tx, params};
 
 use crate::application::{certificate_allowed, entitled, names_complete};
@@ -55,7 +58,9 @@ impl Mgmt {
                 return Err(Refusal::CaseOpen.into());
             }
             let old = cards_of(tx, &link).await?;
-            check_kind(kind, &old)?;
+            let sql = "SELECT 1 FROM paper_loss WHERE person = $1";
+            let paper_lost = tx.optional(sql, params![link]).await?.is_some();
+            check_kind(kind, channel, &old, paper_lost)?;
             let no = next_case_no(tx, today).await?;
             let mut random = self.random();
             let (key, wrapped_key) = RowKey::new_case(&self.keys, no, &mut random)?;
@@ -122,6 +127,29 @@ impl Mgmt {
             }
             other => other,
         }
+    }
+
+    /// Takes the report that somebody lost the paper identity card of before New eID (LOSS-14). Again is harmless. Refused for
+    /// whoever has a New eID, whose loss is that card's.
+    pub async fn report_paper_loss(
+        &self,
+        person: &NationalIdNo,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<(), MgmtError> {
+        let registered = self.register.person(person).await?;
+        entitled(registered.as_ref())?;
+        let link = self.keys.person(person);
+        store::transaction!(self.db, |tx| {
+            if !cards_of(tx, &link).await?.is_empty() {
+                return Err(MgmtError::from(Refusal::CardExists));
+            }
+            let sql = "INSERT INTO paper_loss (person, at, actor) VALUES ($1, $2, $3) ON CONFLICT (person) DO NOTHING";
+            if tx.execute(sql, params![link, now, actor]).await? == 1 {
+                log(tx, &stamp(now, actor), "paper-card-loss", "paper-card", serde_json::json!({})).await?;
+            }
+            Ok(())
+        })
     }
 
     /// Takes a better photo for a case that was returned for correction (CARDFACE-22).
@@ -192,12 +220,22 @@ async fn data_in(tx: &mut Tx, no: CaseNo, what: &str) -> Result<Vec<u8>, MgmtErr
     Ok(row.ok_or(MgmtError::Data("case data is missing"))?.read("sealed")?)
 }
 
-/// MGMT-02, MGMT-28: the kind of application has to fit the card the person has.
-fn check_kind(kind: ApplicationKind, cards: &[CardEntry]) -> Result<(), Refusal> {
+/// MGMT-02, MGMT-28: the kind of application has to fit the card the person has. LOSS-14: whoever lost the paper card of before
+/// reports that, and then may apply for replacement from home; without the report nobody knows that there is anything to replace.
+fn check_kind(
+    kind: ApplicationKind,
+    channel: Channel,
+    cards: &[CardEntry],
+    paper_lost: bool,
+) -> Result<(), Refusal> {
     let lost = cards.iter().any(|card| card.state() == CardState::Suspended);
     match kind {
         ApplicationKind::First if !cards.is_empty() => Err(Refusal::CardExists),
         ApplicationKind::First => Ok(()),
+        ApplicationKind::Replacement if cards.is_empty() && paper_lost => Ok(()),
+        ApplicationKind::Replacement if cards.is_empty() && channel == Channel::Online => {
+            Err(Refusal::LossNotReported)
+        }
         _ if cards.is_empty() => Err(Refusal::NoCard),
         ApplicationKind::Replacement if !lost => Err(Refusal::LossNotReported),
         ApplicationKind::Renewal if lost => Err(Refusal::CardLost),

@@ -125,6 +125,34 @@ async fn a_replaced_card_is_void_from_the_application_on() {
     .await;
 }
 
+/// Whoever lost the paper card of before may apply for replacement from home, once the loss is reported.
+// proves: LOSS-14
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_paper_card_is_reported_before_it_is_replaced_online() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let world = World::open(&url, &dir, start()).await;
+        world.restock(1).await;
+        let person = world.person(1).await;
+        let (mgmt, now) = (&world.mgmt, world.now);
+        let mut wish = application(&person);
+        (wish.kind, wish.channel) = (ApplicationKind::Replacement, model::Channel::Online);
+        let refused = mgmt.submit(wish.clone(), "applicant", now).await.expect_err("was not reported");
+        assert_eq!(refused.refusal(), Some(Refusal::LossNotReported));
+        for _ in 0..2 {
+            mgmt.report_paper_loss(&person.id, "holder", now).await.expect("reports");
+        }
+        let no = mgmt.submit(wish, "applicant", now).await.expect("submits");
+        world.produce(no).await.expect("is produced");
+        let card = mgmt.hand_over(no, CLERK, now).await.expect("is handed over").serial;
+        assert_eq!(mgmt.card(card).await.expect("a card").state, CardState::Active);
+        let refused = mgmt.report_paper_loss(&person.id, "holder", now).await.expect_err("has a New eID");
+        assert_eq!(refused.refusal(), Some(Refusal::CardExists));
+        world.close().await;
+    })
+    .await;
+}
+
 // proves: NPC-33, NPC-51, OPEN-53
 #[tokio::test(flavor = "multi_thread")]
 async fn cards_follow_the_register() {

@@ -93,6 +93,28 @@ async fn nothing_is_done_that_the_table_does_not_offer() {
     counter.close().await;
 }
 
+/// A counter is where a clerk is: a temporary one in the evening of a Sunday does what the office does, under a code of its own.
+// proves: NPC-67
+#[tokio::test(flavor = "multi_thread")]
+async fn a_temporary_counter_does_what_its_office_does() {
+    let (_keep, dir) = directory();
+    let url = format!("sqlite:{}/", dir.join("db").display());
+    std::fs::create_dir(dir.join("db")).unwrap();
+    let counter = Counter::open(&url, &dir).await;
+    let sunday_evening = "2026-07-05T12:30:00Z".parse().unwrap();
+    let Proof::Clerk { clerk, office, case } = counter.clerk() else { panic!("a clerk") };
+    let there = model::OfficeCode::new(office.district().unwrap(), 91).unwrap();
+    assert!(registry::office(there).unwrap().name.ends_with("機動櫃檯2"));
+    let proof = Proof::Clerk { clerk, office: there, case };
+    let asked = request(Function::Suspend, counter.card, Detail::Nothing, sunday_evening);
+    counter.ra.act(Channel::Counter, &asked, &proof, None, sunday_evening).await.unwrap();
+    assert_eq!(counter.world.certificate_states(counter.card).await, ["suspended"; 2]);
+    let sql = "SELECT office FROM request WHERE id = $1";
+    let row = counter.db.one(sql, store::params![asked.id]).await.unwrap();
+    assert_eq!(row.read::<String>(0).unwrap(), there.as_str());
+    counter.close().await;
+}
+
 /// A loss is reported and card and certificates are asked about at one door, and both answers agree at every moment.
 // proves: LOSS-15
 #[tokio::test(flavor = "multi_thread")]

@@ -25,7 +25,7 @@ pub(crate) const PIN2: &str = "20212021";
 pub(crate) struct Counter {
     pub(crate) world: World,
     pub(crate) ra: Ra,
-    db: Db,
+    pub(crate) db: Db,
     pub(crate) person: Person,
     pub(crate) card: CardSerial,
 }
