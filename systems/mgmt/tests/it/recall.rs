@@ -5,7 +5,7 @@ use model::{CardSerial, CardState, OfficeCode, VoidReason};
 use production::MakeCriteria;
 use store::params;
 
-use crate::world::{CLERK, World, application, directory, later, office, start};
+use crate::world::{CLERK, World, application, directory, later, office, person, start};
 
 fn plan(criteria: MakeCriteria, level: RecallLevel, treatment: Treatment) -> RecallPlan {
     RecallPlan { criteria, level, treatment, reason: "測試 test".into(), cost: Some(1_200_000) }
@@ -33,7 +33,7 @@ async fn a_recall_is_decided_by_two_and_followed_card_by_card() {
     store::testkit::each_engine_url(async |url| {
         let (_keep, dir) = directory();
         let mut world = World::open(&url, &dir, start()).await;
-        let here = office(&world.person(1).await);
+        let here = office(&person(1));
         let there =
             registry::offices().map(|office| office.code).find(|code| *code > here).expect("an office");
         // A batch of two, one more batch of one.

@@ -131,11 +131,9 @@ async fn cards_are_selected_by_what_they_are_made_of_and_when_and_in_which_batch
             cards.sort();
             cards
         };
-        let entry = |name: &str| {
-            let types = centre.chip_types();
-            async move {
-                types.await.expect("lists").into_iter().find(|t| t.entry.name == name).expect("known").entry
-            }
+        let entry = async |name: &str| {
+            let types = centre.chip_types().await.expect("lists");
+            types.into_iter().find(|t| t.entry.name == name).expect("known").entry
         };
         let (planned, reserved) = (entry(PLANNED).await, entry(RESERVE).await);
         let some = |text: &str| Some(text.to_owned());
