@@ -57,6 +57,40 @@ pub async fn each_engine_url(test: impl AsyncFn(String)) {
     database.remove().await;
 }
 
+/// A PostgreSQL server that belongs to one test, which may kill it and start it again. Unlike the other, it keeps what it has
+/// confirmed.
+pub struct OwnServer {
+    server: Server,
+    restarts: u32,
+}
+
+impl OwnServer {
+    /// Starts one with an empty database.
+    pub fn start() -> Self {
+        Self { server: Server::start_with("on"), restarts: 0 }
+    }
+
+    /// The address of its database.
+    pub fn url(&self) -> String {
+        self.server.url("postgres")
+    }
+
+    /// Kills the server as a failure does, in the middle of whatever it is doing, and starts it again on what it has kept. Returns
+    /// when it answers.
+    pub fn kill_and_restart(&mut self) {
+        self.restarts += 1;
+        self.server.pipe.write_all(b"restart\n").expect("the shell reads");
+        let there = self.server.directory.join(format!("restarted-{}", self.restarts));
+        for _ in 0..3_000 {
+            if there.exists() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("PostgreSQL did not come back; see {}", self.server.directory.join("log").display());
+    }
+}
+
 /// A temporary directory that goes when this value goes.
 struct Directory(PathBuf);
 
@@ -103,12 +137,16 @@ impl PostgresDatabase {
 struct Server {
     directory: PathBuf,
     /// Open as long as this process lives.
-    _pipe: ChildStdin,
+    pipe: ChildStdin,
     _shell: Child,
 }
 
 impl Server {
     fn start() -> Self {
+        Self::start_with("off")
+    }
+
+    fn start_with(synchronous_commit: &str) -> Self {
         let programs = programs();
         let directory = Directory::new("postgres");
         let path = directory.0.clone();
@@ -119,6 +157,7 @@ impl Server {
             .args(["sh", "-c", SCRIPT])
             .env("PATH", format!("{}:/usr/bin:/bin", programs.display()))
             .env("DIR", &path)
+            .env("SYNC", synchronous_commit)
             .env("LC_ALL", "C")
             .current_dir("/")
             .stdin(Stdio::piped())
@@ -130,7 +169,7 @@ impl Server {
         pipe.write_all(b"\n").expect("the shell reads");
         for _ in 0..3_000 {
             if path.join("ready").exists() {
-                return Self { directory: path, _pipe: pipe, _shell: shell };
+                return Self { directory: path, pipe, _shell: shell };
             }
             if let Ok(Some(status)) = shell.try_wait() {
                 let log = std::fs::read_to_string(path.join("log")).unwrap_or_default();
@@ -199,13 +238,23 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 const SCRIPT: &str = r#"
 exec >"$DIR/log" 2>&1
 initdb -D "$DIR/data" -U postgres -A trust -E UTF8 --no-sync --no-instructions || exit 1
-postgres -D "$DIR/data" -k "$DIR" -c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
-    -c max_connections=300 -c shared_buffers=64MB -c autovacuum=off -c log_min_messages=fatal &
-SERVER=$!
+start() {
+    postgres -D "$DIR/data" -k "$DIR" -c listen_addresses= -c fsync=off -c synchronous_commit="$SYNC" -c full_page_writes=off \
+        -c max_connections=300 -c shared_buffers=64MB -c autovacuum=off -c log_min_messages=fatal &
+    SERVER=$!
+    until pg_isready -q -h "$DIR"; do kill -0 $SERVER || exit 1; sleep 0.02; done
+}
 trap 'kill -QUIT $SERVER; wait $SERVER; rm -rf "$DIR"' EXIT
 trap 'exit 0' INT TERM HUP
-until pg_isready -q -h "$DIR"; do kill -0 $SERVER || exit 1; sleep 0.02; done
+start
 read -r STARTED
 touch "$DIR/ready"
-while read -r LINE; do :; done
+N=0
+while read -r LINE; do
+    N=$((N + 1))
+    kill -QUIT $SERVER
+    wait $SERVER
+    start
+    touch "$DIR/restarted-$N"
+done
 "#;

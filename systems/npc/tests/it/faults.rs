@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use keys::{KeyError, KeyInfo, KeyKind, KeyStore, Purpose};
 use model::{KeySlot, RevocationReason};
 use npc::{CertificateAuthority, Cohort, IssueRequest, Measure, Npc, Scope};
-use store::testkit::{each_engine, each_engine_url};
+use store::testkit::{OwnServer, each_engine, each_engine_url};
 use store::{Db, Engine, params, transaction};
 use x509::ocsp::{BasicResponse, CertId, IssuerHashes, build_request};
 use x509::{Serial, SignError, SignatureAlgorithm, Signer};
@@ -108,6 +108,66 @@ async fn requests_and_incidents_survive_a_database_that_cuts_its_connections() {
         db.close().await;
     })
     .await;
+}
+
+/// The server dies under requests and comes back: whatever was answered is there, whatever was not can be asked again, and nothing is
+/// there twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn issuing_goes_on_after_the_database_server_was_killed() {
+    let mut server = OwnServer::start();
+    let db = Db::open(&server.url(), "npc").await.unwrap();
+    let npc = Arc::new(open(&db).await);
+    let before = issued(&npc, 1, KeySlot::SigningRsa, 0).await;
+    npc.revoke(card(1), RevocationReason::Superseded, "clerk", now()).await.unwrap();
+    let mut requests = Vec::new();
+    for number in 2..=41 {
+        requests.push(request(&npc, number, KeySlot::SigningEc, 0).await);
+    }
+    // Several counters at once; each goes on asking until it has an answer.
+    let mut counters = tokio::task::JoinSet::new();
+    for part in requests.chunks(10) {
+        let (npc, part) = (npc.clone(), part.to_vec());
+        counters.spawn(async move {
+            let (mut serials, mut failures) = (Vec::new(), 0);
+            for request in part {
+                serials.push(loop {
+                    match npc.issue(&request, now()).await {
+                        Ok(issued) => break issued.serial,
+                        Err(error) => {
+                            assert!(!error.is_refusal(), "{}", error.code());
+                            failures += 1;
+                            assert!(failures < 100_000);
+                            tokio::task::yield_now().await;
+                        }
+                    }
+                });
+            }
+            serials
+        });
+    }
+    let server = tokio::task::spawn_blocking(move || {
+        for _ in 0..3 {
+            server.kill_and_restart();
+        }
+        server
+    });
+    let _server = server.await.unwrap();
+    let mut serials: Vec<Serial> = counters.join_all().await.into_iter().flatten().collect();
+    serials.push(before.serial);
+    serials.sort();
+    serials.dedup();
+    assert_eq!(serials.len(), 41);
+    assert_eq!(count(&db, "SELECT count(*) FROM certificate WHERE der IS NOT NULL").await, 41);
+    assert_eq!(count(&db, "SELECT count(*) FROM event WHERE kind = 'issue'").await, 41);
+    // What was answered before the server died is known, to this process and to the next.
+    for npc in [&*npc, &open(&db).await] {
+        npc.maintain(now()).await.unwrap();
+        let list = npc.crl(Scope::Complete, now()).await.unwrap();
+        let list = x509::crl::Crl::parse(&list.der).unwrap();
+        assert!(list.find(before.serial.octets()).is_some() && list.entries().count() == 1);
+        npc.verify_audit(None).await.unwrap();
+    }
+    db.close().await;
 }
 
 /// A token that can be pulled out.

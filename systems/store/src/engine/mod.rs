@@ -10,12 +10,17 @@ mod sqlite;
 use std::borrow::Cow;
 use std::path::Path;
 use std::pin::Pin;
+use std::time::Duration;
 
 use sqlx::SqlStr;
 
 use crate::error::Failure;
 use crate::row::Row;
 use crate::{Engine, Kind, Result, StoreError, Value};
+
+/// From here on a statement is slow, which the log says: longer than the greatest batch of an incident takes on a busy disk, and as long
+/// as a writer of SQLite waits for another.
+const SLOW: Duration = Duration::from_secs(10);
 
 /// A future whose type says no more than what comes out of it.
 pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

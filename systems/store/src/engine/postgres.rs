@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::str::FromStr;
 use std::time::Duration;
 
+use log::LevelFilter;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Connection, Postgres, SqlStr};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Postgres, SqlStr};
 
-use super::{Boxed, Connections, Session};
+use super::{Boxed, Connections, SLOW, Session};
 use crate::error::Failure;
 use crate::row::{Inner as RowInner, Row};
 use crate::{Engine, Kind, Result, StoreError, Value};
@@ -20,7 +21,8 @@ impl Pg {
         let options = PgConnectOptions::from_str(url)
             .map_err(|_| StoreError::Address("postgres".into()))?
             .application_name(&format!("neweid-{schema}"))
-            .options([("search_path", schema)]);
+            .options([("search_path", schema)])
+            .log_slow_statements(LevelFilter::Warn, SLOW);
         let mut connection = sqlx::PgConnection::connect_with(&options).await?;
         // Two processes that make the schema at once both see it missing; the loser looks again.
         let create = format!("CREATE SCHEMA IF NOT EXISTS {schema}");

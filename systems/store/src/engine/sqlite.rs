@@ -5,15 +5,16 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use log::LevelFilter;
 use sqlx::pool::PoolConnection;
 use sqlx::query::Query;
 use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool,
     SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, SqlStr, Sqlite};
+use sqlx::{AssertSqlSafe, ConnectOptions, SqlStr, Sqlite};
 
-use super::{Boxed, Connections, Session};
+use super::{Boxed, Connections, SLOW, Session};
 use crate::error::{Failure, Retry};
 use crate::row::{Inner as RowInner, Row};
 use crate::{Engine, Kind, Result, StoreError, Value};
@@ -32,7 +33,8 @@ impl Lite {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10))
-            .statement_cache_capacity(200);
+            .statement_cache_capacity(200)
+            .log_slow_statements(LevelFilter::Warn, SLOW);
         let pool = || SqlitePoolOptions::new().idle_timeout(None).max_lifetime(None);
         // Two processes that open a new file at once race for the switch to WAL, which does not wait for the busy timeout.
         let mut attempt = 0;
@@ -57,7 +59,8 @@ impl Lite {
             .filename(file)
             .busy_timeout(Duration::from_secs(10))
             .pragma("query_only", "on")
-            .statement_cache_capacity(200);
+            .statement_cache_capacity(200)
+            .log_slow_statements(LevelFilter::Warn, SLOW);
         let reader = pool().max_connections(READERS).connect_lazy_with(reading);
         Ok(Self { writer, reader })
     }
