@@ -33,6 +33,7 @@ running=(
   'openssl|openssl'
 )
 judging=(
+  'curl|curl'
   '/usr/share/fonts/truetype/cns11643/TW-Sung*.ttf /usr/share/fonts/*/*/TW-Sung*.ttf|fonts-cns11643-sung'
   'pcsc_scan|pcsc-tools'
   'opensc-tool|opensc'
