@@ -130,9 +130,11 @@ impl Serving {
             serve(Bounded::new(status_listener, PUBLIC), status, stopped.clone()),
             serve(Bounded::new(console_listener, CONSOLE), console, stopped.clone()),
         ];
+        let (working, keeping) = (Arc::clone(&country), Arc::clone(&country));
+        let until = stopped.clone();
         let work = [
-            thread_of_its_own(work(Arc::clone(&country), stopped.clone())),
-            thread_of_its_own(upkeep(Arc::clone(&country), stopped)),
+            thread_of_its_own(move || work(working, until)),
+            thread_of_its_own(move || upkeep(keeping, stopped)),
         ];
         let directory = directory.clone();
         let serving = Self { country, endpoints, first_run, directory, stop, listeners, work, _lock: lock };
@@ -216,9 +218,11 @@ fn serve(
 }
 
 // Making keys and personalising cards never delays an HTTP answer, nor what has to be renewed in time.
-fn thread_of_its_own(work: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
+fn thread_of_its_own<W: Future<Output = ()>>(
+    work: impl FnOnce() -> W + Send + 'static,
+) -> tokio::task::JoinHandle<()> {
     let runtime = tokio::runtime::Handle::current();
-    tokio::task::spawn_blocking(move || runtime.block_on(work))
+    tokio::task::spawn_blocking(move || runtime.block_on(work()))
 }
 
 // The pulse of the country: whatever is due is done, and a failure is tried again at the next beat.
