@@ -768,7 +768,7 @@ pub enum Incidents {
     /// 提案 Propose what is to be done with a cohort of certificates.
     Propose {
         #[command(flatten)]
-        selection: Selection,
+        selection: Box<Selection>,
         /// Account of the person at the keyboard, for the log.
         #[arg(long)]
         operator: String,
