@@ -14,6 +14,8 @@ mod cli_ra;
 mod clock;
 mod commands;
 mod country;
+#[cfg(test)]
+mod decoders;
 mod directory;
 mod failure;
 mod figures;

@@ -35,6 +35,13 @@ mod sign;
 mod status_check;
 mod up;
 
+// What `decoders.rs` feeds.
+#[cfg(test)]
+pub use {
+    npc_queue::assignments as queue_assignments, npc_queue::plan_of as queue_plan,
+    npc_ra::parse as enrolment, ra::answers_of as caller_answers,
+};
+
 use crate::cli::{Arguments, Card, Cert, ChipType, Command, Cvc, Npc, Persona, Pin, Pki, Status};
 use crate::failure::{Failure, Fault};
 use apdu::CardChannel;

@@ -17,7 +17,7 @@ pub async fn run(command: &Queues) -> Result<ExitCode, Failure> {
     match command {
         Queues::Open { incident, plan, operator, dir } => {
             check_operator(operator)?;
-            let plan: QueuePlan = serde_json::from_str(&text_of(plan)?).map_err(|_| wrong("--plan"))?;
+            let plan = plan_of(&text_of(plan)?)?;
             let country = Country::open(dir).await?;
             let opened = country.npc.open_queue(*incident, &plan, operator, clock::now()).await;
             opened.map_err(Failure::from_system)?;
@@ -110,6 +110,10 @@ fn line(card: &Queued) -> String {
     format!("{} {} {day}{new_card}{failures}", card.card, card.class)
 }
 
+pub fn plan_of(text: &str) -> Result<QueuePlan, Failure> {
+    serde_json::from_str(text).map_err(|_| wrong("--plan"))
+}
+
 fn text_of(file: &Path) -> Result<String, Failure> {
     if file == Path::new("-") {
         let mut text = String::new();
@@ -120,7 +124,7 @@ fn text_of(file: &Path) -> Result<String, Failure> {
 }
 
 /// Lines of `card,class` or `card,class,office`; empty lines and lines that begin with `#` say nothing.
-fn assignments(text: &str) -> Result<Vec<(CardSerial, String, Option<String>)>, Failure> {
+pub fn assignments(text: &str) -> Result<Vec<(CardSerial, String, Option<String>)>, Failure> {
     let said = |line: &&str| !line.is_empty() && !line.starts_with('#');
     let read = |line: &str| {
         let fields: Vec<&str> = line.split(',').map(str::trim).collect();

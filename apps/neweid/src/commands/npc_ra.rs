@@ -96,7 +96,7 @@ struct File {
     reissue: Option<RocDate>,
 }
 
-fn parse(text: &str) -> Result<Enrolment, Failure> {
+pub fn parse(text: &str) -> Result<Enrolment, Failure> {
     // The parser's own words quote what it read, which names a person.
     let file: File = serde_json::from_str(text).map_err(|_| malformed("JSON"))?;
     let mut person = [0; 32];

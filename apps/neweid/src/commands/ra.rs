@@ -414,7 +414,10 @@ fn line_of(file: &Path) -> Result<Option<String>, Failure> {
 }
 
 fn answers(file: &Path) -> Result<CallerAnswers, Failure> {
-    let text = read(file)?;
+    answers_of(&read(file)?)
+}
+
+pub fn answers_of(text: &str) -> Result<CallerAnswers, Failure> {
     // The parser's own words quote what it read, which names a person.
     let malformed = || {
         Failure::new(
@@ -426,7 +429,7 @@ fn answers(file: &Path) -> Result<CallerAnswers, Failure> {
         )
         .exit(2)
     };
-    let value: Value = serde_json::from_str(&text).map_err(|_| malformed())?;
+    let value: Value = serde_json::from_str(text).map_err(|_| malformed())?;
     let field = |name: &str| value[name].as_str().map(str::to_owned);
     let read = || {
         Some(CallerAnswers {
