@@ -11,7 +11,7 @@ use ::terminal::perso::{
     Session,
 };
 use apdu::{CardChannel, Command, Response};
-use chip::{Chip, FactoryData, Flash, InProcessChannel, Interface, RamMemory, factory};
+use chip::{Chip, FactoryData, Flash, InProcessChannel, Interface, Memory, RamMemory, factory};
 use const_oid::ObjectIdentifier;
 use curve::{Curve, Hash, SecretKey, SeedRandom};
 use eac::cvc::{self, Body, Chat, Extensions, PublicKey, Reference, Rights, Role, TrustPoint};
@@ -49,6 +49,62 @@ pub(crate) fn profile(data: &[u8]) {
             assert!(profile.pace.iter().all(|offer| offer.curve.field_len() >= 32));
         }
         Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// A card is a file, and sample cards are files that anybody may hand over. What is no card is refused; one whose records say
+/// strange things may refuse whatever it likes, but it answers.
+pub(crate) fn card_file(data: &[u8]) {
+    // As it came; then as records in the journal of a card, whose checksums fit: the first byte chooses the card.
+    knock(&Flash::from_image(data.to_vec()));
+    let Some((&choice, data)) = data.split_first() else { return };
+    let flash = Flash::from_image(states()[usize::from(choice % STATES)].clone());
+    let changes: Vec<_> = pieces(data, 250)
+        .filter_map(|piece| piece.split_first_chunk())
+        .map(|(key, value)| (u16::from_be_bytes(*key), (!value.is_empty()).then(|| value.to_vec())))
+        .collect();
+    let mut memory = RamMemory::open(flash.clone()).expect("memory");
+    if memory.commit(&changes).is_ok() {
+        drop(memory);
+        knock(&flash);
+    }
+}
+
+/// What every reader begins with, on both sides.
+fn knock(flash: &Flash) {
+    for interface in [Interface::Contact, Interface::Contactless] {
+        let Ok(memory) = RamMemory::open(flash.clone()) else { return };
+        let Ok(chip) = Chip::open(Box::new(memory), Box::new(SeedRandom::new(b"chip"))) else { return };
+        let mut channel = InProcessChannel::new(chip, interface).without_waiting();
+        let _ = channel.reset();
+        let probe = Command::new(0x00, 0x22, 0xC1, 0xA4);
+        let probe = probe.with_data(
+            [&tlv::encode(0x80, oid::PACE_ECDH_GM_AES_CBC_CMAC_256.as_bytes())[..], &[0x83, 1, 3]].concat(),
+        );
+        let select = |aid: &[u8]| Command::new(0x00, 0xA4, 0x04, 0x0C).with_data(aid);
+        let read = |sfi: u8| Command::new(0x00, 0xB0, 0x80 | sfi, 0x00).with_le(65_536);
+        let commands = [
+            Command::new(0x00, 0xA4, 0x00, 0x0C).with_data([0x3F, 0x00]),
+            read(0x1E),
+            read(0x1C),
+            probe,
+            select(&[0xF0, 0x4E, 0x45, 0x49, 0x44, 0x48, 0x01]),
+            read(0x01),
+            select(&[0xE8, 0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F, 0x02, 0x01]),
+            Command::new(0x80, 0x58, 0x00, 0x00).with_le(65_536),
+            Command::new(0x00, 0x20, 0x00, 0x81),
+            Command::new(0x80, 0xCA, 0x9F, 0x7F).with_le(256),
+        ];
+        for command in commands {
+            channel.exchange(&command).expect("the chip answers");
+        }
+        if let Some(mut session) = pace(&mut channel) {
+            for command in [select(&[0xF0, 0x4E, 0x45, 0x49, 0x44, 0x50, 0x01]), read(0x1D), read(0x0E)] {
+                let Ok(command) = session.wrap(&command) else { return };
+                let answer = channel.exchange(&command).expect("the chip answers");
+                let _ = session.unwrap(&answer);
+            }
+        }
     }
 }
 
@@ -279,6 +335,12 @@ fn signed(content_type: ObjectIdentifier, content: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_card_file_is_opened_and_asked() {
+        assert_eq!(crate::corpus::seeds("card_file").len(), 3);
+        knock(&Flash::from_image(states()[4].clone()));
+    }
 
     // A target whose seeds go nowhere would find nothing.
     #[test]

@@ -12,6 +12,7 @@ use eac::cvc::{
     UpdateRights,
 };
 use eac::pace::{Mapping, Parameters, SetAuthenticationTemplate, chip, terminal};
+use eac::restricted_identification::{self, SectorKey};
 use eac::{Cipher, Password, security_infos, terminal_authentication};
 use jiff::Timestamp;
 use lds::dg13::Term;
@@ -53,6 +54,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "cv_rights" => cv_rights(),
         "cv_description" => vec![cv_description().encode()],
         "terminal_authentication" => vec![joined(&authentication())],
+        "restricted_identification" => restricted(),
         "scp_card" => vec![joined(&scp_host())],
         "scp_host" => scp_card(),
         "mrz" => vec![zone().td1().expect("sample").lines().concat().into_bytes()],
@@ -81,10 +83,28 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             vec![list.expect("a CSCA").encode()]
         }
         "chip" => chip(),
+        "card_file" => card_files(),
         "sessions" => sessions(),
         "pem" => vec![pem::certificate(Country::new().csca.der()).into_bytes()],
         _ => Vec::new(),
     }
+}
+
+/// Two sectors, what asks for both, what announces them, and an answer.
+fn restricted() -> Vec<Vec<u8>> {
+    let sector = |hash| SectorKey::new(&key(Curve::P256).public_key(), hash).expect("a sector");
+    let (first, second) = (sector(Hash::Sha256), sector(Hash::Sha512));
+    let command = restricted_identification::command(&first, Some(&second)).expect("a command");
+    let one = restricted_identification::command(&first, None).expect("a command");
+    let infos = restricted_identification::infos(Hash::Sha256, 1, Curve::P256).expect("a protocol");
+    let answer = [tlv::encode(0x81, &[1; 32]), tlv::encode(0x83, &[2; 32])].concat();
+    vec![
+        [first.raw(), second.raw()].concat(),
+        command.data,
+        one.data,
+        security_infos::encode_set(&infos),
+        tlv::encode(0x7C, &answer),
+    ]
 }
 
 fn key(curve: Curve) -> SecretKey {
@@ -132,6 +152,20 @@ fn set_at() -> Command {
 fn chained() -> Vec<Vec<u8>> {
     let command = Command::new(0x00, 0x2A, 0x00, 0xBE).with_data([9; 80]).with_le(256);
     apdu::split(&command, 30).iter().map(Command::to_bytes).collect()
+}
+
+/// A chip as it leaves the factory; then records of a card in use that say something else: its access number, its PIN1, its
+/// profile, a private key, a trust point.
+fn card_files() -> Vec<Vec<u8>> {
+    let record = |key: u16, value: &[u8]| [&key.to_be_bytes()[..], value].concat();
+    let records = [record(0x1001, b"234567"), record(0x0021, &[200]), record(0x0003, b"interop")];
+    let secret = key(Curve::P521).to_pkcs8();
+    let others = [record(0x0036, secret.expose()), record(0x0702, &[0x7F, 0x4E, 0x00]), record(0x0001, &[])];
+    vec![
+        crate::chip::states()[0].clone(),
+        [&[4], &joined(&records)[..]].concat(),
+        [&[7], &joined(&others)[..]].concat(),
+    ]
 }
 
 /// A reader's ways through a card: each in every state, on both sides, without and with a channel.

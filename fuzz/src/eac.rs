@@ -2,10 +2,11 @@
 
 use crate::standards::pieces;
 use ::eac::bac as basic;
+use ::eac::cvc::{Extension, Extensions};
 use ::eac::pace::{Mapping, Parameters, SetAuthenticationTemplate, chip, terminal};
-use ::eac::{Cipher, Password, security_infos as infos, sm};
+use ::eac::{Cipher, Password, restricted_identification as restricted, security_infos as infos, sm};
 use apdu::{Command, Response, StatusWord};
-use curve::{Curve, SecretBytes, SecretKey, SeedRandom};
+use curve::{Curve, Hash, SecretBytes, SecretKey, SeedRandom};
 
 /// The quickest parameters.
 const PARAMETERS: Parameters = Parameters::generic(Curve::P256, Cipher::Aes128);
@@ -19,6 +20,46 @@ pub(crate) fn security_infos(data: &[u8]) {
     if let Ok(template) = SetAuthenticationTemplate::parse(data) {
         let again = SetAuthenticationTemplate::parse(&template.command().data);
         assert_eq!(again.as_ref(), Ok(&template));
+    }
+}
+
+/// Public keys of sectors, announcements and answers; then the input asks for identifiers as whoever has a certificate that
+/// names the hash of what it sends: the key of the card is used on points of its own curve alone.
+pub(crate) fn restricted_identification(data: &[u8]) {
+    if let Ok(keys) = restricted::SectorKey::parse_all(data) {
+        assert_eq!(keys.iter().flat_map(|key| key.raw()).copied().collect::<Vec<_>>(), data);
+        for key in &keys {
+            if let Ok(point) = key.point() {
+                assert_eq!(
+                    restricted::SectorKey::new(&point, key.hash()).expect("a sector").hash(),
+                    key.hash()
+                );
+            }
+        }
+        if let [first, rest @ ..] = keys.as_slice() {
+            let command = restricted::command(first, rest.first()).expect("keys that were read");
+            identify(&command.data);
+        }
+    }
+    if let Ok(set) = infos::parse_set(data) {
+        let _ = restricted::announced(&set);
+    }
+    let _ = restricted::identifiers(&Response::ok(data));
+    identify(data);
+}
+
+fn identify(data: &[u8]) {
+    let hash = |tag: u32| {
+        let object = tlv::expect(data, 0x7C).ok()?.child(tag)?;
+        Some(Hash::Sha256.digest(&tlv::encode(0x7F49, object.value)))
+    };
+    let extension = Extension::sectors(hash(0xA0).unwrap_or_default(), hash(0xA2));
+    let extensions = Extensions::new(vec![extension]).expect("one");
+    let secret = SecretKey::generate(Curve::P256, &mut SeedRandom::new(b"restricted"));
+    let answer = restricted::identify(&secret, Hash::Sha256, &extensions, Hash::Sha256, data);
+    if let Ok(answer) = answer {
+        let first = restricted::identifiers(&Response::ok(answer));
+        assert!(first.map_or(hash(0xA0).is_none(), |both| both.first.len() == 32));
     }
 }
 

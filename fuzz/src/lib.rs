@@ -59,6 +59,7 @@ targets! {
     cv_rights: cvc::rights, 8_000;
     cv_description: cvc::description, 8_000;
     terminal_authentication: cvc::terminal_authentication, 1_000;
+    restricted_identification: eac::restricted_identification, 2_000;
     scp_card: scp::card, 8_000;
     scp_host: scp::host, 8_000;
     mrz: lds::mrz, 8_000;
@@ -84,6 +85,7 @@ targets! {
     master_list: x509::master_list, 8_000;
     pem: x509::pem, 8_000;
     chip: chip::sequence, 1_500;
+    card_file: chip::card_file, 100;
     sessions: sessions::dialogue, 200;
     profile: chip::profile, 8_000;
 }
