@@ -478,6 +478,40 @@ fn the_encrypted_zone_is_read_with_pin1_and_the_rights_of_a_terminal() {
     );
 }
 
+#[test]
+fn a_card_has_another_identifier_in_every_sector() {
+    let read = |desk: &Desk, name: &str, sector: &str| -> (Option<i32>, Value) {
+        let (out, pki) = (desk.path("read"), desk.pki());
+        let (trust, pin1) = (shown(&pki), desk.secret("pin1", &text(&desk.card["pin1"])));
+        let sector = shown(&pki.join(format!("terminal-{sector}.sector")));
+        let agency = terminal(desk, name);
+        let mut args = vec!["read", "--out", &out, "--trust", &trust, "--json", "--pin1", &pin1];
+        args.extend(agency.iter().map(String::as_str));
+        args.extend(["--restricted-id", sector.as_str()]);
+        let ran = desk.card(&args);
+        (ran.code, ran.json()["restricted_identification"].clone())
+    };
+    let desk = Desk::new("active_interop");
+    let (code, server) = read(&desk, "identity-server", "identity-server");
+    assert_eq!(code, Some(0), "{server}");
+    assert_eq!(read(&desk, "identity-server", "identity-server").1, server, "the same at every visit");
+    let (code, fields) = read(&desk, "two-fields", "two-fields");
+    assert_eq!(code, Some(0), "{fields}");
+    let identifiers = [&server["identifier"], &server["second_identifier"], &fields["identifier"]].map(text);
+    assert!(identifiers.iter().all(|identifier| identifier.len() == 64), "{identifiers:?}");
+    let distinct: std::collections::BTreeSet<_> = identifiers.iter().collect();
+    assert_eq!(distinct.len(), 3, "{identifiers:?}");
+    assert!(fields["second_identifier"].is_null(), "{fields}");
+    // Another agency's sectors are not for this one; a citizen's card has no such identifier at all.
+    let (code, foreign) = read(&desk, "two-fields", "identity-server");
+    assert!(foreign["identifier"].is_null() && code != Some(0), "{foreign}");
+    assert!(text(&foreign["detail"]).contains("6A88"), "{foreign}");
+    let (code, none) = read(&Desk::new("active_national"), "identity-server", "identity-server");
+    assert_eq!(none["refusal"]["code"], "TERMINAL-E-EID-COMMAND", "{none}");
+    assert!(text(&none["detail"]).contains("EF.CardSecurity"), "{none}");
+    assert_ne!(code, Some(0));
+}
+
 /// Everything the ministry's systems keep: databases, keys, settings. The cards are their holders'.
 fn ministry(dir: &Path) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
     let mut kept = std::collections::BTreeMap::new();
