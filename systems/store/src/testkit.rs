@@ -17,6 +17,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::Db;
+use crate::engine::Boxed;
 
 /// Asserts that the codes a system's `source` answers with (`=> "PREFIX..."`) are those in the first column of `list`, a
 /// document for people: each once, and no other.
@@ -121,7 +122,7 @@ impl PostgresDatabase {
         static SERVER: OnceLock<Server> = OnceLock::new();
         let server = SERVER.get_or_init(Server::start);
         let name = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        server.command(&format!("CREATE DATABASE {name} TEMPLATE template0")).await;
+        server.command(format!("CREATE DATABASE {name} TEMPLATE template0")).await;
         Self { name, server }
     }
 
@@ -130,7 +131,7 @@ impl PostgresDatabase {
     }
 
     async fn remove(self) {
-        self.server.command(&format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
+        self.server.command(format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
     }
 }
 
@@ -185,11 +186,13 @@ impl Server {
         format!("postgres://postgres@localhost/{database}?host={host}")
     }
 
-    async fn command(&self, sql: &str) {
-        let mut connection =
-            PgConnection::connect(&self.url("postgres")).await.expect("the test server answers");
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.expect("the test server obeys");
-        connection.close().await.expect("the connection closes");
+    fn command(&self, sql: String) -> Boxed<'_, ()> {
+        Box::pin(async move {
+            let mut connection =
+                PgConnection::connect(&self.url("postgres")).await.expect("the test server answers");
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.expect("the test server obeys");
+            connection.close().await.expect("the connection closes");
+        })
     }
 }
 
