@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 /// 數位身分識別證系統 New eID: a country's electronic identity system in one program.
 #[derive(Parser, Debug)]
-#[command(name = "neweid", version, about, propagate_version = true)]
+#[command(name = "neweid", version, about)]
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
