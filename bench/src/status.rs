@@ -1,5 +1,5 @@
 //! The status services. The servers run on one thread of their own, whose processor time is what counts; the clients keep
-//! their connections. OpenSSL's `ocsp` server and its `ts` program answer the same questions in the same run.
+//! their connections, and all of them have a question under way. OpenSSL's `ocsp` server and its `ts` program answer the same questions in the same run.
 
 use crate::Failure;
 use crate::figure::Figure;
@@ -24,7 +24,9 @@ use x509::tsp::{Imprint, build_request as stamp_request};
 use x509::{Serial, Signer};
 
 const GROUP: &str = "status services, one core";
-const REQUESTS: usize = 20_000;
+const REQUESTS: usize = 40_000;
+/// Connections of the clients.
+const CLIENTS: usize = 32;
 
 pub(crate) fn run(certificates: usize, revoked: usize) -> Result<Vec<Figure>, Failure> {
     let place = tempfile::tempdir()?;
@@ -44,6 +46,7 @@ fn services(directory: &Path) -> Result<Vec<Figure>, Failure> {
     let empty = server.per_second("GET", "/empty", &[], "")?;
     let cached = server.per_second("POST", "/ocsp", &plain, OCSP)?;
     let signed = server.per_second("POST", "/ocsp", &with_nonce, OCSP)?;
+    let raw = signatures_per_second()?;
     let query = stamp_request(&Imprint::of(Hash::Sha256, b"document"), None, Some(7));
     let stamps = server.per_second("POST", "/tsa", &query, "application/timestamp-query")?;
     let mut figures = vec![
@@ -52,6 +55,8 @@ fn services(directory: &Path) -> Result<Vec<Figure>, Failure> {
             .beside("empty answer", empty),
         Figure::new(GROUP, "OCSP answers signed for a nonce over HTTP", signed, "/s")
             .beside("required", 30_000.0),
+        Figure::new(GROUP, "  beside the bare signature of the same key", signed, "/s")
+            .beside("signatures on P-256", raw),
         Figure::new(GROUP, "time stamps over HTTP", stamps, "/s").beside("goal", 35_000.0),
     ];
     match openssl_ocsp(directory, &server, &serial) {
@@ -62,6 +67,17 @@ fn services(directory: &Path) -> Result<Vec<Figure>, Failure> {
         Err(failure) => eprintln!("bench: openssl ocsp was not measured: {failure}"),
     }
     Ok(figures)
+}
+
+/// Signatures per second of processor time with a key like the responder's.
+fn signatures_per_second() -> Result<f64, Failure> {
+    const COUNT: u32 = 10_000;
+    let key = x509::EcSigner::new(curve::SecretKey::generate(curve::Curve::P256, &mut SystemRandom));
+    let begin = thread_time(Instant::now());
+    for number in 0..COUNT {
+        key.sign(&number.to_be_bytes())?;
+    }
+    Ok(f64::from(COUNT) / (thread_time(Instant::now()) - begin).as_secs_f64())
 }
 
 /// Lists and filter over a population that was never signed.
@@ -208,18 +224,29 @@ impl Server {
 
     /// Answers per second of the server's processor time.
     fn per_second(&self, method: &str, path: &str, body: &[u8], media_type: &str) -> Result<f64, Failure> {
-        let mut stream = TcpStream::connect(self.address)?;
-        stream.set_nodelay(true)?;
+        let mut clients = Vec::with_capacity(CLIENTS);
+        for _ in 0..CLIENTS {
+            let stream = TcpStream::connect(self.address)?;
+            stream.set_nodelay(true)?;
+            clients.push(stream);
+        }
         let mut message = format!(
             "{method} {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: {media_type}\r\nContent-Length: {}\r\n\r\n",
             body.len()
         )
         .into_bytes();
         message.extend_from_slice(body);
-        exchange(&mut stream, &message)?;
+        for stream in &mut clients {
+            exchange(stream, &message)?;
+        }
         let before = self.processor_time()?;
-        for _ in 0..REQUESTS {
-            exchange(&mut stream, &message)?;
+        for _ in 0..REQUESTS / CLIENTS {
+            for stream in &mut clients {
+                stream.write_all(&message)?;
+            }
+            for stream in &mut clients {
+                answer(stream)?;
+            }
         }
         let took = self.processor_time()? - before;
         Ok(REQUESTS as f64 / took.as_secs_f64())
@@ -229,6 +256,11 @@ impl Server {
 /// Sends a request and reads its answer of status 200 whole.
 fn exchange(stream: &mut TcpStream, message: &[u8]) -> Result<Vec<u8>, Failure> {
     stream.write_all(message)?;
+    answer(stream)
+}
+
+/// Reads an answer of status 200 whole.
+fn answer(stream: &mut TcpStream) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::with_capacity(2048);
     let mut buffer = [0; 4096];
     loop {
