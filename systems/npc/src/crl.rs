@@ -5,6 +5,11 @@
 //! one is made first. So only lists that have changed, and those whose time is half over, are ever signed. Everything
 //! handed out is in memory.
 //!
+//! All generations of the CA have one name, and a complete list has no scope: so that of every generation, signed by its own key,
+//! has the listed certificates of all (RFC 5280 §5). Whichever a relying party picks by the name of the issuer, it
+//! tells the truth. No two certificates of that name have one serial number. Partitions and deltas name their scope, and have the
+//! certificates of their generation.
+//!
 //! CRLNumbers come from one sequence for all lists: a number is taken and stored, with the list's times and its place in
 //! the sequence of changes, before the list is signed, and never taken again, whichever process takes over. The entries are
 //! the table that [`crate::population`] keeps encoded; making a list is copying and signing it.
@@ -28,7 +33,7 @@ use crate::{Npc, NpcError, Result};
 pub enum Scope {
     /// The root's list of revoked CAs.
     Root,
-    /// All revoked certificates of citizens, without issuingDistributionPoint.
+    /// All revoked certificates of citizens, of every generation, without issuingDistributionPoint.
     Complete,
     /// Those of one partition.
     Partition(u16),
@@ -234,9 +239,8 @@ impl Npc {
             // The hierarchy's own number: revoked CAs are few, and every change of the hierarchy makes new root lists.
             Scope::Root => made.covers >= self.authority().version(),
             _ => {
-                let populations = self.populations();
-                let population = populations.get(list.generation);
-                population.is_some_and(|population| made.covers >= population.changed(list.partition()))
+                let changed = self.populations().changed(list.generation, list.partition());
+                changed.is_some_and(|changed| made.covers >= changed)
             }
         }
     }
@@ -252,16 +256,29 @@ impl Npc {
         let this_update = whole_second(now)?;
         let next_update = this_update + self.list_lifetime(list.scope);
         let covers = self.populations().seq();
+        // An entry leaves the complete lists together, once it stood in one of each.
+        let beside: Vec<List> = match list.scope {
+            Scope::Complete => {
+                let authority = self.authority();
+                let of = authority.generations.iter();
+                of.map(|generation| List { generation: generation.number, ..list }).collect()
+            }
+            _ => vec![list],
+        };
         let (number, since) = transaction!(self.db, |tx| {
             let sql = "SELECT MAX(this_update) FROM crl WHERE scope = $1 AND der IS NOT NULL";
-            let since = tx.one(sql, params![list.key()]).await?.read::<Option<Timestamp>>(0)?;
+            let mut since = this_update;
+            for list in &beside {
+                let last = tx.one(sql, params![list.key()]).await?.read::<Option<Timestamp>>(0)?;
+                since = since.min(last.unwrap_or(Timestamp::UNIX_EPOCH));
+            }
             let number = next_number(tx, "crl", 1).await?;
             tx.execute_one(
                 "INSERT INTO crl (scope, number, change, this_update, next_update) VALUES ($1, $2, $3, $4, $5)",
                 params![list.key(), number as i64, covers as i64, this_update, next_update],
             )
             .await?;
-            Ok::<_, NpcError>((number, since.unwrap_or(Timestamp::UNIX_EPOCH)))
+            Ok::<_, NpcError>((number, since))
         })?;
         let life = Lifetime { number, this_update, next_update };
         let revoked = self.revoked_authorities(list).await?;
@@ -293,8 +310,7 @@ impl Npc {
     /// Whether a list is to be made anew: at once, or when its time has come.
     fn is_due(&self, list: List, made: Option<&PublishedCrl>, now: Timestamp, at_once: bool) -> bool {
         if at_once {
-            let changed =
-                self.populations().get(list.generation).map_or(0, |all| all.changed(list.partition()));
+            let changed = self.populations().changed(list.generation, list.partition()).unwrap_or(0);
             return list.scope != Scope::Root && changed > made.map_or(0, |made| made.covers);
         }
         made.is_none_or(|made| !self.is_right(list, made, now))
@@ -403,19 +419,22 @@ impl Npc {
         let urls = &self.config.urls;
         let mut populations = self.populations_mut();
         let covers = populations.seq();
-        let table = populations.get_mut(list.generation)?.table(list.partition(), since)?;
-        let made = match list.scope {
-            Scope::Partition(n) => {
-                self.note_base(list.generation, n, life, table);
-                let uri = urls.partition_crl(list.generation, n);
-                let freshest = urls.delta_crl(list.generation, n);
-                let pointers = Pointers { partition: Some(&uri), freshest: Some(&freshest), base: None };
-                crl::from_table(issuer, life, table, pointers)?
-            }
-            // A reader that knows no partitions may know no deltas either.
-            _ => crl::from_table(issuer, life, table, Pointers::default())?,
-        };
-        Ok((made, covers))
+        if let Some(n) = list.partition() {
+            let table = populations.get_mut(list.generation)?.table(Some(n), since)?;
+            self.note_base(list.generation, n, life, table);
+            let uri = urls.partition_crl(list.generation, n);
+            let freshest = urls.delta_crl(list.generation, n);
+            let pointers = Pointers { partition: Some(&uri), freshest: Some(&freshest), base: None };
+            return Ok((crl::from_table(issuer, life, table, pointers)?, covers));
+        }
+        populations.settle_complete(since)?;
+        drop(populations);
+        // Merging and copying hundreds of megabytes goes on beside OCSP's readers: a change of state is added to what is settled
+        // the next time.
+        let populations = self.populations();
+        let table = populations.complete();
+        // A reader that knows no partitions may know no deltas either.
+        Ok((crl::from_table(issuer, life, &table, Pointers::default())?, covers))
     }
 
     /// The revoked certificates of CAs that a root issued, by serial number.

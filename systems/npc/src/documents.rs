@@ -219,7 +219,9 @@ impl Npc {
         Ok(())
     }
 
-    /// A serial number that every filter in use calls good, and the number of the newest of these filters.
+    /// A serial number that no certificate of any generation has, nor one of the CA's own services (RFC 5280 §4.1.2.2: unique
+    /// under the issuer's name, which all generations share), and that every filter in use calls good; with the number of the
+    /// newest of these filters. Two processes may draw the same: the table takes it once, whatever the generation.
     pub(crate) async fn draw_serial(&self, generation: &Generation, now: Timestamp) -> Result<(Serial, u64)> {
         if latest_filter(&self.db, None).await? > self.filters().last().map_or(0, |(d, _)| d.number) {
             self.load_filters(now).await?;
@@ -236,7 +238,7 @@ impl Npc {
             let good = |filter: &Arc<Filter>| {
                 matches!(filter.state_by_key(&key_hash, number), None | Some(State::Good))
             };
-            if filters.iter().all(good) {
+            if filters.iter().all(good) && !self.populations().is_known(&serial) {
                 return Ok((serial, newest));
             }
         }

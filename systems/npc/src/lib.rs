@@ -218,6 +218,7 @@ async fn migrate(db: &Db) -> Result<()> {
         schema::WITHHELD,
         policy::MIGRATION,
         schema::LISTED,
+        schema::COMPLETE,
     ])
     .await?;
     Ok(())

@@ -3,8 +3,11 @@
 //!
 //! The serial numbers are one sorted array of 16 bytes each (1.5 GB for 94 million); they are random, so that a number is
 //! found by interpolation in a few steps. The listed certificates are the encoded bodies of the lists themselves
-//! ([`x509::crl::Table`]): 49 bytes each in the list of its partition and 49 in the complete one.
+//! ([`x509::crl::Table`]): 49 bytes each in the list of its partition and 49 in the complete one. A partition's list is of one
+//! generation; the complete list of every generation has the listed certificates of all (RFC 5280 §5: a list without scope is
+//! for the issuer's name, and all have one).
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -134,12 +137,12 @@ impl Population {
         self.seq
     }
 
-    /// The number of the last change in a partition's list, or in the complete one.
+    /// The number of the last change in a partition's list, or in this generation's part of the complete one.
     pub fn changed(&self, partition: Option<u16>) -> u64 {
         self.part(partition).changed
     }
 
-    /// The entries of a partition's list, or of the complete one, at this moment. What ended before `since`, when the list
+    /// The entries of a partition's list, or of this generation's part of the complete one, at this moment. What ended before `since`, when the list
     /// before was made, leaves it (RFC 5280 §3.3: an entry stays until one list beyond the certificate's end).
     pub fn table(&mut self, partition: Option<u16>, since: Timestamp) -> Result<&Table> {
         if partition.is_none() {
@@ -275,6 +278,38 @@ impl Populations {
     /// The number of the last change that was taken over.
     pub(crate) const fn seq(&self) -> u64 {
         self.seq
+    }
+
+    /// The number of the last change in a partition's list of a generation, or in its complete list; none if there is no
+    /// such generation.
+    pub(crate) fn changed(&self, generation: u32, partition: Option<u16>) -> Option<u64> {
+        let own = self.of.get(&generation)?;
+        match partition {
+            Some(_) => Some(own.changed(partition)),
+            None => self.of.values().map(|population| population.changed(None)).max(),
+        }
+    }
+
+    /// Brings the entries of the complete lists to this moment. What ended before `since`, when the oldest of the complete lists
+    /// in force was made, leaves them.
+    pub(crate) fn settle_complete(&mut self, since: Timestamp) -> Result<()> {
+        self.of.values_mut().try_for_each(|population| population.table(None, since).map(drop))
+    }
+
+    /// The entries of the complete list, of every generation the same: as they were last settled.
+    pub(crate) fn complete(&self) -> Cow<'_, Table> {
+        let tables = self.of.values().map(|population| &population.complete.table);
+        let tables: Vec<&Table> = tables.filter(|table| !table.is_empty()).collect();
+        match tables[..] {
+            [] => Cow::Owned(Table::default()),
+            [only] => Cow::Borrowed(only),
+            _ => Cow::Owned(Table::merged(&tables)),
+        }
+    }
+
+    /// Whether any generation has given this number to a certificate.
+    pub(crate) fn is_known(&self, serial: &Serial) -> bool {
+        self.of.values().any(|population| population.status(serial) != Status::Unknown)
     }
 }
 

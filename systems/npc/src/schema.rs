@@ -332,3 +332,11 @@ pub(crate) const LISTED: Migration = Migration::new(
         PRIMARY KEY (incident, card)
     );",
 );
+
+/// Complete lists of an earlier version had the certificates of their own generation alone: they are made anew.
+pub(crate) const COMPLETE: Migration = Migration::new(
+    18,
+    "complete lists",
+    "-- the complete list of generation G has the key (G - 1) * 100000 - 1
+    UPDATE crl SET change = 0 WHERE scope = -1 OR scope % 100000 = 99999;",
+);

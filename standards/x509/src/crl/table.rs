@@ -121,6 +121,37 @@ impl Table {
         Ok(())
     }
 
+    /// The entries of several tables in one, none of them decoded. A certificate that stands in two is listed once.
+    pub fn merged(tables: &[&Self]) -> Self {
+        let mut rest: Vec<&[u8]> = tables.iter().map(|table| &table.regular[..]).collect();
+        let mut regular = Vec::with_capacity(rest.iter().map(|entries| entries.len()).sum());
+        // Whichever has the lowest number next gives entries until it is another's turn.
+        while let Some((lowest, first)) = next_of(&rest, None) {
+            for (n, entries) in rest.iter_mut().enumerate() {
+                if n != first && number(entries) == Some(lowest) {
+                    *entries = &entries[SIZE..];
+                }
+            }
+            let run = match next_of(&rest, Some(first)) {
+                None => rest[first].len(),
+                Some((bound, _)) => {
+                    let before = |entry: &&[u8]| number(entry).is_some_and(|number| number < bound);
+                    rest[first].chunks_exact(SIZE).take_while(before).count() * SIZE
+                }
+            };
+            let (run, after) = rest[first].split_at(run);
+            regular.extend_from_slice(run);
+            rest[first] = after;
+        }
+        let mut merged = Self { regular, irregular: BTreeMap::new() };
+        for (serial, encoded) in tables.iter().flat_map(|table| &table.irregular) {
+            if merged.position(serial).is_err() {
+                merged.irregular.entry(*serial).or_insert_with(|| encoded.clone());
+            }
+        }
+        merged
+    }
+
     /// The encoded entries, in two pieces.
     pub(super) fn encoded(&self) -> (&[u8], Vec<u8>) {
         (&self.regular, self.irregular.values().flatten().copied().collect())
@@ -161,6 +192,17 @@ impl std::fmt::Debug for Table {
 /// `30 2F 02 10 SERIAL 17 0D TIME 30 0C ...`
 fn is_regular(encoded: &[u8]) -> bool {
     encoded.len() == SIZE && encoded.starts_with(&[0x30, 47, 0x02, 16])
+}
+
+/// The serial number of the first of some regular entries.
+fn number(entries: &[u8]) -> Option<&[u8]> {
+    entries.get(4..20)
+}
+
+/// The lowest number that comes next, and in which of the tables it does: in the earliest, if in several.
+fn next_of<'a>(tables: &[&'a [u8]], but: Option<usize>) -> Option<(&'a [u8], usize)> {
+    let others = tables.iter().enumerate().filter(|(n, _)| Some(*n) != but);
+    others.filter_map(|(n, entries)| Some((number(entries)?, n))).min()
 }
 
 /// Bytes of a regular entry.
@@ -213,5 +255,37 @@ mod tests {
             prop_assert_eq!(&listed, &map.values().copied().collect::<Vec<_>>());
             prop_assert_eq!(Table::new(map.into_values()).expect("writable"), table);
         }
+
+        /// However entries are dealt out to tables, and also where one has several: together they are the table of all.
+        #[test]
+        fn merged_tables_are_the_table_of_all_entries(
+            dealt in prop::collection::vec((0u8..64, 0u8..4, 0usize..4), 0..120),
+        ) {
+            let mut all: BTreeMap<Serial, Revoked> = BTreeMap::new();
+            let mut parts = vec![Vec::new(); 4];
+            for (n, kind, part) in dealt {
+                // One certificate has one state, whoever tells it.
+                let entry = *all.entry(serial(n)).or_insert(entry(n, kind));
+                parts[part].push(entry);
+            }
+            let tables: Vec<Table> =
+                parts.into_iter().map(|part| Table::new(part).expect("writable")).collect();
+            let tables: Vec<&Table> = tables.iter().collect();
+            prop_assert_eq!(Table::merged(&tables), Table::new(all.into_values()).expect("writable"));
+        }
+    }
+
+    /// Two tables that have stated one certificate differently, and in another form: it is listed, and once.
+    #[test]
+    fn a_certificate_of_two_tables_is_listed_once() {
+        for (a, b) in [(0, 1), (0, 2), (2, 0), (2, 3)] {
+            let one = Table::new([entry(5, a), entry(6, 0)]).expect("writable");
+            let two = Table::new([entry(5, b), entry(7, 0)]).expect("writable");
+            let merged = Table::merged(&[&one, &two]);
+            assert_eq!((merged.len(), merged.iter().filter(|e| e.serial == serial(5)).count()), (3, 1));
+        }
+        assert!(Table::merged(&[]).is_empty());
+        let one = Table::new((0..9).map(|n| entry(n, 0))).expect("writable");
+        assert_eq!(Table::merged(&[&Table::default(), &one]), one);
     }
 }

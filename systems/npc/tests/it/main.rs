@@ -8,6 +8,7 @@ mod crash;
 mod drill;
 mod faults;
 mod founding;
+mod generations;
 mod hierarchy;
 mod home;
 mod http;

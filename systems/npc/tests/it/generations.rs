@@ -1,0 +1,210 @@
+//! The lists of several generations of the CA, which have one name.
+
+use std::sync::{Arc, Mutex};
+
+use curve::{Curve, Random, SystemRandom};
+use jiff::{SignedDuration, Timestamp};
+use keys::KeyKind;
+use model::{KeySlot, RevocationReason, SuspensionCause};
+use npc::{CertificateAuthority, List, Npc, Plan, Scope};
+use store::params;
+use store::testkit::each_engine;
+use x509::crl::{Crl, Reason};
+
+use crate::ceremonies::{open_at, quick, run};
+use crate::support::*;
+
+fn complete(generation: u32) -> List {
+    List { generation, scope: Scope::Complete }
+}
+
+async fn entries(npc: &Npc, list: List, at: Timestamp) -> Vec<(Vec<u8>, Reason)> {
+    let crl = Crl::parse(&npc.list(list, at).await.unwrap().der).unwrap();
+    let authority = npc.ca_certificates().generations.into_iter().find(|(n, _)| *n == list.generation);
+    crl.verify_signature(authority.unwrap().1.spki()).unwrap();
+    let entries = crl.entries().map(|entry| entry.unwrap());
+    entries.map(|entry| (entry.serial.to_vec(), entry.reason)).collect()
+}
+
+async fn next_generation(npc: &Npc) {
+    run(npc, Plan::Generation { key: KeyKind::Ec(Curve::P384), partitions: None }).await;
+}
+
+/// One name has issued them all: the complete list of any generation has what is revoked and suspended in every one, and
+/// partitions and deltas have that of their own.
+// proves: NPC-21, NPC-53
+#[tokio::test]
+async fn the_complete_list_of_every_generation_has_the_listed_of_all() {
+    each_engine("npc", async |db| {
+        let directory = tempfile::tempdir().unwrap();
+        let npc = open_at(&db, directory.path()).await;
+        let other = open_at(&db, directory.path()).await;
+        let mut serials = Vec::new();
+        for number in 1..=3u32 {
+            if number > 1 {
+                next_generation(&npc).await;
+            }
+            for n in 0..2 {
+                let made = issued(&npc, number * 2 + n, KeySlot::SigningRsa, (number * 2 + n - 2) as usize);
+                serials.push(made.await.serial.octets().to_vec());
+            }
+        }
+        // The first of each generation is revoked, the second suspended; each by another process.
+        let mut expected = Vec::new();
+        for (n, serial) in serials.iter().enumerate() {
+            let who = if n % 3 == 0 { &other } else { &npc };
+            if n % 2 == 0 {
+                let reason = RevocationReason::KeyCompromise;
+                who.revoke(card(n as u32 + 2), reason, "clerk", now()).await.unwrap();
+                expected.push((serial.clone(), Reason::KeyCompromise));
+            } else {
+                who.suspend(card(n as u32 + 2), SuspensionCause::Loss, "hotline", now()).await.unwrap();
+                expected.push((serial.clone(), Reason::CertificateHold));
+            }
+            // At once, in the lists of the others too.
+            let mut sorted = expected.clone();
+            sorted.sort();
+            for generation in 1..=3 {
+                assert_eq!(entries(&npc, complete(generation), now()).await, sorted, "{generation}");
+                assert_eq!(entries(&other, complete(generation), now()).await, sorted, "{generation}");
+            }
+        }
+        for generation in 1..=3u32 {
+            let own = (generation as usize - 1) * 2;
+            let (mut found, mut expected) = (Vec::new(), expected[own..own + 2].to_vec());
+            for n in 0..4 {
+                found.extend(entries(&npc, List { generation, scope: Scope::Partition(n) }, now()).await);
+                // A base of the same moment: nothing has changed since.
+                let delta = List { generation, scope: Scope::Delta(n) };
+                assert!(npc.list(delta, now()).await.is_ok());
+            }
+            found.sort();
+            expected.sort();
+            assert_eq!(found, expected, "partitions of {generation}");
+        }
+        // The end of a suspension in one generation makes the lists of all due, each under a higher number, and no partition
+        // of another generation.
+        let mut before = Vec::new();
+        for generation in 1..=3 {
+            before.push(npc.list(complete(generation), now()).await.unwrap().number);
+        }
+        let of_others = List { generation: 3, scope: Scope::Partition(0) };
+        let partition = npc.list(of_others, now()).await.unwrap().number;
+        npc.resume(card(3), SuspensionCause::Loss, "hotline", now()).await.unwrap();
+        npc.maintain(now()).await.unwrap();
+        let mut last = *before.iter().max().unwrap();
+        for generation in 1..=3 {
+            let made = npc.list(complete(generation), now()).await.unwrap();
+            assert!(made.number > last, "generation {generation}");
+            last = made.number;
+            let listed = entries(&npc, complete(generation), now()).await;
+            assert_eq!(listed.len(), expected.len() - 1);
+            assert!(listed.iter().all(|(serial, _)| *serial != serials[1]));
+        }
+        assert_eq!(npc.list(of_others, now()).await.unwrap().number, partition, "nothing changed there");
+        // A run later the same, and what is published is still right.
+        let again = open_at(&db, directory.path()).await;
+        assert_eq!(again.list(complete(3), now()).await.unwrap().number, last);
+        again.verify_audit(None).await.unwrap();
+    })
+    .await;
+}
+
+/// RFC 5280 §3.3, where several lists have one entry: it leaves them once each of them had it beyond the certificate's end.
+#[tokio::test]
+async fn an_entry_leaves_when_every_complete_list_had_it_beyond_its_end() {
+    each_engine("npc", async |db| {
+        let directory = tempfile::tempdir().unwrap();
+        let npc = open_at(&db, directory.path()).await;
+        let first = issued(&npc, 1, KeySlot::SigningRsa, 0).await;
+        npc.revoke(card(1), RevocationReason::Unspecified, "clerk", now()).await.unwrap();
+        next_generation(&npc).await;
+        let end = first.validity.not_after;
+        let count = async |generation, hours: i64| {
+            entries(&npc, complete(generation), end + SignedDuration::from_hours(hours)).await.len()
+        };
+        assert_eq!((count(1, -1).await, count(2, -1).await), (1, 1));
+        // Two lists of the first generation beyond the end, and none of the second yet.
+        assert_eq!((count(1, 12).await, count(1, 25).await), (1, 1));
+        assert_eq!(count(2, 26).await, 1, "its first beyond the end");
+        assert_eq!((count(1, 39).await, count(2, 39).await), (0, 0));
+    })
+    .await;
+}
+
+/// Randomness that draws one serial number again and again while it is told to.
+struct Stuck(Arc<Mutex<bool>>);
+
+impl Random for Stuck {
+    fn fill(&mut self, out: &mut [u8]) {
+        SystemRandom.fill(out);
+        if out.len() == 16 && *self.0.lock().unwrap() {
+            out.fill(0x42);
+        }
+    }
+}
+
+/// RFC 5280 §4.1.2.2: name and serial number name one certificate, and all generations have one name. So a number that one of them
+/// has given out is drawn by none again; and where two processes have drawn the same, the table takes it once.
+#[tokio::test]
+async fn no_two_generations_give_out_one_serial_number() {
+    each_engine("npc", async |db| {
+        let directory = tempfile::tempdir().unwrap();
+        let stuck = Arc::new(Mutex::new(false));
+        let open = async || {
+            let random = Box::new(Stuck(stuck.clone()));
+            Npc::open(db.clone(), key_store(directory.path()), quick(), random, now()).await.unwrap()
+        };
+        let issue = async |npc: &Npc, number: u32| {
+            let request = request(npc, number, KeySlot::SigningRsa, number as usize).await;
+            *stuck.lock().unwrap() = true;
+            let issued = npc.issue(&request, now()).await;
+            *stuck.lock().unwrap() = false;
+            issued
+        };
+        let (here, there) = (open().await, open().await);
+        assert_eq!(issue(&here, 1).await.unwrap().serial.octets(), [0x42; 16]);
+        next_generation(&here).await;
+        assert_eq!(here.issuing_generation(), 2);
+        // It knows the number, and goes on drawing as long as one may.
+        assert_eq!(issue(&here, 2).await.err().unwrap().code(), "NPC-STATUS");
+        // It has not heard of it.
+        assert_eq!(issue(&there, 2).await.err().unwrap().code(), "STORE-UNIQUE");
+        assert_eq!(there.issuing_generation(), 2);
+        let row =
+            db.one("SELECT COUNT(*), MIN(issuer), MAX(issuer) FROM certificate", params![]).await.unwrap();
+        let read = |n: usize| row.read::<i64>(n).unwrap();
+        assert_eq!((read(0), read(1), read(2)), (1, 1, 1), "nothing was stored");
+        // The next draw is another number.
+        let request = request(&there, 2, KeySlot::SigningRsa, 2).await;
+        assert_ne!(there.issue(&request, now()).await.unwrap().serial.octets(), [0x42; 16]);
+    })
+    .await;
+}
+
+/// Lists that an earlier version made have their own generation alone: they are made anew at once, not when their time is half over.
+#[tokio::test]
+async fn complete_lists_of_an_earlier_version_are_made_anew() {
+    each_engine("npc", async |db| {
+        let directory = tempfile::tempdir().unwrap();
+        let npc = open_at(&db, directory.path()).await;
+        issued(&npc, 1, KeySlot::SigningRsa, 0).await;
+        next_generation(&npc).await;
+        npc.revoke(card(1), RevocationReason::Unspecified, "clerk", now()).await.unwrap();
+        let lists = [complete(1), complete(2), List { generation: 2, scope: Scope::Partition(1) }];
+        let numbers = async |npc: &Npc| {
+            let mut numbers = Vec::new();
+            for list in lists {
+                numbers.push(npc.list(list, now()).await.unwrap().number);
+            }
+            numbers
+        };
+        let before = numbers(&npc).await;
+        assert_eq!(numbers(&open_at(&db, directory.path()).await).await, before, "a restart makes none");
+        db.execute("DELETE FROM store_migration WHERE version = 18", params![]).await.unwrap();
+        let after = numbers(&open_at(&db, directory.path()).await).await;
+        let anew: Vec<bool> = before.iter().zip(&after).map(|(before, after)| after > before).collect();
+        assert_eq!(anew, [true, true, false]);
+    })
+    .await;
+}
