@@ -173,6 +173,7 @@ impl Server {
             root_key: KeyKind::Rsa(2048),
             ca_key: KeyKind::Rsa(2048),
             on_demand_per_second: u32::MAX,
+            stamps_per_second: u32::MAX,
             ..NpcConfig::test(Urls::at(&format!("http://{address}")))
         };
         let (started, opened) = channel();

@@ -5,6 +5,11 @@
 //! block the time is noted, and a block serves for a minute at most. No token is dated before one that this process gave
 //! out, nor before the time noted last by any process: a clock that goes back by more than a second stops the service until
 //! it has caught up.
+//!
+//! A token is always signed for its asker alone, and anybody may ask: so many are made in a second
+//! ([`crate::NpcConfig::stamps_per_second`]), and whoever comes beyond that is told to come back, before a number is taken or
+//! anything is signed. RFC 3161 §2.4.2 has systemFailure for that; over HTTP it comes with 503 and Retry-After (RFC 9110
+//! §15.6.4), for those who read no further.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -14,12 +19,21 @@ use x509::tsp::{Failure, Request, Stamp, rejection};
 
 use crate::crl::whole_second;
 use crate::feed::next_number;
+use crate::ocsp::Admission;
 use crate::{Npc, NpcError, Result};
 
 #[derive(Default)]
 pub(crate) struct Stamper {
     state: Mutex<State>,
     reserving: tokio::sync::Mutex<()>,
+    admission: Admission,
+}
+
+/// A TimeStampResp.
+pub(crate) struct Stamped {
+    pub(crate) der: Vec<u8>,
+    /// Whether there was too much to do: the same request may be granted in a second.
+    pub(crate) later: bool,
 }
 
 #[derive(Default, Clone, Copy)]
@@ -39,26 +53,38 @@ impl State {
 impl Npc {
     /// Answers a DER TimeStampReq with a DER TimeStampResp, whatever the request is.
     pub async fn time_stamp(&self, request: &[u8], now: Timestamp) -> Vec<u8> {
+        self.stamp(request, now).await.der
+    }
+
+    pub(crate) async fn stamp(&self, request: &[u8], now: Timestamp) -> Stamped {
+        let refused = |failure, text| Stamped { der: rejection(failure, text), later: false };
         let request = match Request::parse(request) {
             Ok(request) => request,
-            Err(error) => return rejection(Failure::of(&error), "the request cannot be read"),
+            Err(error) => return refused(Failure::of(&error), "the request cannot be read"),
         };
         let authority = self.authority();
         let tsa = &authority.tsa;
         if request.policy.is_some_and(|policy| policy != tsa.authority.policy()) {
-            return rejection(Failure::UnacceptedPolicy, "this authority has another policy");
+            return refused(Failure::UnacceptedPolicy, "this authority has another policy");
+        }
+        if !self.stamper.admission.enter(now, self.config.stamps_per_second) {
+            let der = rejection(Failure::SystemFailure, "too many requests now; try again in a second");
+            return Stamped { der, later: true };
         }
         let made = match self.next_stamp(now).await {
             Ok(Some(stamp)) => {
                 tsa.authority.stamp(&request, stamp, tsa.signer.as_ref()).map_err(NpcError::from)
             }
-            Ok(None) => return rejection(Failure::TimeNotAvailable, "the clock went back"),
+            Ok(None) => return refused(Failure::TimeNotAvailable, "the clock went back"),
             Err(error) => Err(error),
         };
-        made.unwrap_or_else(|error| {
-            tracing::error!(code = error.code(), "no time stamp could be made");
-            rejection(Failure::SystemFailure, "no token can be made now")
-        })
+        match made {
+            Ok(der) => Stamped { der, later: false },
+            Err(error) => {
+                tracing::error!(code = error.code(), "no time stamp could be made");
+                refused(Failure::SystemFailure, "no token can be made now")
+            }
+        }
     }
 
     /// The next serial number and the time; no time if the clock went back.

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -141,9 +141,12 @@ async fn time_stamp(State(service): State<Service>, headers: HeaderMap, body: By
     if body.len() > tsp::MAX_REQUEST_BYTES {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     }
-    let reply = service.npc.time_stamp(&body, (service.clock)()).await;
+    let reply = service.npc.stamp(&body, (service.clock)()).await;
     let head = [(CONTENT_TYPE, "application/timestamp-reply"), (CACHE_CONTROL, "no-store")];
-    (head, reply).into_response()
+    if reply.later {
+        return (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], head, reply.der).into_response();
+    }
+    (head, reply.der).into_response()
 }
 
 async fn cmp_post(State(service): State<Service>, headers: HeaderMap, body: Bytes) -> Response {

@@ -309,7 +309,7 @@ async fn a_flood_leaves_answers_and_lists_of_others_alone() {
     let directory = tempfile::tempdir().unwrap();
     let db = Db::open(&format!("sqlite:{}/", directory.path().display()), "npc").await.unwrap();
     let (_, clock) = clock();
-    let config = npc::NpcConfig { on_demand_per_second: 40, ..config() };
+    let config = npc::NpcConfig { on_demand_per_second: 40, stamps_per_second: 8, ..config() };
     let (npc, address) = served_as(&db, clock, config).await;
     let serial = issued(&npc, 1, KeySlot::SigningRsa, 0).await.serial;
     let issuer = IssuerHashes::new(&npc.ca_certificate()).unwrap();
@@ -345,6 +345,21 @@ async fn a_flood_leaves_answers_and_lists_of_others_alone() {
         let answer = fetch(address, &path).await;
         assert_eq!((answer.status, &answer.body), (200, &cached.body));
         assert_eq!(fetch(address, "/crl/npc.crl").await.status, 200);
+    }
+    // Time stamps have a budget of their own, and say when to come back to whoever reads HTTP alone.
+    let query = x509::tsp::build_request(&x509::tsp::Imprint::of(Hash::Sha256, b"document"), None, None);
+    for n in 0..12 {
+        let head = "POST /tsa HTTP/1.1\r\nContent-Type: application/timestamp-query";
+        let reply = http(address, head, &query).await;
+        let answer = x509::tsp::Response::parse(&reply.body).unwrap();
+        assert_eq!(reply.header("content-type"), Some("application/timestamp-reply"));
+        if n < 8 {
+            assert!(matches!(answer, x509::tsp::Response::Token(_)));
+            assert_eq!((reply.status, reply.header("retry-after")), (200, None));
+        } else {
+            assert_eq!(answer, x509::tsp::Response::Refused(Some(x509::tsp::Failure::SystemFailure)));
+            assert_eq!((reply.status, reply.header("retry-after")), (503, Some("1")));
+        }
     }
     let counts = flood.join_all().await;
     let sum = |of: fn(&(u32, u32, u32)) -> u32| counts.iter().map(of).sum::<u32>();

@@ -97,3 +97,39 @@ async fn what_cannot_be_stamped_is_refused() {
     })
     .await;
 }
+
+/// So many in a second; beyond, nothing is signed and no number taken, others are answered as before, and the next second is another.
+#[tokio::test]
+async fn a_flood_is_told_to_come_back_and_costs_no_numbers() {
+    each_engine("npc", async |db| {
+        let config = npc::NpcConfig { stamps_per_second: 5, ..config() };
+        let npc =
+            Npc::open(db.clone(), shared_keys(), config, Box::new(curve::SystemRandom), now()).await.unwrap();
+        let request = build_request(&Imprint::of(Hash::Sha256, b"document"), None, None);
+        let mut numbers = Vec::new();
+        for second in 0..2 {
+            let at = now() + SignedDuration::from_secs(second);
+            // What is refused for what it is counts for nothing.
+            for _ in 0..20 {
+                assert_eq!(refused(&npc, b"nonsense", at).await, Some(Failure::BadDataFormat));
+            }
+            for _ in 0..5 {
+                let serial = stamp(&npc, at).await.serial;
+                // The sequence is below the number of the node.
+                numbers
+                    .push(serial.iter().rev().take(8).rev().fold(0u64, |n, byte| n << 8 | u64::from(*byte)));
+            }
+            for _ in 0..200 {
+                assert_eq!(refused(&npc, &request, at).await, Some(Failure::SystemFailure));
+            }
+        }
+        assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
+        // A clock put right by a second: the budget of that moment, not an endless one.
+        for n in 0..8 {
+            let answer = Response::parse(&npc.time_stamp(&request, now()).await).unwrap();
+            assert_eq!(matches!(answer, Response::Token(_)), n < 5, "{n}");
+        }
+        npc.crl(npc::Scope::Complete, now()).await.unwrap();
+    })
+    .await;
+}
