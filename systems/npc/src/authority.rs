@@ -281,11 +281,14 @@ impl Npc {
         // Another process may have made the next one already.
         self.refresh_authority(now).await?;
         // Answers of the last one but one have expired long ago; its key goes.
+        let here = self.keys.list()?;
         for (prefix, number) in due {
-            let Some(gone) = number.checked_sub(1).filter(|number| *number > 0) else { continue };
-            match self.keys.destroy(&label(&prefix, gone)) {
-                Ok(()) | Err(keys::KeyError::Missing(_)) => {}
-                Err(error) => tracing::warn!(code = error.code(), "the key of an old service stays"),
+            let of = |key: &KeyInfo| key.label.strip_prefix(&prefix)?.strip_prefix('-')?.parse::<u32>().ok();
+            for gone in here.iter().filter(|key| of(key).is_some_and(|of| of < number)) {
+                match self.keys.destroy(&gone.label) {
+                    Ok(()) | Err(keys::KeyError::Missing(_)) => {}
+                    Err(error) => tracing::warn!(code = error.code(), "the key of an old service stays"),
+                }
             }
         }
         Ok(())
@@ -412,21 +415,27 @@ pub(crate) fn generation_to_be_signed(
 async fn responder(ground: Ground<'_>, generation: u32, ca: &Party) -> Result<ResponderParty> {
     let prefix = responder_prefix(generation);
     let config = ground.config;
-    let number =
-        next_number(ground, Kind::OcspResponder, Some(generation), config.responder_lifetime).await?;
-    let label = label(&prefix, number);
-    let key = generate(ground.keys, &label, KeyKind::Ec(Curve::P256), Purpose::OcspResponder).await?;
-    let paperwork = Paperwork { label: &label, issuer: generation, withheld: false };
-    let certificate = certify(ground, paperwork, Some(&ca.issuer), &ca.signer, || {
-        ocsp_responder(&OcspResponder {
-            serial: new_serial(ground.random),
-            issuer: &ca.issuer,
-            subject: &config.ocsp_name,
-            validity: service_period(ground, ca, config.responder_lifetime)?,
-            spki: &key.spki,
+    let (number, label, certificate) = loop {
+        let number =
+            next_number(ground, Kind::OcspResponder, Some(generation), config.responder_lifetime).await?;
+        let label = label(&prefix, number);
+        let key = generate(ground.keys, &label, KeyKind::Ec(Curve::P256), Purpose::OcspResponder).await?;
+        let paperwork = Paperwork { label: &label, issuer: generation, withheld: false };
+        let certificate = certify(ground, paperwork, Some(&ca.issuer), &ca.signer, || {
+            ocsp_responder(&OcspResponder {
+                serial: new_serial(ground.random),
+                issuer: &ca.issuer,
+                subject: &config.ocsp_name,
+                validity: service_period(ground, ca, config.responder_lifetime)?,
+                spki: &key.spki,
+            })
         })
-    })
-    .await?;
+        .await?;
+        // Another site may have taken the number at the same moment, for the key in its own module.
+        if certificate.spki() == key.spki {
+            break (number, label, certificate);
+        }
+    };
     let signer = ground.keys.signer(&label, Purpose::OcspResponder)?;
     let responder = Responder::new(&certificate, &ca.certificate, signer.algorithm())?;
     Ok(ResponderParty { certificate, responder, signer, number })
@@ -443,44 +452,50 @@ impl Services<'_> {
     async fn service(&self, prefix: &'static str, kind: Kind) -> Result<ServiceParty> {
         let ground = self.ground;
         let config = ground.config;
-        let number = next_number(ground, kind, None, config.service_lifetime).await?;
-        let label = label(prefix, number);
         let (purpose, subject) = match kind {
             Kind::TimestampAuthority => (Purpose::TimeStamp, &config.tsa_name),
             Kind::CmpSigner => (Purpose::Message, &config.cmp_name),
             _ => (Purpose::Message, &config.status_name),
         };
-        let key = generate(ground.keys, &label, KeyKind::Ec(Curve::P256), purpose).await?;
-        // Certified by the generation that issued when it was made.
-        let stored = load(ground.db, &label).await?.map(|stored| stored.issuer);
-        let by = stored.and_then(|number| self.generations.iter().find(|g| g.number == number));
-        let by = by.unwrap_or(self.issuing);
-        let urls = &config.urls;
-        let paperwork = Paperwork { label: &label, issuer: by.number, withheld: false };
-        let certificate = certify(ground, paperwork, Some(&by.ca.issuer), &by.ca.signer, || {
-            let service = StatusService {
-                serial: new_serial(ground.random),
-                issuer: &by.ca.issuer,
-                subject,
-                validity: service_period(ground, &by.ca, config.service_lifetime)?,
-                spki: &key.spki,
-                policy: config.policy,
-                locations: StatusLocations {
-                    partition_crl: &urls.complete_crl(by.number),
-                    complete_crl: &urls.complete_crl(by.number),
-                    ca_issuers: &urls.issued_to_this_ca(),
-                    ocsp: &urls.ocsp,
-                },
-            };
-            match kind {
-                Kind::TimestampAuthority => timestamp_authority(&service),
-                Kind::CmpSigner => cmp_signer(&service),
-                _ => status_signer(&service),
+        loop {
+            let number = next_number(ground, kind, None, config.service_lifetime).await?;
+            let label = label(prefix, number);
+            let key = generate(ground.keys, &label, KeyKind::Ec(Curve::P256), purpose).await?;
+            // Certified by the generation that issued when it was made.
+            let stored = load(ground.db, &label).await?.map(|stored| stored.issuer);
+            let by = stored.and_then(|number| self.generations.iter().find(|g| g.number == number));
+            let by = by.unwrap_or(self.issuing);
+            let urls = &config.urls;
+            let paperwork = Paperwork { label: &label, issuer: by.number, withheld: false };
+            let certificate = certify(ground, paperwork, Some(&by.ca.issuer), &by.ca.signer, || {
+                let service = StatusService {
+                    serial: new_serial(ground.random),
+                    issuer: &by.ca.issuer,
+                    subject,
+                    validity: service_period(ground, &by.ca, config.service_lifetime)?,
+                    spki: &key.spki,
+                    policy: config.policy,
+                    locations: StatusLocations {
+                        partition_crl: &urls.complete_crl(by.number),
+                        complete_crl: &urls.complete_crl(by.number),
+                        ca_issuers: &urls.issued_to_this_ca(),
+                        ocsp: &urls.ocsp,
+                    },
+                };
+                match kind {
+                    Kind::TimestampAuthority => timestamp_authority(&service),
+                    Kind::CmpSigner => cmp_signer(&service),
+                    _ => status_signer(&service),
+                }
+            })
+            .await?;
+            // As with responders.
+            if certificate.spki() == key.spki {
+                let issuer = by.ca.certificate.clone();
+                let signer = ground.keys.signer(&label, purpose)?;
+                return Ok(ServiceParty { certificate, signer, issuer, number });
             }
-        })
-        .await?;
-        let issuer = by.ca.certificate.clone();
-        Ok(ServiceParty { certificate, signer: ground.keys.signer(&label, purpose)?, issuer, number })
+        }
     }
 }
 
@@ -620,7 +635,9 @@ async fn papers(db: &Db) -> Result<BTreeMap<String, Paper>> {
     Ok(papers)
 }
 
-/// The number of a service that is to serve now: the newest, or one more if that has a third of its time left.
+/// The number of a service that is to serve now: the newest whose key is in this store, or one more than any has if none of those
+/// has a third of its time left. Sites with a module each have services of their own: what is made later than the copy of the
+/// module serves where it was made (NPC-14).
 async fn next_number(
     ground: Ground<'_>,
     kind: Kind,
@@ -628,14 +645,40 @@ async fn next_number(
     lifetime: SignedDuration,
 ) -> Result<u32> {
     let sql = "SELECT label, not_after FROM authority WHERE profile = $1 AND ($2 = 0 OR issuer = $2) \
-        ORDER BY not_after DESC LIMIT 1";
+        ORDER BY not_after DESC";
     let values = params![kind.name(), i64::from(generation.unwrap_or(0))];
-    let Some(row) = ground.db.optional(sql, values).await? else { return Ok(1) };
-    let label: String = row.read("label")?;
-    let number = label.rsplit('-').next().and_then(|number| number.parse::<u32>().ok());
-    let number = number.ok_or(NpcError::Inconsistent("number of a service"))?;
-    let left = row.read::<Timestamp>("not_after")?.duration_since(ground.now);
-    Ok(if left > lifetime / 3 { number } else { number + 1 })
+    let mut highest = 0;
+    let mut serving = None;
+    for row in ground.db.all(sql, values).await? {
+        let label: String = row.read("label")?;
+        let number = label.rsplit('-').next().and_then(|number| number.parse::<u32>().ok());
+        let number = number.ok_or(NpcError::Inconsistent("number of a service"))?;
+        highest = highest.max(number);
+        let left = row.read::<Timestamp>("not_after")?.duration_since(ground.now);
+        if serving.is_none() && left > lifetime / 3 && has_key(ground, &label, kind).await? {
+            serving = Some(number);
+        }
+    }
+    Ok(serving.unwrap_or(highest + 1))
+}
+
+/// Whether the key of a service's certificate is in this store.
+async fn has_key(ground: Ground<'_>, label: &str, kind: Kind) -> Result<bool> {
+    let purpose = match kind {
+        Kind::OcspResponder => Purpose::OcspResponder,
+        Kind::TimestampAuthority => Purpose::TimeStamp,
+        _ => Purpose::Message,
+    };
+    let Some(stored) = load(ground.db, label).await? else { return Ok(false) };
+    let certificate = match stored.der {
+        Some(der) => Certificate::parse(&der)?,
+        None => parse_tbs(&TbsCertificate::from_stored(kind, &stored.tbs)?)?,
+    };
+    match ground.keys.signer(label, purpose) {
+        Ok(signer) => Ok(signer.spki() == certificate.spki()),
+        Err(keys::KeyError::Missing(_)) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 pub(crate) fn party(certificate: Certificate, signer: Arc<dyn Signer>) -> Result<Party> {

@@ -139,7 +139,7 @@ impl Npc {
         Ok(npc)
     }
 
-    /// What has to be done from time to time: renews the services' certificates, takes back what was not confirmed, goes
+    /// What has to be done from time to time: renews the services' certificates, learns of those of other sites, takes back what was not confirmed, goes
     /// on with interrupted incidents, makes every list and filter that is out of date or will be soon, and signs anew the OCSP
     /// answers that are asked for again and again. Call it every minute or so; several processes may.
     ///
@@ -152,6 +152,7 @@ impl Npc {
             self.work_incidents(now).await,
             self.follow_authority(now).await,
             self.note_last_ends().await,
+            self.know_own_services().await,
             self.renew_due_lists(now).await,
             self.take_filters(now).await,
             self.filter(now).await.map(drop),

@@ -23,6 +23,7 @@ mod policy;
 mod queue;
 mod refusals;
 mod repository;
+mod sites;
 mod stamps;
 mod support;
 mod token;

@@ -18,23 +18,14 @@ use x509::{Certificate, PublicKey};
 
 use crate::support::*;
 
-const PIN: &str = "482913";
+pub(crate) const PIN: &str = "482913";
 const HANDS: Hands<'_> = Hands { operator: "chief", witness: "auditor" };
 
 #[test]
 fn ceremonies_use_a_token_from_root_to_list() {
-    const MISSING: &str = "SoftHSM is missing: apt-get install -y --no-install-recommends softhsm2";
     let directory = tempfile::tempdir().unwrap();
-    let (configuration, tokens) = (directory.path().join("softhsm2.conf"), directory.path().join("tokens"));
-    std::fs::create_dir(&tokens).unwrap();
-    let text = format!("directories.tokendir = {}\nlog.level = ERROR\n", tokens.display());
-    std::fs::write(&configuration, text).unwrap();
-    let done = Command::new("softhsm2-util")
-        .args(["--init-token", "--free", "--label", "npc", "--pin", PIN, "--so-pin", "87654321"])
-        .env("SOFTHSM2_CONF", &configuration)
-        .output()
-        .expect(MISSING);
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let configuration = token_in(directory.path());
+    let tokens = directory.path().join("tokens");
     let done = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "token::in_a_process_of_its_own", "--ignored", "--nocapture"])
         .env("SOFTHSM2_CONF", &configuration)
@@ -46,7 +37,23 @@ fn ceremonies_use_a_token_from_root_to_list() {
     assert!(done.status.success() && output.contains("1 passed"), "{output}");
 }
 
-fn module() -> PathBuf {
+/// Makes a token in a directory; gives the configuration that names it.
+pub(crate) fn token_in(directory: &Path) -> PathBuf {
+    const MISSING: &str = "SoftHSM is missing: apt-get install -y --no-install-recommends softhsm2";
+    let (configuration, tokens) = (directory.join("softhsm2.conf"), directory.join("tokens"));
+    std::fs::create_dir_all(&tokens).unwrap();
+    let text = format!("directories.tokendir = {}\nlog.level = ERROR\n", tokens.display());
+    std::fs::write(&configuration, text).unwrap();
+    let done = Command::new("softhsm2-util")
+        .args(["--init-token", "--free", "--label", "npc", "--pin", PIN, "--so-pin", "87654321"])
+        .env("SOFTHSM2_CONF", &configuration)
+        .output()
+        .expect(MISSING);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    configuration
+}
+
+pub(crate) fn module() -> PathBuf {
     let places = [
         "/usr/lib/softhsm/libsofthsm2.so",
         "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
