@@ -67,6 +67,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "photo_metadata" => photos(),
         "encrypted_zone" => encrypted_zone(),
         "certificate" => vec![Country::new().csca.der().to_vec(), Country::new().signer.der().to_vec()],
+        "path" => paths(),
         "csr" => vec![request()],
         "crl" => vec![Country::new().list()],
         "ocsp_request" => vec![Country::new().ask()],
@@ -582,6 +583,57 @@ fn household() -> Vec<u8> {
     }
     .encode()
     .expect("sample")
+}
+
+/// What `x509::path` puts into the certificates of a path.
+fn paths() -> Vec<Vec<u8>> {
+    let (ours, theirs) = (oid::GPKI_POLICY_TEST, oid::GPKI_POLICY_CLASS_3);
+    let list = |policies: &[Vec<u8>]| tlv::sequence(&[&policies.concat()]);
+    let policy = |policy| tlv::sequence(&[&tlv::encode_oid(policy)]);
+    let pair = |a, b| tlv::sequence(&[&tlv::encode_oid(a), &tlv::encode_oid(b)]);
+    let of = |tag, text: &str| tlv::encode(tag, text.as_bytes());
+    let subtrees = |tag, bases: &[Vec<u8>]| {
+        tlv::encode(tag, &bases.iter().flat_map(|base| tlv::sequence(&[base])).collect::<Vec<_>>())
+    };
+    let holder = Name::builder().country("TW").build().expect("a name");
+    let directory = tlv::encode(0xA4, holder.der());
+    let (address, network) =
+        (tlv::encode(0x87, &[192, 0, 2, 7]), tlv::encode(0x87, &[192, 0, 2, 0, 255, 255, 255, 0]));
+    let names = list(&[
+        of(0x81, "clerk@office.neweid.test"),
+        of(0x82, "www.neweid.test"),
+        of(0x86, "http://www.neweid.test/a"),
+        address,
+    ]);
+    let permitted = subtrees(
+        0xA0,
+        &[of(0x81, ".neweid.test"), of(0x82, "neweid.test"), directory, of(0x86, ".neweid.test"), network],
+    );
+    let excluded = subtrees(0xA1, &[of(0x82, "secret.neweid.test"), of(0x81, "nobody@office.neweid.test")]);
+    let constraints = tlv::sequence(&[&permitted, &excluded]);
+    vec![
+        // One policy for the whole path, demanded at once; names permitted and excluded by both CAs.
+        joined(&[
+            tlv::sequence(&[&permitted]),
+            constraints,
+            list(&[policy(ours)]),
+            Vec::new(),
+            tlv::sequence(&[&[0x80, 1, 0, 0x81, 1, 0]]),
+            vec![2, 1, 0],
+            list(&[policy(ours)]),
+            names,
+        ]),
+        // Theirs counts as ours; anyPolicy goes on for one certificate more.
+        joined(&[
+            Vec::new(),
+            Vec::new(),
+            list(&[policy(ours), policy(oid::ANY_POLICY)]),
+            list(&[pair(ours, theirs)]),
+            tlv::sequence(&[&[0x80, 1, 0]]),
+            vec![2, 1, 1],
+            list(&[policy(theirs)]),
+        ]),
+    ]
 }
 
 fn request() -> Vec<u8> {

@@ -72,6 +72,7 @@ targets! {
     photo_metadata: photo::metadata, 8_000;
     encrypted_zone: lds::encrypted_zone, 8_000;
     certificate: x509::certificate, 8_000;
+    path: x509::path, 1_500;
     csr: x509::csr, 8_000;
     crl: x509::crl, 8_000;
     cmp: x509::cmp, 8_000;
