@@ -1,7 +1,7 @@
 //! The chain in the database.
 
 use aws_lc_rs::digest::SHA256_OUTPUT_LEN;
-use store::{Db, Migration, Row, Tx, Value, params, transaction};
+use store::{Db, Kind, Migration, Row, Tx, Value, params, transaction};
 
 use crate::{AuditError, Entry, Event, Head, Result};
 
@@ -44,8 +44,9 @@ pub async fn append_all(tx: &mut Tx, events: &[Event<'_>]) -> Result<Head> {
         let Entry { seq, at, actor, system, action, subject, detail, hash } = entry;
         rows.push(params![seq as i64, at, actor, system, action, subject, detail, hash].to_vec());
     }
-    let insert = "INSERT INTO audit_entry (seq, at, actor, system, action, subject, detail, hash)";
-    tx.insert_many(insert, 8, rows).await?;
+    let insert = "INSERT INTO audit_entry (seq, at, actor, system, action, subject, detail, hash) \
+        SELECT seq, at, actor, system, action, subject, detail, hash FROM given";
+    tx.execute_given(&ENTRY_COLUMNS, insert, &rows).await?;
     let keep = "UPDATE audit_head SET seq = $1, hash = $2 WHERE id = 1";
     if !events.is_empty() {
         tx.execute_one(keep, params![head.seq as i64, head.hash]).await?;
@@ -103,6 +104,17 @@ impl AuditLog {
         &self.db
     }
 }
+
+const ENTRY_COLUMNS: [(&str, Kind); 8] = [
+    ("seq", Kind::Integer),
+    ("at", Kind::Integer),
+    ("actor", Kind::Text),
+    ("system", Kind::Text),
+    ("action", Kind::Text),
+    ("subject", Kind::Text),
+    ("detail", Kind::Text),
+    ("hash", Kind::Bytes),
+];
 
 fn read_head(row: &Row) -> Result<Head, AuditError> {
     let hash = row.read::<Option<[u8; SHA256_OUTPUT_LEN]>>("hash")?;

@@ -20,7 +20,7 @@ pub use event::{Entry, Event, Head};
 pub use verify::verify;
 
 /// Why an event was not appended, or a chain is not whole.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuditError {
     // --- the caller

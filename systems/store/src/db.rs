@@ -127,6 +127,13 @@ impl Db {
         Tx::begin(self).await.map_err(|failure| failure.error)
     }
 
+    /// Waits until no transaction of this process is being repeated because it had lost against another. Whoever makes one long
+    /// transaction after the other lets them pass first: otherwise they would lose again and again.
+    pub fn losers_first(&self) -> impl Future<Output = ()> + Send + '_ {
+        let passed: Boxed<'_, _> = Box::pin(async { drop(self.inner.losers.lock().await) });
+        passed
+    }
+
     /// For tests: the `n`-th commit from now fails (the transaction kept or lost as `when` says), and every later call
     /// too, as if the program had been killed there. [`Db::revive`] is the restart.
     pub fn fail_after(&self, n: u64, when: When) {

@@ -1,7 +1,7 @@
 //! What can go wrong with a database, sorted by whose fault it is, each with a stable code.
 
 /// The one error of this crate. [`StoreError::code`] is stable across releases; the text is not.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     // --- the caller

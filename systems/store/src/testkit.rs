@@ -68,7 +68,20 @@ pub struct OwnServer {
 impl OwnServer {
     /// Starts one with an empty database.
     pub fn start() -> Self {
-        Self { server: Server::start_with("on"), restarts: 0 }
+        Self { server: Server::start_with(CONFIRMING), restarts: 0 }
+    }
+
+    /// Starts one that keeps what it has confirmed through a power failure too, as one in production does: whoever measures
+    /// durable transactions measures the disk.
+    pub fn durable() -> Self {
+        Self { server: Server::start_with(DURABLE), restarts: 0 }
+    }
+
+    /// The process above all others of the server.
+    pub fn process(&self) -> u32 {
+        let file = self.server.directory.join("data/postmaster.pid");
+        let text = std::fs::read_to_string(&file).expect("a running server has its number in a file");
+        text.lines().next().and_then(|line| line.trim().parse().ok()).expect("a number")
     }
 
     /// The address of its database.
@@ -144,10 +157,10 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        Self::start_with("off")
+        Self::start_with(FORGETFUL)
     }
 
-    fn start_with(synchronous_commit: &str) -> Self {
+    fn start_with(settings: &str) -> Self {
         let programs = programs();
         let directory = Directory::new("postgres");
         let path = directory.0.clone();
@@ -158,7 +171,7 @@ impl Server {
             .args(["sh", "-c", SCRIPT])
             .env("PATH", format!("{}:/usr/bin:/bin", programs.display()))
             .env("DIR", &path)
-            .env("SYNC", synchronous_commit)
+            .env("SETTINGS", settings)
             .env("LC_ALL", "C")
             .current_dir("/")
             .stdin(Stdio::piped())
@@ -238,12 +251,20 @@ fn as_unprivileged_user(directory: &Path) -> Command {
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
+/// For tests: what a database is needs no disk.
+const FORGETFUL: &str =
+    "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c autovacuum=off -c shared_buffers=64MB";
+/// Keeps what it has confirmed when its processes are killed.
+const CONFIRMING: &str =
+    "-c fsync=off -c synchronous_commit=on -c full_page_writes=off -c autovacuum=off -c shared_buffers=64MB";
+const DURABLE: &str =
+    "-c fsync=on -c synchronous_commit=on -c full_page_writes=on -c autovacuum=on -c shared_buffers=256MB";
+
 const SCRIPT: &str = r#"
 exec >"$DIR/log" 2>&1
 initdb -D "$DIR/data" -U postgres -A trust -E UTF8 --no-sync --no-instructions || exit 1
 start() {
-    postgres -D "$DIR/data" -k "$DIR" -c listen_addresses= -c fsync=off -c synchronous_commit="$SYNC" -c full_page_writes=off \
-        -c max_connections=300 -c shared_buffers=64MB -c autovacuum=off -c log_min_messages=fatal &
+    postgres -D "$DIR/data" -k "$DIR" -c listen_addresses= -c max_connections=300 -c log_min_messages=fatal $SETTINGS &
     SERVER=$!
     until pg_isready -q -h "$DIR"; do kill -0 $SERVER || exit 1; sleep 0.02; done
 }

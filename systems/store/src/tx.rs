@@ -154,6 +154,49 @@ impl Tx {
         Ok(changed)
     }
 
+    /// The rows of a statement over many rows of the program's, as in [`Tx::execute_given`]: of a query, or of a change with
+    /// `RETURNING`. Rows that are given in two parts are answered in two parts, one after the other.
+    pub async fn all_given<'v>(
+        &mut self,
+        columns: &[(&'static str, Kind)],
+        sql: &'static str,
+        rows: &[Vec<Value<'v>>],
+    ) -> Result<Vec<Row>> {
+        let names = given_names(columns, rows)?;
+        let mut found = Vec::new();
+        match self.engine() {
+            Engine::Postgres => {
+                let arrays = given_arrays(columns);
+                let sql = format!("WITH given({names}) AS (SELECT * FROM unnest({arrays})) {sql}");
+                for rows in rows.chunks(GIVEN_AT_ONCE) {
+                    found.extend(self.rows_of_arrays(sql.clone(), columns, rows).await?);
+                }
+            }
+            Engine::Sqlite => {
+                for rows in rows.chunks(500.min(32_766 / columns.len().max(1))) {
+                    let values = placeholders(rows.len(), columns.len(), false);
+                    let sql = format!("WITH given({names}) AS (VALUES {values}) {sql}");
+                    let flat = rows.concat();
+                    found.extend(self.all(AssertSqlSafe(sql), &flat).await?);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn rows_of_arrays<'a>(
+        &'a mut self,
+        sql: String,
+        columns: &'a [(&'static str, Kind)],
+        rows: &'a [Vec<Value<'a>>],
+    ) -> Boxed<'a, Result<Vec<Row>>> {
+        Box::pin(async move {
+            self.usable()?;
+            let found = self.session.all_arrays(AssertSqlSafe(sql).into_sql_str(), columns, rows).await;
+            self.note(found)
+        })
+    }
+
     fn execute_arrays<'a>(
         &'a mut self,
         sql: String,

@@ -135,6 +135,16 @@ async fn many_events_of_one_change_are_one_append() {
         let head = transaction!(db, |tx| audit::append_all(tx, &all).await).unwrap();
         assert_eq!((head.seq, audit::verify(&db, None).await.unwrap()), (2_500, head));
         assert_eq!(transaction!(db, |tx| audit::append_all(tx, &[]).await).unwrap(), head);
+        // The same entries, byte for byte, as if they had come one after the other.
+        let one_by_one = AuditLog::open(db.clone()).await.unwrap();
+        db.execute("DELETE FROM audit_entry WHERE seq > 40", params![]).await.unwrap();
+        let kept = audit::events(&db, None, 0, 100).await.unwrap();
+        db.execute("DELETE FROM audit_entry", params![]).await.unwrap();
+        db.execute("UPDATE audit_head SET seq = 0, hash = NULL", params![]).await.unwrap();
+        for event in &all[..40] {
+            one_by_one.append(event).await.unwrap();
+        }
+        assert!(audit::events(&db, None, 0, 100).await.unwrap() == kept && kept.len() == 40);
     })
     .await;
 }

@@ -61,6 +61,14 @@ pub(crate) trait Session: Send {
         rows: &'a [Vec<Value<'a>>],
     ) -> Boxed<'a, Result<u64, Failure>>;
 
+    /// The rows of such a statement.
+    fn all_arrays<'a>(
+        &'a mut self,
+        sql: SqlStr,
+        columns: &'a [(&'static str, Kind)],
+        rows: &'a [Vec<Value<'a>>],
+    ) -> Boxed<'a, Result<Vec<Row>, Failure>>;
+
     /// Several statements without values.
     fn script(&mut self, sql: Cow<'static, str>) -> Boxed<'_, Result<(), Failure>>;
 

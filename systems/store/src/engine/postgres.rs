@@ -98,6 +98,18 @@ impl Session for Transaction {
         })
     }
 
+    fn all_arrays<'a>(
+        &'a mut self,
+        sql: SqlStr,
+        columns: &'a [(&'static str, Kind)],
+        values: &'a [Vec<Value<'a>>],
+    ) -> Boxed<'a, Result<Vec<Row>, Failure>> {
+        Box::pin(async move {
+            let query = bind_columns(sqlx::query(sql), columns, values);
+            Ok(rows(query.fetch_all(&mut *self.0).await?))
+        })
+    }
+
     fn script(&mut self, sql: Cow<'static, str>) -> Boxed<'_, Result<(), Failure>> {
         Box::pin(async move {
             sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *self.0).await?;

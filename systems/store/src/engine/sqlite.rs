@@ -129,6 +129,15 @@ impl Session for Transaction {
         Box::pin(async { Err(StoreError::Missing.into()) })
     }
 
+    fn all_arrays<'a>(
+        &'a mut self,
+        _: SqlStr,
+        _: &'a [(&'static str, Kind)],
+        _: &'a [Vec<Value<'a>>],
+    ) -> Boxed<'a, Result<Vec<Row>, Failure>> {
+        Box::pin(async { Err(StoreError::Missing.into()) })
+    }
+
     fn script(&mut self, sql: Cow<'static, str>) -> Boxed<'_, Result<(), Failure>> {
         Box::pin(async move {
             sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *self.0).await?;

@@ -183,3 +183,29 @@ async fn transactions_can_be_spawned() {
     })
     .await;
 }
+
+/// One long transaction after the other, as fast as they go, and somebody else with one short transaction: it comes through.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_has_lost_passes_those_who_let_losers_first() {
+    each_engine_url(async |url| {
+        let db = Db::open(&url, "test").await.unwrap();
+        db.migrate(&[COUNTER]).await.unwrap();
+        let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let busy = {
+            let (db, done) = (db.clone(), done.clone());
+            tokio::spawn(async move {
+                while !done.load(std::sync::atomic::Ordering::SeqCst) {
+                    db.losers_first().await;
+                    raise(&db).await.unwrap();
+                }
+            })
+        };
+        for _ in 0..20 {
+            raise(&db).await.unwrap();
+        }
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+        busy.await.unwrap();
+        db.close().await;
+    })
+    .await;
+}

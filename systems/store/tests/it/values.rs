@@ -123,6 +123,18 @@ async fn one_statement_takes_many_rows_of_the_program() {
         assert_eq!(row.read::<Vec<u8>>(1).unwrap(), 4_320i64.to_be_bytes());
         let nulls = db.one("SELECT count(*) FROM thing WHERE other IS NULL", params![]).await.unwrap();
         assert_eq!(nulls.read::<i64>(0).unwrap(), 2_160);
+        let changed = transaction!(db, |tx| {
+            let found = tx
+                .all_given(&columns, "SELECT id FROM thing WHERE id IN (SELECT id FROM given)", &rows(""))
+                .await?;
+            let update = "UPDATE thing SET label = given.label FROM given WHERE thing.id = given.id \
+                AND thing.id >= 4319 RETURNING thing.label";
+            let changed = tx.all_given(&columns, update, &rows("!")).await?;
+            let nothing = tx.all_given(&columns, "SELECT id FROM given", &[]).await?;
+            let labels = changed.iter().map(|row| row.read(0)).collect::<Result<Vec<String>, _>>()?;
+            Ok::<_, StoreError>((found.len(), labels, nothing.len()))
+        });
+        assert_eq!(changed.unwrap(), (4_321, vec!["4319!".into(), "4320!".into()], 0));
         for (row, code) in [
             (params![1i64].to_vec(), "STORE-AFFECTED"),
             (params![1i64, b"label", b"other"].to_vec(), "STORE-COLUMN"),
