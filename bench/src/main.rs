@@ -10,6 +10,7 @@ mod country;
 mod curves;
 mod face;
 mod figure;
+mod issuance;
 mod measure;
 mod pcsc;
 mod read;
@@ -87,6 +88,15 @@ enum What {
         #[arg(long, default_value_t = 40)]
         count: u32,
     },
+    /// Durable certificates per second on PostgreSQL beside the raw signatures of the CA's key.
+    Issuance {
+        /// Certificates of each kind of card key, under each kind of CA key.
+        #[arg(long, default_value_t = 600)]
+        count: usize,
+        /// Cards that are certified at the same time.
+        #[arg(long, default_value_t = 64)]
+        callers: usize,
+    },
     /// Status services: OCSP over HTTP, lists, filter, time stamps; OpenSSL's servers beside them.
     Status {
         /// Certificates in the population.
@@ -147,6 +157,7 @@ fn parts(what: What) -> Vec<Part> {
         What::Cards { count } => vec![Box::new(move || cards::run(count))],
         What::Face => vec![Box::new(face::run)],
         What::Chain { count } => vec![Box::new(move || chain::run(count))],
+        What::Issuance { count, callers } => vec![Box::new(move || issuance::run(count, callers))],
         What::Status { certificates, revoked } => {
             vec![Box::new(move || status::run(certificates, revoked))]
         }
@@ -162,6 +173,7 @@ fn parts(what: What) -> Vec<Part> {
                 Box::new(|| cards::run(40)),
                 Box::new(face::run),
                 Box::new(|| chain::run(40)),
+                Box::new(|| issuance::run(600, 64)),
                 Box::new(|| status::run(1_000_000, 100_000)),
             ];
             match binary.or_else(beside_this_program) {
