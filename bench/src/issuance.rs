@@ -139,8 +139,8 @@ impl<'a> Bench<'a> {
             running.spawn(async move {
                 let mut last = Vec::new();
                 for card in &part {
-                    for request in card {
-                        last = npc.issue(request, now()).await?.der;
+                    for issued in npc.issue_many(card, now()).await {
+                        last = issued?.der;
                     }
                 }
                 Ok::<_, npc::NpcError>(last)

@@ -234,10 +234,11 @@ impl Mgmt {
             let key = RowKey::of_case(&self.keys, read.no, read.wrapped_key()?)?;
             let (_, person) = self.applicant_and_person(read.no, &key).await?;
             let holder_no = self.certificates.holder_number(&read.person, now).await?;
+            let mut asked = Vec::with_capacity(requests.len());
             for row in &requests {
                 let slot: KeySlot = parse(row, "slot")?;
                 let csr = paired.requests.iter().find(|(id, _)| *id == slot.id());
-                let request = npc::IssueRequest {
+                asked.push(npc::IssueRequest {
                     request_id: row.read::<Uuid>("request_id")?,
                     carrier: npc::Carrier::NewEid,
                     card: serial,
@@ -250,8 +251,12 @@ impl Mgmt {
                     issue_date: read.issue.ok_or(MgmtError::Data("date of issue"))?,
                     renewal_date: read.renewal,
                     period: npc::Period::First,
-                };
-                issued.push((slot, self.certificates.issue(&request, now).await?.der));
+                });
+            }
+            // All at once: the certificates of a card, and of all cards on their way, share the commits of the CA.
+            let answers = self.certificates.issue_many(&asked, now).await;
+            for (request, answer) in asked.iter().zip(answers) {
+                issued.push((request.slot, answer?.der));
             }
         }
         store::transaction!(self.db, |tx| {

@@ -20,6 +20,17 @@ pub trait CertificateAuthority: Send + Sync {
     /// so does the same content under another request number.
     async fn issue(&self, request: &IssueRequest, now: Timestamp) -> Result<IssuedCertificate>;
 
+    /// Issues several certificates, those of a card or of many cards, and gives one answer for each request in their order.
+    /// Every request is one of its own, as if it had been sent alone after those before it: what is wrong with one says nothing
+    /// about the others. Several sent together share their commits and are answered sooner than one after the other.
+    async fn issue_many(&self, requests: &[IssueRequest], now: Timestamp) -> Vec<Result<IssuedCertificate>> {
+        let mut answers = Vec::with_capacity(requests.len());
+        for request in requests {
+            answers.push(self.issue(request, now).await);
+        }
+        answers
+    }
+
     /// Suspends (停用) all certificates of a card for one cause. Causes add up; the same cause twice changes nothing, nor does
     /// suspending what is revoked.
     async fn suspend(

@@ -220,18 +220,17 @@ impl Npc {
     }
 
     /// A serial number that no certificate of any generation has, nor one of the CA's own services (RFC 5280 §4.1.2.2: unique
-    /// under the issuer's name, which all generations share), and that every filter in use calls good; with the number of the
-    /// newest of these filters. Two processes may draw the same: the table takes it once, whatever the generation.
-    pub(crate) async fn draw_serial(&self, generation: &Generation, now: Timestamp) -> Result<(Serial, u64)> {
-        if latest_filter(&self.db, None).await? > self.filters().last().map_or(0, |(d, _)| d.number) {
-            self.load_filters(now).await?;
-        }
+    /// under the issuer's name, which all generations share), and that every filter in use calls good as far as this process
+    /// knows them; with the number of the newest. Whoever stores it looks whether there is a newer one
+    /// ([`Npc::follow_filters`]). Two processes may draw the same: the table takes it once, whatever the generation.
+    pub(crate) fn draw_serial(&self, generation: &Generation, now: Timestamp) -> Result<(Serial, u64)> {
         let key_hash = filter::key_hash(&generation.ca.certificate);
-        let filters: Vec<_> = {
-            let live = self.filters();
-            live.iter().filter(|(d, _)| d.next_update > now).map(|(_, filter)| filter.clone()).collect()
+        let (filters, newest) = {
+            let known = self.filters();
+            let live = known.iter().filter(|(document, _)| document.next_update > now);
+            let live: Vec<_> = live.map(|(_, filter)| filter.clone()).collect();
+            (live, known.last().map_or(0, |(document, _)| document.number))
         };
-        let newest = self.filters().last().map_or(0, |(document, _)| document.number);
         for _ in 0..10_000 {
             let serial = new_serial(&self.random);
             let number = serial.to_u128().ok_or(NpcError::Inconsistent("serial"))?;
@@ -243,6 +242,16 @@ impl Npc {
             }
         }
         Err(NpcError::Status(status::Error::Unsolved))
+    }
+
+    /// Takes over what another process has published, if there is something.
+    pub(crate) async fn follow_filters(&self, now: Timestamp) -> Result<()> {
+        let sql = "SELECT COALESCE(MAX(number), 0) FROM status_document WHERE kind = 'filter'";
+        let latest: u64 = self.db.one(sql, params![]).await?.read(0)?;
+        if latest > self.filters().last().map_or(0, |(document, _)| document.number) {
+            self.load_filters(now).await?;
+        }
+        Ok(())
     }
 
     /// Publishes which cards are not to be accepted (OPEN-37): a full list with a salt of its own once a day, and a delta to
@@ -346,16 +355,6 @@ impl Npc {
 /// Goes through the serial numbers of a generation.
 fn walk(population: &Population) -> impl Fn(&mut dyn FnMut(u128)) {
     |f| population.each(f)
-}
-
-/// The number of the newest published filter, 0 if there is none; within a transaction where one is given.
-pub(crate) async fn latest_filter(db: &store::Db, tx: Option<&mut Tx>) -> Result<u64> {
-    let sql = "SELECT COALESCE(MAX(number), 0) FROM status_document WHERE kind = 'filter'";
-    let row = match tx {
-        Some(tx) => tx.one(sql, params![]).await?,
-        None => db.one(sql, params![]).await?,
-    };
-    Ok(row.read(0)?)
 }
 
 /// Stores a document and forgets those of its kind that nobody may use any more.

@@ -125,6 +125,18 @@ impl NpcError {
         }
     }
 
+    /// The same for another caller whose request shared its fate. What only ever concerns one request is not told to another.
+    pub(crate) fn for_another(&self) -> Self {
+        match self {
+            Self::Store(error) => Self::Store(error.clone()),
+            Self::Audit(error) => Self::Audit(error.clone()),
+            Self::X509(error) => Self::X509(error.clone()),
+            Self::Inconsistent(what) => Self::Inconsistent(what),
+            Self::Stopped => Self::Stopped,
+            _ => Self::Died,
+        }
+    }
+
     /// Whether the request itself is at fault, so that sending it again cannot help.
     pub fn is_refusal(&self) -> bool {
         matches!(

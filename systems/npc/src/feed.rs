@@ -38,6 +38,18 @@ impl Npc {
         self.read_feed(now).await
     }
 
+    /// The same up to the change with this number: of many who were told of changes together one reads for all.
+    pub(crate) async fn read_changes_to(&self, change: u64, now: Timestamp) -> Result<()> {
+        if self.populations().seq() >= change {
+            return Ok(());
+        }
+        let _turn = self.feed.reading.lock().await;
+        if self.populations().seq() >= change {
+            return Ok(());
+        }
+        self.read_feed(now).await
+    }
+
     /// Reads changes if it is time to, and gives the moment for which the states are known.
     pub(crate) async fn known_as_of(&self, now: Timestamp) -> Result<Timestamp> {
         let known = *self.feed.lock();

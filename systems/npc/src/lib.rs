@@ -89,6 +89,7 @@ pub struct Npc {
     stamper: timestamp::Stamper,
     documents: documents::Documents,
     moduli: Mutex<weak_key::SeenModuli>,
+    desk: Arc<issue::Desk>,
 }
 
 impl Npc {
@@ -117,6 +118,7 @@ impl Npc {
         for generation in &authority.generations {
             populations.add(generation.number, generation.partitions);
         }
+        let desk = issue::Desk::new(db.clone());
         let npc = Self {
             db,
             keys,
@@ -132,6 +134,7 @@ impl Npc {
             stamper: timestamp::Stamper::default(),
             documents: documents::Documents::default(),
             moduli: Mutex::default(),
+            desk,
         };
         npc.load_population(now).await?;
         npc.remember_moduli().await?;

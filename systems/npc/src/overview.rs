@@ -11,7 +11,7 @@ use x509::{Certificate, Serial};
 
 use crate::row::{parse_state, serial};
 use crate::status::at_time;
-use crate::{Carrier, Npc, NpcError, Result};
+use crate::{Npc, NpcError, Result};
 
 /// What was issued, counted; and the way to the last ones.
 // Days are those of Taipei, eight hours before UTC's, counted from 1970-01-01; both engines divide integers alike.
@@ -278,12 +278,22 @@ impl Npc {
     }
 }
 
-/// Counts a certificate that has just come into being.
-pub(crate) async fn count_issued(tx: &mut Tx, profile: &str, carrier: Carrier, now: Timestamp) -> Result<()> {
-    let sql = "INSERT INTO issuance (day, profile, carrier, count) VALUES ($1, $2, $3, 1) \
-        ON CONFLICT (day, profile, carrier) DO UPDATE SET count = issuance.count + 1";
-    let day = number_of(model::validity::TAIPEI.to_datetime(now).date());
-    Ok(tx.execute_one(sql, params![day, profile, carrier.as_str()]).await?)
+/// Counts certificates that have just come into being on a day ([`issuance_day`]).
+pub(crate) async fn count_issued(
+    tx: &mut Tx,
+    day: i64,
+    profile: &str,
+    carrier: &str,
+    count: i64,
+) -> Result<()> {
+    let sql = "INSERT INTO issuance (day, profile, carrier, count) VALUES ($1, $2, $3, $4) \
+        ON CONFLICT (day, profile, carrier) DO UPDATE SET count = issuance.count + $4";
+    Ok(tx.execute_one(sql, params![day, profile, carrier, count]).await?)
+}
+
+/// The day under which a certificate is counted: Taipei's.
+pub(crate) fn issuance_day(now: Timestamp) -> i64 {
+    number_of(model::validity::TAIPEI.to_datetime(now).date())
 }
 
 /// A day's number from 1970-01-01.

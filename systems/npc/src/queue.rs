@@ -410,31 +410,38 @@ impl Npc {
         };
         Ok((0..).zip(&plan.classes).map(|(n, class)| found.remove(&n).unwrap_or(empty(class))).collect())
     }
+}
 
-    /// Takes a card off the queues once it has as many good certificates on its next keys as each needs. Called in the
-    /// transaction that signs one of them.
-    pub(crate) async fn note_reissued(&self, tx: &mut Tx, card: CardSerial, now: Timestamp) -> Result<()> {
-        let sql =
-            "SELECT incident, needs FROM reissue WHERE card = $1 AND state <> 'done' AND new_card = FALSE";
-        let waiting = tx.all(sql, params![card.as_str()]).await?;
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        let sql = "SELECT COUNT(*) FROM certificate JOIN certificate_state USING (serial) \
-            WHERE card = $1 AND slot > 2 AND signed = TRUE AND status = 0";
-        let have: i64 = tx.one(sql, params![card.as_str()]).await?.read(0)?;
-        for row in &waiting {
-            if have < row.read::<i64>("needs")? {
-                continue;
-            }
-            let incident: i64 = row.read("incident")?;
-            let sql = "UPDATE reissue SET state = 'done', changed_at = $3 WHERE incident = $1 AND card = $2";
-            tx.execute_one(sql, params![incident, card.as_str(), now]).await?;
-            let detail = json!({ "incident": incident });
-            self.audit(tx, "reissue-done", card.as_str(), SYSTEM, detail, now).await?;
-        }
-        Ok(())
+/// Takes a card off the queues once it has as many good certificates on its next keys as each needs. Called in the
+/// transaction that signs one of them.
+pub(crate) async fn note_reissued(tx: &mut Tx, card: CardSerial, now: Timestamp) -> Result<()> {
+    let sql = "SELECT incident, needs FROM reissue WHERE card = $1 AND state <> 'done' AND new_card = FALSE";
+    let waiting = tx.all(sql, params![card.as_str()]).await?;
+    if waiting.is_empty() {
+        return Ok(());
     }
+    let sql = "SELECT COUNT(*) FROM certificate JOIN certificate_state USING (serial) \
+        WHERE card = $1 AND slot > 2 AND signed = TRUE AND status = 0";
+    let have: i64 = tx.one(sql, params![card.as_str()]).await?.read(0)?;
+    for row in &waiting {
+        if have < row.read::<i64>("needs")? {
+            continue;
+        }
+        let incident: i64 = row.read("incident")?;
+        let sql = "UPDATE reissue SET state = 'done', changed_at = $3 WHERE incident = $1 AND card = $2";
+        tx.execute_one(sql, params![incident, card.as_str(), now]).await?;
+        let detail = json!({ "incident": incident });
+        let event = audit::Event {
+            at: now,
+            actor: SYSTEM,
+            system: SYSTEM,
+            action: "reissue-done",
+            subject: card.as_str(),
+            detail,
+        };
+        audit::append(tx, &event).await?;
+    }
+    Ok(())
 }
 
 async fn queue(tx: &mut Tx, incident: u64) -> Result<Queue> {

@@ -3,16 +3,19 @@
 use model::validity::Validity;
 use model::{CardSerial, CertificateState, KeySlot};
 use store::Row;
+use uuid::Uuid;
 use x509::Serial;
 use x509::certificate::Kind;
 use x509::crl::Reason;
 
 use crate::{IssuedCertificate, NpcError, Result};
 
+#[derive(Clone)]
 pub(crate) struct CertificateRow {
     pub(crate) serial: Serial,
     /// The generation that issued it.
     pub(crate) issuer: u32,
+    pub(crate) request_id: Uuid,
     pub(crate) request_hash: [u8; 32],
     pub(crate) card: CardSerial,
     pub(crate) slot: KeySlot,
@@ -28,7 +31,7 @@ pub(crate) struct CertificateRow {
 macro_rules! select_certificate {
     ($($condition:expr),+) => {
         concat!(
-            "SELECT serial, issuer, request_hash, card, slot, holder, profile, not_before, not_after, tbs, der, \
+            "SELECT serial, issuer, request_id, request_hash, card, slot, holder, profile, not_before, not_after, tbs, der, \
              state FROM certificate JOIN certificate_state USING (serial) WHERE ",
             $($condition),+
         )
@@ -43,6 +46,7 @@ impl CertificateRow {
         Ok(Self {
             serial: serial(row)?,
             issuer: row.read("issuer")?,
+            request_id: row.read("request_id")?,
             request_hash: row.read("request_hash")?,
             card: card.parse().map_err(|_| NpcError::Inconsistent("card"))?,
             slot: KeySlot::from_id(row.read("slot")?).ok_or(NpcError::Inconsistent("slot"))?,

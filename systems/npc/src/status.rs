@@ -30,7 +30,12 @@ impl CertificateAuthority for Npc {
     }
 
     async fn issue(&self, request: &IssueRequest, now: Timestamp) -> Result<IssuedCertificate> {
-        self.issue_certificate(request, now).await
+        let mut answers = self.issue_certificates(std::slice::from_ref(request), now).await;
+        answers.pop().unwrap_or(Err(NpcError::Died))
+    }
+
+    async fn issue_many(&self, requests: &[IssueRequest], now: Timestamp) -> Vec<Result<IssuedCertificate>> {
+        self.issue_certificates(requests, now).await
     }
 
     async fn suspend(
@@ -266,7 +271,18 @@ impl Npc {
 
     /// What was just changed is told from now on. If it cannot be read now, it is read before the next answer.
     pub(crate) async fn tell_changes(&self, now: Timestamp) {
-        if let Err(error) = self.read_changes(now).await {
+        let read = self.read_changes(now).await;
+        self.doubt_what_is_known(read);
+    }
+
+    /// The same for certificates that have come into being, up to the change with this number.
+    pub(crate) async fn tell_changes_to(&self, change: u64, now: Timestamp) {
+        let read = self.read_changes_to(change, now).await;
+        self.doubt_what_is_known(read);
+    }
+
+    fn doubt_what_is_known(&self, read: Result<()>) {
+        if let Err(error) = read {
             tracing::warn!(code = error.code(), "a change is not told yet");
             self.feed.doubt();
         }

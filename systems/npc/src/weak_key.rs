@@ -9,6 +9,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 
 use curve::rsa::RsaPublicKey;
 use x509::PublicKey;
@@ -73,18 +74,65 @@ pub(crate) fn fingerprint(key: &PublicKey) -> String {
     format!("{high:06b}-{low}-{}", remainder(modulus, 3))
 }
 
-/// The newest moduli, to find a factor that two keys share.
+/// The newest moduli, to find a factor that two keys share. They stand in blocks that never change once they are full, so that
+/// whoever compares a key with all of them holds up nobody.
 #[derive(Default)]
-pub(crate) struct SeenModuli(VecDeque<Number>);
+pub(crate) struct SeenModuli {
+    full: VecDeque<Arc<[Number]>>,
+    last: Vec<Number>,
+}
 
 impl SeenModuli {
-    /// Whether `modulus`, of 2,048 bits, shares a factor with a remembered modulus other than itself.
+    /// All that are remembered now.
+    pub(crate) fn others(&self) -> Others {
+        Others { full: self.full.iter().cloned().collect(), last: self.last.clone() }
+    }
+
+    /// Remembers a modulus of 2,048 bits. Returns whether it was not remembered before.
+    pub(crate) fn remember(&mut self, modulus: &[u8]) -> bool {
+        let Some(n) = number(modulus) else { return false };
+        if self.full.iter().flat_map(|block| block.iter()).chain(&self.last).any(|other| *other == n) {
+            return false;
+        }
+        self.last.push(n);
+        if self.last.len() == BLOCK {
+            self.full.push_back(std::mem::take(&mut self.last).into());
+        }
+        let first = self.full.front().map_or(0, |block| block.len());
+        if self.full.iter().map(|block| block.len()).sum::<usize>() + self.last.len() >= REMEMBERED + first {
+            self.full.pop_front();
+        }
+        true
+    }
+
+    /// Forgets a modulus: a key that was refused must not stand against the one it shares a factor with, which was not.
+    pub(crate) fn forget(&mut self, modulus: &[u8]) {
+        let Some(n) = number(modulus) else { return };
+        self.last.retain(|other| *other != n);
+        for block in self.full.iter_mut().filter(|block| block.contains(&n)) {
+            *block = block.iter().filter(|other| **other != n).copied().collect();
+        }
+    }
+}
+
+/// The moduli that were remembered at some moment.
+pub(crate) struct Others {
+    full: Vec<Arc<[Number]>>,
+    last: Vec<Number>,
+}
+
+impl Others {
+    fn all(&self) -> impl Iterator<Item = &Number> {
+        self.full.iter().flat_map(|block| block.iter()).chain(&self.last)
+    }
+
+    /// Whether `modulus`, of 2,048 bits, shares a factor with one of these other than itself.
     pub(crate) fn inspect(&self, modulus: &[u8]) -> Result<(), Weakness> {
         let Some(n) = number(modulus) else { return Ok(()) };
         let inverse = inverse_of_low_limb(n[0]);
         // The product of all others modulo n, up to a power of 2 that is coprime to the odd n.
         let mut product = None;
-        for other in self.0.iter().filter(|other| **other != n) {
+        for other in self.all().filter(|other| **other != n) {
             let mut reduced = *other;
             while !less(&reduced, &n) {
                 subtract(&mut reduced, &n);
@@ -99,20 +147,12 @@ impl SeenModuli {
             _ => Ok(()),
         }
     }
-
-    pub(crate) fn remember(&mut self, modulus: &[u8]) {
-        let Some(n) = number(modulus) else { return };
-        if self.0.contains(&n) {
-            return;
-        }
-        if self.0.len() == REMEMBERED {
-            self.0.pop_front();
-        }
-        self.0.push_back(n);
-    }
 }
 
-/// How many moduli are remembered.
+/// Moduli in a block.
+const BLOCK: usize = 64;
+
+/// How many moduli are remembered at least, once there were so many.
 pub(crate) const REMEMBERED: usize = 1024;
 
 const SMALL_FACTORS: u32 = 2_000;
@@ -345,23 +385,34 @@ mod tests {
         for _ in 0..20 {
             seen.remember(RsaPrivateKey::generate(2048).expect("generated").public().modulus());
         }
-        assert_eq!(seen.inspect(second), Err(Weakness::SharedFactor));
-        assert_eq!(seen.inspect(alone), Ok(()));
+        assert_eq!(seen.others().inspect(second), Err(Weakness::SharedFactor));
+        assert_eq!(seen.others().inspect(alone), Ok(()));
         // The same request once more is no shared factor.
-        assert_eq!(seen.inspect(first), Ok(()));
+        assert_eq!(seen.others().inspect(first), Ok(()));
         seen.remember(second);
-        assert_eq!(seen.inspect(first), Err(Weakness::SharedFactor));
+        assert_eq!(seen.others().inspect(first), Err(Weakness::SharedFactor));
     }
 
     #[test]
-    fn the_oldest_modulus_is_forgotten() {
+    fn the_oldest_moduli_are_forgotten() {
         let mut seen = SeenModuli::default();
-        for n in 0..=REMEMBERED as u64 {
+        let modulus = |n: usize| {
             let mut modulus = [0xFFu8; 256];
-            modulus[240..248].copy_from_slice(&n.to_be_bytes());
-            seen.remember(&modulus);
-            seen.remember(&modulus);
+            modulus[240..248].copy_from_slice(&(n as u64).to_be_bytes());
+            modulus
+        };
+        for n in 0..REMEMBERED + BLOCK {
+            assert!(seen.remember(&modulus(n)));
+            assert!(!seen.remember(&modulus(n)));
         }
-        assert_eq!(seen.0.len(), REMEMBERED);
+        assert_eq!(seen.others().all().count(), REMEMBERED);
+        assert!(seen.remember(&modulus(0)), "the first has gone");
+        assert!(!seen.remember(&modulus(BLOCK)), "the first of those that are left has not");
+        assert!(!seen.remember(&modulus(REMEMBERED)));
+        // Wherever it stands.
+        for n in [BLOCK + 1, REMEMBERED] {
+            seen.forget(&modulus(n));
+            assert!(seen.remember(&modulus(n)));
+        }
     }
 }

@@ -407,31 +407,29 @@ impl Ra {
         }
         let holder_no = self.authority.holder_number(&subject.link, now).await?;
         let made_by_chip = self.management.certification_requests(card, now).await?;
-        let mut taken = Vec::new();
+        let mut asked = Vec::with_capacity(requests.len());
         for (slot, request_id) in requests {
             let csr = made_by_chip.iter().find(|(id, _)| *id == slot).ok_or(RaError::Data("request"))?;
-            let issued = self
-                .authority
-                .issue(
-                    &IssueRequest {
-                        request_id,
-                        carrier: Carrier::NewEid,
-                        card,
-                        // It stands with the first certificate of the card.
-                        chip_model: None,
-                        slot,
-                        csr: csr.1.clone(),
-                        subject_name: subject.name.clone(),
-                        id_tail: subject.id_tail.clone(),
-                        holder_no: holder_no.clone(),
-                        issue_date: entry.issue,
-                        renewal_date: entry.renewal,
-                        period: Period::Reissue { day },
-                    },
-                    now,
-                )
-                .await?;
-            taken.push((slot, request_id, issued.der));
+            asked.push(IssueRequest {
+                request_id,
+                carrier: Carrier::NewEid,
+                card,
+                // It stands with the first certificate of the card.
+                chip_model: None,
+                slot,
+                csr: csr.1.clone(),
+                subject_name: subject.name.clone(),
+                id_tail: subject.id_tail.clone(),
+                holder_no: holder_no.clone(),
+                issue_date: entry.issue,
+                renewal_date: entry.renewal,
+                period: Period::Reissue { day },
+            });
+        }
+        let mut taken = Vec::with_capacity(asked.len());
+        let answers = self.authority.issue_many(&asked, now).await;
+        for (request, answer) in asked.iter().zip(answers) {
+            taken.push((request.slot, request.request_id, answer?.der));
         }
         self.management.take_certificates(card, &taken, actor, now).await?;
         let count = taken.len();

@@ -32,8 +32,8 @@ impl Ra {
             _ => return Err(Refusal::Incomplete.into()),
         };
         let holder_no = self.authority.holder_number(&link, now).await?;
-        for (slot, csr) in &card.requests {
-            let issue = IssueRequest {
+        let asked = card.requests.iter().map(|(slot, csr)| {
+            IssueRequest {
                 request_id: derived(request, *slot),
                 carrier: card.carrier,
                 card: request.card,
@@ -47,8 +47,11 @@ impl Ra {
                 issue_date: RocDate::in_taipei(request.at),
                 renewal_date: None,
                 period: Period::First,
-            };
-            self.authority.issue(&issue, now).await?;
+            }
+        });
+        let asked: Vec<_> = asked.collect();
+        for answer in self.authority.issue_many(&asked, now).await {
+            answer?;
         }
         self.db
             .execute(

@@ -1,65 +1,234 @@
 //! Issuing: what is signed is stored first, and signed as it was stored (docs/issuance-cycle.md).
+//!
+//! Two commits stand between a request and its certificate, and each waits for the disk. So they are shared: whatever waits when
+//! a commit has ended is the next group, of at most [`MOST`] requests, and a group has one first transaction ([`first_commit`]), its
+//! signatures made by all cores, and one second transaction ([`second_commit`]). While one group is signed the next is stored.
+//!
+//! The groups are the work of tasks of their own. A caller who goes away loses nothing and delays nobody: what was stored is signed.
+
+mod first_commit;
+mod gathering;
+mod second_commit;
+
+use std::sync::{Arc, PoisonError};
 
 use jiff::Timestamp;
 use model::{CardSerial, CertificateState, KeySlot};
-use serde_json::json;
-use store::{Tx, new_id, params, transaction};
+use store::{Db, Tx, new_id, params};
+use tokio::sync::{Semaphore, oneshot};
+use uuid::Uuid;
 use x509::certificate::TbsCertificate;
 use x509::certificate::profiles::{Citizen, StatusLocations, npc_citizen_encryption, npc_citizen_signing};
 use x509::{Certificate, PublicKey, Serial, Validity};
 
-use crate::authority::{Generation, hex, issuing_generation, sign_certificate};
-use crate::cohort::is_stopped;
-use crate::documents::latest_filter;
-use crate::feed::next_number;
-use crate::overview::count_issued;
+use crate::authority::{Authority, Generation};
 use crate::population::Population;
 use crate::rehearse::rehearse;
 use crate::request::{self, Checked};
-use crate::row::{CertificateRow, StateColumns, select_certificate};
+use crate::row::{CertificateRow, select_certificate};
 use crate::weak_key::REMEMBERED;
-use crate::{IssueRequest, IssuedCertificate, Npc, NpcError, Period, Result, SYSTEM};
+use crate::{Carrier, IssueRequest, IssuedCertificate, Npc, NpcError, Period, Result, SYSTEM};
+use gathering::Gathering;
+use second_commit::Unsigned;
+
+/// Where requests wait for each other.
+pub(crate) struct Desk {
+    db: Db,
+    first: Gathering<Asked>,
+    second: Gathering<Unsigned>,
+    // The two transactions of one process would only lose against each other.
+    books: tokio::sync::Mutex<()>,
+    // What is prepared and not answered; everybody else waits with nothing but the request.
+    places: Semaphore,
+}
+
+/// A request that was checked, with what would be stored for it.
+struct Asked {
+    request_id: Uuid,
+    hash: [u8; 32],
+    carrier: Carrier,
+    card: CardSerial,
+    chip_model: Option<String>,
+    slot: KeySlot,
+    holder: String,
+    reissue: bool,
+    spki_hash: [u8; 32],
+    key_class: String,
+    fingerprint: String,
+    validity: model::validity::Validity,
+    serial: Serial,
+    // The newest filter that calls the serial number good.
+    filter: u64,
+    // The list the serial number belongs to, for ever.
+    partition: u16,
+    tbs: TbsCertificate,
+    event: Uuid,
+    // As the hierarchy was when the bytes to be signed were made.
+    authority: Arc<Authority>,
+    now: Timestamp,
+    answer: Answer,
+}
+
+/// To whom a request is answered.
+type Answer = oneshot::Sender<Result<Answered>>;
+
+/// What came of a request.
+enum Answered {
+    /// The certificate, and the number of the change that made it.
+    Issued(IssuedCertificate, u64),
+    /// A revocation filter was published meanwhile, or another generation issues: other bytes must be made.
+    Outdated,
+}
 
 impl Npc {
-    pub(crate) async fn issue_certificate(
+    /// One answer for each request, in their order.
+    pub(crate) async fn issue_certificates(
         &self,
-        request: &IssueRequest,
+        requests: &[IssueRequest],
         now: Timestamp,
-    ) -> Result<IssuedCertificate> {
+    ) -> Vec<Result<IssuedCertificate>> {
+        let mut answers = Vec::with_capacity(requests.len());
+        for requests in requests.chunks(MOST) {
+            let Ok(_places) = self.desk.places.acquire_many(requests.len() as u32).await else {
+                answers.extend(requests.iter().map(|_| Err(NpcError::Died)));
+                continue;
+            };
+            answers.extend(self.issue_together(requests, now).await);
+        }
+        answers
+    }
+
+    async fn issue_together(
+        &self,
+        requests: &[IssueRequest],
+        now: Timestamp,
+    ) -> Vec<Result<IssuedCertificate>> {
+        let mut answers: Vec<Option<Result<IssuedCertificate>>> = requests.iter().map(|_| None).collect();
+        loop {
+            let (mut asked, mut waiting) = (Vec::new(), Vec::new());
+            for (place, request) in requests.iter().enumerate() {
+                if answers[place].is_some() {
+                    continue;
+                }
+                let (answer, heard) = oneshot::channel();
+                match self.prepare(request, answer, now).await {
+                    Ok(prepared) => {
+                        asked.push(prepared);
+                        waiting.push((place, heard));
+                    }
+                    Err(error) => answers[place] = Some(Err(error)),
+                }
+                // A proof of possession takes its time; others have something to do on this thread too.
+                tokio::task::yield_now().await;
+            }
+            self.desk.ask(asked);
+            let (mut outdated, mut newest) = (false, 0);
+            for (place, heard) in waiting {
+                answers[place] = match heard.await {
+                    Ok(Ok(Answered::Issued(issued, change))) => {
+                        newest = newest.max(change);
+                        Some(Ok(issued))
+                    }
+                    Ok(Ok(Answered::Outdated)) => {
+                        outdated = true;
+                        None
+                    }
+                    Ok(Err(error)) => Some(Err(error)),
+                    Err(_) => Some(Err(NpcError::Died)),
+                };
+            }
+            self.tell_changes_to(newest, now).await;
+            if outdated {
+                let followed = match self.follow_authority(now).await {
+                    Ok(()) => self.follow_filters(now).await,
+                    failed => failed,
+                };
+                if let Err(error) = followed {
+                    answers
+                        .iter_mut()
+                        .filter(|answer| answer.is_none())
+                        .for_each(|answer| *answer = Some(Err(error.for_another())));
+                }
+            }
+            if answers.iter().all(Option::is_some) {
+                return answers.into_iter().flatten().collect();
+            }
+        }
+    }
+
+    /// Everything that can be said of a request without the database, and the bytes that would be signed for it.
+    async fn prepare(&self, request: &IssueRequest, answer: Answer, now: Timestamp) -> Result<Asked> {
         let checked = request::check(request)?;
         if let Some(modulus) = &checked.modulus {
-            self.moduli
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .inspect(modulus)
-                .map_err(NpcError::WeakKey)?;
+            self.compare_modulus(modulus)?;
         }
+        let authority = self.authority();
         let validity = &checked.validity;
-        self.authority().policy.allows_subscriber(
-            &checked.key_class,
-            validity.not_before,
-            validity.not_after,
-        )?;
-        let stored = loop {
-            if let Some(stored) = self.store_request(request, &checked, now).await? {
-                break stored;
-            }
-            self.follow_authority(now).await?;
+        authority.policy.allows_subscriber(&checked.key_class, validity.not_before, validity.not_after)?;
+        let generation = &authority.issuing;
+        let (serial, filter) = self.draw_serial(generation, now)?;
+        let event = new_id(now, self.random().as_mut());
+        let partition = Population::partition_of(&serial, generation.partitions);
+        let tbs = self.to_be_signed(request, &checked, generation, serial, partition)?;
+        // The linter looks at the whole certificate before its bytes are stored, let alone signed with the key that counts.
+        rehearse(&tbs, Some(&generation.ca.issuer), &self.random).await?;
+        Ok(Asked {
+            request_id: request.request_id,
+            hash: checked.hash,
+            carrier: request.carrier,
+            card: request.card,
+            chip_model: request.chip_model.clone(),
+            slot: request.slot,
+            holder: request.holder_no.clone(),
+            reissue: matches!(request.period, Period::Reissue { .. }),
+            spki_hash: checked.spki_hash,
+            key_class: checked.key_class,
+            fingerprint: checked.fingerprint,
+            validity: checked.validity,
+            serial,
+            filter,
+            partition,
+            tbs,
+            event,
+            authority,
+            now,
+            answer,
+        })
+    }
+
+    /// Compares a modulus with those of other keys, without holding up others. It is remembered at once, so that of two keys with a
+    /// common factor that come together one is refused.
+    fn compare_modulus(&self, modulus: &[u8]) -> Result<()> {
+        let (others, new) = {
+            let mut moduli = self.moduli.lock().unwrap_or_else(PoisonError::into_inner);
+            (moduli.others(), moduli.remember(modulus))
         };
-        if let Some(modulus) = &checked.modulus {
-            self.moduli.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remember(modulus);
+        let compared = others.inspect(modulus);
+        if compared.is_err() && new {
+            self.moduli.lock().unwrap_or_else(PoisonError::into_inner).forget(modulus);
         }
-        self.sign_stored(stored, now).await
+        compared.map_err(NpcError::WeakKey)
     }
 
     /// Signs everything that was stored when the program was killed.
     pub(crate) async fn sign_what_is_stored(&self, now: Timestamp) -> Result<()> {
+        let mut waiting = Vec::new();
         for row in self.db.all(select_certificate!("state_seq = 0 ORDER BY serial"), params![]).await? {
             let row = CertificateRow::read(&row)?;
             if !matches!(row.state, CertificateState::Revoked { .. }) {
-                self.sign_stored(row, now).await?;
+                let (answer, heard) = oneshot::channel();
+                waiting.push((Unsigned { row, authority: self.authority(), now, answer }, heard));
             }
         }
+        let (unsigned, heard): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+        self.desk.sign(unsigned);
+        let mut newest = 0;
+        for heard in heard {
+            if let Answered::Issued(_, change) = heard.await.map_err(|_| NpcError::Died)?? {
+                newest = newest.max(change);
+            }
+        }
+        self.tell_changes_to(newest, now).await;
         Ok(())
     }
 
@@ -70,162 +239,10 @@ impl Npc {
         for row in rows.iter().rev() {
             let der: Vec<u8> = row.read(0)?;
             if let PublicKey::Rsa(key) = PublicKey::from_spki(Certificate::parse(&der)?.spki())? {
-                self.moduli.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remember(key.modulus());
+                self.moduli.lock().unwrap_or_else(PoisonError::into_inner).remember(key.modulus());
             }
         }
         Ok(())
-    }
-
-    /// The first commit: the bytes to be signed, or those of the same request made before. Nothing if a revocation filter was
-    /// published meanwhile, or another generation issues.
-    async fn store_request(
-        &self,
-        request: &IssueRequest,
-        checked: &Checked,
-        now: Timestamp,
-    ) -> Result<Option<CertificateRow>> {
-        let generation = self.authority().issuing.clone();
-        let (serial, filter) = self.draw_serial(&generation, now).await?;
-        let event_id = new_id(now, self.random().as_mut());
-        // The list a serial number belongs to, for ever.
-        let partition = Population::partition_of(&serial, generation.partitions);
-        let tbs = self.to_be_signed(request, checked, &generation, serial, partition)?;
-        // The linter looks at the whole certificate before its bytes are stored, let alone signed with the key that counts.
-        rehearse(&tbs, Some(&generation.ca.issuer), &self.random).await?;
-        let slot = request.slot.id();
-        let columns = StateColumns::of(&CertificateState::Good)?;
-        let validity = &checked.validity;
-        transaction!(self.db, |tx| {
-            if let Some(same) = same_request(tx, request, checked).await? {
-                return Ok(Some(same));
-            }
-            if is_stopped(tx).await? {
-                return Err(NpcError::Stopped);
-            }
-            // A filter published since the number was drawn may call it revoked: another number then.
-            if latest_filter(&self.db, Some(tx)).await? != filter {
-                return Ok(None);
-            }
-            if issuing_generation(tx).await? != generation.number {
-                return Ok(None);
-            }
-            let known =
-                tx.optional("SELECT 1 FROM holder WHERE number = $1", params![&request.holder_no]).await?;
-            if known.is_none() {
-                return Err(NpcError::Request("the holder number was not given out here"));
-            }
-            if let Period::Reissue { .. } = request.period {
-                reissue_is_due(tx, request).await?;
-            }
-            let chip_model = match &request.chip_model {
-                Some(name) => name.clone(),
-                None => chip_model_of(tx, request.card).await?,
-            };
-            tx.execute_one(
-                "INSERT INTO certificate (serial, request_id, request_hash, card, slot, holder, profile, not_before, \
-                 not_after, partition_no, spki_hash, tbs, carrier, key_class, chip_model, fingerprint, issuer) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
-                params![
-                    serial.octets(),
-                    request.request_id,
-                    checked.hash,
-                    request.card.as_str(),
-                    slot,
-                    &request.holder_no,
-                    tbs.kind().name(),
-                    validity.not_before,
-                    validity.not_after,
-                    partition,
-                    checked.spki_hash,
-                    tbs.tbs_der(),
-                    request.carrier.as_str(),
-                    &checked.key_class,
-                    &chip_model,
-                    &checked.fingerprint,
-                    i64::from(generation.number)
-                ],
-            )
-            .await?;
-            tx.execute_one(
-                "INSERT INTO certificate_state (serial, generation, signed, state_seq, status, status_at, reason, ends, \
-                 state) VALUES ($1, $2, FALSE, 0, $3, $4, $5, $6, $7)",
-                params![
-                    serial.octets(),
-                    i64::from(generation.number),
-                    columns.status,
-                    columns.at,
-                    columns.reason,
-                    validity.not_after,
-                    &columns.state
-                ],
-            )
-            .await?;
-            tx.execute_one(
-                "INSERT INTO event (id, serial, at, actor, kind, state) VALUES ($1, $2, $3, $4, 'issue', $5)",
-                params![event_id, serial.octets(), now, SYSTEM, &columns.state],
-            )
-            .await?;
-            let detail = json!({
-                "serial": hex(serial.octets()),
-                "slot": slot,
-                "request": request.request_id.simple().to_string(),
-                "tbs": hex(&request::sha256(tbs.tbs_der())),
-            });
-            self.audit(tx, "certificate-issue", request.card.as_str(), SYSTEM, detail, now).await?;
-            count_issued(tx, tbs.kind().name(), request.carrier, now).await?;
-            Ok(Some(CertificateRow {
-                serial,
-                issuer: generation.number,
-                request_hash: checked.hash,
-                card: request.card,
-                slot: request.slot,
-                holder: request.holder_no.clone(),
-                kind: tbs.kind(),
-                validity: *validity,
-                tbs: tbs.tbs_der().to_vec(),
-                der: None,
-                state: CertificateState::Good,
-            }))
-        })
-    }
-
-    /// Signature and second commit. Signing twice is harmless: the first stored signature counts.
-    async fn sign_stored(&self, row: CertificateRow, now: Timestamp) -> Result<IssuedCertificate> {
-        if row.der.is_none() {
-            // Revoked between the commits: then the bytes are never signed.
-            if matches!(row.state, CertificateState::Revoked { .. }) {
-                return Err(NpcError::Revoked(row.card.as_str().to_owned()));
-            }
-            let tbs = TbsCertificate::from_stored(row.kind, &row.tbs)?;
-            // Its own generation, also if another one issues by now.
-            let authority = self.authority();
-            let generation = authority.generation(row.issuer).ok_or(NpcError::Inconsistent("generation"))?;
-            let certificate = sign_certificate(tbs, generation.ca.signer.clone()).await?;
-            transaction!(self.db, |tx| {
-                let seq = next_number(tx, "state", 1).await?;
-                let sql = "UPDATE certificate_state SET signed = TRUE, state_seq = $2 \
-                    WHERE serial = $1 AND signed = FALSE AND status <> 2";
-                if tx.execute(sql, params![row.serial.octets(), seq as i64]).await? == 1 {
-                    // The bytes that were to be signed are in the certificate.
-                    let sql = "UPDATE certificate SET der = $2, tbs = $3 WHERE serial = $1 AND der IS NULL";
-                    let nothing: &[u8] = &[];
-                    tx.execute_one(sql, params![row.serial.octets(), certificate.der(), nothing]).await?;
-                    let detail = json!({
-                        "serial": hex(row.serial.octets()),
-                        "certificate": hex(&certificate.fingerprint()),
-                    });
-                    self.audit(tx, "certificate-sign", row.card.as_str(), SYSTEM, detail, now).await?;
-                    if !row.slot.is_rsa() {
-                        self.note_reissued(tx, row.card, now).await?;
-                    }
-                }
-                Ok::<_, NpcError>(())
-            })?;
-            self.tell_changes(now).await;
-        }
-        let found = self.db.one(select_certificate!("serial = $1"), params![row.serial.octets()]).await?;
-        let issued = CertificateRow::read(&found)?.issued();
-        issued.ok_or_else(|| NpcError::Revoked(row.card.as_str().to_owned()))
     }
 
     fn to_be_signed(
@@ -279,49 +296,51 @@ impl Npc {
     }
 }
 
-/// The certificate this request has led to before, under its number or under another with the same content.
-async fn same_request(
-    tx: &mut Tx,
-    request: &IssueRequest,
-    checked: &Checked,
-) -> Result<Option<CertificateRow>> {
-    let by_number = tx.optional(select_certificate!("request_id = $1"), params![request.request_id]).await?;
-    if let Some(row) = by_number {
-        let row = CertificateRow::read(&row)?;
-        let same = row.request_hash == checked.hash;
-        return if same { Ok(Some(row)) } else { Err(NpcError::Conflict(request.request_id)) };
+impl Desk {
+    pub(crate) fn new(db: Db) -> Arc<Self> {
+        Arc::new(Self {
+            db,
+            first: Gathering::default(),
+            second: Gathering::default(),
+            books: tokio::sync::Mutex::default(),
+            places: Semaphore::new(PLACES),
+        })
     }
-    let slot = request.slot.id();
-    let by_slot = select_certificate!("card = $1 AND slot = $2");
-    if let Some(row) = tx.optional(by_slot, params![request.card.as_str(), slot]).await? {
-        let row = CertificateRow::read(&row)?;
-        if row.request_hash == checked.hash {
-            return Ok(Some(row));
+
+    fn ask(self: &Arc<Self>, asked: Vec<Asked>) {
+        if self.first.add(asked) {
+            let desk = self.clone();
+            tokio::spawn(async move {
+                let mut worker = desk.first.work();
+                while let Some(group) = worker.next(MOST) {
+                    desk.store_group(group).await;
+                }
+            });
         }
-        return Err(NpcError::SlotTaken { card: request.card.as_str().to_owned(), slot });
     }
-    let by_key = "SELECT 1 FROM certificate WHERE spki_hash = $1";
-    match tx.optional(by_key, params![checked.spki_hash]).await? {
-        Some(_) => Err(NpcError::DuplicateKey),
-        None => Ok(None),
+
+    fn sign(self: &Arc<Self>, unsigned: Vec<Unsigned>) {
+        if self.second.add(unsigned) {
+            let desk = self.clone();
+            tokio::spawn(async move {
+                let mut worker = desk.second.work();
+                while let Some(group) = worker.next(MOST) {
+                    desk.sign_group(group).await;
+                }
+            });
+        }
+    }
+
+    /// The turn of one of the two transactions, which lets those pass that have lost against it.
+    async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        let turn = self.books.lock().await;
+        self.db.losers_first().await;
+        turn
     }
 }
 
-/// The model of a card's chip, as whoever asked for its first certificate knew it; empty if nobody did.
-async fn chip_model_of(tx: &mut Tx, card: CardSerial) -> Result<String> {
-    let sql = "SELECT chip_model FROM certificate WHERE card = $1 AND chip_model <> '' LIMIT 1";
-    let row = tx.optional(sql, params![card.as_str()]).await?;
-    Ok(row.map(|row| row.read(0)).transpose()?.unwrap_or_default())
-}
+/// Requests in a group. With RSA-4096 their signatures take less than a second on one core.
+const MOST: usize = 256;
 
-/// NPC-23: once, and only if the first certificate has not been revoked.
-async fn reissue_is_due(tx: &mut Tx, request: &IssueRequest) -> Result<()> {
-    let first = if request.slot.is_signing() { KeySlot::SigningRsa } else { KeySlot::EncryptionRsa };
-    let sql = select_certificate!("card = $1 AND slot = $2");
-    let row = tx.optional(sql, params![request.card.as_str(), first.id()]).await?;
-    let state = row.as_ref().map(CertificateRow::read).transpose()?.map(|row| row.state);
-    match state {
-        None | Some(CertificateState::Revoked { .. }) => Err(NpcError::NothingToReissue),
-        Some(_) => Ok(()),
-    }
-}
+/// Requests that are prepared and not answered yet, of about four kilobytes each.
+const PLACES: usize = 4 * MOST;

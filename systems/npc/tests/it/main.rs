@@ -9,6 +9,7 @@ mod drill;
 mod faults;
 mod founding;
 mod generations;
+mod groups;
 mod hierarchy;
 mod home;
 mod http;

@@ -1,0 +1,440 @@
+//! The first commit: the bytes to be signed of a group of requests, or those of the same requests made before.
+//!
+//! Every question to the database is asked once for all of them; then they are decided one after the other as if each had come
+//! alone. What is wrong with one is its own answer. What is wrong with the database is everybody's, and everybody may ask again.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use model::{CardSerial, CertificateState, KeySlot};
+use serde_json::json;
+use store::{Kind, Tx, Value, params, transaction};
+use uuid::Uuid;
+
+use super::second_commit::Unsigned;
+use super::{Answered, Asked, Desk};
+use crate::authority::{hex, issuing_generation};
+use crate::cohort::is_stopped;
+use crate::overview::{count_issued, issuance_day};
+use crate::request::sha256;
+use crate::row::{CertificateRow, StateColumns, select_certificate};
+use crate::{NpcError, Result, SYSTEM};
+
+/// What is decided about a request.
+enum Decision {
+    /// It is stored now.
+    Stored,
+    /// It was stored before.
+    Same(Box<CertificateRow>),
+    /// It was stored a moment ago, in the same group: the place there.
+    SameAs(usize),
+    /// Other bytes must be made.
+    Outdated,
+}
+
+impl Desk {
+    pub(super) async fn store_group(self: &Arc<Self>, group: Vec<Asked>) {
+        match self.decide(&group).await {
+            Ok(decisions) => self.carry_on(group, decisions),
+            Err(error) if group.len() > 1 && blames_a_row(&error) => {
+                // Whatever the database has against one request must not hit the others.
+                for asked in group {
+                    match self.decide(std::slice::from_ref(&asked)).await {
+                        Ok(decisions) => self.carry_on(vec![asked], decisions),
+                        Err(error) => drop(asked.answer.send(Err(error))),
+                    }
+                }
+            }
+            Err(error) => {
+                for asked in group {
+                    // Who does not listen any more has gone away.
+                    let _ = asked.answer.send(Err(error.for_another()));
+                }
+            }
+        }
+    }
+
+    /// Answers what is decided, and hands on what is to be signed.
+    fn carry_on(self: &Arc<Self>, group: Vec<Asked>, decisions: Vec<Result<Decision>>) {
+        // Those that are the same as one of the group need its row, which is made before the group is taken apart.
+        let rows: Vec<Option<Result<CertificateRow>>> = decisions
+            .into_iter()
+            .enumerate()
+            .map(|(place, decision)| match decision {
+                Ok(Decision::Stored) => Some(Ok(row_of(&group[place]))),
+                Ok(Decision::SameAs(first)) => Some(Ok(row_of(&group[first]))),
+                Ok(Decision::Same(row)) => Some(Ok(*row)),
+                Ok(Decision::Outdated) => None,
+                Err(error) => Some(Err(error)),
+            })
+            .collect();
+        let mut unsigned = Vec::new();
+        for (asked, row) in group.into_iter().zip(rows) {
+            let Asked { authority, now, answer, .. } = asked;
+            let said = match row {
+                None => Ok(Answered::Outdated),
+                Some(Err(error)) => Err(error),
+                Some(Ok(row)) if row.der.is_none() => {
+                    unsigned.push(Unsigned { row, authority, now, answer });
+                    continue;
+                }
+                Some(Ok(row)) => {
+                    let card = row.card;
+                    let revoked = || NpcError::Revoked(card.as_str().to_owned());
+                    row.issued().map(|issued| Answered::Issued(issued, 0)).ok_or_else(revoked)
+                }
+            };
+            let _ = answer.send(said);
+        }
+        self.sign(unsigned);
+    }
+
+    async fn decide(&self, group: &[Asked]) -> Result<Vec<Result<Decision>>> {
+        let _turn = self.turn().await;
+        transaction!(self.db, |tx| {
+            // Taken first, so that whoever else writes waits for this transaction and not this one for everybody.
+            audit::append_all(tx, &[]).await?;
+            let found = Found::read(tx, group).await?;
+            let (decisions, accepted) = found.decide(group);
+            if !accepted.is_empty() {
+                write(tx, &accepted).await?;
+            }
+            Ok::<_, NpcError>(decisions)
+        })
+    }
+}
+
+/// The row that is stored for a request.
+fn row_of(asked: &Asked) -> CertificateRow {
+    CertificateRow {
+        serial: asked.serial,
+        issuer: asked.authority.issuing.number,
+        request_id: asked.request_id,
+        request_hash: asked.hash,
+        card: asked.card,
+        slot: asked.slot,
+        holder: asked.holder.clone(),
+        kind: asked.tbs.kind(),
+        validity: asked.validity,
+        tbs: asked.tbs.tbs_der().to_vec(),
+        der: None,
+        state: CertificateState::Good,
+    }
+}
+
+/// Whether the database has something against what was to be written, and not against writing.
+fn blames_a_row(error: &NpcError) -> bool {
+    use store::StoreError::{Affected, Column, Constraint, Sql, Unique};
+    match error {
+        NpcError::Store(error) | NpcError::Audit(audit::AuditError::Store(error)) => {
+            matches!(error, Affected { .. } | Column { .. } | Constraint { .. } | Sql { .. } | Unique { .. })
+        }
+        NpcError::Audit(_) | NpcError::Inconsistent(_) => true,
+        _ => false,
+    }
+}
+
+/// What the database knows about a group.
+struct Found {
+    by_number: HashMap<Uuid, CertificateRow>,
+    by_slot: HashMap<(CardSerial, KeySlot), CertificateRow>,
+    keys: HashSet<[u8; 32]>,
+    stopped: bool,
+    issuing: u32,
+    // Number and end of the filters that are newer than the oldest anybody has looked at.
+    filters: Vec<(u64, Timestamp)>,
+    holders: HashSet<String>,
+    // Cards and slots with a certificate that is not revoked.
+    standing: HashSet<(String, i64)>,
+    chip_models: HashMap<String, String>,
+}
+
+impl Found {
+    async fn read(tx: &mut Tx, group: &[Asked]) -> Result<Self> {
+        let (mut by_number, mut by_slot) = (HashMap::new(), HashMap::new());
+        let asked = rows(group, |asked| params![asked.request_id].to_vec());
+        let sql = select_certificate!("request_id IN (SELECT asked FROM given)");
+        for row in tx.all_given(&[("asked", Kind::Bytes)], sql, &asked).await? {
+            let row = CertificateRow::read(&row)?;
+            by_number.insert(row.request_id, row);
+        }
+        let asked = rows(group, |asked| params![asked.card.as_str(), asked.slot.id()].to_vec());
+        let sql = select_certificate!("(card, slot) IN (SELECT asked, at_slot FROM given)");
+        for row in tx.all_given(&SLOT, sql, &asked).await? {
+            let row = CertificateRow::read(&row)?;
+            by_slot.insert((row.card, row.slot), row);
+        }
+        let mut found = Self {
+            by_number,
+            by_slot,
+            keys: HashSet::new(),
+            stopped: is_stopped(tx).await?,
+            issuing: issuing_generation(tx).await?,
+            filters: Vec::new(),
+            holders: HashSet::new(),
+            standing: HashSet::new(),
+            chip_models: HashMap::new(),
+        };
+        let asked = rows(group, |asked| params![asked.spki_hash].to_vec());
+        let sql = "SELECT spki_hash FROM certificate WHERE spki_hash IN (SELECT asked FROM given)";
+        for row in tx.all_given(&[("asked", Kind::Bytes)], sql, &asked).await? {
+            found.keys.insert(row.read(0)?);
+        }
+        let oldest = group.iter().map(|asked| asked.filter).min().unwrap_or(0);
+        let sql = "SELECT number, next_update FROM status_document WHERE kind = 'filter' AND number > $1";
+        for row in tx.all(sql, params![oldest as i64]).await? {
+            found.filters.push((row.read(0)?, row.read(1)?));
+        }
+        let asked = rows(group, |asked| params![&asked.holder].to_vec());
+        let sql = "SELECT number FROM holder WHERE number IN (SELECT asked FROM given)";
+        for row in tx.all_given(&[("asked", Kind::Text)], sql, &asked).await? {
+            found.holders.insert(row.read(0)?);
+        }
+        let again = group.iter().filter(|asked| asked.reissue);
+        let again = rows(again, |asked| params![asked.card.as_str(), first_slot(asked.slot).id()].to_vec());
+        let sql = "SELECT card, slot FROM certificate JOIN certificate_state USING (serial) \
+            WHERE status <> 2 AND (card, slot) IN (SELECT asked, at_slot FROM given)";
+        for row in tx.all_given(&SLOT, sql, &again).await? {
+            found.standing.insert((row.read(0)?, row.read(1)?));
+        }
+        let unnamed = group.iter().filter(|asked| asked.chip_model.is_none());
+        let unnamed = rows(unnamed, |asked| params![asked.card.as_str()].to_vec());
+        let sql = "SELECT card, MAX(chip_model) FROM certificate \
+            WHERE chip_model <> '' AND card IN (SELECT asked FROM given) GROUP BY card";
+        for row in tx.all_given(&[("asked", Kind::Text)], sql, &unnamed).await? {
+            found.chip_models.insert(row.read(0)?, row.read(1)?);
+        }
+        Ok(found)
+    }
+
+    /// Decides the requests one after the other, each knowing what was decided about those before it.
+    fn decide<'a>(mut self, group: &'a [Asked]) -> (Vec<Result<Decision>>, Vec<Accepted<'a>>) {
+        let mut earlier = Earlier::default();
+        let mut accepted = Vec::new();
+        let mut decisions = Vec::with_capacity(group.len());
+        for (place, asked) in group.iter().enumerate() {
+            let decision = self.decide_one(&earlier, group, asked);
+            if let Ok(Decision::Stored) = decision {
+                let chip_model =
+                    asked.chip_model.clone().or_else(|| self.chip_models.get(asked.card.as_str()).cloned());
+                let chip_model = chip_model.unwrap_or_default();
+                if !chip_model.is_empty() {
+                    self.chip_models
+                        .entry(asked.card.as_str().to_owned())
+                        .or_insert_with(|| chip_model.clone());
+                }
+                self.standing.insert((asked.card.as_str().to_owned(), i64::from(asked.slot.id())));
+                self.keys.insert(asked.spki_hash);
+                earlier.by_number.insert(asked.request_id, place);
+                earlier.by_slot.insert((asked.card, asked.slot), place);
+                accepted.push(Accepted { asked, chip_model });
+            }
+            decisions.push(decision);
+        }
+        (decisions, accepted)
+    }
+
+    fn decide_one(&self, earlier: &Earlier, group: &[Asked], asked: &Asked) -> Result<Decision> {
+        // The certificate this request has led to before, under its number or under another with the same content.
+        let conflict = || NpcError::Conflict(asked.request_id);
+        let taken = || NpcError::SlotTaken { card: asked.card.as_str().to_owned(), slot: asked.slot.id() };
+        let slot = (asked.card, asked.slot);
+        if let Some(row) = self.by_number.get(&asked.request_id) {
+            return same(row, asked).ok_or_else(conflict);
+        }
+        if let Some(place) = earlier.by_number.get(&asked.request_id) {
+            return same_as(group, *place, asked).ok_or_else(conflict);
+        }
+        if let Some(row) = self.by_slot.get(&slot) {
+            return same(row, asked).ok_or_else(taken);
+        }
+        if let Some(place) = earlier.by_slot.get(&slot) {
+            return same_as(group, *place, asked).ok_or_else(taken);
+        }
+        if self.keys.contains(&asked.spki_hash) {
+            return Err(NpcError::DuplicateKey);
+        }
+        if self.stopped {
+            return Err(NpcError::Stopped);
+        }
+        // A filter published since the number was drawn may call it revoked: another number then. One that has ended is nobody's.
+        if self.filters.iter().any(|(number, until)| *number > asked.filter && *until > asked.now) {
+            return Ok(Decision::Outdated);
+        }
+        if self.issuing != asked.authority.issuing.number {
+            return Ok(Decision::Outdated);
+        }
+        if !self.holders.contains(&asked.holder) {
+            return Err(NpcError::Request("the holder number was not given out here"));
+        }
+        // NPC-23: once, and only if the first certificate has not been revoked.
+        let first = (asked.card.as_str().to_owned(), i64::from(first_slot(asked.slot).id()));
+        if asked.reissue && !self.standing.contains(&first) {
+            return Err(NpcError::NothingToReissue);
+        }
+        Ok(Decision::Stored)
+    }
+}
+
+/// What was decided before in the same group: places in it.
+#[derive(Default)]
+struct Earlier {
+    by_number: HashMap<Uuid, usize>,
+    by_slot: HashMap<(CardSerial, KeySlot), usize>,
+}
+
+/// A request that is stored.
+struct Accepted<'a> {
+    asked: &'a Asked,
+    /// The model of the card's chip, as whoever asked for its first certificate knew it; empty if nobody did.
+    chip_model: String,
+}
+
+fn same(row: &CertificateRow, asked: &Asked) -> Option<Decision> {
+    (row.request_hash == asked.hash).then(|| Decision::Same(Box::new(row.clone())))
+}
+
+fn same_as(group: &[Asked], place: usize, asked: &Asked) -> Option<Decision> {
+    (group.get(place)?.hash == asked.hash).then_some(Decision::SameAs(place))
+}
+
+/// The slot whose certificate a reissue follows.
+fn first_slot(slot: KeySlot) -> KeySlot {
+    if slot.is_signing() { KeySlot::SigningRsa } else { KeySlot::EncryptionRsa }
+}
+
+fn rows<'a>(
+    group: impl IntoIterator<Item = &'a Asked>,
+    columns: impl Fn(&'a Asked) -> Vec<Value<'a>>,
+) -> Vec<Vec<Value<'a>>> {
+    group.into_iter().map(columns).collect()
+}
+
+/// Rows, states, events, audit entries and figures of what is stored.
+async fn write(tx: &mut Tx, accepted: &[Accepted<'_>]) -> Result<()> {
+    let columns = StateColumns::of(&CertificateState::Good)?;
+    let (mut certificates, mut states, mut events) = (Vec::new(), Vec::new(), Vec::new());
+    let mut entries = Vec::with_capacity(accepted.len());
+    let mut counts: BTreeMap<(i64, &str, &str), i64> = BTreeMap::new();
+    for Accepted { asked, chip_model } in accepted {
+        let (serial, kind) = (asked.serial.octets(), asked.tbs.kind().name());
+        let generation = i64::from(asked.authority.issuing.number);
+        let validity = &asked.validity;
+        certificates.push(
+            params![
+                serial,
+                asked.request_id,
+                asked.hash,
+                asked.card.as_str(),
+                asked.slot.id(),
+                &asked.holder,
+                kind,
+                validity.not_before,
+                validity.not_after,
+                asked.partition,
+                asked.spki_hash,
+                asked.tbs.tbs_der(),
+                asked.carrier.as_str(),
+                &asked.key_class,
+                chip_model,
+                &asked.fingerprint,
+                generation
+            ]
+            .to_vec(),
+        );
+        states.push(
+            params![
+                serial,
+                generation,
+                columns.status,
+                columns.at,
+                columns.reason,
+                validity.not_after,
+                &columns.state
+            ]
+            .to_vec(),
+        );
+        events.push(params![asked.event, serial, asked.now, SYSTEM, &columns.state].to_vec());
+        entries.push(audit::Event {
+            at: asked.now,
+            actor: SYSTEM,
+            system: SYSTEM,
+            action: "certificate-issue",
+            subject: asked.card.as_str(),
+            detail: json!({
+                "serial": hex(serial),
+                "slot": asked.slot.id(),
+                "request": asked.request_id.simple().to_string(),
+                "tbs": hex(&sha256(asked.tbs.tbs_der())),
+            }),
+        });
+        *counts.entry((issuance_day(asked.now), kind, asked.carrier.as_str())).or_default() += 1;
+    }
+    let all = accepted.len() as u64;
+    for (columns, insert, rows) in [
+        (&CERTIFICATE[..], INSERT_CERTIFICATE, &certificates),
+        (&STATE[..], INSERT_STATE, &states),
+        (&EVENT[..], INSERT_EVENT, &events),
+    ] {
+        if tx.execute_given(columns, insert, rows).await? != all {
+            return Err(NpcError::Inconsistent("rows of a group"));
+        }
+    }
+    audit::append_all(tx, &entries).await?;
+    for ((day, profile, carrier), count) in counts {
+        count_issued(tx, day, profile, carrier, count).await?;
+    }
+    Ok(())
+}
+
+const SLOT: [(&str, Kind); 2] = [("asked", Kind::Text), ("at_slot", Kind::Integer)];
+
+const INSERT_CERTIFICATE: &str = "INSERT INTO certificate (serial, request_id, request_hash, card, slot, holder, profile, \
+    not_before, not_after, partition_no, spki_hash, tbs, carrier, key_class, chip_model, fingerprint, issuer) \
+    SELECT serial, request_id, request_hash, card, slot, holder, profile, not_before, not_after, partition_no, spki_hash, \
+    tbs, carrier, key_class, chip_model, fingerprint, issuer FROM given";
+
+const CERTIFICATE: [(&str, Kind); 17] = [
+    ("serial", Kind::Bytes),
+    ("request_id", Kind::Bytes),
+    ("request_hash", Kind::Bytes),
+    ("card", Kind::Text),
+    ("slot", Kind::Integer),
+    ("holder", Kind::Text),
+    ("profile", Kind::Text),
+    ("not_before", Kind::Integer),
+    ("not_after", Kind::Integer),
+    ("partition_no", Kind::Integer),
+    ("spki_hash", Kind::Bytes),
+    ("tbs", Kind::Bytes),
+    ("carrier", Kind::Text),
+    ("key_class", Kind::Text),
+    ("chip_model", Kind::Text),
+    ("fingerprint", Kind::Text),
+    ("issuer", Kind::Integer),
+];
+
+const INSERT_STATE: &str = "INSERT INTO certificate_state (serial, generation, signed, state_seq, status, status_at, reason, \
+    ends, state) SELECT serial, generation, FALSE, 0, status, status_at, reason, ends, state FROM given";
+
+const STATE: [(&str, Kind); 7] = [
+    ("serial", Kind::Bytes),
+    ("generation", Kind::Integer),
+    ("status", Kind::Integer),
+    ("status_at", Kind::Integer),
+    ("reason", Kind::Integer),
+    ("ends", Kind::Integer),
+    ("state", Kind::Text),
+];
+
+const INSERT_EVENT: &str = "INSERT INTO event (id, serial, at, actor, kind, state) \
+    SELECT id, serial, at, actor, 'issue', state FROM given";
+
+const EVENT: [(&str, Kind); 5] = [
+    ("id", Kind::Bytes),
+    ("serial", Kind::Bytes),
+    ("at", Kind::Integer),
+    ("actor", Kind::Text),
+    ("state", Kind::Text),
+];
