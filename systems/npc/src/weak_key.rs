@@ -78,8 +78,15 @@ pub(crate) fn fingerprint(key: &PublicKey) -> String {
 /// whoever compares a key with all of them holds up nobody.
 #[derive(Default)]
 pub(crate) struct SeenModuli {
-    full: VecDeque<Arc<[Number]>>,
-    last: Vec<Number>,
+    full: VecDeque<Arc<Block>>,
+    last: Block,
+}
+
+/// Moduli and their product, the least limb first.
+#[derive(Default, Clone)]
+struct Block {
+    moduli: Vec<Number>,
+    product: Vec<u64>,
 }
 
 impl SeenModuli {
@@ -91,15 +98,16 @@ impl SeenModuli {
     /// Remembers a modulus of 2,048 bits. Returns whether it was not remembered before.
     pub(crate) fn remember(&mut self, modulus: &[u8]) -> bool {
         let Some(n) = number(modulus) else { return false };
-        if self.full.iter().flat_map(|block| block.iter()).chain(&self.last).any(|other| *other == n) {
+        if self.last.moduli.contains(&n) || self.full.iter().any(|block| block.moduli.contains(&n)) {
             return false;
         }
-        self.last.push(n);
-        if self.last.len() == BLOCK {
-            self.full.push_back(std::mem::take(&mut self.last).into());
+        self.last.add(&n);
+        if self.last.moduli.len() == BLOCK {
+            self.full.push_back(Arc::new(std::mem::take(&mut self.last)));
         }
-        let first = self.full.front().map_or(0, |block| block.len());
-        if self.full.iter().map(|block| block.len()).sum::<usize>() + self.last.len() >= REMEMBERED + first {
+        let first = self.full.front().map_or(0, |block| block.moduli.len());
+        let all = self.full.iter().map(|block| block.moduli.len()).sum::<usize>() + self.last.moduli.len();
+        if all >= REMEMBERED + first {
             self.full.pop_front();
         }
         true
@@ -108,41 +116,62 @@ impl SeenModuli {
     /// Forgets a modulus: a key that was refused must not stand against the one it shares a factor with, which was not.
     pub(crate) fn forget(&mut self, modulus: &[u8]) {
         let Some(n) = number(modulus) else { return };
-        self.last.retain(|other| *other != n);
-        for block in self.full.iter_mut().filter(|block| block.contains(&n)) {
-            *block = block.iter().filter(|other| **other != n).copied().collect();
+        if self.last.moduli.contains(&n) {
+            self.last = self.last.without(&n);
         }
+        for block in self.full.iter_mut().filter(|block| block.moduli.contains(&n)) {
+            *block = Arc::new(block.without(&n));
+        }
+    }
+}
+
+impl Block {
+    fn add(&mut self, n: &Number) {
+        if self.moduli.is_empty() {
+            self.product = vec![1];
+        }
+        let mut product = vec![0; self.product.len() + LIMBS];
+        for (place, digit) in self.product.iter().enumerate() {
+            let (low, high) = product[place..].split_at_mut(LIMBS);
+            high[0] = add_product(low, n, *digit);
+        }
+        // The first product is one limb too long: one times the modulus.
+        product.truncate((self.moduli.len() + 1) * LIMBS);
+        self.product = product;
+        self.moduli.push(*n);
+    }
+
+    fn without(&self, n: &Number) -> Self {
+        let mut block = Self::default();
+        self.moduli.iter().filter(|other| *other != n).for_each(|other| block.add(other));
+        block
+    }
+
+    /// The product of these moduli but `n` modulo the odd `n`, up to a power of 2; nothing if there are none.
+    fn product_modulo(&self, n: &Number, inverse: u64) -> Option<Number> {
+        if self.moduli.contains(n) {
+            let others = self.without(n);
+            return (!others.moduli.is_empty()).then(|| reduce(others.product, n, inverse));
+        }
+        (!self.moduli.is_empty()).then(|| reduce(self.product.clone(), n, inverse))
     }
 }
 
 /// The moduli that were remembered at some moment.
 pub(crate) struct Others {
-    full: Vec<Arc<[Number]>>,
-    last: Vec<Number>,
+    full: Vec<Arc<Block>>,
+    last: Block,
 }
 
 impl Others {
-    fn all(&self) -> impl Iterator<Item = &Number> {
-        self.full.iter().flat_map(|block| block.iter()).chain(&self.last)
-    }
-
     /// Whether `modulus`, of 2,048 bits, shares a factor with one of these other than itself.
     pub(crate) fn inspect(&self, modulus: &[u8]) -> Result<(), Weakness> {
         let Some(n) = number(modulus) else { return Ok(()) };
         let inverse = inverse_of_low_limb(n[0]);
         // The product of all others modulo n, up to a power of 2 that is coprime to the odd n.
-        let mut product = None;
-        for other in self.all().filter(|other| **other != n) {
-            let mut reduced = *other;
-            while !less(&reduced, &n) {
-                subtract(&mut reduced, &n);
-            }
-            product = Some(match product {
-                None => reduced,
-                Some(product) => montgomery(&product, &reduced, &n, inverse),
-            });
-        }
-        match product {
+        let blocks = self.full.iter().map(AsRef::as_ref).chain([&self.last]);
+        let parts = blocks.filter_map(|block| block.product_modulo(&n, inverse));
+        match parts.reduce(|product, part| montgomery(&product, &part, &n, inverse)) {
             Some(product) if !is_one(&common_divisor(product, n)) => Err(Weakness::SharedFactor),
             _ => Ok(()),
         }
@@ -187,7 +216,7 @@ fn number(modulus: &[u8]) -> Option<Number> {
     for (limb, chunk) in limbs.iter_mut().zip(bytes.rchunks_exact(8)) {
         *limb = chunk.iter().fold(0, |n, byte| n << 8 | u64::from(*byte));
     }
-    (limbs[0] & 1 == 1).then_some(limbs)
+    (limbs[0] & 1 == 1 && limbs[LIMBS - 1] >> 63 == 1).then_some(limbs)
 }
 
 fn less(a: &Number, b: &Number) -> bool {
@@ -238,37 +267,50 @@ fn inverse_of_low_limb(n: u64) -> u64 {
     inverse.wrapping_neg()
 }
 
-/// a·b·2^-2048 modulo the odd n; a and b are smaller than n.
+/// a·b·2^-2048 modulo the odd n.
 fn montgomery(a: &Number, b: &Number, n: &Number, inverse: u64) -> Number {
-    let mut sum = [0u64; LIMBS + 2];
-    for &digit in a {
-        add_multiple(&mut sum, b, digit);
-        let quotient = sum[0].wrapping_mul(inverse);
-        add_multiple(&mut sum, n, quotient);
-        // The lowest limb is zero now.
-        sum.copy_within(1.., 0);
-        sum[LIMBS + 1] = 0;
+    let mut product = vec![0; 2 * LIMBS];
+    for (place, digit) in a.iter().enumerate() {
+        let (low, high) = product[place..].split_at_mut(LIMBS);
+        high[0] = add_product(low, b, *digit);
+    }
+    reduce(product, n, inverse)
+}
+
+/// A number of at least as many limbs as n modulo the odd n, divided by 2^64 for each limb it has more (Montgomery's reduction):
+/// one limb after the other becomes zero by adding a multiple of n.
+fn reduce(mut number: Vec<u64>, n: &Number, inverse: u64) -> Number {
+    let longer = number.len() - LIMBS;
+    let mut above = 0;
+    for place in 0..longer {
+        let (low, high) = number[place..].split_at_mut(LIMBS);
+        let quotient = low[0].wrapping_mul(inverse);
+        let carry = add_product(low, n, quotient);
+        let sum = u128::from(high[0]) + u128::from(carry) + u128::from(above);
+        high[0] = sum as u64;
+        above = (sum >> 64) as u64;
     }
     let mut result = [0; LIMBS];
-    result.copy_from_slice(&sum[..LIMBS]);
-    if sum[LIMBS] != 0 || !less(&result, n) {
+    result.copy_from_slice(&number[longer..]);
+    // Below 2^2048 + n, and n has 2,048 bits.
+    if above != 0 {
+        subtract(&mut result, n);
+    }
+    while !less(&result, n) {
         subtract(&mut result, n);
     }
     result
 }
 
-fn add_multiple(sum: &mut [u64; LIMBS + 2], number: &Number, times: u64) {
-    let mut carry = 0u128;
+/// Adds a multiple of a number of as many limbs. Returns the carry.
+fn add_product(sum: &mut [u64], number: &Number, times: u64) -> u64 {
+    let mut carry = 0;
     for (sum, limb) in sum.iter_mut().zip(number) {
-        carry += u128::from(*sum) + u128::from(*limb) * u128::from(times);
-        *sum = carry as u64;
-        carry >>= 64;
+        let wide = u128::from(*sum) + u128::from(*limb) * u128::from(times) + u128::from(carry);
+        *sum = wide as u64;
+        carry = (wide >> 64) as u64;
     }
-    for sum in &mut sum[LIMBS..] {
-        carry += u128::from(*sum);
-        *sum = carry as u64;
-        carry >>= 64;
-    }
+    carry
 }
 
 #[cfg(test)]
@@ -393,6 +435,35 @@ mod tests {
         assert_eq!(seen.others().inspect(first), Err(Weakness::SharedFactor));
     }
 
+    /// Wherever the two stand: in the block that is filled, in a full one, and after others have gone.
+    #[test]
+    fn a_shared_factor_is_found_in_every_block() {
+        let read = |line: &str| hex::decode(line.trim()).expect("hexadecimal");
+        let lines: Vec<_> =
+            include_str!("../tests/vectors/shared-factor/moduli.txt").lines().map(read).collect();
+        let [first, second, alone] = lines.as_slice() else { panic!("three moduli") };
+        // Odd, of 2,048 bits, and without a factor in common with the three, which have large primes alone.
+        let other = |n: usize| {
+            let mut modulus = [0u8; 256];
+            (modulus[0], modulus[255]) = (0x80, 1);
+            modulus[200..208].copy_from_slice(&(n as u64).to_be_bytes());
+            modulus
+        };
+        for before in [0, 1, BLOCK - 1, BLOCK, 3 * BLOCK + 5] {
+            let mut seen = SeenModuli::default();
+            assert!((0..before).all(|n| seen.remember(&other(n))));
+            seen.remember(first);
+            for after in [0, BLOCK] {
+                assert!((0..after).all(|n| seen.remember(&other(before + n))));
+                assert_eq!(seen.others().inspect(second), Err(Weakness::SharedFactor), "{before}, {after}");
+                assert_eq!(seen.others().inspect(first), Ok(()), "{before}, {after}");
+                assert_eq!(seen.others().inspect(alone), Ok(()), "{before}, {after}");
+            }
+            seen.forget(first);
+            assert_eq!(seen.others().inspect(second), Ok(()), "{before}");
+        }
+    }
+
     #[test]
     fn the_oldest_moduli_are_forgotten() {
         let mut seen = SeenModuli::default();
@@ -405,7 +476,8 @@ mod tests {
             assert!(seen.remember(&modulus(n)));
             assert!(!seen.remember(&modulus(n)));
         }
-        assert_eq!(seen.others().all().count(), REMEMBERED);
+        let all = seen.full.iter().map(|block| block.moduli.len()).sum::<usize>() + seen.last.moduli.len();
+        assert_eq!(all, REMEMBERED);
         assert!(seen.remember(&modulus(0)), "the first has gone");
         assert!(!seen.remember(&modulus(BLOCK)), "the first of those that are left has not");
         assert!(!seen.remember(&modulus(REMEMBERED)));
