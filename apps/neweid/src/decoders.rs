@@ -68,6 +68,20 @@ fn files_of_registration_authorities_are_taken_whole_or_not_at_all() {
         })
     });
     survives("caller_answers", ROUNDS, |data| text(data).is_some_and(|text| caller_answers(text).is_ok()));
+    let country = npc::NpcConfig::default();
+    survives("npc_policy", ROUNDS, |data| {
+        text(data).is_some_and(|text| match npc::Policy::from_json(text, &country) {
+            Ok(policy) => {
+                let again = serde_json::to_string(&policy).expect("its own form");
+                assert_eq!(npc::Policy::from_json(&again, &country).ok(), Some(policy));
+                true
+            }
+            Err(error) => {
+                assert!(!error.to_string().contains("測試用卡片"), "an error quotes what was read");
+                false
+            }
+        })
+    });
     survives("queue_plan", ROUNDS, |data| text(data).is_some_and(|text| queue_plan(text).is_ok()));
     survives("queue_assignments", ROUNDS, |data| {
         text(data).and_then(|text| queue_assignments(text).ok()).is_some_and(|cards| !cards.is_empty())

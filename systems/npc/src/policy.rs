@@ -137,6 +137,17 @@ impl Policy {
         }
     }
 
+    /// A version as it is proposed, JSON: taken whole, or not at all.
+    ///
+    /// # Errors
+    /// [`NpcError::Request`] for what is not a policy of the CA of this configuration; nothing of it is quoted.
+    pub fn from_json(document: &str, config: &NpcConfig) -> Result<Self> {
+        let policy: Self = serde_json::from_str(document)
+            .map_err(|_| NpcError::Request("this is not the form of a policy"))?;
+        policy.check(config)?;
+        Ok(policy)
+    }
+
     fn check(&self, config: &NpcConfig) -> Result<()> {
         let wrong = |what| Err(NpcError::Request(what));
         let is_oid = |text: &str| text.parse::<ObjectIdentifier>().is_ok();
@@ -168,10 +179,11 @@ impl Policy {
         }
         let text = [&self.practice_statement_version];
         let named = self.delegated.iter().flat_map(|party| [&party.name, &party.management]);
+        let named = named.chain(self.delegated.iter().flat_map(|party| &party.duties));
         let modules = self.modules.iter().flat_map(|m| [&m.manufacturer, &m.model, &m.certificate]);
         let named = named.chain(modules);
         if text.into_iter().chain(named).any(|text| text.trim().is_empty() || text.chars().count() > 200) {
-            return wrong("a name or version has 1 to 200 characters");
+            return wrong("a name, duty or version has 1 to 200 characters");
         }
         Ok(())
     }
@@ -271,9 +283,7 @@ impl Npc {
     /// [`NpcError::Request`] for what is not a policy of this CA.
     pub async fn propose_policy(&self, document: &str, operator: &str, now: Timestamp) -> Result<u32> {
         check_person(operator)?;
-        let policy: Policy = serde_json::from_str(document)
-            .map_err(|_| NpcError::Request("this is not the form of a policy"))?;
-        policy.check(&self.config)?;
+        let policy = Policy::from_json(document, &self.config)?;
         let text = serde_json::to_string(&policy).map_err(|_| NpcError::Inconsistent("policy"))?;
         transaction!(self.db, |tx| {
             let sql = "SELECT COALESCE(MAX(version), 1) + 1 FROM policy";
