@@ -4,7 +4,7 @@
 #[path = "../../../fuzz/src/mutate.rs"]
 mod mutate;
 
-use crate::commands::{caller_answers, enrolment, queue_assignments, queue_plan};
+use crate::commands::{Adoption, caller_answers, enrolment, queue_assignments, queue_plan};
 use curve::SecretBytes;
 use keys::KeyStore;
 use mutate::Mutator;
@@ -134,4 +134,20 @@ fn copies_of_keys_and_shares_are_taken_whole_or_not_at_all() {
     assert!(taken < 1_000, "{taken} of 3000 changed inputs are taken");
     assert!(empty.restore(&copy, &shares[..1]).is_err(), "one custodian is not enough");
     assert_eq!(empty.restore(&copy, &shares[1..]).expect("two are"), made);
+}
+
+// ADR 29: what comes from the system of before.
+#[test]
+fn files_of_an_adoption_are_taken_whole_or_not_at_all() {
+    survives("adoption", ROUNDS, |data| Adoption::from_json(data).is_some());
+    survives("certificates_before", ROUNDS, |data| {
+        let all: Result<Vec<_>, _> = npc::certificates_in(data).collect();
+        let whole = |der: &Vec<u8>| {
+            x509::Certificate::parse(der).is_ok_and(|own| own.verify_signature(own.spki()).is_ok())
+        };
+        all.is_ok_and(|all| !all.is_empty() && all.iter().all(whole))
+    });
+    // Rounds of its passphrase cost time: a few of these, and their number may change as well.
+    let word = SecretBytes::new(b"correct horse");
+    survives("encrypted_key", 300, |data| keys::ForeignKey::open(&SecretBytes::new(data), &word).is_ok());
 }

@@ -144,6 +144,14 @@ impl KeyStore for CountedStore {
     fn restore(&self, copy: &[u8], shares: &[SecretBytes]) -> keys::Result<KeyInfo> {
         self.inner.restore(copy, shares)
     }
+
+    fn import(&self, label: &str, key: &keys::ForeignKey, purpose: Purpose) -> keys::Result<KeyInfo> {
+        self.inner.import(label, key, purpose)
+    }
+
+    fn adopt(&self, from: &str, label: &str, spki: &[u8], purpose: Purpose) -> keys::Result<KeyInfo> {
+        self.inner.adopt(from, label, spki, purpose)
+    }
 }
 
 struct CountedSigner {

@@ -42,6 +42,9 @@ pub enum KeyError {
     /// The copy of a key, or the shares of its custodians.
     #[error("金鑰備份無法使用：{0} / the copy of the key does not open: {0}")]
     Shares(&'static str),
+    /// A key of another program's, to be taken over.
+    #[error("外來金鑰無法取得：{0} / the key from elsewhere cannot be taken over: {0}")]
+    Foreign(&'static str),
 
     // --- the environment
     /// A file with a secret can be read by others than its owner.
@@ -107,6 +110,7 @@ impl KeyError {
             Self::Kind(_) => "KEYS-KIND",
             Self::Kept(_) => "KEYS-KEPT",
             Self::Shares(_) => "KEYS-SHARES",
+            Self::Foreign(_) => "KEYS-FOREIGN",
             Self::Mode(_) => "KEYS-MODE",
             Self::Sealed(_) => "KEYS-SEALED",
             Self::Format { .. } => "KEYS-FORMAT",

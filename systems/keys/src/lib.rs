@@ -13,6 +13,7 @@
 
 mod backup;
 mod error;
+mod foreign;
 mod pkcs11;
 mod secret_file;
 mod shares;
@@ -26,6 +27,7 @@ use x509::Signer;
 
 pub use backup::{Backup, backup_label};
 pub use error::KeyError;
+pub use foreign::ForeignKey;
 pub use pkcs11::Pkcs11KeyStore;
 pub use secret_file::{create_secret_file, read_secret_file, write_atomically};
 pub use software::{SoftwareKeyStore, WrappingKey};
@@ -64,6 +66,21 @@ pub trait KeyStore: Send + Sync {
     fn restore(&self, copy: &[u8], shares: &[SecretBytes]) -> Result<KeyInfo> {
         let _ = shares;
         Err(KeyError::Kept(backup_label(copy)?))
+    }
+
+    /// Takes a private key of another program's in, under `label` and for `purpose`. If it is there already, it is left as it is.
+    /// A token refuses: its own tools bring keys in, and [`Self::adopt`] takes them over.
+    fn import(&self, label: &str, key: &ForeignKey, purpose: Purpose) -> Result<KeyInfo> {
+        let _ = (key, purpose);
+        Err(KeyError::Kept(label.to_owned()))
+    }
+
+    /// Takes over the key that is in the token under the label `from` of another program's: it stands under `label`, for
+    /// `purpose`, from then on. Another key than that of the DER SubjectPublicKeyInfo `spki` is left alone. If it was done
+    /// already, it is left as it is. Keys in files are brought in by [`Self::import`].
+    fn adopt(&self, from: &str, label: &str, spki: &[u8], purpose: Purpose) -> Result<KeyInfo> {
+        let _ = (label, spki, purpose);
+        Err(KeyError::Missing(from.to_owned()))
     }
 }
 

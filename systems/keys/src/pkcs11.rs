@@ -223,6 +223,40 @@ impl KeyStore for Pkcs11KeyStore {
         }))
     }
 
+    fn adopt(&self, from: &str, label: &str, spki: &[u8], purpose: Purpose) -> Result<KeyInfo> {
+        check_label(label)?;
+        self.token.with(|session| {
+            if let Some((_, info)) = self.find(session, label)? {
+                return info.allowed(purpose);
+            }
+            let template =
+                [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Label(from.as_bytes().to_vec())];
+            let found = session.find_objects(&template).map_err(|error| self.token.error(error))?;
+            let private = match found.as_slice() {
+                [] => return Err(KeyError::Missing(from.to_owned())),
+                [private] => *private,
+                _ => return Err(KeyError::Ambiguous(from.to_owned())),
+            };
+            let id = format!("{}/{label}", purpose.as_str()).into_bytes();
+            let named = [Attribute::Id(id.clone()), Attribute::Label(label.as_bytes().to_vec())];
+            // The public key first, the private one's label last: interrupted, it is found under its old label again, and its
+            // public key under the new identifier.
+            let renamed = [Attribute::Class(ObjectClass::PUBLIC_KEY), Attribute::Id(id)];
+            let done = session.find_objects(&renamed).map_err(|error| self.token.error(error))?;
+            if done.is_empty() {
+                let public = self.public_of(session, private, from)?;
+                if self.spki(session, public)?.as_deref() != Some(spki) {
+                    return Err(KeyError::Foreign("the key in the token is not that of the certificate"));
+                }
+                session.update_attributes(public, &named).map_err(|error| self.token.error(error))?;
+            }
+            session.update_attributes(private, &named).map_err(|error| self.token.error(error))?;
+            tracing::info!(label, purpose = purpose.as_str(), "key in token taken over");
+            let (_, info) = self.find(session, label)?.ok_or_else(|| KeyError::Missing(label.to_owned()))?;
+            Ok(info)
+        })
+    }
+
     fn destroy(&self, label: &str) -> Result<()> {
         check_label(label)?;
         self.token.with(|session| {
@@ -237,6 +271,23 @@ impl KeyStore for Pkcs11KeyStore {
             }
             Ok(())
         })
+    }
+}
+
+impl Pkcs11KeyStore {
+    /// The public key that belongs to a private key of another program's: the one with its CKA_ID.
+    fn public_of(&self, session: &Session, private: ObjectHandle, label: &str) -> Result<ObjectHandle> {
+        let id = attributes(&self.token, session, private, &[AttributeType::Id])?;
+        let Some(Attribute::Id(id)) = id.into_iter().next() else { return Err(foreign(label)) };
+        let template = [Attribute::Class(ObjectClass::PUBLIC_KEY), Attribute::Id(id)];
+        let found = session.find_objects(&template).map_err(|error| self.token.error(error))?;
+        match found.as_slice() {
+            [public] => Ok(*public),
+            [] => {
+                Err(KeyError::Foreign("the token has no public key with the identifier of the private one"))
+            }
+            _ => Err(KeyError::Ambiguous(label.to_owned())),
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use x509::{EcSigner, MlDsaSigner, RsaSigner, Signer};
 use zeroize::Zeroizing;
 
 use crate::secret_file::{create_secret_file, make_directory, read_secret_file, write_atomically};
-use crate::{Backup, KeyError, KeyInfo, KeyKind, KeyStore, Purpose, Result, backup, check_label};
+use crate::{Backup, ForeignKey, KeyError, KeyInfo, KeyKind, KeyStore, Purpose, Result, backup, check_label};
 
 /// The AES-256 key that encrypts the key files.
 pub struct WrappingKey(LessSafeKey);
@@ -253,6 +253,22 @@ impl KeyStore for SoftwareKeyStore {
         let restored = self.store(info, &pkcs8)?;
         tracing::info!(label, "key put back from its copy");
         Ok(restored)
+    }
+
+    fn import(&self, label: &str, key: &ForeignKey, purpose: Purpose) -> Result<KeyInfo> {
+        check_label(label)?;
+        let (kind, spki) = (key.kind()?, key.spki()?);
+        let info = KeyInfo { label: label.to_owned(), kind, purpose, spki };
+        if let Some((there, _)) = self.read(label)? {
+            let same = there == info;
+            return if same { Ok(there) } else { Err(KeyError::Otherwise { label: label.to_owned() }) };
+        }
+        let stored = self.store(info.clone(), key.pkcs8().expose())?;
+        if stored != info {
+            return Err(KeyError::Otherwise { label: label.to_owned() });
+        }
+        tracing::info!(label, kind = kind.name(), purpose = purpose.as_str(), "key taken in");
+        Ok(stored)
     }
 }
 

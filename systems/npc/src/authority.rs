@@ -20,6 +20,7 @@ use x509::certificate::profiles::{
 };
 use x509::certificate::{self, Issuer, Kind, TbsCertificate};
 use x509::ocsp::Responder;
+use x509::path::{Options, Revocation, validate};
 use x509::{Certificate, Serial, Signer, Validity, tsp};
 
 use crate::ceremony::founding;
@@ -31,7 +32,7 @@ use crate::{Npc, NpcConfig, NpcError, Policy, Result, SYSTEM};
 /// A *generation* is one key of the issuing CA. All have the same name, as the roots have; key identifiers tell them apart.
 /// One generation issues; every other goes on telling the status of what it issued, until the last of it has ended.
 pub(crate) struct Authority {
-    /// The roots that still sign, by number.
+    /// The roots in use, by number.
     pub(crate) roots: Vec<Arc<Root>>,
     /// The newest, which certifies what is made now.
     pub(crate) root: Arc<Root>,
@@ -56,7 +57,29 @@ pub(crate) struct Authority {
 /// A root.
 pub(crate) struct Root {
     pub(crate) number: u32,
-    pub(crate) party: Party,
+    pub(crate) certificate: Certificate,
+    /// What it takes to sign as it; none if its key is another's (ADR 29).
+    pub(crate) key: Option<Party>,
+}
+
+impl Root {
+    /// A root of ours.
+    pub(crate) fn own(number: u32, party: Party) -> Self {
+        Self { number, certificate: party.certificate.clone(), key: Some(party) }
+    }
+
+    /// What it takes to sign as it.
+    ///
+    /// # Errors
+    /// [`NpcError::ForeignRoot`] if its key is another's.
+    pub(crate) fn party(&self) -> Result<&Party> {
+        self.key.as_ref().ok_or(NpcError::ForeignRoot)
+    }
+
+    /// Whether its key is another's.
+    pub(crate) const fn is_foreign(&self) -> bool {
+        self.key.is_none()
+    }
 }
 
 /// One key of the issuing CA, with what serves its certificates.
@@ -118,7 +141,7 @@ pub struct CaCertificates {
     pub status: Certificate,
     /// The signer of answers to registration authorities of the moment.
     pub cmp: Certificate,
-    /// All roots that still sign, with their numbers.
+    /// All roots in use, with their numbers, whoever has their keys.
     pub roots: Vec<(u32, Certificate)>,
     /// All generations of the issuing CA that tell status, with their numbers.
     pub generations: Vec<(u32, Certificate)>,
@@ -147,7 +170,10 @@ impl Authority {
         let mut roots = Vec::new();
         let sql = "SELECT number, key_kind FROM root_ca WHERE ended_at IS NULL ORDER BY number";
         for row in ground.db.all(sql, params![]).await? {
-            roots.push(Arc::new(open_root(ground, row.read(0)?, kind_of(&row)?).await?));
+            roots.push(Arc::new(match row.read::<String>("key_kind")?.as_str() {
+                FOREIGN => foreign_root(ground.db, row.read(0)?).await?,
+                _ => open_root(ground, row.read(0)?, kind_of(&row)?).await?,
+            }));
         }
         let root: Arc<Root> = roots.last().ok_or(NpcError::Inconsistent("no root"))?.clone();
         let newest_root = ground.db.one("SELECT MAX(number) FROM root_ca", params![]).await?.read(0)?;
@@ -217,24 +243,37 @@ impl Authority {
             keys.find(|paper| paper.subject_key_identifier() == of.authority_key_identifier())
         };
         let ca = above(certificate, Kind::NpcIntermediate)?;
-        let root = above(ca, Kind::NpcRoot)?;
-        Some((ca.der().to_vec(), root.der().to_vec()))
+        if let Some(root) = above(ca, Kind::NpcRoot) {
+            return Some((ca.der().to_vec(), root.der().to_vec()));
+        }
+        // Other CAs stand between it and a root of another's, or no key identifier tells.
+        let (between, roots) =
+            (self.certificates_of(FOREIGN_CHAIN), self.certificates_of(Kind::NpcRoot.name()));
+        let options = Options { revocation: Revocation::Unchecked, ..Options::at(ca.not_before()) };
+        let path = validate(ca, &between, &roots, &options).ok()?;
+        Some((ca.der().to_vec(), path.anchor()?.der().to_vec()))
     }
 
-    /// The root of this number, if it still signs.
+    /// The published certificates of one profile.
+    pub(crate) fn certificates_of(&self, profile: &str) -> Vec<Certificate> {
+        let papers = self.papers.values().filter(|paper| paper.profile == profile);
+        papers.map(|paper| paper.certificate.clone()).collect()
+    }
+
+    /// The root of this number, if it is in use; its key may be another's.
     pub(crate) fn root_of(&self, number: u32) -> Option<&Arc<Root>> {
         self.roots.iter().find(|root| root.number == number)
     }
 
     pub(crate) fn certificates(&self) -> CaCertificates {
         CaCertificates {
-            root: self.root.party.certificate.clone(),
+            root: self.root.certificate.clone(),
             ca: self.issuing.ca.certificate.clone(),
             ocsp: self.issuing.responder.certificate.clone(),
             tsa: self.tsa.authority.certificate().clone(),
             status: self.status.certificate.clone(),
             cmp: self.cmp.certificate.clone(),
-            roots: self.roots.iter().map(|root| (root.number, root.party.certificate.clone())).collect(),
+            roots: self.roots.iter().map(|root| (root.number, root.certificate.clone())).collect(),
             generations: self
                 .generations
                 .iter()
@@ -349,6 +388,18 @@ fn kind_of(row: &Row) -> Result<KeyKind> {
     KeyKind::from_name(&row.read::<String>("key_kind")?).ok_or(NpcError::Inconsistent("kind of key"))
 }
 
+/// A root of another's: its certificate was taken over with the authority below it.
+async fn foreign_root(db: &Db, number: u32) -> Result<Root> {
+    let certificate = stored_certificate(db, &root_label(number)).await?;
+    Ok(Root { number, certificate, key: None })
+}
+
+/// The certificate under a label, which must be there.
+pub(crate) async fn stored_certificate(db: &Db, label: &str) -> Result<Certificate> {
+    let der = load(db, label).await?.and_then(|stored| stored.der);
+    Ok(Certificate::parse(&der.ok_or(NpcError::Inconsistent("authority"))?)?)
+}
+
 async fn open_root(ground: Ground<'_>, number: u32, kind: KeyKind) -> Result<Root> {
     let label = root_label(number);
     let key = generate(ground.keys, &label, kind, Purpose::CertificateAuthority).await?;
@@ -357,7 +408,7 @@ async fn open_root(ground: Ground<'_>, number: u32, kind: KeyKind) -> Result<Roo
     let certificate =
         certify(ground, Paperwork { label: &label, issuer: number, withheld: false }, None, &signer, make)
             .await?;
-    Ok(Root { number, party: party(certificate, signer)? })
+    Ok(Root::own(number, party(certificate, signer)?))
 }
 
 /// A root's certificate before its signature.
@@ -383,11 +434,16 @@ async fn open_generation(
     partitions: u16,
 ) -> Result<Generation> {
     let label = ca_label(number);
-    let key = generate(ground.keys, &label, kind, Purpose::CertificateAuthority).await?;
-    let make = || generation_to_be_signed(ground, root, &key);
-    let paperwork = Paperwork { label: &label, issuer: root.number, withheld: false };
-    let above = &root.party;
-    let certificate = certify(ground, paperwork, Some(&above.issuer), &above.signer, make).await?;
+    let certificate = match &root.key {
+        // Certified elsewhere; a key that is gone is not made anew.
+        None => stored_certificate(ground.db, &label).await?,
+        Some(above) => {
+            let key = generate(ground.keys, &label, kind, Purpose::CertificateAuthority).await?;
+            let make = || generation_to_be_signed(ground, root, &key);
+            let paperwork = Paperwork { label: &label, issuer: root.number, withheld: false };
+            certify(ground, paperwork, Some(&above.issuer), &above.signer, make).await?
+        }
+    };
     let ca = party(certificate, ground.keys.signer(&label, Purpose::CertificateAuthority)?)?;
     let responder = responder(ground, number, &ca).await?;
     Ok(Generation { number, ca, responder, partitions })
@@ -400,11 +456,12 @@ pub(crate) fn generation_to_be_signed(
     key: &KeyInfo,
 ) -> Result<TbsCertificate, x509::Error> {
     let config = ground.config;
+    let above = root.key.as_ref().ok_or(x509::Error::WrongSigner("the root's key is another's"))?;
     npc_intermediate(&NpcIntermediate {
         serial: new_serial(ground.random),
-        issuer: &root.party.issuer,
+        issuer: &above.issuer,
         subject: &config.ca_name,
-        validity: years(ground, ground.years.1, Some(&root.party.certificate))?,
+        validity: years(ground, ground.years.1, Some(&root.certificate))?,
         spki: &key.spki,
         policy: config.policy,
         crl_uri: &config.urls.root_crl(root.number),
@@ -740,6 +797,12 @@ pub(crate) fn ca_label(number: u32) -> String {
 pub(crate) fn responder_prefix(generation: u32) -> String {
     if generation == 1 { OCSP.to_owned() } else { format!("{OCSP}-g{generation}") }
 }
+
+/// The kind of key of a root whose key is another's.
+pub(crate) const FOREIGN: &str = "foreign";
+
+/// The profile under which the certificates of CAs stand that are above an authority taken over and are no roots.
+pub(crate) const FOREIGN_CHAIN: &str = "foreign-chain";
 
 const ROOT: &str = "npc-root";
 const CA: &str = "npc-ca";

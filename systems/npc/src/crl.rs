@@ -150,7 +150,9 @@ impl Npc {
     /// All lists that certificates name, of every root and every generation.
     pub fn lists(&self) -> Vec<List> {
         let authority = self.authority();
-        let roots = authority.roots.iter().map(|root| List { generation: root.number, scope: Scope::Root });
+        // What another's root has revoked it tells by itself.
+        let own = authority.roots.iter().filter(|root| !root.is_foreign());
+        let roots = own.map(|root| List { generation: root.number, scope: Scope::Root });
         let generations = authority.generations.iter().flat_map(|generation| {
             let scopes =
                 [Scope::Complete].into_iter().chain((0..generation.partitions).map(Scope::Partition));
@@ -161,8 +163,10 @@ impl Npc {
 
     /// The lists that certificates issued now name.
     pub fn scopes(&self) -> Vec<Scope> {
-        let partitions = self.authority().issuing.partitions;
-        [Scope::Root, Scope::Complete].into_iter().chain((0..partitions).map(Scope::Partition)).collect()
+        let authority = self.authority();
+        let root = (!authority.root.is_foreign()).then_some(Scope::Root);
+        let partitions = (0..authority.issuing.partitions).map(Scope::Partition);
+        root.into_iter().chain([Scope::Complete]).chain(partitions).collect()
     }
 
     /// A list of the generation that issues, or of the root of the moment.
@@ -186,7 +190,7 @@ impl Npc {
     pub(crate) fn publishes(&self, list: List) -> bool {
         let authority = self.authority();
         match list.scope {
-            Scope::Root => authority.root_of(list.generation).is_some(),
+            Scope::Root => authority.root_of(list.generation).is_some_and(|root| !root.is_foreign()),
             scope => authority.generation(list.generation).is_some_and(|generation| match scope {
                 Scope::Partition(n) | Scope::Delta(n) => n < generation.partitions,
                 _ => true,
@@ -255,6 +259,10 @@ impl Npc {
     async fn issue_list(&self, list: List, now: Timestamp) -> Result<Arc<PublishedCrl>> {
         let this_update = whole_second(now)?;
         let next_update = this_update + self.list_lifetime(list.scope);
+        if let Scope::Root = list.scope {
+            // Before a number is spent: no list of a root whose key is another's is made here.
+            self.authority().root_of(list.generation).ok_or(UNKNOWN)?.party()?;
+        }
         let covers = self.populations().seq();
         // An entry leaves the complete lists together, once it stood in one of each.
         let beside: Vec<List> = match list.scope {
@@ -411,7 +419,7 @@ impl Npc {
         let generation = match list.scope {
             Scope::Root => {
                 let root = authority.root_of(list.generation).ok_or(UNKNOWN)?;
-                return Ok((crl::complete(&root.party.issuer, life, revoked)?, authority.version()));
+                return Ok((crl::complete(&root.party()?.issuer, life, revoked)?, authority.version()));
             }
             _ => authority.generation(list.generation).ok_or(UNKNOWN)?,
         };
@@ -458,7 +466,7 @@ impl Npc {
     async fn signed(&self, list: List, tbs: TbsCrl) -> Result<Vec<u8>> {
         let authority = self.authority();
         let signer = match list.scope {
-            Scope::Root => authority.root_of(list.generation).ok_or(UNKNOWN)?.party.signer.clone(),
+            Scope::Root => authority.root_of(list.generation).ok_or(UNKNOWN)?.party()?.signer.clone(),
             _ => authority.generation(list.generation).ok_or(UNKNOWN)?.ca.signer.clone(),
         };
         Ok(off_thread(move || crl::issue(&tbs, signer.as_ref())).await??)

@@ -59,6 +59,12 @@ pub enum NpcError {
     /// A step of a ceremony that may not be done, or not now.
     #[error("典禮無法進行 / the ceremony cannot go on: {0}")]
     Ceremony(&'static str),
+    /// The root's key is another's: its operator signs certificates and lists with it.
+    #[error("上層根憑證機構之金鑰非本機構所有 / the key of the root is another's; ask its operator")]
+    ForeignRoot,
+    /// What is to be taken over with an authority that exists is not what it must be.
+    #[error("既有憑證機構無法接管：{0} / the authority cannot be taken over: {0}")]
+    Adoption(String),
     /// Persons have begun to found the hierarchy and have not finished.
     #[error("憑證體系之建立典禮尚未完成 / the ceremony that founds the hierarchy is not finished")]
     Unfounded,
@@ -112,6 +118,8 @@ impl NpcError {
             Self::NoCertificate(_) => "NPC-NO-CERTIFICATE",
             Self::Revoked(_) => "NPC-REVOKED",
             Self::Ceremony(_) => "NPC-CEREMONY",
+            Self::ForeignRoot => "NPC-FOREIGN-ROOT",
+            Self::Adoption(_) => "NPC-ADOPTION",
             Self::Unfounded => "NPC-UNFOUNDED",
             Self::SamePerson => "NPC-SAME-PERSON",
             Self::Stopped => "NPC-STOPPED",
@@ -154,6 +162,8 @@ impl NpcError {
                 | Self::NoCertificate(_)
                 | Self::Revoked(_)
                 | Self::Ceremony(_)
+                | Self::ForeignRoot
+                | Self::Adoption(_)
                 | Self::SamePerson
         )
     }

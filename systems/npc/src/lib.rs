@@ -51,7 +51,10 @@ use x509::Certificate;
 
 pub use api::{Carrier, CertificateAuthority, IssueRequest, IssuedCertificate, Period, Receipt};
 pub use authority::CaCertificates;
-pub use ceremony::{Abandonment, Ceremony, Done, Finding, Founding, Hands, Plan, Provisions, Record, Step};
+pub use ceremony::{
+    Abandonment, Adopted, Adoption, Belongings, Ceremony, Done, Finding, Founding, Hands, KeySource, Plan,
+    Provisions, Record, Serves, Step, certificates_in,
+};
 pub use cmp::{Enrolment, RegistrationAuthority};
 pub use cohort::{Cohort, Incident, Listed, Measure};
 pub use config::{NpcConfig, Urls};
@@ -90,6 +93,7 @@ pub struct Npc {
     documents: documents::Documents,
     moduli: Mutex<weak_key::SeenModuli>,
     desk: Arc<issue::Desk>,
+    addresses: http::Addresses,
 }
 
 impl Npc {
@@ -119,6 +123,7 @@ impl Npc {
             populations.add(generation.number, generation.partitions);
         }
         let desk = issue::Desk::new(db.clone());
+        let addresses = http::load_addresses(&db).await?;
         let npc = Self {
             db,
             keys,
@@ -135,6 +140,7 @@ impl Npc {
             documents: documents::Documents::default(),
             moduli: Mutex::default(),
             desk,
+            addresses,
         };
         npc.load_population(now).await?;
         npc.remember_moduli().await?;
@@ -222,6 +228,7 @@ async fn migrate(db: &Db) -> Result<()> {
         schema::WITHHELD,
         policy::MIGRATION,
         schema::LISTED,
+        schema::ADOPTED,
         schema::COMPLETE,
     ])
     .await?;

@@ -22,6 +22,8 @@ pub struct Population {
     serials: Vec<u128>,
     // Numbers given out since the array was last merged.
     recent: BTreeSet<u128>,
+    // Numbers beyond 128 bits: another program issued them, before its authority was taken over.
+    long: BTreeSet<Serial>,
     partitions: Vec<Part>,
     complete: Part,
     // What is waiting to be merged into the complete list, which is too long for a merge at every change.
@@ -59,6 +61,7 @@ impl Population {
         Self {
             serials: Vec::new(),
             recent: BTreeSet::new(),
+            long: BTreeSet::new(),
             partitions: (0..partitions).map(|_| Part::default()).collect(),
             complete: Part::default(),
             pending: BTreeMap::new(),
@@ -87,10 +90,10 @@ impl Population {
         let mut by_partition: BTreeMap<u16, BTreeMap<Serial, Option<Revoked>>> = BTreeMap::new();
         for change in changes {
             let serial = change.serial;
-            if let Some(number) = serial.to_u128()
-                && !self.is_known(number)
-            {
-                self.recent.insert(number);
+            match serial.to_u128() {
+                Some(number) if !self.is_known(number) => drop(self.recent.insert(number)),
+                Some(_) => {}
+                None => drop(self.long.insert(serial)),
             }
             self.seq = self.seq.max(change.seq);
             let partition = Self::partition_of(&serial, count);
@@ -128,6 +131,7 @@ impl Population {
         }
         match serial.to_u128() {
             Some(number) if self.is_known(number) => Status::Good,
+            None if self.long.contains(serial) => Status::Good,
             _ => Status::Unknown,
         }
     }
@@ -172,7 +176,7 @@ impl Population {
 
     /// How many certificates there are.
     pub fn len(&self) -> usize {
-        self.serials.len() + self.recent.len()
+        self.serials.len() + self.recent.len() + self.long.len()
     }
 
     /// Whether there are none.
@@ -180,7 +184,7 @@ impl Population {
         self.len() == 0
     }
 
-    /// Goes through the serial numbers of all certificates.
+    /// Goes through the serial numbers of all certificates, but for those beyond 128 bits, which no filter speaks about.
     pub fn each(&self, f: &mut dyn FnMut(u128)) {
         self.serials.iter().chain(&self.recent).for_each(|serial| f(*serial));
     }
@@ -209,7 +213,11 @@ impl Population {
         let tables: usize =
             self.partitions.iter().chain([&self.complete]).map(|part| part.table.memory()).sum();
         let ends: usize = self.ends.values().map(|list| list.capacity() * size_of::<Serial>() + 64).sum();
-        self.serials.capacity() * 16 + self.recent.len() * 32 + self.pending.len() * 64 + tables + ends
+        self.serials.capacity() * 16
+            + (self.recent.len() + self.long.len()) * 32
+            + self.pending.len() * 64
+            + tables
+            + ends
     }
 
     fn part(&self, partition: Option<u16>) -> &Part {
@@ -316,7 +324,13 @@ impl Populations {
 /// Whether a sorted array of evenly spread numbers has this one: each step guesses the place by proportion.
 fn interpolate(sorted: &[u128], number: u128) -> bool {
     let (mut low, mut high) = (0usize, sorted.len());
+    let mut guesses = 0;
     while high - low > 16 {
+        guesses += 1;
+        if guesses > MOST_GUESSES {
+            // Not evenly spread: another program counted them up before its authority was taken over.
+            return sorted[low..high].binary_search(&number).is_ok();
+        }
         let (first, last) = (sorted[low], sorted[high - 1]);
         if number < first || number > last {
             return false;
@@ -334,6 +348,9 @@ fn interpolate(sorted: &[u128], number: u128) -> bool {
     }
     sorted[low..high].contains(&number)
 }
+
+/// More than evenly spread numbers of a whole country need.
+const MOST_GUESSES: u32 = 12;
 
 #[cfg(test)]
 mod tests {
@@ -366,6 +383,30 @@ mod tests {
             let serial = Serial::from_u128(number).expect("not zero");
             assert_eq!(population.status(&serial) == Status::Good, known, "{number}");
         }
+    }
+
+    #[test]
+    fn numbers_of_other_programs_are_found_too() {
+        // Counted up from one, far from those that are random; and random ones of 20 octets.
+        let mut numbers: Vec<u128> = (1..200_000).collect();
+        numbers.extend((0..1_000).filter_map(|n| serial(n).to_u128()));
+        let mut population = Population::of(16, numbers);
+        let long =
+            |n: u8| Serial::from_octets(&[[0x7F].as_slice(), &[n; 19]].concat()).expect("a serial number");
+        let good = Change { serial: long(1), listed: None, not_after: at(1_900_000_000), seq: 1 };
+        population.apply(&[good, good]).expect("applied");
+        let known = [1, 2, 99_999, 199_999].map(|n| Serial::from_u128(n).expect("not zero"));
+        for serial in known.into_iter().chain([long(1), serial(7)]) {
+            assert_eq!(population.status(&serial), Status::Good);
+        }
+        for serial in [Serial::from_u128(200_000).expect("not zero"), long(2), serial(2_000)] {
+            assert_eq!(population.status(&serial), Status::Unknown);
+        }
+        assert_eq!(population.len(), 200_000 - 1 + 1_000 + 1);
+        let revoked = Change { listed: Some((at(1_800_000_000), Reason::Superseded)), seq: 2, ..good };
+        population.apply(&[revoked]).expect("applied");
+        assert!(matches!(population.status(&long(1)), Status::Revoked { .. }));
+        assert_eq!(population.table(None, at(0)).expect("merged").len(), 1);
     }
 
     #[test]

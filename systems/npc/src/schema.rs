@@ -333,6 +333,19 @@ pub(crate) const LISTED: Migration = Migration::new(
     );",
 );
 
+/// What was brought in with an authority that exists.
+pub(crate) const ADOPTED: Migration = Migration::new(
+    17,
+    "adopted",
+    "-- every certificate brought in (citizen, service), and what only a list names (listed)
+    CREATE TABLE adopted (serial BYTEA PRIMARY KEY, kind TEXT NOT NULL, hash BYTEA);
+    -- the number a card stands under here, by the number its certificates name
+    CREATE TABLE adopted_card (name TEXT PRIMARY KEY, card TEXT NOT NULL);
+    -- addresses that stand in certificates brought in, and what is served there
+    CREATE TABLE address (path TEXT PRIMARY KEY, serves TEXT NOT NULL);
+    INSERT INTO counter (name, value) VALUES ('adopted-card', 0);",
+);
+
 /// Complete lists of an earlier version had the certificates of their own generation alone: they are made anew.
 pub(crate) const COMPLETE: Migration = Migration::new(
     18,

@@ -83,6 +83,15 @@ pub enum Plan {
     /// 建立體系 The first root and the first generation, in a directory that has no country yet. It is ceremony 0; `neweid up` waits
     /// for its end. Without it the first `neweid up` makes both keys by itself and records that nobody attended.
     Founding(Founding),
+    /// 接管既有憑證機構 An authority that exists goes on here under its own name and keys, in a directory that has no country yet: the
+    /// document names its certificates, those above, its last lists, how many certificates it issued, and its addresses. It
+    /// is ceremony 0 in the place of a founding.
+    Adoption {
+        /// The document, JSON; `docs/operations.md` has one.
+        document: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
     /// 下一代簽發金鑰 The next generation of the issuing CA: same name, new key, its own lists; it issues from then on.
     Generation {
         #[arg(long, value_enum)]
@@ -155,6 +164,13 @@ pub struct Founding {
     /// Kind of key of the first generation.
     #[arg(long, value_enum)]
     pub key: Key,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Where a country listens and keeps what it has.
+#[derive(clap::Args, Debug)]
+pub struct Place {
     /// Address to listen on; it stands in the certificates.
     #[arg(long)]
     pub listen: Option<std::net::IpAddr>,
@@ -196,6 +212,24 @@ pub struct Run {
     /// A custodian's share of it; once for each.
     #[arg(long)]
     pub share: Vec<PathBuf>,
+    /// The certificate that the operator of another's root made of the request, PEM or DER.
+    #[arg(long)]
+    pub certificate: Option<PathBuf>,
+    /// Where the certification request for the operator of another's root goes: a new file, PEM.
+    #[arg(long)]
+    pub request: Option<PathBuf>,
+    /// The private key of a generation that is taken over, `NUMBER=FILE`: encrypted PKCS #8, mode 0600; once for each.
+    #[arg(long, requires = "passphrase_file")]
+    pub private_key: Vec<String>,
+    /// File with the passphrase of these keys, mode 0600.
+    #[arg(long)]
+    pub passphrase_file: Option<PathBuf>,
+    /// A last list that was approved, PEM or DER; once for each.
+    #[arg(long)]
+    pub list: Vec<PathBuf>,
+    /// The certificates issued before: a file of PEM or DER one behind the other, or a directory of such files.
+    #[arg(long)]
+    pub certificates: Option<PathBuf>,
     #[arg(long, default_value = "data")]
     pub dir: PathBuf,
     #[arg(long)]

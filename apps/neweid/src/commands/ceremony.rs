@@ -1,14 +1,14 @@
 //! `neweid ceremony`: scripts for the keys of the natural-person CAs, decided and done by two persons.
 
 use super::pki_ceremony::check_operator;
-use crate::cli::ceremony::{Ceremony as Verb, Plan as Wanted, Reason as Why, Run};
+use crate::cli::ceremony::{Ceremony as Verb, Founding, Plan as Wanted, Reason as Why, Run};
 use crate::clock;
 use crate::country::Country;
 use crate::directory::{Choices, Directory, Hsm};
 use crate::failure::{Failure, Fault};
 use curve::SecretBytes;
 use keys::Backup;
-use npc::{Ceremony, Hands, Plan, Provisions};
+use npc::{Ceremony, Hands, Plan, Provisions, Step};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
@@ -74,7 +74,7 @@ pub async fn run(verb: &Verb) -> Result<ExitCode, Failure> {
 // The ceremony that founds the hierarchy is held where there is no country yet. `None`: the verb is about another one.
 async fn found(verb: &Verb) -> Result<Option<ExitCode>, Failure> {
     let (number, dir) = match verb {
-        Verb::Propose { what: Wanted::Founding(_), dir, .. } => (0, dir),
+        Verb::Propose { what: Wanted::Founding(_) | Wanted::Adoption { .. }, dir, .. } => (0, dir),
         Verb::Approve { number, dir, .. } | Verb::Show { number, dir, .. } => (*number, dir),
         Verb::Run(run) => (run.number, &run.dir),
         _ => return Ok(None),
@@ -83,7 +83,10 @@ async fn found(verb: &Verb) -> Result<Option<ExitCode>, Failure> {
         return Ok(None);
     }
     let directory = match verb {
-        Verb::Propose { what: Wanted::Founding(wanted), .. } => {
+        Verb::Propose {
+            what: Wanted::Founding(Founding { place: wanted, .. }) | Wanted::Adoption { place: wanted, .. },
+            ..
+        } => {
             let hsm = match (&wanted.pkcs11_module, &wanted.pkcs11_token, &wanted.pkcs11_pin_file) {
                 (Some(module), Some(token), Some(pin_file)) => {
                     Some(Hsm { module: module.clone(), token: token.clone(), pin_file: pin_file.clone() })
@@ -113,6 +116,14 @@ async fn found(verb: &Verb) -> Result<Option<ExitCode>, Failure> {
             say!("另一人核可後才可執行。 Nothing can be done until another person approves it:");
             say!("  neweid ceremony approve 0 --operator NAME --dir {}", dir.display());
         }
+        Verb::Propose { what: Wanted::Adoption { document, .. }, operator, dir } => {
+            check_operator(operator)?;
+            let authority = super::adoption::read(document)?;
+            let proposed = founding.propose_adoption(&authority, operator, now()).await;
+            say!("{}", proposed.map_err(Failure::from_system)?.text());
+            say!("另一人核可後才可執行。 Nothing can be done until another person approves it:");
+            say!("  neweid ceremony approve 0 --operator NAME --dir {}", dir.display());
+        }
         Verb::Approve { operator, dir, .. } => {
             check_operator(operator)?;
             say!("{}", founding.approve(operator, now()).await.map_err(Failure::from_system)?.text());
@@ -123,9 +134,13 @@ async fn found(verb: &Verb) -> Result<Option<ExitCode>, Failure> {
             check_operator(&run.operator)?;
             check_operator(&run.witness)?;
             let hands = Hands { operator: &run.operator, witness: &run.witness };
-            let mut done = founding.step(hands, now()).await.map_err(Failure::from_system)?;
+            let step = async || {
+                let mut files = super::adoption::Files::open(run)?;
+                founding.step_with(hands, files.belongings(), now()).await.map_err(Failure::from_system)
+            };
+            let mut done = step().await?;
             while !run.step && done.finished_at.is_none() {
-                done = founding.step(hands, now()).await.map_err(Failure::from_system)?;
+                done = step().await?;
             }
             show(&done, run.json)?;
             if done.finished_at.is_some() && !run.json {
@@ -147,6 +162,7 @@ async fn carry_out(run: &Run) -> Result<ExitCode, Failure> {
     for path in &run.share {
         shares.push(SecretBytes::from(std::fs::read(path)?));
     }
+    let made = run.certificate.as_deref().map(certificate).transpose()?;
     let country = Country::open(&run.dir).await?;
     let mut done = country.npc.ceremony(run.number).await.map_err(Failure::from_system)?;
     loop {
@@ -157,7 +173,12 @@ async fn carry_out(run: &Run) -> Result<ExitCode, Failure> {
         let provisions = Provisions {
             keep: run.out.is_some().then_some(&mut keep),
             restore: copy.as_deref().map(|copy| (copy, shares.as_slice())),
+            certificate: made.as_deref(),
         };
+        if done.next() == Some(Step::Accept) && made.is_none() {
+            // The turn of the root's operator.
+            break;
+        }
         let step = country.npc.ceremony_step(run.number, hands, provisions, clock::now()).await;
         let now = step.map_err(Failure::from_system)?;
         let moved = now.done.len() > done.done.len();
@@ -166,7 +187,20 @@ async fn carry_out(run: &Run) -> Result<ExitCode, Failure> {
             break;
         }
     }
+    let request =
+        done.done.iter().flat_map(|done| &done.found).find(|(name, _)| name == "certification_request");
+    if let (Some(path), Some((_, request))) = (&run.request, request) {
+        crate::directory::write_atomically(path, request.as_bytes())?;
+    }
     show(&done, run.json)?;
+    if done.next() == Some(Step::Accept) && !run.json {
+        say!("上層根憑證機構簽發後 Once the root's operator has certified the request:");
+        say!(
+            "  neweid ceremony run {} --certificate FILE --operator NAME --witness NAME --dir {}",
+            run.number,
+            run.dir.display()
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -227,6 +261,7 @@ async fn verify(number: u64, dir: &Path, json: bool) -> Result<ExitCode, Failure
 fn plan(wanted: &Wanted) -> Result<Plan, Failure> {
     Ok(match wanted {
         Wanted::Founding(_) => return Err(wrong("founding")),
+        Wanted::Adoption { .. } => return Err(wrong("adoption")),
         Wanted::Generation { key, partitions } => {
             Plan::Generation { key: key.kind(), partitions: *partitions }
         }
@@ -263,7 +298,7 @@ fn plan(wanted: &Wanted) -> Result<Plan, Failure> {
 }
 
 /// A certificate as PEM or DER.
-fn certificate(path: &Path) -> Result<Vec<u8>, Failure> {
+pub(super) fn certificate(path: &Path) -> Result<Vec<u8>, Failure> {
     let bytes = std::fs::read(path)?;
     match std::str::from_utf8(&bytes) {
         Ok(text) if text.contains("-----BEGIN") => {
@@ -320,7 +355,7 @@ fn line(ceremony: &Ceremony) -> String {
     format!("{} {}（{} 提案 proposed）{state}", ceremony.number, ceremony.kind, ceremony.proposed_by)
 }
 
-fn wrong(what: &str) -> Failure {
+pub(super) fn wrong(what: &str) -> Failure {
     Failure::new(
         "NEWEID-E-CEREMONY",
         Fault::Caller,

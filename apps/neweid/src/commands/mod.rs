@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod adoption;
 mod card_face;
 mod card_insert;
 mod card_kind;
@@ -38,8 +39,8 @@ mod up;
 // What `decoders.rs` feeds.
 #[cfg(test)]
 pub use {
-    npc_queue::assignments as queue_assignments, npc_queue::plan_of as queue_plan,
-    npc_ra::parse as enrolment, ra::answers_of as caller_answers,
+    adoption::Document as Adoption, npc_queue::assignments as queue_assignments,
+    npc_queue::plan_of as queue_plan, npc_ra::parse as enrolment, ra::answers_of as caller_answers,
 };
 
 use crate::cli::{Arguments, Card, Cert, ChipType, Command, Cvc, Npc, Persona, Pin, Pki, Status};

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use curve::{Curve, SecretBytes};
+use curve::{Curve, SecretBytes, SecretKey, SeedRandom};
 use keys::{KeyKind, KeyStore, Pkcs11KeyStore, Purpose};
 
 const PIN: &str = "482913";
@@ -44,6 +44,19 @@ fn a_token_is_a_key_store() {
     .unwrap();
     init_token(&configuration, "neweid-test");
     init_token(&configuration, "neweid-other");
+    // Keys of another program's, as its authority left them.
+    for (label, seed, id) in [("CA key 2010", 5, "A1"), ("CA key 2015", 6, "A2")] {
+        let key = SecretKey::generate(Curve::P384, &mut SeedRandom::new(&[seed]));
+        let file = directory.path().join("key.pem");
+        std::fs::write(&file, x509::pem::encode("PRIVATE KEY", key.to_pkcs8().expose())).unwrap();
+        let done = Command::new("softhsm2-util")
+            .args(["--import", file.to_str().unwrap(), "--token", "neweid-other", "--pin", PIN])
+            .args(["--label", label, "--id", id])
+            .env("SOFTHSM2_CONF", &configuration)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
     let done = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "pkcs11::in_a_process_of_its_own", "--ignored", "--nocapture"])
         .env("SOFTHSM2_CONF", &configuration)
@@ -84,6 +97,7 @@ fn in_a_process_of_its_own() {
     // Another token of the same module has keys of its own.
     assert!(open("neweid-other", PIN).unwrap().list().unwrap().is_empty());
 
+    takes_over_what_is_in_the_token(&open("neweid-other", PIN).unwrap());
     many_threads_share_the_token(&store);
 
     // Opened a second time, as after a restart.
@@ -98,6 +112,32 @@ fn in_a_process_of_its_own() {
     let error = signer.sign(b"x").unwrap_err().to_string();
     assert!(error.contains("the token neweid-test is not there"), "{error}");
     assert!(!error.contains(PIN));
+}
+
+/// A key of another program's keeps its place and gets our label and purpose, if it is the key that is meant.
+fn takes_over_what_is_in_the_token(store: &Pkcs11KeyStore) {
+    const PURPOSE: Purpose = Purpose::CertificateAuthority;
+    let spki = |seed| {
+        let key = SecretKey::generate(Curve::P384, &mut SeedRandom::new(&[seed]));
+        curve::spki_from_point(&key.public_key())
+    };
+    let code =
+        |from: &str, label: &str, seed| store.adopt(from, label, &spki(seed), PURPOSE).unwrap_err().code();
+    assert_eq!(code("CA key 2020", "npc-ca", 5), "KEYS-MISSING");
+    assert_eq!(code("CA key 2010", "npc-ca", 6), "KEYS-FOREIGN", "another key");
+    assert_eq!(code("CA key 2010", "CA", 5), "KEYS-LABEL");
+    assert!(store.list().unwrap().is_empty(), "nothing was touched");
+    let taken = store.adopt("CA key 2010", "npc-ca", &spki(5), PURPOSE).unwrap();
+    assert_eq!((taken.kind, taken.purpose, &taken.spki), (KeyKind::Ec(Curve::P384), PURPOSE, &spki(5)));
+    assert_eq!(store.adopt("CA key 2010", "npc-ca", &spki(5), PURPOSE).unwrap(), taken, "again");
+    assert_eq!(store.list().unwrap(), [taken]);
+    assert_eq!(store.adopt("", "npc-ca", &[], Purpose::Message).unwrap_err().code(), "KEYS-PURPOSE");
+    let signer = store.signer("npc-ca", PURPOSE).unwrap();
+    x509::verify(&spki(5), signer.algorithm(), b"x", &signer.sign(b"x").unwrap()).unwrap();
+    let file = keys::ForeignKey::from_pkcs8(
+        SecretKey::generate(Curve::P384, &mut SeedRandom::new(&[7])).to_pkcs8().expose(),
+    );
+    assert_eq!(store.import("npc-ca-g3", &file.unwrap(), PURPOSE).unwrap_err().code(), "KEYS-KEPT");
 }
 
 fn many_threads_share_the_token(store: &Pkcs11KeyStore) {

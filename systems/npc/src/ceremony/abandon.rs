@@ -130,7 +130,9 @@ impl Npc {
                     let reason = i64::from(Reason::CessationOfOperation.code());
                     tx.execute(sql, params![&label, now, reason]).await?;
                 }
-                if let Act::Generation { number, .. } = &ceremony.act {
+                if let Act::Generation { number, .. } | Act::GenerationElsewhere { number, .. } =
+                    &ceremony.act
+                {
                     let profile = Kind::OcspResponder.name();
                     let sql = "UPDATE authority SET withheld = 1 WHERE profile = $1 AND issuer = $2";
                     tx.execute(sql, params![profile, i64::from(*number)]).await?;
@@ -165,7 +167,9 @@ impl Npc {
             let (profile, issuer): (String, u32) = (row.read("profile")?, row.read("issuer")?);
             let listed = [Kind::NpcIntermediate.name(), Kind::NpcRootLink.name(), Kind::NpcCross.name()];
             // A root that never began has no list, and nobody trusts what it signed.
-            if listed.contains(&profile.as_str()) && self.authority().root_of(issuer).is_some() {
+            if listed.contains(&profile.as_str())
+                && self.publishes(List { generation: issuer, scope: Scope::Root })
+            {
                 let list = self.list(List { generation: issuer, scope: Scope::Root }, now).await?;
                 all.push(found("list_number", list.number.to_string()));
                 all.push(found("list_sha256", hex(&sha256(&list.der))));
@@ -187,7 +191,7 @@ impl Npc {
     async fn own_keys(&self, act: &Act) -> Result<Vec<String>> {
         Ok(match act {
             Act::Root { number, .. } => vec![root_label(*number)],
-            Act::Generation { number, .. } => {
+            Act::Generation { number, .. } | Act::GenerationElsewhere { number, .. } => {
                 let prefix = format!("{}-", responder_prefix(*number));
                 let keys = self.keys.clone();
                 let all = off_thread(move || keys.list()).await??;
@@ -227,7 +231,9 @@ impl Act {
             Self::Root { number, before, .. } => {
                 vec![root_label(*number), link_label(*number, *before), link_label(*before, *number)]
             }
-            Self::Generation { number, .. } => vec![ca_label(*number)],
+            Self::Generation { number, .. } | Self::GenerationElsewhere { number, .. } => {
+                vec![ca_label(*number)]
+            }
             Self::Cross { label, .. } | Self::CrossImport { label, .. } => vec![label.clone()],
             _ => Vec::new(),
         }
@@ -237,7 +243,8 @@ impl Act {
 /// Nobody takes this number again, so that no other key ever stands under its label. Refuses what serves already.
 async fn spend(tx: &mut Tx, act: &Act, now: Timestamp) -> Result<()> {
     let spent = match act {
-        Act::Generation { number, key, partitions, root } => {
+        Act::Generation { number, key, partitions, root }
+        | Act::GenerationElsewhere { number, key, partitions, root } => {
             // With an end long past it neither issues nor tells status.
             let sql = "INSERT INTO generation (number, root, key_kind, partitions, issues, last_end) \
                 VALUES ($1, $2, $3, $4, 0, 0) \

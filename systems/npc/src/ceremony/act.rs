@@ -7,6 +7,7 @@ use x509::crl::Reason;
 use keys::KeyKind;
 use x509::Name;
 
+use super::adoption::{ADOPTION, Inheritance};
 use super::founding::FOUNDING;
 use crate::authority::hex;
 use crate::{NpcError, Result};
@@ -88,7 +89,15 @@ pub(super) enum Act {
         status: String,
         attended: bool,
     },
+    Adoption(Box<Inheritance>),
     Generation {
+        number: u32,
+        key: String,
+        partitions: u16,
+        root: u32,
+    },
+    /// The next generation under a root whose key is another's.
+    GenerationElsewhere {
         number: u32,
         key: String,
         partitions: u16,
@@ -180,9 +189,19 @@ pub enum Step {
     Destroy,
     /// The certificate is put on its root's list.
     Revoke,
+    /// The keys of an authority that exists are brought in, and shown to be those of its certificates.
+    AdoptKeys,
+    /// What that authority issued before is brought in, with its last lists.
+    Inherit,
+    /// It issues and tells status here from then on.
+    TakeOver,
+    /// A certification request is made for the operator of a root whose key is another's.
+    Request,
+    /// The certificate that the root's operator made is brought in.
+    Accept,
 }
 
-const STEPS: [(Step, &str, &str, &str); 17] = [
+const STEPS: [(Step, &str, &str, &str); 22] = [
     (Step::RootKey, "root-key", "在金鑰儲存產生根金鑰對", "The root's key pair is made in the key store"),
     (
         Step::RootPrepare,
@@ -224,6 +243,36 @@ const STEPS: [(Step, &str, &str, &str); 17] = [
     (Step::Restore, "restore", "由備份還原金鑰", "The key is put back from its copy"),
     (Step::Retire, "retire", "金鑰停用", "The key is taken out of service"),
     (Step::Destroy, "destroy", "銷毀金鑰", "The key is destroyed"),
+    (
+        Step::AdoptKeys,
+        "adopt-keys",
+        "取得既有金鑰並證明與憑證相符",
+        "The keys that exist are brought in, each shown to be that of its certificate",
+    ),
+    (
+        Step::Inherit,
+        "inherit",
+        "匯入已簽發之憑證與最後清冊",
+        "The certificates issued before and the last lists are brought in",
+    ),
+    (
+        Step::TakeOver,
+        "take-over",
+        "自此由本系統簽發並提供狀態",
+        "The authority issues and tells status here from now on",
+    ),
+    (
+        Step::Request,
+        "request",
+        "產生憑證請求檔交上層根憑證機構",
+        "The certification request for the operator of the root is made",
+    ),
+    (
+        Step::Accept,
+        "accept",
+        "匯入並檢查上層根憑證機構簽發之憑證",
+        "The certificate that the root's operator made is brought in and checked",
+    ),
     (Step::Revoke, "revoke", "列入根憑證機構之廢止清冊", "The certificate is put on its root's list"),
 ];
 
@@ -252,6 +301,8 @@ impl Act {
     pub(super) const fn kind(&self) -> &'static str {
         match self {
             Self::Founding { .. } => "founding",
+            Self::Adoption(_) => "adoption",
+            Self::GenerationElsewhere { .. } => "generation-elsewhere",
             Self::Generation { .. } => "generation",
             Self::Root { .. } => "root",
             Self::Cross { .. } => "cross",
@@ -266,6 +317,10 @@ impl Act {
     pub(super) const fn steps(&self) -> &'static [Step] {
         match self {
             Self::Founding { .. } => &FOUNDING,
+            Self::Adoption(_) => &ADOPTION,
+            Self::GenerationElsewhere { .. } => {
+                &[Step::Key, Step::Request, Step::Accept, Step::Publish, Step::Activate]
+            }
             Self::Generation { .. } => {
                 &[Step::Key, Step::Prepare, Step::Sign, Step::Check, Step::Publish, Step::Activate]
             }
@@ -311,6 +366,13 @@ impl Act {
                 }
                 lines
             }
+            Self::Adoption(inheritance) => inheritance.expected(),
+            Self::GenerationElsewhere { number: n, key: k, partitions, root: r } => vec![
+                number(n),
+                key(k),
+                ("廢止清冊分割數", "partitions of its lists", partitions.to_string()),
+                ("簽發之外部根", "root of another's that certifies it", r.to_string()),
+            ],
             Self::Generation { number: n, key: k, partitions, root: r } => vec![
                 number(n),
                 key(k),

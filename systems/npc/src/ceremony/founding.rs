@@ -6,7 +6,7 @@
 //!
 //! A founding cannot be given up: nothing is published and nobody relies on it, so another begins on an empty database.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use curve::Random;
 use jiff::Timestamp;
@@ -15,11 +15,12 @@ use serde_json::json;
 use store::{Db, Tx, params, transaction};
 
 use super::act::{Act, Script, Step};
+use super::adoption::Belongings;
 use super::work::{changed, checked, found, key_found, module_found, show, signed};
 use super::{CHANGED, Ceremony, Hands, LAPSES, check_person, kept, load_ceremony, subject};
 use crate::authority::{
-    Ground, Paperwork, Root, ca_label, generate, generation_to_be_signed, hex, load, off_thread, party,
-    prepare, root_label, root_to_be_signed, sign_prepared,
+    Ground, Paperwork, Root, ca_label, generate, generation_to_be_signed, hex, off_thread, party, prepare,
+    root_label, root_to_be_signed, sign_prepared, stored_certificate,
 };
 use crate::request::sha256;
 use crate::{NpcConfig, NpcError, Policy, Result, SYSTEM};
@@ -66,8 +67,13 @@ impl Founding {
         operator: &str,
         now: Timestamp,
     ) -> Result<Ceremony> {
+        self.propose_act(act(root, issuing, &self.config, true), operator, now).await
+    }
+
+    pub(super) async fn propose_act(&self, act: Act, operator: &str, now: Timestamp) -> Result<Ceremony> {
         check_person(operator)?;
-        let script = script(root, issuing, &self.config, true)?;
+        let kind = act.kind();
+        let script = script(act)?;
         transaction!(self.db, |tx| {
             let sql = "SELECT approved_by FROM ceremony WHERE number = $1";
             if let Some(row) = tx.optional(sql, params![NUMBER as i64]).await? {
@@ -76,7 +82,7 @@ impl Founding {
                 }
                 tx.execute("DELETE FROM ceremony WHERE number = $1", params![NUMBER as i64]).await?;
             }
-            propose(tx, &script, operator, now).await
+            propose(tx, kind, &script, operator, now).await
         })?;
         self.ceremony().await
     }
@@ -109,13 +115,31 @@ impl Founding {
 
     /// Does the next step. After the last one the CA can be opened, and gives the record its time stamp.
     pub async fn step(&self, hands: Hands<'_>, now: Timestamp) -> Result<Ceremony> {
+        self.step_with(hands, Belongings::default(), now).await
+    }
+
+    /// The same with what the next step of an adoption takes from outside.
+    ///
+    /// # Errors
+    /// [`NpcError::Adoption`] names what is missing or not as approved; the step is not done, and can be done again.
+    pub async fn step_with(
+        &self,
+        hands: Hands<'_>,
+        mut belongings: Belongings<'_>,
+        now: Timestamp,
+    ) -> Result<Ceremony> {
         let ceremony = self.ceremony().await?;
         if ceremony.approved.is_none() {
             return Err(NpcError::Ceremony("nobody has approved it yet"));
         }
         ceremony.expect_persons(hands)?;
         if let Some(step) = ceremony.next() {
-            let all = self.work(&ceremony.act, step, now).await?;
+            let all = match &ceremony.act {
+                Act::Adoption(inheritance) => {
+                    self.adoption_step(inheritance, step, &mut belongings, now).await?
+                }
+                act => self.work(act, step, now).await?,
+            };
             let place = ceremony.done.len();
             transaction!(self.db, |tx| done(tx, (place, step), hands, &all, now).await)?;
         }
@@ -130,6 +154,26 @@ impl Founding {
     /// The ceremony, and how far it is.
     pub async fn ceremony(&self) -> Result<Ceremony> {
         load_ceremony(&self.db, NUMBER).await
+    }
+
+    pub(super) const fn db(&self) -> &Db {
+        &self.db
+    }
+
+    pub(super) const fn keys(&self) -> &Arc<dyn KeyStore> {
+        &self.keys
+    }
+
+    pub(super) const fn config(&self) -> &NpcConfig {
+        &self.config
+    }
+
+    pub(super) fn fill(&self, bytes: &mut [u8]) {
+        self.random().fill(bytes);
+    }
+
+    pub(super) fn random(&self) -> MutexGuard<'_, Box<dyn Random + Send>> {
+        self.random.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ground(&self, now: Timestamp) -> Ground<'_> {
@@ -165,17 +209,17 @@ impl Founding {
                 let above = self.root().await?;
                 let key = generate(&self.keys, &ca, kind, ca_purpose).await?;
                 let make = || generation_to_be_signed(ground, &above, &key);
-                let tbs = prepare(ground, paper(&ca), Some(&above.party.issuer), make).await?;
+                let tbs = prepare(ground, paper(&ca), Some(&above.party()?.issuer), make).await?;
                 Ok(vec![found("tbs_sha256", hex(&sha256(&tbs)))])
             }
             Step::Sign => {
                 let above = self.root().await?;
-                Ok(signed(&ca, &sign_prepared(ground, paper(&ca), &above.party.signer).await?))
+                Ok(signed(&ca, &sign_prepared(ground, paper(&ca), &above.party()?.signer).await?))
             }
             Step::Check => {
                 let above = self.root().await?;
-                above.party.certificate.verify_signature(above.party.certificate.spki())?;
-                checked(&certificate(&self.db, &ca).await?, &above.party.certificate, now)
+                above.certificate.verify_signature(above.certificate.spki())?;
+                checked(&stored_certificate(&self.db, &ca).await?, &above.certificate, now)
             }
             Step::Activate => {
                 transaction!(self.db, |tx| {
@@ -190,9 +234,9 @@ impl Founding {
     }
 
     async fn root(&self) -> Result<Root> {
-        let certificate = certificate(&self.db, &root_label(1)).await?;
+        let certificate = stored_certificate(&self.db, &root_label(1)).await?;
         let signer = self.keys.signer(&root_label(1), Purpose::CertificateAuthority)?;
-        Ok(Root { number: 1, party: party(certificate, signer)? })
+        Ok(Root::own(1, party(certificate, signer)?))
     }
 }
 
@@ -221,10 +265,12 @@ pub(crate) async fn record_first_run(ground: Ground<'_>) -> Result<()> {
         return Ok(());
     }
     let config = ground.config;
-    let script = script(config.root_key, config.ca_key, config, false)?;
+    let script = script(act(config.root_key, config.ca_key, config, false))?;
     let now = kept(ground.now)?;
-    let (root, ca) =
-        (certificate(ground.db, &root_label(1)).await?, certificate(ground.db, &ca_label(1)).await?);
+    let (root, ca) = (
+        stored_certificate(ground.db, &root_label(1)).await?,
+        stored_certificate(ground.db, &ca_label(1)).await?,
+    );
     let tbs = |c: &x509::Certificate| vec![found("tbs_sha256", hex(&sha256(c.tbs())))];
     let key = |label: &str, c: &x509::Certificate| {
         vec![found("key", label.to_owned()), found("spki_sha256", hex(&sha256(c.spki())))]
@@ -245,7 +291,7 @@ pub(crate) async fn record_first_run(ground: Ground<'_>) -> Result<()> {
         if tx.execute(sql, params![]).await? != 1 {
             return Ok(());
         }
-        propose(tx, &script, NOBODY, now).await?;
+        propose(tx, "founding", &script, NOBODY, now).await?;
         let hands = Hands { operator: NOBODY, witness: NOBODY };
         for (place, (step, all)) in FOUNDING.iter().zip(&all).enumerate() {
             done(tx, (place, *step), hands, all, now).await?;
@@ -271,8 +317,8 @@ pub(super) const FOUNDING: [Step; 8] = [
     Step::Activate,
 ];
 
-fn script(root: KeyKind, issuing: KeyKind, config: &NpcConfig, attended: bool) -> Result<String> {
-    let act = Act::Founding {
+fn act(root: KeyKind, issuing: KeyKind, config: &NpcConfig, attended: bool) -> Act {
+    Act::Founding {
         root_key: root.name(),
         key: issuing.name(),
         partitions: config.partitions,
@@ -281,7 +327,10 @@ fn script(root: KeyKind, issuing: KeyKind, config: &NpcConfig, attended: bool) -
         policy: config.policy.to_string(),
         status: config.urls.crl.clone(),
         attended,
-    };
+    }
+}
+
+fn script(act: Act) -> Result<String> {
     let script = Script { steps: act.steps().iter().map(|step| step.name().to_owned()).collect(), act };
     serde_json::to_string(&script).map_err(|_| NpcError::Inconsistent("script"))
 }
@@ -308,17 +357,12 @@ async fn key_made(ground: Ground<'_>, label: &str, kind: KeyKind) -> Result<Vec<
     Ok(all)
 }
 
-async fn certificate(db: &Db, label: &str) -> Result<x509::Certificate> {
-    let der = load(db, label).await?.and_then(|stored| stored.der);
-    Ok(x509::Certificate::parse(&der.ok_or(NpcError::Inconsistent("authority"))?)?)
-}
-
-async fn propose(tx: &mut Tx, script: &str, operator: &str, now: Timestamp) -> Result<()> {
+async fn propose(tx: &mut Tx, kind: &str, script: &str, operator: &str, now: Timestamp) -> Result<()> {
     let hash = sha256(script.as_bytes());
     let sql = "INSERT INTO ceremony (number, kind, script, script_hash, proposed_by, proposed_at) \
-        VALUES ($1, 'founding', $2, $3, $4, $5)";
-    tx.execute_one(sql, params![NUMBER as i64, script, hash, operator, now]).await?;
-    note(tx, "ceremony-propose", operator, json!({ "kind": "founding", "script": hex(&hash) }), now).await
+        VALUES ($1, $2, $3, $4, $5, $6)";
+    tx.execute_one(sql, params![NUMBER as i64, kind, script, hash, operator, now]).await?;
+    note(tx, "ceremony-propose", operator, json!({ "kind": kind, "script": hex(&hash) }), now).await
 }
 
 async fn done(

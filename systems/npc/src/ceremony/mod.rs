@@ -12,7 +12,9 @@
 
 mod abandon;
 mod act;
+mod adoption;
 pub(crate) mod founding;
+mod inherit;
 mod record;
 mod work;
 
@@ -22,7 +24,9 @@ use store::{Db, Row, Tx, params, transaction};
 
 pub use abandon::Abandonment;
 pub use act::{Plan, Step};
+pub use adoption::{Adopted, Adoption, Belongings, KeySource, Serves};
 pub use founding::Founding;
+pub use inherit::certificates_in;
 pub use record::{Finding, Record};
 pub(crate) use work::FOREIGN_CROSS;
 pub use work::Provisions;

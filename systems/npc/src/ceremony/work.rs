@@ -9,10 +9,11 @@ use x509::path::{Options, Revocation, validate};
 use x509::{Certificate, Name, Validity};
 
 use super::act::{Act, Plan, Step, unhex};
+use super::adoption::{inspect, refused, taken_over};
 use super::{CHANGED, Ceremony, GIVEN_UP, subject};
 use crate::authority::{
-    Paperwork, Root, ca_label, certify, generate, generation_to_be_signed, hex, load, off_thread, party,
-    prepare, root_label, root_to_be_signed, sign_prepared,
+    FOREIGN_CHAIN, Paperwork, Root, ca_label, certify, generate, generation_to_be_signed, hex, load,
+    off_thread, party, prepare, root_label, root_to_be_signed, sign_prepared,
 };
 use crate::request::sha256;
 use crate::{List, Npc, NpcError, Result, Scope};
@@ -27,6 +28,8 @@ pub struct Provisions<'a> {
     pub keep: Option<&'a mut Keep<'a>>,
     /// The copy of a lost key, and the shares of enough custodians.
     pub restore: Option<(&'a [u8], &'a [curve::SecretBytes])>,
+    /// The certificate that the operator of another's root made of a request, DER.
+    pub certificate: Option<&'a [u8]>,
 }
 
 type Found = Vec<(String, String)>;
@@ -41,14 +44,20 @@ impl Npc {
                 if !partitions.is_power_of_two() || partitions > 1024 {
                     return Err(NpcError::Request("the number of partitions is a power of two up to 1024"));
                 }
-                let number = authority.newest + 1;
-                Act::Generation { number, key: key.name(), partitions, root: authority.root.number }
+                let (number, root, key) = (authority.newest + 1, authority.root.number, key.name());
+                if authority.root.is_foreign() {
+                    Act::GenerationElsewhere { number, key, partitions, root }
+                } else {
+                    Act::Generation { number, key, partitions, root }
+                }
             }
             Plan::Root { key } => {
+                authority.root.party()?;
                 let before = authority.root.number;
                 Act::Root { number: authority.newest_root + 1, key: key.name(), before }
             }
             Plan::Cross { foreign, path_len, permitted, policy, days } => {
+                authority.root.party()?;
                 let foreign = foreign_root(&foreign, now)?;
                 let act = Act::Cross {
                     label: format!("npc-cross-{number}"),
@@ -67,11 +76,13 @@ impl Npc {
                 let certificate = Certificate::parse(&certificate).map_err(FOREIGN)?;
                 let by = foreign_root(&by, now)?;
                 let ours = authority.roots.iter().find(|root| {
-                    let own = &root.party.certificate;
-                    own.spki() == certificate.spki() && own.subject() == certificate.subject()
+                    let own = &root.certificate;
+                    !root.is_foreign()
+                        && own.spki() == certificate.spki()
+                        && own.subject() == certificate.subject()
                 });
                 let ours = ours.ok_or(NpcError::Request("the certificate is for no root of ours"))?;
-                inspect_import(&certificate, &by, &ours.party.certificate, now)?;
+                inspect_import(&certificate, &by, &ours.certificate, now)?;
                 Act::CrossImport {
                     label: format!("npc-cross-by-{number}"),
                     root: ours.number,
@@ -116,7 +127,7 @@ impl Npc {
     pub(super) fn still_fits(&self, act: &Act) -> Result<()> {
         let authority = self.authority();
         match act {
-            Act::Generation { key, .. } | Act::Root { key, .. } => {
+            Act::Generation { key, .. } | Act::GenerationElsewhere { key, .. } | Act::Root { key, .. } => {
                 let kind = KeyKind::from_name(key).ok_or(NpcError::Inconsistent("kind of key"))?;
                 authority.policy.allows_authority(kind)?;
             }
@@ -126,7 +137,7 @@ impl Npc {
             _ => {}
         }
         let fits = match act {
-            Act::Generation { number, root, .. } => {
+            Act::Generation { number, root, .. } | Act::GenerationElsewhere { number, root, .. } => {
                 *number == authority.newest + 1 && *root == authority.root.number
             }
             Act::Root { number, before, .. } => {
@@ -150,7 +161,13 @@ impl Npc {
             Act::Founding { .. } if step == Step::Activate => {
                 Ok(vec![found("issuing_generation", "1".to_owned())])
             }
-            Act::Founding { .. } => Err(NpcError::Inconsistent("step")),
+            Act::Adoption(inheritance) if step == Step::TakeOver => Ok(taken_over(inheritance)),
+            Act::Founding { .. } | Act::Adoption(_) => Err(NpcError::Inconsistent("step")),
+            Act::GenerationElsewhere { number, key, partitions, root } => match step {
+                Step::Request => self.request_certificate(*number, key).await,
+                Step::Accept => self.accept_certificate(*number, *root, provisions, now).await,
+                _ => self.generation_step(step, *number, key, *partitions, *root, now).await,
+            },
             Act::Generation { number, key, partitions, root } => {
                 self.generation_step(step, *number, key, *partitions, *root, now).await
             }
@@ -181,17 +198,19 @@ impl Npc {
         let label = ca_label(number);
         let kind = KeyKind::from_name(kind).ok_or(NpcError::Inconsistent("kind of key"))?;
         let authority = self.authority();
-        let above = authority.root_of(root).ok_or(NpcError::Ceremony("the root signs no more"))?;
+        let above = authority.root_of(root).ok_or(NpcError::Ceremony("the root is in use no more"))?;
         let paperwork = Paperwork { label: &label, issuer: root, withheld: true };
         match step {
             Step::Key => self.made_key(&label, kind).await,
             Step::Prepare => {
                 let key = generate(&self.keys, &label, kind, Purpose::CertificateAuthority).await?;
                 let make = || generation_to_be_signed(ground, above, &key);
-                let tbs = prepare(ground, paperwork, Some(&above.party.issuer), make).await?;
+                let tbs = prepare(ground, paperwork, Some(&above.party()?.issuer), make).await?;
                 Ok(vec![found("tbs_sha256", hex(&sha256(&tbs)))])
             }
-            Step::Sign => Ok(signed(&label, &sign_prepared(ground, paperwork, &above.party.signer).await?)),
+            Step::Sign => {
+                Ok(signed(&label, &sign_prepared(ground, paperwork, &above.party()?.signer).await?))
+            }
             Step::Check => {
                 let certificate = self.authority_certificate(&label).await?;
                 let same = certificate.subject() == authority.issuing.ca.certificate.subject();
@@ -201,7 +220,7 @@ impl Npc {
                 if !same || !fresh || !policy {
                     return Err(NpcError::Ceremony("the certificate is not that of a next generation"));
                 }
-                checked(&certificate, &above.party.certificate, now)
+                checked(&certificate, &above.certificate, now)
             }
             Step::Publish => {
                 transaction!(self.db, |tx| {
@@ -240,6 +259,77 @@ impl Npc {
             }
             _ => Err(NpcError::Inconsistent("step")),
         }
+    }
+
+    /// What the root's operator is given: name and key of the next generation, with the proof that the key is there. The one
+    /// signature of a CA's key that is neither a certificate nor a list (NPC-06), before the key has issued anything.
+    async fn request_certificate(&self, number: u32, kind: &str) -> Result<Found> {
+        let label = ca_label(number);
+        let kind = KeyKind::from_name(kind).ok_or(NpcError::Inconsistent("kind of key"))?;
+        let key = generate(&self.keys, &label, kind, Purpose::CertificateAuthority).await?;
+        let signer = self.keys.signer(&label, Purpose::CertificateAuthority)?;
+        let subject = self.authority().issuing.ca.certificate.subject_name()?;
+        let made = off_thread(move || {
+            x509::csr::build(&subject, &key.spki, signer.algorithm(), |info| signer.sign(info))
+        });
+        let made = made.await?.map_err(x509::Error::from)?;
+        Ok(vec![
+            found("request_sha256", hex(&sha256(&made))),
+            found("certification_request", x509::pem::encode("CERTIFICATE REQUEST", &made)),
+        ])
+    }
+
+    /// What the root's operator made of it.
+    async fn accept_certificate(
+        &self,
+        number: u32,
+        root: u32,
+        provisions: Provisions<'_>,
+        now: Timestamp,
+    ) -> Result<Found> {
+        let label = ca_label(number);
+        let certificate =
+            match (load(&self.db, &label).await?.and_then(|stored| stored.der), provisions.certificate) {
+                (Some(der), _) => Certificate::parse(&der)?,
+                (None, Some(der)) => Certificate::parse(der).map_err(FOREIGN)?,
+                (None, None) => {
+                    return Err(NpcError::Ceremony(
+                        "the certificate that the root's operator makes of the request is needed",
+                    ));
+                }
+            };
+        let key =
+            self.key(&label).await?.ok_or_else(|| NpcError::Keys(keys::KeyError::Missing(label.clone())))?;
+        if key.spki != certificate.spki() {
+            return Err(refused("the certificate is of another key than the request"));
+        }
+        let authority = self.authority();
+        let above = authority.root_of(root).ok_or(NpcError::Ceremony("the root is in use no more"))?;
+        let present = &authority.issuing.ca.certificate;
+        if !x509::name::same(certificate.subject(), present.subject()) {
+            return Err(refused("the certificate is of another name than the generation before"));
+        }
+        if authority.generations.iter().any(|g| {
+            let other = &g.ca.certificate;
+            other.subject_key_identifier() == certificate.subject_key_identifier()
+                || (other.serial_octets() == certificate.serial_octets()
+                    && other.issuer() == certificate.issuer())
+        }) {
+            return Err(refused(
+                "the certificate has the key identifier or serial number of another generation's",
+            ));
+        }
+        let between = authority.certificates_of(FOREIGN_CHAIN);
+        let roots = std::slice::from_ref(&above.certificate);
+        inspect(&certificate, &between, roots, self.config.policy, now)
+            .map_err(|problem| refused(&problem))?;
+        let sql = "INSERT INTO authority (label, profile, not_after, tbs, der, issuer, withheld) \
+            VALUES ($1, $2, $3, $4, $5, $6, 1) ON CONFLICT DO NOTHING";
+        let profile = x509::certificate::Kind::NpcIntermediate.name();
+        let (not_after, tbs) = (certificate.not_after(), certificate.tbs());
+        let values = params![&label, profile, not_after, tbs, certificate.der(), i64::from(root)];
+        self.db.execute(sql, values).await?;
+        Ok(signed(&label, &certificate))
     }
 
     /// Notes until when generations that issue no more tell status. Nothing of theirs can be added any more.
@@ -297,18 +387,18 @@ impl Npc {
             Step::OldWithNew => {
                 let certificate = self.authority_certificate(&label).await?;
                 let signer = self.keys.signer(&label, Purpose::CertificateAuthority)?;
-                let new = Root { number, party: party(certificate, signer)? };
-                self.link(&new, before, &old.party.certificate, now).await
+                let new = Root::own(number, party(certificate, signer)?);
+                self.link(&new, before, &old.certificate, now).await
             }
             Step::Check => {
                 let new = self.authority_certificate(&label).await?;
-                if new.subject() != old.party.certificate.subject() {
+                if new.subject() != old.certificate.subject() {
                     return Err(NpcError::Ceremony("the new root has another name"));
                 }
                 new.verify_signature(new.spki())?;
                 let forward = self.authority_certificate(&link_label(number, before)).await?;
                 let back = self.authority_certificate(&link_label(before, number)).await?;
-                let mut all = checked(&forward, &old.party.certificate, now)?;
+                let mut all = checked(&forward, &old.certificate, now)?;
                 all.extend(checked(&back, &new, now)?);
                 Ok(all)
             }
@@ -339,8 +429,9 @@ impl Npc {
     /// A link certificate: the key of root `number` certified by `by`.
     async fn link(&self, by: &Root, number: u32, subject: &Certificate, now: Timestamp) -> Result<Found> {
         let ground = self.ground(now);
+        let above = by.party()?;
         let label = link_label(number, by.number);
-        let (theirs, ours) = (subject.validity(), by.party.certificate.validity());
+        let (theirs, ours) = (subject.validity(), by.certificate.validity());
         let make = || {
             // RFC 9810 §4.4: as long as both keys serve.
             let validity = Validity::new(
@@ -349,7 +440,7 @@ impl Npc {
             )?;
             npc_root_link(&NpcRootLink {
                 serial: crate::authority::new_serial(&self.random),
-                issuer: &by.party.issuer,
+                issuer: &above.issuer,
                 subject,
                 validity,
                 crl_uri: &self.config.urls.root_crl(by.number),
@@ -357,7 +448,7 @@ impl Npc {
             })
         };
         let paperwork = Paperwork { label: &label, issuer: by.number, withheld: true };
-        let certificate = certify(ground, paperwork, Some(&by.party.issuer), &by.party.signer, make).await?;
+        let certificate = certify(ground, paperwork, Some(&above.issuer), &above.signer, make).await?;
         Ok(signed(&label, &certificate))
     }
 
@@ -371,11 +462,11 @@ impl Npc {
         let permitted =
             permitted.iter().map(|name| Ok(Name::parse(&unhex(name)?)?)).collect::<Result<Vec<_>>>()?;
         let policy = policy.parse().map_err(|_| NpcError::Request("a policy is an object identifier"))?;
-        let ends = [foreign.validity().not_after(), root.party.certificate.validity().not_after()];
+        let ends = [foreign.validity().not_after(), root.certificate.validity().not_after()];
         let wanted = now + SignedDuration::from_hours(24 * i64::from(*days));
         let made = npc_cross(&NpcCross {
             serial: crate::authority::new_serial(&self.random),
-            issuer: &root.party.issuer,
+            issuer: &root.party()?.issuer,
             subject: &foreign,
             validity: Validity::new(
                 (now - SignedDuration::from_mins(5)).max(foreign.validity().not_before()),
@@ -414,12 +505,12 @@ impl Npc {
                     Some(stored) => stored.tbs,
                     None => {
                         let tbs = self.cross_to_be_signed(act, now)?;
-                        prepare(ground, paperwork, Some(&root.party.issuer), || Ok(tbs.clone())).await?
+                        prepare(ground, paperwork, Some(&root.party()?.issuer), || Ok(tbs.clone())).await?
                     }
                 };
                 Ok(vec![found("tbs_sha256", hex(&sha256(&made)))])
             }
-            Step::Sign => Ok(signed(label, &sign_prepared(ground, paperwork, &root.party.signer).await?)),
+            Step::Sign => Ok(signed(label, &sign_prepared(ground, paperwork, &root.party()?.signer).await?)),
             Step::Publish => self.put_out(label, now).await,
             _ => Err(NpcError::Inconsistent("step")),
         }
@@ -435,7 +526,7 @@ impl Npc {
                 let authority = self.authority();
                 let ours = authority.root_of(*root).ok_or(NpcError::Ceremony("the root signs no more"))?;
                 let by = foreign_root(&unhex(by)?, now)?;
-                inspect_import(&certificate, &by, &ours.party.certificate, now)?;
+                inspect_import(&certificate, &by, &ours.certificate, now)?;
                 Ok(vec![
                     found("certificate_sha256", hex(&certificate.fingerprint())),
                     found("foreign_root", by.subject_name()?.to_string()),
@@ -576,6 +667,8 @@ impl Npc {
             return Err(NpcError::Ceremony("this generation issues: make the next one first"));
         }
         let paper = authority.papers.get(label).ok_or(NpcError::Ceremony("there is no such certificate"))?;
+        // Where the root's key is another's, so are all certificates of CAs.
+        authority.root.party()?;
         match paper.profile.as_str() {
             "npc-root" => {
                 Err(NpcError::Ceremony("a root is revoked by nobody; its relying parties remove it"))

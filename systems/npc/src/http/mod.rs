@@ -18,7 +18,9 @@
 //! | `GET /certs/issued-by-this-ca.p7b` | the links between roots, and the cross certificates for roots of others, CMS |
 //! | `GET /certs/LABEL.cer` | each of them by itself: `npc-root-g2-by-g1`, `npc-cross-7` |
 //! | `GET /repository/...` | published certificates of citizens (`repository`) |
+//! | an address that an authority taken over had | what was there: OCSP, the complete list, its certificate (`addresses`) |
 
+mod addresses;
 mod content;
 
 use std::sync::Arc;
@@ -35,11 +37,13 @@ use tlv::{encode, encode_oid};
 use x509::certificate::Kind;
 use x509::{Certificate, ocsp, tsp};
 
-use crate::authority::hex;
+use crate::authority::{FOREIGN_CHAIN, hex};
 use crate::ceremony::FOREIGN_CROSS;
 use crate::ocsp::Answered;
 use crate::request::sha256;
 use crate::{List, Npc, PublishedDocument};
+
+pub(crate) use addresses::{Addresses, load as load_addresses};
 
 use content::Content;
 
@@ -54,7 +58,8 @@ struct Service {
 
 /// The HTTP side of the CA.
 pub fn router(npc: Arc<Npc>, clock: Clock) -> Router {
-    Router::new()
+    let kept = npc.addresses().clone();
+    let router = Router::new()
         .route("/ocsp", post(ocsp_post))
         .route("/ocsp/", post(ocsp_post))
         .route("/ocsp/{*request}", get(ocsp_get))
@@ -69,7 +74,8 @@ pub fn router(npc: Arc<Npc>, clock: Clock) -> Router {
                 .layer(DefaultBodyLimit::max(x509::cmp::MAX_MESSAGE_BYTES)),
         )
         .with_state(Service { npc: npc.clone(), clock })
-        .merge(crate::repository::router(npc))
+        .merge(crate::repository::router(npc));
+    addresses::lead_to(router, kept)
 }
 
 async fn ocsp_post(State(service): State<Service>, headers: HeaderMap, body: Bytes) -> Response {
@@ -238,7 +244,7 @@ impl Npc {
 }
 
 fn issued_to_this_ca(profile: &str) -> bool {
-    [Kind::NpcIntermediate.name(), Kind::NpcRootLink.name(), FOREIGN_CROSS].contains(&profile)
+    [Kind::NpcIntermediate.name(), Kind::NpcRootLink.name(), FOREIGN_CROSS, FOREIGN_CHAIN].contains(&profile)
 }
 
 fn issued_by_this_ca(profile: &str) -> bool {

@@ -813,7 +813,7 @@ async fn a_lost_key_of_a_ca_comes_back_and_signs() {
             shares = backup.shares.clone();
             Ok(())
         };
-        let provisions = Provisions { keep: Some(&mut keep), restore: None };
+        let provisions = Provisions { keep: Some(&mut keep), ..Provisions::default() };
         npc.ceremony_step(number, HANDS, provisions, now()).await.unwrap();
         assert!(npc.verify_ceremony(number, now()).await.unwrap().iter().all(|finding| finding.right));
         // No share stands in any table.
@@ -833,10 +833,10 @@ async fn a_lost_key_of_a_ca_comes_back_and_signs() {
         // The key's file is lost while the CA runs.
         std::fs::remove_file(directory.path().join("npc-ca.key")).unwrap();
         let number = approved(&npc, Plan::KeyRestore { label: "npc-ca".into() }).await;
-        let few = Provisions { keep: None, restore: Some((&copy, &shares[..1])) };
+        let few = Provisions { restore: Some((&copy, &shares[..1])), ..Provisions::default() };
         let step = npc.ceremony_step(number, HANDS, few, now()).await;
         assert_eq!(step.unwrap_err().code(), "KEYS-SHARES");
-        let enough = Provisions { keep: None, restore: Some((&copy, &shares[1..])) };
+        let enough = Provisions { restore: Some((&copy, &shares[1..])), ..Provisions::default() };
         npc.ceremony_step(number, HANDS, enough, now()).await.unwrap();
         let again = open_at(&db, directory.path()).await;
         let issued = issued(&again, 1, KeySlot::SigningRsa, 0).await;

@@ -123,7 +123,7 @@ async fn in_a_process_of_its_own() {
     // A token keeps its keys: its own tools copy them.
     let number = approved(&npc, Plan::KeyBackup { label: "npc-ca-g2".into(), threshold: 2, shares: 3 }).await;
     let mut keep = |_: &keys::Backup| Ok(());
-    let provisions = Provisions { keep: Some(&mut keep), restore: None };
+    let provisions = Provisions { keep: Some(&mut keep), ..Provisions::default() };
     let kept = npc.ceremony_step(number, HANDS, provisions, now()).await.unwrap_err();
     assert_eq!(kept.code(), "KEYS-KEPT");
     npc.abandon_ceremony(number, HANDS, "the token's tools copy it", now()).await.unwrap();
