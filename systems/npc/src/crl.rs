@@ -257,6 +257,22 @@ impl Npc {
     }
 
     async fn issue_list(&self, list: List, now: Timestamp) -> Result<Arc<PublishedCrl>> {
+        for _ in 0..MOST_OVERTAKEN {
+            if let Some(made) = self.try_list(list, now).await? {
+                return Ok(self.keep(list, made).await);
+            }
+            // Another process has signed one under a later number meanwhile: there is to be no other after it.
+            if let Some(stored) = self.stored_list(list).await?
+                && self.is_right(list, &stored, now)
+            {
+                return Ok(self.keep(list, stored).await);
+            }
+        }
+        Err(NpcError::Inconsistent("a list that others overtake again and again"))
+    }
+
+    /// Numbers a list, signs it and stores it; nothing if one with a later number was stored in the meantime.
+    async fn try_list(&self, list: List, now: Timestamp) -> Result<Option<PublishedCrl>> {
         let this_update = whole_second(now)?;
         let next_update = this_update + self.list_lifetime(list.scope);
         if let Scope::Root = list.scope {
@@ -292,15 +308,21 @@ impl Npc {
         let revoked = self.revoked_authorities(list).await?;
         let (tbs, covers) = self.to_be_signed_list(list, life, since, revoked)?;
         let der = self.signed(list, tbs).await?;
-        transaction!(self.db, |tx| {
+        let stored = transaction!(self.db, |tx| {
             let sql = "UPDATE crl SET der = $3, change = $4 WHERE scope = $1 AND number = $2";
-            tx.execute_one(sql, params![list.key(), number as i64, &der, covers as i64]).await?;
+            if tx.execute(sql, params![list.key(), number as i64, &der, covers as i64]).await? == 0 {
+                return Ok(false);
+            }
             let sql = "DELETE FROM crl WHERE scope = $1 AND number < $2";
             tx.execute(sql, params![list.key(), number as i64]).await?;
-            Ok::<_, NpcError>(())
+            Ok::<_, NpcError>(true)
         })?;
+        if !stored {
+            tracing::info!(?list, number, "another process was faster with this list");
+            return Ok(None);
+        }
         tracing::info!(?list, number, bytes = der.len(), "revocation list issued");
-        Ok(self.keep(list, new_list(life, covers, der)).await)
+        Ok(Some(new_list(life, covers, der)))
     }
 
     /// Makes every list anew that lacks a change, however young it is.
@@ -385,7 +407,7 @@ impl Npc {
             let (tbs, covers) = self.to_be_signed_list(*list, life, since, Vec::new())?;
             made.push((*list, new_list(life, covers, self.signed(*list, tbs).await?)));
         }
-        transaction!(self.db, |tx| {
+        let all_stored = transaction!(self.db, |tx| {
             let mut rows = Vec::with_capacity(made.len());
             for (list, made) in &made {
                 let row = params![list.key(), made.number as i64, made.covers as i64, &made.der[..]];
@@ -393,17 +415,22 @@ impl Npc {
             }
             let update = "UPDATE crl SET der = given.der, change = given.change FROM given \
                 WHERE crl.scope = given.scope AND crl.number = given.number";
-            if tx.execute_given(&SIGNED, update, &rows).await? != rows.len() as u64 {
-                return Err(NpcError::Inconsistent("a list that was numbered and is gone"));
-            }
+            // Those that another process overtook with later numbers are gone.
+            let stored = tx.execute_given(&SIGNED, update, &rows).await?;
             let delete = "DELETE FROM crl WHERE EXISTS (SELECT 1 FROM given \
                 WHERE given.scope = crl.scope AND crl.number < given.number)";
             tx.execute_given(&SIGNED, delete, &rows).await?;
-            Ok::<_, NpcError>(())
+            Ok::<_, NpcError>(stored == rows.len() as u64)
         })?;
         tracing::info!(lists = made.len(), "revocation lists issued");
         for (list, made) in made {
-            self.keep(list, made).await;
+            let newest = match all_stored {
+                true => Some(made),
+                false => self.stored_list(list).await?,
+            };
+            if let Some(newest) = newest {
+                self.keep(list, newest).await;
+            }
         }
         Ok(())
     }
@@ -588,6 +615,9 @@ pub(crate) fn whole_second(at: Timestamp) -> Result<Timestamp> {
 
 const SIGNED: [(&str, Kind); 4] =
     [("scope", Kind::Integer), ("number", Kind::Integer), ("change", Kind::Integer), ("der", Kind::Bytes)];
+
+/// So often a list is begun again because another process was faster with one that is not right either.
+const MOST_OVERTAKEN: usize = 5;
 
 /// Lists of partitions that are made together.
 const AT_ONCE: usize = 64;

@@ -358,3 +358,26 @@ async fn one_step_that_fails_does_not_stop_the_maintenance() {
     })
     .await;
 }
+
+/// Two processes make the same list at the same time: whoever is overtaken by a later number hands out the later one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_list_that_another_process_has_overtaken_is_nobodys_error() {
+    each_engine("npc", async |db| {
+        let (one, other) = (open(&db).await, open(&db).await);
+        for number in 1..=6 {
+            issued(&one, number, KeySlot::SigningEc, 0).await;
+            one.revoke(card(number), RevocationReason::Superseded, "clerk", now()).await.unwrap();
+            // Not what young lists are spared: every change is to be in the next.
+            let at = now() + SignedDuration::from_hours(i64::from(number));
+            let (first, second) = tokio::join!(one.crl(Scope::Complete, at), other.crl(Scope::Complete, at));
+            for list in [first.unwrap(), second.unwrap()] {
+                let parsed = Crl::parse(&list.der).unwrap();
+                assert_eq!((parsed.number(), parsed.entries().count()), (Some(list.number), number as usize));
+            }
+            let (first, second) = tokio::join!(one.maintain(at), other.maintain(at));
+            first.unwrap();
+            second.unwrap();
+        }
+    })
+    .await;
+}
