@@ -231,9 +231,14 @@ impl Npc {
         if self.db.optional(sql, params![number as i64]).await?.is_some() {
             self.publish_lists(now).await?;
             self.publish_filter(now).await?;
-            self.db
-                .execute("UPDATE incident SET published = TRUE WHERE number = $1", params![number as i64])
-                .await?;
+            transaction!(self.db, |tx| {
+                let sql = "UPDATE incident SET published = TRUE WHERE number = $1";
+                tx.execute(sql, params![number as i64]).await?;
+                // Each has its event now.
+                let sql = "DELETE FROM incident_certificate WHERE incident = $1";
+                tx.execute(sql, params![number as i64]).await?;
+                Ok::<_, NpcError>(())
+            })?;
         }
         Ok(())
     }
@@ -255,7 +260,21 @@ impl Npc {
             }
             let after: Vec<u8> = row.read("after")?;
             let window = Window { cohort: &incident.cohort, after: &after, since: incident.proposed_at };
-            let rows = window.rows(tx, batch).await?;
+            if !row.read::<bool>("selected")? {
+                window.select(tx, number).await?;
+                let sql = "UPDATE incident SET selected = TRUE WHERE number = $1";
+                tx.execute_one(sql, params![number as i64]).await?;
+                return Ok(false);
+            }
+            let next = "SELECT serial FROM incident_certificate WHERE incident = $1 AND serial > $2 \
+                ORDER BY serial LIMIT $3";
+            let mut serials = Vec::with_capacity(batch);
+            for row in tx.all(next, params![number as i64, &after[..], batch as i64]).await? {
+                serials.push(params![row.read::<Vec<u8>>(0)?].to_vec());
+            }
+            let states =
+                "SELECT serial, state, ends FROM given JOIN certificate_state USING (serial) ORDER BY serial";
+            let rows = tx.all_given(&[("serial", Kind::Bytes)], states, &serials).await?;
             let mut changes = Vec::new();
             for row in &rows {
                 let state = at_time(parse_state(&row.read::<String>("state")?)?, row.read("ends")?, now);
@@ -375,27 +394,27 @@ struct Window<'a> {
 
 impl Window<'_> {
     async fn count(&self, tx: &mut Tx) -> Result<i64> {
-        let rows = self.ask(tx, "count(*)", "").await?;
-        Ok(rows.first().ok_or(NpcError::Inconsistent("count"))?.read(0)?)
+        let (sql, values) = self.question("count(*)");
+        Ok(tx.one(AssertSqlSafe(sql), &values).await?.read(0)?)
     }
 
-    async fn rows(&self, tx: &mut Tx, most: usize) -> Result<Vec<Row>> {
-        self.ask(tx, "serial, state, ends", &format!(" ORDER BY serial LIMIT {most}")).await
+    /// Notes down whose turn will come, in one pass of the table: looking for the next some thousand in each batch would
+    /// be a pass for each of them, where no index knows the criterion.
+    async fn select(&self, tx: &mut Tx, incident: u64) -> Result<()> {
+        let (sql, values) = self.question(&format!("{incident}, serial"));
+        let sql = format!("INSERT INTO incident_certificate (incident, serial) {sql}");
+        tx.execute(AssertSqlSafe(sql), &values).await?;
+        Ok(())
     }
 
-    async fn ask(&self, tx: &mut Tx, what: &str, end: &str) -> Result<Vec<Row>> {
-        let (sql, values) = self.question(what, end);
-        Ok(tx.all(AssertSqlSafe(sql), &values).await?)
-    }
-
-    fn question(&self, what: &str, end: &str) -> (String, Vec<Value<'_>>) {
+    fn question(&self, what: &str) -> (String, Vec<Value<'_>>) {
         let mut conditions = Conditions::default();
         conditions.also("signed = TRUE AND status <> 2 AND serial >", self.after.into());
         conditions.also("ends >=", self.since.into());
         conditions.cohort(self.cohort);
         let (conditions, values) = conditions.parts();
         let sql = format!(
-            "SELECT {what} FROM certificate JOIN certificate_state USING (serial) WHERE {conditions}{end}"
+            "SELECT {what} FROM certificate JOIN certificate_state USING (serial) WHERE {conditions}"
         );
         (sql, values)
     }

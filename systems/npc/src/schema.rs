@@ -353,3 +353,15 @@ pub(crate) const COMPLETE: Migration = Migration::new(
     "-- the complete list of generation G has the key (G - 1) * 100000 - 1
     UPDATE crl SET change = 0 WHERE scope = -1 OR scope % 100000 = 99999;",
 );
+
+/// Whose turn comes in an incident, from its approval until everything is public.
+pub(crate) const SELECTED: Migration = Migration::new(
+    20,
+    "certificates of an incident",
+    "ALTER TABLE incident ADD COLUMN selected BOOLEAN NOT NULL DEFAULT FALSE;
+    CREATE TABLE incident_certificate (
+        incident BIGINT NOT NULL,
+        serial BYTEA NOT NULL,
+        PRIMARY KEY (incident, serial)
+    );",
+);
