@@ -208,6 +208,7 @@ impl Country {
                 holder_number: "0000000112345678",
                 id_tail: "6781",
                 card_number: SERIAL,
+                holder_rank: None,
                 validity: years(5)?,
                 spki: request.spki(),
                 policy: oid::GPKI_POLICY_TEST,

@@ -19,6 +19,8 @@ text_enum! {
         Loss = "loss",
         /// The authority: recall, risk of keys, guardianship under examination.
         Authority = "authority",
+        /// The card it rests on does not hold at the moment (LOSS-07).
+        Primary = "primary",
     }
 }
 

@@ -126,11 +126,15 @@ pub enum Carrier {
     CertificateCard,
     /// The same for a foreign resident (外來人口自然人憑證, NPC-34): the tail is that of the residence permit's number.
     ForeignResidentCard,
+    /// What a device holds instead of a card, because it can read none (自然人憑證虛擬智慧卡, NPC-63). It rests on one of the other
+    /// carriers, whose state it follows (LOSS-07).
+    VirtualSmartCard,
 }
 
 impl Carrier {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::NewEid, Self::CertificateCard, Self::ForeignResidentCard];
+    pub const ALL: [Self; 4] =
+        [Self::NewEid, Self::CertificateCard, Self::ForeignResidentCard, Self::VirtualSmartCard];
 
     /// The stable text form.
     pub const fn as_str(self) -> &'static str {
@@ -138,6 +142,16 @@ impl Carrier {
             Self::NewEid => "new-eid",
             Self::CertificateCard => "certificate-card",
             Self::ForeignResidentCard => "foreign-resident-card",
+            Self::VirtualSmartCard => "virtual-smart-card",
+        }
+    }
+
+    /// HolderRank (正附卡別, NPC-17) of its certificates: a virtual smart card is the secondary one under its card (MOBILE-16);
+    /// where nothing is said, it is the primary.
+    pub const fn holder_rank(self) -> Option<&'static str> {
+        match self {
+            Self::VirtualSmartCard => Some("secondary"),
+            Self::NewEid | Self::CertificateCard | Self::ForeignResidentCard => None,
         }
     }
 

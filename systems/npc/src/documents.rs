@@ -241,7 +241,7 @@ impl Npc {
                 return Ok((serial, newest));
             }
         }
-        Err(NpcError::Status(status::Error::Unsolved))
+        Err(NpcError::NoSerial)
     }
 
     /// Takes over what another process has published, if there is something.

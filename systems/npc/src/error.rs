@@ -46,6 +46,9 @@ pub enum NpcError {
     /// The first certificate is missing or was revoked, so there is nothing to reissue (NPC-23).
     #[error("無可重新簽發之憑證 / there is no valid first certificate to reissue")]
     NothingToReissue,
+    /// The carrier rests on a card that does not hold, or on none that is known.
+    #[error("所依附之卡片不符 / the carrier does not rest on a card as it must: {0}")]
+    Primary(&'static str),
     /// The certificate policy in force forbids it.
     #[error("憑證政策不允許 / the certificate policy in force does not allow it: {0}")]
     Policy(&'static str),
@@ -96,6 +99,9 @@ pub enum NpcError {
     /// A row of the database is not what this program writes.
     #[error("row not understood: {0}")]
     Inconsistent(&'static str),
+    /// Every serial number that was drawn is taken: the source of randomness repeats itself.
+    #[error("亂數來源重複，無新序號 / no new serial number: the source of randomness repeats itself")]
+    NoSerial,
     /// A task died.
     #[error("a signing task died")]
     Died,
@@ -114,6 +120,7 @@ impl NpcError {
             Self::Conflict(_) => "NPC-CONFLICT",
             Self::NoPeriod => "NPC-NO-PERIOD",
             Self::NothingToReissue => "NPC-NOTHING-TO-REISSUE",
+            Self::Primary(_) => "NPC-PRIMARY",
             Self::Policy(_) => "NPC-POLICY",
             Self::NoCertificate(_) => "NPC-NO-CERTIFICATE",
             Self::Revoked(_) => "NPC-REVOKED",
@@ -129,6 +136,7 @@ impl NpcError {
             Self::X509(_) => "NPC-X509",
             Self::Status(_) => "NPC-STATUS",
             Self::Inconsistent(_) => "NPC-INCONSISTENT",
+            Self::NoSerial => "NPC-NO-SERIAL",
             Self::Died => "NPC-DIED",
         }
     }
@@ -141,6 +149,7 @@ impl NpcError {
             Self::X509(error) => Self::X509(error.clone()),
             Self::Inconsistent(what) => Self::Inconsistent(what),
             Self::Stopped => Self::Stopped,
+            Self::Primary(why) => Self::Primary(why),
             _ => Self::Died,
         }
     }
@@ -158,6 +167,7 @@ impl NpcError {
                 | Self::Conflict(_)
                 | Self::NoPeriod
                 | Self::NothingToReissue
+                | Self::Primary(_)
                 | Self::Policy(_)
                 | Self::NoCertificate(_)
                 | Self::Revoked(_)

@@ -21,6 +21,7 @@ mod compress;
 mod config;
 mod cps;
 mod crl;
+mod derived;
 mod documents;
 mod drill;
 mod error;
@@ -230,6 +231,8 @@ async fn migrate(db: &Db) -> Result<()> {
         schema::LISTED,
         schema::ADOPTED,
         schema::COMPLETE,
+        derived::MIGRATION,
+        schema::SELECTED,
     ])
     .await?;
     Ok(())

@@ -201,6 +201,8 @@ impl Npc {
         step: impl Fn(CertificateState, Stamp) -> Step + Send + Sync,
     ) -> Result<Receipt> {
         let receipt = transaction!(self.db, |tx| {
+            // Taken before anything is read: what rests on this card is issued before this or after it.
+            audit::append_all(tx, &[]).await?;
             let rows = match which {
                 Which::Card(card) => {
                     tx.all(select_certificate!("card = $1 ORDER BY slot"), params![card.as_str()]).await?
@@ -229,6 +231,9 @@ impl Npc {
                     }
                 }
             }
+            if let Which::Card(card) = which {
+                changed.extend(self.follow(tx, card, actor, now).await?);
+            }
             if refused == rows.len() {
                 return Err(NpcError::Revoked(card.as_str().to_owned()));
             }
@@ -243,7 +248,7 @@ impl Npc {
     }
 
     #[allow(clippy::too_many_arguments, reason = "the columns of one row")]
-    async fn write_state(
+    pub(crate) async fn write_state(
         &self,
         tx: &mut Tx,
         serial: &Serial,

@@ -84,6 +84,7 @@ impl Cases<'_> {
             holder_number: "0123456789012345",
             id_tail: "6789",
             card_number: "N5A000001",
+            holder_rank: None,
             validity: Validity::new(self.now - SignedDuration::from_hours(20), ends)?,
             spki: self.authority.status_key.spki(),
             policy: oid::GPKI_POLICY_TEST,

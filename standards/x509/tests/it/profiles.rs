@@ -9,7 +9,7 @@ use x509::{Certificate, Error, Name, Serial, Signer, Validity};
 
 use crate::support::*;
 
-// proves: NPC-15, NPC-16, NPC-17, NPC-18, NPC-20
+// proves: NPC-15, NPC-16, NPC-17, NPC-18, NPC-20, NPC-68
 #[test]
 fn the_citizen_certificate_has_the_fields_of_the_gpki_profile_in_their_order() {
     let key = rsa(2048);
@@ -42,6 +42,9 @@ fn the_citizen_certificate_has_the_fields_of_the_gpki_profile_in_their_order() {
     assert_eq!(c.directory_attribute(oid::GPKI_CARD_NUMBER), Some("AB1000123"));
     let subject_type = DirectoryValue::Oid(oid::GPKI_NATURAL_PERSON);
     assert_eq!(c.directory_attributes()[0], (oid::GPKI_SUBJECT_TYPE, subject_type));
+    // What the holder may do for a firm is nothing a certificate of a person says (NPC-68).
+    let attributes: Vec<_> = c.directory_attributes().iter().map(|(oid, _)| *oid).collect();
+    assert_eq!(attributes, [oid::GPKI_SUBJECT_TYPE, oid::GPKI_TAIL_OF_CITIZEN_ID, oid::GPKI_CARD_NUMBER]);
     assert_eq!(c.not_after(), at("2031-07-01T15:59:59Z"));
 }
 
@@ -121,6 +124,7 @@ fn contradictions_are_refused() {
     refused(profiles::Citizen { id_tail: "678", ..good.clone() });
     refused(profiles::Citizen { card_number: "", ..good.clone() });
     refused(profiles::Citizen { card_number: "卡", ..good.clone() });
+    refused(profiles::Citizen { holder_rank: Some("first"), ..good.clone() });
     refused(profiles::Citizen { spki: b"no key", ..good.clone() });
     refused(profiles::Citizen { serial: Serial::from_u128(7).expect("not zero"), ..good.clone() });
     refused(profiles::Citizen { validity: years(30), ..good.clone() });

@@ -118,6 +118,7 @@ pub(crate) fn citizen<'a>(issuer: &'a Issuer, seed: &str, spki: &'a [u8]) -> Cit
         holder_number: "0000000112345678",
         id_tail: "6789",
         card_number: "AB1000123",
+        holder_rank: None,
         validity: Validity::new(now(), at("2031-07-01T15:59:59Z")).expect("in order"),
         spki,
         policy: oid::GPKI_POLICY_TEST,

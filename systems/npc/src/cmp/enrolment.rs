@@ -32,6 +32,8 @@ pub struct Enrolment {
     pub carrier: Carrier,
     /// The card.
     pub card: CardSerial,
+    /// The card it rests on, if it is a virtual smart card: another of the same holder's.
+    pub rests_on: Option<CardSerial>,
     /// The model of its chip, if it is known.
     pub chip_model: Option<String>,
     /// Which of its keys.
@@ -106,6 +108,7 @@ impl Npc {
     /// Enrols what a registration authority will send a key for. The name is kept until the certificate is issued.
     pub async fn enrol(&self, enrolment: &Enrolment, operator: &str, now: Timestamp) -> Result<()> {
         let holder = self.holder_number(&enrolment.person, now).await?;
+        let enrolment = &self.within_card(enrolment, &holder, now).await?;
         // What no certificate can come of is refused now and not when the card has made its key.
         let draft = enrolment.request(holder.clone(), Vec::new());
         draft.validity()?;
@@ -139,6 +142,7 @@ impl Npc {
                 }
                 return Err(NpcError::Conflict(e.request_id));
             }
+            self.link_to_card(tx, e, &holder, operator, now).await?;
             let sql = "INSERT INTO enrolment (card, slot, request_id, ra, carrier, holder, subject_name, \
                 id_tail, issue_date, renewal_date, reissue, chip_model) \
                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";

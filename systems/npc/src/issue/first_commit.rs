@@ -16,10 +16,11 @@ use super::second_commit::Unsigned;
 use super::{Answered, Asked, Desk};
 use crate::authority::{hex, issuing_generation};
 use crate::cohort::is_stopped;
+use crate::derived::rests_until;
 use crate::overview::{count_issued, issuance_day};
 use crate::request::sha256;
 use crate::row::{CertificateRow, StateColumns, select_certificate};
-use crate::{NpcError, Result, SYSTEM};
+use crate::{Carrier, NpcError, Result, SYSTEM};
 
 /// What is decided about a request.
 enum Decision {
@@ -148,6 +149,8 @@ struct Found {
     // Cards and slots with a certificate that is not revoked.
     standing: HashSet<(String, i64)>,
     chip_models: HashMap<String, String>,
+    // For carriers that rest on a card, how long that lasts.
+    rest_until: HashMap<CardSerial, Result<Timestamp>>,
 }
 
 impl Found {
@@ -175,6 +178,7 @@ impl Found {
             holders: HashSet::new(),
             standing: HashSet::new(),
             chip_models: HashMap::new(),
+            rest_until: HashMap::new(),
         };
         let asked = rows(group, |asked| params![asked.spki_hash].to_vec());
         let sql = "SELECT spki_hash FROM certificate WHERE spki_hash IN (SELECT asked FROM given)";
@@ -204,6 +208,13 @@ impl Found {
             WHERE chip_model <> '' AND card IN (SELECT asked FROM given) GROUP BY card";
         for row in tx.all_given(&[("asked", Kind::Text)], sql, &unnamed).await? {
             found.chip_models.insert(row.read(0)?, row.read(1)?);
+        }
+        for asked in group.iter().filter(|asked| asked.carrier == Carrier::VirtualSmartCard) {
+            let until = match rests_until(tx, asked.card, &asked.holder, asked.now).await {
+                Err(error) if !error.is_refusal() => return Err(error),
+                answer => answer,
+            };
+            found.rest_until.insert(asked.card, until);
         }
         Ok(found)
     }
@@ -272,6 +283,13 @@ impl Found {
         let first = (asked.card.as_str().to_owned(), i64::from(first_slot(asked.slot).id()));
         if asked.reissue && !self.standing.contains(&first) {
             return Err(NpcError::NothingToReissue);
+        }
+        match self.rest_until.get(&asked.card) {
+            Some(Err(error)) => return Err(error.for_another()),
+            Some(Ok(until)) if asked.validity.not_after > *until => {
+                return Err(NpcError::Primary("a virtual smart card ends with its card at the latest"));
+            }
+            _ => {}
         }
         Ok(Decision::Stored)
     }

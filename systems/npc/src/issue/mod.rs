@@ -261,6 +261,7 @@ impl Npc {
             holder_number: &request.holder_no,
             id_tail: &request.id_tail,
             card_number: request.card.as_str(),
+            holder_rank: request.carrier.holder_rank(),
             validity: Validity::new(checked.validity.not_before, checked.validity.not_after)?,
             spki: &checked.spki,
             policy: self.config.policy,

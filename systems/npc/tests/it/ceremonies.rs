@@ -692,6 +692,7 @@ impl Foreign {
             holder_number: "0000000000000001",
             id_tail: "0001",
             card_number: "J1",
+            holder_rank: None,
             validity,
             spki: holder.spki(),
             policy: policy.parse().unwrap(),

@@ -43,7 +43,7 @@ async fn no_serial_number_is_given_twice_even_by_a_random_source_that_repeats() 
             ..first.clone()
         };
         // The number is known to be taken, and no other comes.
-        assert_eq!(stuck.issue(&second, now()).await.err().unwrap().code(), "NPC-STATUS");
+        assert_eq!(stuck.issue(&second, now()).await.err().unwrap().code(), "NPC-NO-SERIAL");
         assert_eq!(count(&db, "SELECT count(*) FROM certificate").await, 1, "nothing is half");
         assert_eq!(count(&db, "SELECT count(*) FROM certificate_state").await, 1);
         // With random numbers again, the same request is issued.

@@ -167,7 +167,7 @@ async fn no_two_generations_give_out_one_serial_number() {
         next_generation(&here).await;
         assert_eq!(here.issuing_generation(), 2);
         // It knows the number, and goes on drawing as long as one may.
-        assert_eq!(issue(&here, 2).await.err().unwrap().code(), "NPC-STATUS");
+        assert_eq!(issue(&here, 2).await.err().unwrap().code(), "NPC-NO-SERIAL");
         // It has not heard of it.
         assert_eq!(issue(&there, 2).await.err().unwrap().code(), "STORE-UNIQUE");
         assert_eq!(there.issuing_generation(), 2);

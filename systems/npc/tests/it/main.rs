@@ -6,6 +6,7 @@ mod adoption;
 mod ceremonies;
 mod cmp;
 mod crash;
+mod derived;
 mod drill;
 mod faults;
 mod founding;

@@ -116,6 +116,7 @@ impl Authority {
             holder_number: "0123456789012345",
             id_tail: "6789",
             card_number: "TWA000001",
+            holder_rank: None,
             validity: Validity::new(at(from), at(to)).unwrap(),
             spki: holder.spki(),
             policy: oid::GPKI_POLICY_TEST,

@@ -240,6 +240,7 @@ fn certificates(card: &InitialisedCard) -> Vec<(u8, Vec<u8>)> {
             holder_number: "0000000112345678",
             id_tail: "6781",
             card_number: SERIAL,
+            holder_rank: None,
             validity: until("2031-11-20T15:59:59Z"),
             spki: csr.spki(),
             policy: oid::GPKI_POLICY_TEST,

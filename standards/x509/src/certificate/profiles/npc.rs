@@ -130,6 +130,8 @@ pub struct Citizen<'a> {
     pub id_tail: &'a str,
     /// The serial number of the card.
     pub card_number: &'a str,
+    /// HolderRank (正附卡別), where something is to be said of it: `primary`, `secondary`, `mobile`.
+    pub holder_rank: Option<&'a str>,
     /// The period; it never ends after the card does.
     pub validity: Validity,
     /// The key from the card's request.
@@ -169,6 +171,9 @@ fn citizen(p: &Citizen<'_>, kind: Kind, usage: fn(&PublicKey) -> KeyUsage) -> Re
     if p.card_number.is_empty() || !is_printable(p.card_number) {
         return Err(Error::Profile("the card number is not printable"));
     }
+    if p.holder_rank.is_some_and(|rank| !["primary", "secondary", "mobile"].contains(&rank)) {
+        return Err(Error::Profile("the rank of a holder is primary, secondary or mobile"));
+    }
     if p.serial.octets().len() != 16 {
         return Err(Error::Profile("the serial number has not 16 octets"));
     }
@@ -179,11 +184,14 @@ fn citizen(p: &Citizen<'_>, kind: Kind, usage: fn(&PublicKey) -> KeyUsage) -> Re
     let country = require_country(p.issuer.name())?;
     let subject =
         Name::builder().country(country).common_name(p.name).serial_number(p.holder_number).build()?;
-    let attributes = [
+    let mut attributes = vec![
         (oid::GPKI_SUBJECT_TYPE, DirectoryValue::Oid(oid::GPKI_NATURAL_PERSON)),
         (oid::GPKI_TAIL_OF_CITIZEN_ID, DirectoryValue::Utf8(p.id_tail.to_owned())),
         (oid::GPKI_CARD_NUMBER, DirectoryValue::Printable(p.card_number.to_owned())),
     ];
+    if let Some(rank) = p.holder_rank {
+        attributes.insert(1, (oid::GPKI_HOLDER_RANK, DirectoryValue::Printable(rank.to_owned())));
+    }
     let extensions = [
         extension::authority_key_identifier(p.issuer.key_identifier()),
         extension::subject_key_identifier(&key_identifier(p.spki)?),
