@@ -9,6 +9,7 @@
 // Nothing is reachable from outside of a test program.
 #![allow(unreachable_pub)]
 
+mod adoption;
 mod books;
 mod chip_type;
 mod cli;
