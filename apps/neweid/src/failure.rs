@@ -378,16 +378,19 @@ impl Failure {
         if is_disk_full(&error) {
             return std::io::Error::from(std::io::ErrorKind::StorageFull).into();
         }
-        match error.explained() {
-            Some((fault, zh, en, remedy)) => Self::new(error.code(), fault, zh, en, remedy),
-            None => Self::new(
-                error.code(),
-                Fault::Environment,
-                format!("系統無法完成動作：{error}"),
-                format!("A system could not do its part: {error}"),
-                "見 docs/errors.md；不必清除資料即可再試 See docs/errors.md; trying again is safe.",
-            ),
+        if let Some((fault, zh, en, remedy)) = error.explained() {
+            return Self::new(error.code(), fault, zh, en, remedy);
         }
+        let code = error.code();
+        let (fault, remedy) = crate::listed::listed(&code).unwrap_or_else(|| {
+            let again = "見 docs/errors.md；不必清除資料即可再試 See docs/errors.md; trying again is safe.";
+            (Fault::Environment, again.to_owned())
+        });
+        let (zh, en) = match fault {
+            Fault::Caller => ("要求未被接受", "This was not accepted"),
+            _ => ("系統無法完成動作", "A system could not do its part"),
+        };
+        Self::new(code, fault, format!("{zh}：{error}"), format!("{en}: {error}"), remedy)
     }
 }
 

@@ -21,6 +21,7 @@ mod failure;
 mod figures;
 mod hand;
 mod http;
+mod listed;
 mod listener;
 mod memory;
 mod meter;
