@@ -50,9 +50,11 @@ pub(crate) fn run(rounds: usize, seed: Option<&str>, curves: &[Curve]) -> Result
 fn on_curve(curve: Curve, rounds: usize, seed: &str, figures: &mut Vec<Figure>) -> Result<usize, Failure> {
     let mut kinds: Vec<(&str, Round)> = vec![
         ("PACE", |curve, rng| pace(Parameters::generic(curve, Cipher::Aes256), rng)),
-        ("PACE-IM", |curve, rng| pace(Parameters::integrated(curve, Cipher::Aes256), rng)),
         ("PACE-CAM", |curve, rng| pace(Parameters::chip_authentication(curve, Cipher::Aes256), rng)),
     ];
+    if curve.has_point_encoding() {
+        kinds.insert(1, ("PACE-IM", |curve, rng| pace(Parameters::integrated(curve, Cipher::Aes256), rng)));
+    }
     // The others are for channels alone (ICAO 9303-11 §9.5.1); no key of a certificate lies on them.
     let keys = Curve::ALL.contains(&curve);
     if keys {
