@@ -803,5 +803,7 @@ fn sessions() -> Vec<Vec<u8>> {
         [&[1][..], &[1, 4, 1, 4, 1, 2, 1, 0, 1, 2, 11, 0, 11, 3, 0, 4, 11, 4, 1, 0, 0, 4]].concat(),
         // First PINs of a card that has none.
         [&[2][..], &[0, 4, 4, 0, 11, 1, 0, 4, 4, 0, 5, 0, 11, 0, 1, 2, 3, 40]].concat(),
+        // Heard in a session, said again at the same place of the next, after the chip's power was gone.
+        [&[1][..], &[1, 2, 0, 1, 8, 0, 1, 0, 7, 0, 2, 1]].concat(),
     ]
 }

@@ -34,6 +34,9 @@ struct Dialogue {
     flash: Flash,
     channel: InProcessChannel<Chip>,
     sm: Option<sm::Terminal>,
+    /// The reader's randomness. The chip's begins anew each time it has power: what was heard in one session must be
+    /// refused in the next all the same, because the reader never says the same twice.
+    random: SeedRandom,
     /// The last protected command, for somebody who has listened.
     heard: Option<Vec<u8>>,
     proved: Proved,
@@ -66,6 +69,7 @@ pub(crate) fn play(data: &[u8]) -> Reached {
         channel: channel(&flash, interface),
         flash,
         sm: None,
+        random: SeedRandom::new(b"reader"),
         heard: None,
         proved: Proved::default(),
         sample: image >= 6,
@@ -218,12 +222,13 @@ impl Dialogue {
     }
 
     fn try_pace(&mut self, password: &Password) -> Option<()> {
-        let mut rng = SeedRandom::new(b"reader");
         let start = terminal::Start::new(PARAMETERS, password).ok()?;
         let announce = start.mse_set_at();
         let (command, state) = start.step(&self.send(&announce)?).ok()?;
-        let (command, state) = state.step(&self.send(&command)?, &mut rng).ok()?;
-        let (command, state) = state.step(&self.send(&command)?, &mut rng).ok()?;
+        let answer = self.send(&command)?;
+        let (command, state) = state.step(&answer, &mut self.random).ok()?;
+        let answer = self.send(&command)?;
+        let (command, state) = state.step(&answer, &mut self.random).ok()?;
         let (command, state) = state.step(&self.send(&command)?).ok()?;
         let session = state.step(&self.send(&command)?).ok()?;
         self.sm = Some(session.sm);
