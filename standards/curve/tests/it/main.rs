@@ -6,6 +6,7 @@ mod mldsa;
 mod oracle;
 mod published;
 mod rsa;
+mod small_order;
 mod wycheproof;
 
 use curve::{Curve, SeedRandom};

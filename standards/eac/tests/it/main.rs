@@ -13,4 +13,5 @@ mod pace_vectors;
 mod passive;
 mod pki;
 mod sm;
+mod small_order;
 mod support;
