@@ -9,7 +9,7 @@ use eac::sm;
 use crate::access::{Interface, Zone};
 use crate::application::Application;
 use crate::atr;
-use crate::command_table;
+use crate::command_table::{self, Place};
 use crate::error::{Fault, Reply};
 use crate::instruction::{Instruction, Protection, protection};
 use crate::keys::KeyRing;
@@ -230,26 +230,16 @@ impl Chip {
         self.observer.note_command(&command);
         // ICAO 9303-11 §4.3: a challenge is for the next command.
         let challenge = self.session.challenge.take();
-        if !scp && self.is_basic_access_control(&command) {
-            let response = self.basic_access_control(&command, challenge)?;
-            self.session.channel = self.session.next_channel.take();
-            return Ok(response);
-        }
-        let instruction = Instruction::of(&command, scp)?;
-        // In the clear the instruction is that of Basic Access Control, which has been tried by now: it does not exist.
-        if instruction == Instruction::AuthenticateTerminal && !self.session.in_channel {
-            return Err(StatusWord::INS_NOT_SUPPORTED.into());
-        }
         let protection = match scp {
             true => Protection::Scp,
             false if self.session.in_channel => Protection::Channel,
             false => Protection::Plain,
         };
-        let (interface, selected) = (self.session.interface, self.session.selected);
-        command_table::permits(instruction, protection, self.state, interface, selected)?;
+        let instruction = Instruction::of(&command, protection)?;
+        command_table::permits(instruction, protection, self.place())?;
         let (le, reads) =
             (command.le, matches!(instruction, Instruction::ReadBinary | Instruction::ReadBinaryOdd));
-        let response = self.dispatch(instruction, &command, scp)?;
+        let response = self.dispatch(instruction, &command, scp, challenge)?;
         if let Some(channel) = self.session.next_channel.take_if(|_| !self.session.in_channel) {
             self.session.channel = Some(channel);
         }
@@ -259,7 +249,24 @@ impl Chip {
         Ok(response)
     }
 
-    fn dispatch(&mut self, instruction: Instruction, command: &Command, scp: bool) -> Reply {
+    /// Where the card stands, for the command table.
+    pub(crate) fn place(&self) -> Place {
+        Place {
+            state: self.state,
+            interface: self.session.interface,
+            selected: self.session.selected,
+            basic_access_control: self.profile.is_some_and(|profile| profile.bac),
+        }
+    }
+
+    /// Calls the handler. `challenge` is what the command before has given, where Basic Access Control may follow.
+    fn dispatch(
+        &mut self,
+        instruction: Instruction,
+        command: &Command,
+        scp: bool,
+        challenge: Option<[u8; 8]>,
+    ) -> Reply {
         match instruction {
             Instruction::Select => self.select(command),
             Instruction::ReadBinary => self.read_binary(command),
@@ -289,6 +296,7 @@ impl Chip {
             Instruction::VerifyAuxiliaryData => self.verify_auxiliary_data(command),
             Instruction::StoreUpdate => self.store_update(command),
             Instruction::CommitUpdate => self.commit_update(command),
+            Instruction::BasicAccessControl => self.basic_access_control(command, challenge),
         }
     }
 }

@@ -49,6 +49,8 @@ pub enum Through {
     /// As the profile says for the certificate zone: through a PACE channel on a citizen's card, in the clear as well on a
     /// sample card.
     Profile,
+    /// In the clear only, on a card whose profile has Basic Access Control; anywhere else there is no such command.
+    BasicAccess,
     /// Inside SCP03 only.
     Scp,
 }
@@ -60,7 +62,8 @@ impl Through {
             Self::Clear => "clear",
             Self::Any => "clear or channel",
             Self::Channel => "channel",
-            Self::Profile => "channel (interop: or clear)",
+            Self::Profile => "channel (sample cards: or clear)",
+            Self::BasicAccess => "clear, where the profile has BAC",
             Self::Scp => "SCP03",
         }
     }
@@ -97,7 +100,7 @@ const fn row(
 }
 
 use Instruction as I;
-use Through::{Any, Channel, Clear, Profile, Scp};
+use Through::{Any, BasicAccess, Channel, Clear, Profile, Scp};
 
 /// Every command of the card.
 #[rustfmt::skip]
@@ -113,6 +116,7 @@ pub const COMMANDS: &[CommandRule] = &[
     row("RESET RETRY COUNTER",        I::ResetRetryCounter,        [0x00, 0x2C], Channel, false, IN_USE,                   ANYWHERE, 0x6982),
     row("PSO: VERIFY CERTIFICATE",    I::VerifyCertificate,        [0x00, 0x2A], Channel, false, IN_USE,                   ANYWHERE, 0x6D00),
     row("EXTERNAL AUTHENTICATE (terminal)", I::AuthenticateTerminal, [0x00, 0x82], Channel, false, IN_USE,                 ANYWHERE, 0x6D00),
+    row("EXTERNAL AUTHENTICATE (BAC)", I::BasicAccessControl,      [0x00, 0x82], BasicAccess, true, IN_USE,               PUBLIC, 0x6985),
     row("VERIFY (auxiliary data)",    I::VerifyAuxiliaryData,      [0x80, 0x20], Channel, false, IN_USE,                   &[Application::Eid], 0x6985),
     row("STORE DATA (update)",        I::StoreUpdate,              [0x80, 0xE2], Channel, false, IN_USE,                   ANYWHERE, 0x6982),
     row("COMMIT (update)",            I::CommitUpdate,             [0x80, 0x34], Channel, false, IN_USE,                   ANYWHERE, 0x6982),
@@ -134,19 +138,32 @@ pub const COMMANDS: &[CommandRule] = &[
     row("SET STATUS",                 I::SetStatus,                [0x80, 0xF0], Scp,     false, &[Personalised, Operational, Locked], ISSUER, 0x6985),
 ];
 
+/// Where the card stands when a command comes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) state: LifeCycle,
+    pub(crate) interface: Interface,
+    pub(crate) selected: Application,
+    /// Whether the profile has Basic Access Control.
+    pub(crate) basic_access_control: bool,
+}
+
 /// Whether a command may be given to its handler; the status word to refuse it with otherwise.
 pub(crate) fn permits(
     instruction: Instruction,
     protection: Protection,
-    state: LifeCycle,
-    interface: Interface,
-    selected: Application,
+    place: Place,
 ) -> Result<(), StatusWord> {
+    let Place { state, interface, selected, basic_access_control } = place;
     let mut rows = COMMANDS.iter().filter(|rule| rule.instruction == instruction);
     let rule = rows
         .find(|rule| rule.through.concerns(protection))
         // Known, but not by this way.
         .ok_or(StatusWord::SECURITY_STATUS_NOT_SATISFIED)?;
+    // OPEN-06: readers of travel documents take an unknown instruction as the sign to go on to PACE.
+    if rule.through == Through::BasicAccess && !basic_access_control {
+        return Err(StatusWord::INS_NOT_SUPPORTED);
+    }
     if !rule.states.contains(&state) {
         // ISO/IEC 7816-4 §5.6: 6285, selected file in termination state.
         return Err(match (state, instruction) {
@@ -177,7 +194,10 @@ mod tests {
         }
         for (i, rule) in COMMANDS.iter().enumerate() {
             for other in COMMANDS[i + 1..].iter().filter(|o| (o.cla, o.ins) == (rule.cla, rule.ins)) {
-                assert!((rule.through == Scp) != (other.through == Scp), "{} and {}", rule.name, other.name);
+                // SCP03 is a world of its own; what belongs in the clear only is not what belongs into a channel only.
+                let apart = (rule.through == Scp) != (other.through == Scp)
+                    || [rule.through, other.through] == [Channel, BasicAccess];
+                assert!(apart, "{} and {}", rule.name, other.name);
             }
             assert!(COMMANDS[i + 1..].iter().all(|o| o.name != rule.name));
         }

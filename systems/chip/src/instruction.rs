@@ -59,6 +59,8 @@ pub(crate) enum Instruction {
     StoreUpdate,
     /// 8C 34, in the channel of a terminal that may write.
     CommitUpdate,
+    /// 00 82 in the clear.
+    BasicAccessControl,
 }
 
 /// How a command is protected, as its class byte says.
@@ -94,7 +96,7 @@ pub(crate) fn protection(cla: u8) -> Result<Protection, StatusWord> {
 impl Instruction {
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 27] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::Select,
         Self::ReadBinary,
         Self::ReadBinaryOdd,
@@ -122,10 +124,12 @@ impl Instruction {
         Self::VerifyAuxiliaryData,
         Self::StoreUpdate,
         Self::CommitUpdate,
+        Self::BasicAccessControl,
     ];
 
-    /// The instruction of a command whose protection has been taken off (`scp`: it came inside SCP03).
-    pub(crate) fn of(command: &Command, scp: bool) -> Result<Self, StatusWord> {
+    /// The instruction of a command that came under this protection, which has been taken off.
+    pub(crate) fn of(command: &Command, protection: Protection) -> Result<Self, StatusWord> {
+        let scp = protection == Protection::Scp;
         Ok(match (command.cla & 0x80 != 0, command.ins) {
             (false, 0xA4) => Self::Select,
             (false, 0xB0) => Self::ReadBinary,
@@ -136,6 +140,8 @@ impl Instruction {
             (false, 0x88) => Self::InternalAuthenticate,
             (false, 0x20) => Self::Verify,
             (false, 0x2A) => Self::VerifyCertificate,
+            // ICAO 9303-11 §4.3 and TR-03110-3 §B.3 have given the same bytes a meaning each.
+            (false, 0x82) if protection == Protection::Plain => Self::BasicAccessControl,
             (false, 0x82) => Self::AuthenticateTerminal,
             (false, 0x24) => Self::ChangeReferenceData,
             (false, 0x2C) => Self::ResetRetryCounter,

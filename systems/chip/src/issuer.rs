@@ -151,9 +151,8 @@ impl Chip {
     }
 
     fn external_authenticate(&mut self, card: Card, version: u8, command: &Command) -> Reply {
-        let (interface, selected) = (self.session.interface, self.session.selected);
         let instruction = Instruction::ExternalAuthenticate;
-        command_table::permits(instruction, Protection::Scp, self.state, interface, selected)?;
+        command_table::permits(instruction, Protection::Scp, self.place())?;
         if command.p1 != SecurityLevel::Full as u8 {
             return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into());
         }

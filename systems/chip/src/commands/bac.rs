@@ -19,14 +19,9 @@ impl Chip {
         public && !self.session.in_channel && self.profile.is_some_and(|profile| profile.bac)
     }
 
-    /// EXTERNAL AUTHENTICATE 00 82 outside a channel, on a card whose profile allows it. On any other card it is an unknown
+    /// EXTERNAL AUTHENTICATE 00 82 in the clear, with the challenge of the command before if there was one. The command table
+    /// has seen to it that the profile allows it and that the public zone is selected; on any other card it is an unknown
     /// instruction, from which readers of travel documents go on to PACE.
-    pub(crate) fn is_basic_access_control(&self, command: &Command) -> bool {
-        let allowed = self.state.is_in_use() && self.profile.is_some_and(|profile| profile.bac);
-        allowed && !self.session.in_channel && (command.cla, command.ins) == (0x00, 0x82)
-    }
-
-    /// Executes it.
     pub(crate) fn basic_access_control(
         &mut self,
         command: &Command,
@@ -35,8 +30,7 @@ impl Chip {
         if (command.p1, command.p2) != (0, 0) {
             return Err(StatusWord::INCORRECT_P1_P2.into());
         }
-        let challenge =
-            challenge.filter(|_| self.bac_may_begin()).ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
+        let challenge = challenge.ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
         if command.data.len() != MESSAGE_LEN {
             return Err(StatusWord::WRONG_DATA.into());
         }

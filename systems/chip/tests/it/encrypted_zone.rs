@@ -1,5 +1,7 @@
 //! The encrypted zone: who reads which field, who manages PINs, who writes; and everything that must not open it.
 
+use std::collections::BTreeMap;
+
 use apdu::{Command, Response};
 use chip::{Chip, Flash, Interface};
 use curve::{Curve, Hash, SecretKey};
@@ -10,14 +12,19 @@ use eac::pace;
 use eac::terminal_authentication::terminal as ta;
 use eac::terminal_authentication::{get_challenge, set_dst, verify_certificate};
 use eac::{Cipher, Password};
+use lds::dg13::Term;
 use lds::eid::{EncryptedZone, Field, PersonName};
+use lds::public_zone::Address;
+use lds::{DataGroup, PublicZone};
 use terminal::perso::{EncryptedZoneFiles, PinReference};
 
 use crate::document_pki::{self, COUNTRY, Country};
 use crate::eac_pki::{self, ROOT, TERMINAL, Terminal, VERIFIER, body, date, issue, key, reference};
 use crate::support::*;
 
-const ALL_READS: Rights = Rights::from_bits(0x1FFF_FF00);
+const CUTS: [chip::Cut; 3] = [chip::Cut::Before, chip::Cut::Torn, chip::Cut::After];
+
+pub const ALL_READS: Rights = Rights::from_bits(0x1FFF_FF00);
 
 fn reads(fields: &[Field], profile: &str) -> Rights {
     fields.iter().fold(Rights::NONE, |rights, field| {
@@ -32,9 +39,20 @@ fn ok(response: Response) -> Result<Vec<u8>, u16> {
 
 impl Reader {
     /// PACE that announces a terminal with these rights.
-    fn pace_for(&mut self, password: &Password, rights: Rights, updates: UpdateRights) -> Vec<u8> {
+    pub fn pace_for(&mut self, password: &Password, rights: Rights, updates: UpdateRights) -> Vec<u8> {
+        self.announce(P521, password, rights, updates)
+    }
+
+    /// The same with these parameters.
+    pub fn announce(
+        &mut self,
+        parameters: pace::Parameters,
+        password: &Password,
+        rights: Rights,
+        updates: UpdateRights,
+    ) -> Vec<u8> {
         let chat = eac::cvc::Chat::authentication(Role::Terminal, rights).to_value();
-        let start = pace::terminal::Start::new(P521, password).unwrap().with_chat(chat);
+        let start = pace::terminal::Start::new(parameters, password).unwrap().with_chat(chat);
         let extensions = Extensions::new(vec![Extension::updates(updates)]).unwrap().encode();
         let mut random = rng("terminal");
         let session = pace::terminal::establish::<eac::Error>(start, &mut random, |command| {
@@ -45,13 +63,14 @@ impl Reader {
             Ok(self.send(&command))
         })
         .unwrap();
-        let trusted = session.certification_authority.unwrap();
-        assert_eq!(trusted, ROOT.as_bytes(), "the card names its trust point");
+        // The card names its trust point, to whom it may authenticate.
+        let trusted = (self.channel.interface() == Interface::Contact).then_some(ROOT.as_bytes());
+        assert_eq!(session.certification_authority.as_deref(), trusted);
         self.sm = Some(session.sm);
         session.id_picc
     }
 
-    fn present(&mut self, chain: &[Certificate]) -> Result<(), u16> {
+    pub fn present(&mut self, chain: &[Certificate]) -> Result<(), u16> {
         for command in ta::present(chain) {
             ok(self.send(&command))?;
         }
@@ -59,7 +78,7 @@ impl Reader {
     }
 
     /// Terminal Authentication after the chain, with the key that the holder named here has.
-    fn prove(
+    pub fn prove(
         &mut self,
         chain: &[Certificate],
         signer: &SecretKey,
@@ -67,7 +86,7 @@ impl Reader {
         id_picc: Vec<u8>,
     ) -> Result<ta::EphemeralKey, u16> {
         let holder = chain.last().unwrap().body().holder.clone();
-        let ephemeral = ta::EphemeralKey::generate(Curve::P521, &mut rng("ephemeral"));
+        let ephemeral = ta::EphemeralKey::generate(self.chip_key().curve(), &mut rng("ephemeral"));
         let algorithm = tlv::oid::TA_ECDSA_SHA512;
         let start = ta::Start::new(holder, algorithm, questions, &ephemeral, id_picc);
         let sign = |message: &[u8]| Ok::<_, eac::Error>(signer.sign_digest(&Hash::Sha512.digest(message)));
@@ -79,9 +98,9 @@ impl Reader {
         }
     }
 
-    fn authenticate_chip(&mut self, ephemeral: ta::EphemeralKey) -> Result<(), u16> {
-        let chip_key = SecretKey::from_pkcs8(&self.chip_key_record()).unwrap().public_key();
-        let parameters = ChipParameters { curve: Curve::P521, cipher: Cipher::Aes256, key_id: None };
+    pub fn authenticate_chip(&mut self, ephemeral: ta::EphemeralKey) -> Result<(), u16> {
+        let chip_key = self.chip_key();
+        let parameters = ChipParameters { curve: chip_key.curve(), cipher: Cipher::Aes256, key_id: None };
         let start = chip_authentication::terminal::Start::new(parameters, chip_key, ephemeral).unwrap();
         let run = chip_authentication::terminal::authenticate::<eac::Error>(start, |c| Ok(self.send(c)));
         match run {
@@ -99,8 +118,12 @@ impl Reader {
         CHIP_KEY.with(|key| key.borrow().clone())
     }
 
+    pub fn chip_key(&self) -> curve::Point {
+        SecretKey::from_pkcs8(&self.chip_key_record()).unwrap().public_key()
+    }
+
     /// The whole way: PACE, certificates, terminal, chip, eID application.
-    fn open_zone(&mut self, password: &Password, terminal: &Terminal) -> Result<(), u16> {
+    pub fn open_zone(&mut self, password: &Password, terminal: &Terminal) -> Result<(), u16> {
         self.open_zone_with(password, terminal, &AuxiliaryData::new())
     }
 
@@ -142,7 +165,7 @@ thread_local! {
 }
 
 /// A reader with the card of a memory, on one interface.
-fn reader(flash: &Flash, interface: Interface) -> Reader {
+pub fn reader(flash: &Flash, interface: Interface) -> Reader {
     let memory = chip::RamMemory::open(Flash::from_image(flash.image())).unwrap();
     let record = chip::Memory::load(&memory, 0x0036).unwrap().to_vec();
     CHIP_KEY.with(|key| *key.borrow_mut() = record);
@@ -660,12 +683,12 @@ fn receipt(office: &mut Reader) -> Result<lds::UpdateReceipt, u16> {
 }
 
 /// Objects of an update.
-const PACKAGE: u16 = 0x0801;
+pub const PACKAGE: u16 = 0x0801;
 const LINKS: u16 = 0x0802;
 
 /// The chip's key as an uncompressed point.
 fn chip_point(reader: &Reader) -> Vec<u8> {
-    SecretKey::from_pkcs8(&reader.chip_key_record()).unwrap().public_key().to_uncompressed()
+    reader.chip_key().to_uncompressed()
 }
 
 fn ca_spki(flash: &Flash) -> Vec<u8> {
@@ -766,7 +789,7 @@ fn updates_that_are_refused_leave_everything_as_it_was() {
 }
 
 /// Household data of a neighbourhood with this number.
-fn household(neighbourhood: u16) -> Vec<(u16, Vec<u8>)> {
+pub fn household(neighbourhood: u16) -> Vec<(u16, Vec<u8>)> {
     let data = lds::household::HouseholdData {
         county: "臺北市".into(),
         district: "中正區".into(),
@@ -885,55 +908,139 @@ fn the_chip_signs_what_it_took_for_terminals_that_write_and_for_nobody_else() {
     assert_eq!(office.sw(&Command::new(0x80, 0x34, 0, 2).with_le(256)), 0x6A86);
 }
 
+/// A card in use whose public zone says something, as table 4 is about its meaning.
+fn with_public_zone() -> (Flash, PublicZone) {
+    let flash = Stage::Initialised("national").flash();
+    let mut centre = centre(&flash);
+    let card = centre.initialised_card().unwrap();
+    let zone = PublicZone {
+        chinese_name: "陳小玲".into(),
+        cns: vec![None; 3],
+        romanised_name: None,
+        foreign_name: None,
+        mrz_name: "CHEN, HSIAO-LING".into(),
+        id_number: "A223456781".into(),
+        birth: lds::Date::new(1990, 2, 28).unwrap(),
+        address: Address {
+            county: "臺北市".into(),
+            district: "中正區".into(),
+            village: "黎明里".into(),
+            village_code: "63000050013".into(),
+            neighbourhood: 3,
+            rest: "測試路5號".into(),
+        },
+        marital_status: Term::new("married", "有", "Married"),
+        military_service: Term::new("none", "無", "None"),
+        card_serial: SERIAL.into(),
+        renewal: lds::Date::new(2036, 1, 31).ok(),
+        issue: lds::Date::new(2026, 1, 31).unwrap(),
+        portrait: None,
+        issuing_authority: "測試用 SPECIMEN".into(),
+        security_infos: card_access(),
+        active_authentication_key: card.aa_spki.clone(),
+    };
+    let mut package = files(&card, true);
+    package.public = public_files(&zone).into_iter().collect();
+    centre.personalise(&package).unwrap();
+    drop(centre);
+    let mut management = management(&flash);
+    management.set_pin(PinReference::Pin1, &PIN1.into()).unwrap();
+    (flash, zone)
+}
+
+/// The files of a public zone with their security object.
+fn public_files(zone: &PublicZone) -> BTreeMap<u16, Vec<u8>> {
+    let mut files = zone.data_groups().unwrap();
+    let object = PublicZone::security_object(Hash::Sha512, &files);
+    let signed = COUNTRY.sign(tlv::oid::LDS_SECURITY_OBJECT, &object.encode());
+    files.insert(DataGroup::Sod, lds::sod::wrap(&signed));
+    files.into_iter().map(|(group, file)| (group.fid(), file)).collect()
+}
+
+/// What a reader with every right gets of the three zones, as the records that the chip keeps them in.
+fn read_all(flash: &Flash) -> BTreeMap<u16, Vec<u8>> {
+    let agency = eac_pki::terminal(ALL_READS, UpdateRights::NONE);
+    let mut reader = reader(flash, Interface::Contact);
+    reader.pace(&can()).unwrap();
+    reader.open_zone(&pin1(), &agency).unwrap();
+    let mut all = BTreeMap::new();
+    let mut zone = |reader: &mut Reader, aid: &[u8], first: u16, files: &[u8]| {
+        assert_eq!(reader.select(aid), 0x9000);
+        for file in files {
+            all.insert(first + u16::from(*file), ok(reader.read_sfi(*file)).unwrap());
+        }
+    };
+    let groups = [&crate::support::zone("national").placement.groups()[..], &[0x18]].concat();
+    zone(&mut reader, EID, 0x0600, &groups);
+    zone(&mut reader, PUBLIC, 0x0100, &[0x01, 0x0B, 0x0C, 0x0D, 0x0E, 0x0F, 0x1D, 0x1E]);
+    zone(&mut reader, HOUSEHOLD, 0x0200, &[0x01]);
+    all
+}
+
 // proves: CARD-47, UPDATE-13
 #[test]
-fn a_torn_update_leaves_the_old_zone_or_the_new_one() {
-    let start = Stage::InUse("national").flash();
-    let key = ca_spki(&start);
-    let (new, files) = changed("national", 1, &key);
-    let old = zone("national").files().unwrap();
-    let new = new.files().unwrap();
-    let terminal = eac_pki::terminal(Rights::NONE, FAMILY);
-    let agency = eac_pki::terminal(ALL_READS, UpdateRights::NONE);
-    let mut seen = [false; 2];
-    for n in 1.. {
-        for cut in [chip::Cut::Before, chip::Cut::Torn, chip::Cut::After] {
+fn a_torn_update_leaves_the_old_zones_or_the_new_ones_whichever_they_are() {
+    let (start, public) = with_public_zone();
+    let old = read_all(&start);
+    let moved = PublicZone {
+        address: Address { rest: "新測試路1號".into(), ..public.address.clone() },
+        military_service: Term::new("reserve", "後備役", "Reserve"),
+        ..public
+    };
+    let moved = public_files(&moved);
+    let of_public = [0x010B, 0x010D, 0x011D].map(|file| (file, moved[&file].clone()));
+    let of_encrypted = objects(&changed("national", 1, &ca_spki(&start)).1);
+    let of_all = [&household(7)[..], &of_public, &of_encrypted].concat();
+    let address = UpdateRights::ADDRESS.with(UpdateRights::MILITARY_SERVICE);
+    for (what, rights, objects) in [
+        ("household", UpdateRights::HOUSEHOLD, household(7)),
+        ("public", address, of_public.to_vec()),
+        ("encrypted", FAMILY, of_encrypted),
+        ("all three", UpdateRights::ALL, of_all),
+    ] {
+        let terminal = eac_pki::terminal(Rights::NONE, rights);
+        let mut new = old.clone();
+        new.extend(objects.iter().cloned());
+        assert!(objects.iter().all(|(record, content)| old[record] != *content), "{what} changes each file");
+        let mut seen = [0; 2];
+        for (n, cut) in (1..).flat_map(|n| CUTS.map(|cut| (n, cut))) {
             let flash = Flash::from_image(start.image());
             let mut office = reader(&flash, Interface::Contact);
             office.open_zone(&can(), &terminal).unwrap();
             let already = flash.writes();
             flash.cut_power(n, cut);
-            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                update(&mut office, &objects(&files))
-            }));
+            let result =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| update(&mut office, &objects)));
             let reached = flash.writes() >= already + n;
             drop(office);
             flash.restore_power();
             if !reached {
-                assert!(matches!(result, Ok(Ok(()))));
-                assert!(seen == [true, true], "both were seen");
-                return;
+                assert!(matches!(result, Ok(Ok(()))), "{what}: {result:?}");
+                break;
             }
-            let mut reader = reader(&flash, Interface::Contact);
-            reader.open_zone(&pin1(), &agency).unwrap();
-            let read: Vec<Vec<u8>> = old.keys().map(|group| reader.read_sfi(*group).data).collect();
-            let is = |files: &std::collections::BTreeMap<u8, Vec<u8>>| {
-                read.iter().zip(files.values()).all(|(read, file)| read.starts_with(file))
-            };
-            assert!(is(&old) || is(&new), "write {n}, {cut:?}: something between");
-            seen[usize::from(is(&new))] = true;
+            let read = read_all(&flash);
+            assert!(read == old || read == new, "{what}, write {n}, {cut:?}: something between");
+            seen[usize::from(read == new)] += 1;
             // And the receipt says which.
-            let mut office = self::reader(&flash, Interface::Contact);
+            let mut office = reader(&flash, Interface::Contact);
             office.open_zone(&can(), &terminal).unwrap();
             let receipt = receipt(&mut office);
-            assert_eq!(receipt.map(|receipt| receipt.number), if is(&new) { Ok(1) } else { Err(0x6A88) });
-            // Whatever it is, the security object is that of these files.
-            let cms = x509::cms::SignedData::parse(&reader.read_sfi(0x18).data).unwrap();
+            assert_eq!(receipt.map(|receipt| receipt.number), if read == new { Ok(1) } else { Err(0x6A88) });
+            // Whatever it is, the security objects are those of these files.
+            let cms = x509::cms::SignedData::parse(&read[&0x0618]).unwrap();
             let object = lds::FieldSecurityObject::decode(cms.content().unwrap()).unwrap();
-            for (group, file) in old.keys().zip(&read) {
-                assert_eq!(object.check(*group, file), lds::field_security::FieldCheck::Unaltered);
+            for (record, file) in read.range(0x0601..0x0618) {
+                let check = object.check((record - 0x0600) as u8, file);
+                assert_eq!(check, lds::field_security::FieldCheck::Unaltered, "{what}: {record:04X}");
+            }
+            let cms = x509::cms::SignedData::parse(lds::sod::unwrap(&read[&0x011D]).unwrap()).unwrap();
+            let object = lds::LdsSecurityObject::decode(cms.content().unwrap()).unwrap();
+            for group in [DataGroup::Dg1, DataGroup::Dg11, DataGroup::Dg12, DataGroup::Dg13] {
+                let hash = object.hash.digest(&read[&group.fid()]);
+                assert_eq!(object.hash_of(group), Some(&hash[..]), "{what}");
             }
         }
+        assert!(seen[0] > 0 && seen[1] > 0, "{what}: both were seen");
     }
 }
 
@@ -1061,19 +1168,19 @@ fn a_terminal_with_the_right_learns_whether_the_holder_is_registered_in_a_munici
 }
 
 /// Who asks for identifiers, and in which sectors.
-mod sectors {
+pub mod sectors {
     use eac::restricted_identification::{Identifiers, SectorKey, command, identifiers, set_at};
 
     use super::*;
 
-    pub(super) const RIGHT: Rights = Rights::RESTRICTED_IDENTIFICATION;
+    pub const RIGHT: Rights = Rights::RESTRICTED_IDENTIFICATION;
 
-    pub(super) fn sector(name: &str) -> SectorKey {
+    pub fn sector(name: &str) -> SectorKey {
         SectorKey::new(&key(name).public_key(), Hash::Sha256).unwrap()
     }
 
     /// A terminal whose certificate names data objects 7F49.
-    pub(super) fn terminal(rights: Rights, first: &[u8], second: Option<&[u8]>) -> Terminal {
+    pub fn terminal(rights: Rights, first: &[u8], second: Option<&[u8]>) -> Terminal {
         let mut own = body(VERIFIER, TERMINAL, Role::Terminal, rights, UpdateRights::NONE);
         let hash = |key: &[u8]| Hash::Sha512.digest(key);
         own.extensions = Extensions::new(vec![Extension::sectors(hash(first), second.map(hash))]).unwrap();

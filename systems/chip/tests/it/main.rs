@@ -23,6 +23,7 @@ mod robustness;
 mod scenarios;
 mod secrets;
 mod security;
+mod small_order;
 mod support;
 mod tearing;
 mod tracking;

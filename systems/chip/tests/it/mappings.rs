@@ -1,14 +1,13 @@
 //! The three mappings of PACE on the chip, Basic Access Control, chip types, and commands of any length.
 
 use apdu::{CardChannel, Command, Response, StatusWord};
-use chip::{ChipType, Interface, Profile, RamMemory, factory};
+use chip::{ChipType, Interface, Profile};
 use curve::{Curve, SecretKey};
 use eac::bac::{self, AccessKeys};
 use eac::chip_authentication::{self, Parameters as ChipParameters, version_1};
 use eac::pace::{Mapping, Parameters, SetAuthenticationTemplate, terminal as pace_terminal};
 use eac::security_infos::SecurityInfo;
 use eac::{Cipher, PasswordReference};
-use terminal::perso;
 
 use crate::support::*;
 
@@ -208,19 +207,10 @@ fn a_challenge_is_for_one_attempt_and_for_the_next_command() {
 #[test]
 fn a_profile_is_for_one_type_of_chip_and_the_answer_to_reset_tells_the_type() {
     let reserve = Profile::by_name("reserve-p384").unwrap();
-    let make = |chip: ChipType| {
-        let memory = RamMemory::new();
-        let flash = memory.flash();
-        let data = chip::FactoryData::new(CHIP_ID, transport_keys()).of_type(chip);
-        factory::manufacture(Box::new(memory), &data, boxed_rng("factory")).unwrap();
-        let mut washing = session(&flash, perso::TRANSPORT_KEY_VERSION, &transport_keys());
-        washing.put_keys(perso::CENTRE_KEY_VERSION, &centre_keys()).unwrap();
-        flash
-    };
     for (chip, fits, other) in
         [(reserve.chip, "reserve-p384", "national"), (ChipType::PLANNED, "national", "reserve-p384")]
     {
-        let flash = make(chip);
+        let flash = Stage::Washed.of_type(chip);
         assert!(centre(&flash).initialise(&request(other)).is_err(), "{other}");
         let card = centre(&flash).initialise(&request(fits)).unwrap();
         let profile = Profile::by_name(fits).unwrap();
@@ -237,17 +227,8 @@ fn a_profile_is_for_one_type_of_chip_and_the_answer_to_reset_tells_the_type() {
 #[test]
 fn the_reserve_chip_works_on_p_384() {
     let reserve = Profile::by_name("reserve-p384").unwrap();
-    let memory = RamMemory::new();
-    let flash = memory.flash();
-    let data = chip::FactoryData::new(CHIP_ID, transport_keys()).of_type(reserve.chip);
-    factory::manufacture(Box::new(memory), &data, boxed_rng("factory")).unwrap();
-    session(&flash, perso::TRANSPORT_KEY_VERSION, &transport_keys())
-        .put_keys(perso::CENTRE_KEY_VERSION, &centre_keys())
-        .unwrap();
-    let card = centre(&flash).initialise(&request("reserve-p384")).unwrap();
-    let mut package = files(&card, false);
-    package.card_access = reserve.card_access();
-    centre(&flash).personalise(&package).unwrap();
+    let card = centre(&Stage::Initialised("reserve-p384").flash()).initialised_card().unwrap();
+    let flash = Stage::Personalised("reserve-p384", false).flash();
     for parameters in &reserve.pace {
         let mut reader = Reader::new(open(&flash), Interface::Contactless);
         let session = run(&mut reader, *parameters);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock};
 
 use apdu::{CardChannel, ChannelError, Command, Response};
-use chip::{Chip, FactoryData, Flash, InProcessChannel, Interface, RamMemory, factory};
+use chip::{Chip, ChipType, FactoryData, Flash, InProcessChannel, Interface, Profile, RamMemory, factory};
 use curve::{Curve, Random, SecretKey, SeedRandom};
 use eac::pace::{self, Parameters};
 use eac::{
@@ -100,23 +100,24 @@ impl Stage {
         Flash::from_image(image)
     }
 
+    /// A chip of another type on which no profile has been put yet.
+    pub fn of_type(self, chip: ChipType) -> Flash {
+        let memory = RamMemory::new();
+        let flash = memory.flash();
+        let data = FactoryData::new(CHIP_ID, transport_keys()).of_type(chip);
+        factory::manufacture(Box::new(memory), &data, boxed_rng("factory")).unwrap();
+        if self == Self::Washed {
+            let mut session = session(&flash, perso::TRANSPORT_KEY_VERSION, &transport_keys());
+            session.put_keys(perso::CENTRE_KEY_VERSION, &centre_keys()).unwrap();
+        }
+        flash
+    }
+
     fn make(self) -> Flash {
         match self {
-            Self::Delivered => {
-                let memory = RamMemory::new();
-                let flash = memory.flash();
-                let data = FactoryData::new(CHIP_ID, transport_keys());
-                factory::manufacture(Box::new(memory), &data, boxed_rng("factory")).unwrap();
-                flash
-            }
-            Self::Washed => {
-                let flash = Self::Delivered.flash();
-                let mut session = session(&flash, perso::TRANSPORT_KEY_VERSION, &transport_keys());
-                session.put_keys(perso::CENTRE_KEY_VERSION, &centre_keys()).unwrap();
-                flash
-            }
+            Self::Delivered | Self::Washed => self.of_type(ChipType::PLANNED),
             Self::Initialised(profile) => {
-                let flash = Self::Washed.flash();
+                let flash = Self::Washed.of_type(Profile::by_name(profile).unwrap().chip);
                 centre(&flash).initialise(&request(profile)).unwrap();
                 flash
             }
@@ -187,7 +188,7 @@ pub fn files_of(profile: &str, card: &InitialisedCard, with_certificates: bool) 
         SecurityInfo::chip_authentication(Cipher::Aes256, None),
         SecurityInfo::chip_authentication_public_key(&chip_key, None),
     ];
-    infos.extend(chip::Profile::by_name(profile).unwrap().restricted_identification_infos());
+    infos.extend(Profile::by_name(profile).unwrap().restricted_identification_infos());
     let group = |tag: u32, len: usize| tlv::encode(tag, &vec![tag as u8; len]);
     PersonalisationFiles {
         serial: SERIAL.into(),
@@ -205,7 +206,7 @@ pub fn files_of(profile: &str, card: &InitialisedCard, with_certificates: bool) 
             (0x010F, tlv::encode(0x6F, &card.aa_spki)),
             (0x011D, group(0x77, 2_000)),
         ],
-        card_access: card_access(),
+        card_access: card_access_of(profile),
         encrypted: encrypted(&zone(profile), 0, &card.ca_spki),
         trust_point: eac_pki::trust_point(),
         document_anchor: crate::document_pki::COUNTRY.csca.der().to_vec(),
@@ -219,7 +220,7 @@ pub fn files_of(profile: &str, card: &InitialisedCard, with_certificates: bool) 
 pub fn zone(profile: &str) -> EncryptedZone {
     let name = |text: &str| Some(PersonName { text: text.into(), cns: Vec::new() });
     EncryptedZone {
-        placement: chip::Profile::by_name(profile).expect("a profile").fields,
+        placement: Profile::by_name(profile).expect("a profile").fields,
         state: "TWN".into(),
         expiry: lds::Date::new(2036, 1, 31).ok(),
         given_names: "HSIAO-LING".into(),
@@ -258,6 +259,13 @@ pub fn signed(content_type: const_oid::ObjectIdentifier, content: &[u8]) -> Vec<
     let signer = x509::Certificate::parse(&certificate(&key, "root", &own, 9)).unwrap();
     let spec = x509::cms::Spec::new(content_type, content, &signer, SignatureAlgorithm::EcdsaSha256);
     x509::cms::sign(&spec, &x509::EcSigner::new(key)).unwrap()
+}
+
+/// EF.CardAccess of a card with this profile: what the fixture has always said, or what the profile offers where that is
+/// something else.
+fn card_access_of(profile: &str) -> Vec<u8> {
+    let profile = Profile::by_name(profile).unwrap();
+    if profile.pace.contains(&P521) { card_access() } else { profile.card_access() }
 }
 
 pub fn card_access() -> Vec<u8> {
