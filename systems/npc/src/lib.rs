@@ -64,6 +64,8 @@ pub use documents::PublishedDocument;
 pub use drill::DrillLot;
 pub use error::NpcError;
 pub use http::{Clock, router};
+#[doc(hidden)]
+pub use overview::PAGE_QUERIES;
 pub use overview::{AuthorityEntry, Found, Issued, Published, RecentlyIssued, Waiting};
 pub use policy::{CertifiedModule, Delegated, Policy, PolicyVersion};
 pub use population::{Change, Population};

@@ -179,9 +179,6 @@ impl Npc {
 
     /// The last certificates issued, newest first.
     pub async fn recently_issued(&self, count: u32) -> Result<Vec<RecentlyIssued>> {
-        let sql = "SELECT event.at AS at, certificate.serial AS serial, profile, carrier, key_class \
-            FROM event JOIN certificate ON certificate.serial = event.serial \
-            WHERE event.kind = 'issue' ORDER BY event.id DESC LIMIT $1";
         let recent = |row: &Row| {
             Ok(RecentlyIssued {
                 at: row.read("at")?,
@@ -191,16 +188,13 @@ impl Npc {
                 key_class: row.read("key_class")?,
             })
         };
-        self.db.all(sql, params![count]).await?.iter().map(recent).collect()
+        self.db.all(RECENT, params![count]).await?.iter().map(recent).collect()
     }
 
     /// One certificate by its serial number.
     pub async fn find_certificate(&self, number: &Serial, now: Timestamp) -> Result<Option<Found>> {
-        let sql = "SELECT serial, card, slot, profile, carrier, key_class, partition_no, not_before, not_after, state, \
-            signed FROM certificate JOIN certificate_state USING (serial) WHERE serial = $1";
-        let Some(row) = self.db.optional(sql, params![number.octets()]).await? else { return Ok(None) };
-        let sql = "SELECT at, kind, actor FROM event WHERE serial = $1 ORDER BY id DESC LIMIT 50";
-        let events = self.db.all(sql, params![number.octets()]).await?;
+        let Some(row) = self.db.optional(ONE, params![number.octets()]).await? else { return Ok(None) };
+        let events = self.db.all(EVENTS_OF_ONE, params![number.octets()]).await?;
         let event = |row: &Row| Ok((row.read("at")?, row.read("kind")?, row.read("actor")?));
         let not_after: Timestamp = row.read("not_after")?;
         Ok(Some(Found {
@@ -252,12 +246,7 @@ impl Npc {
 
     /// How much work waits.
     pub async fn waiting(&self) -> Result<Waiting> {
-        // The first two by way of an index with the few rows in question; incidents are few.
-        let sql = "SELECT (SELECT COUNT(*) FROM certificate_state WHERE state_seq = 0) AS unsigned, \
-            (SELECT COUNT(*) FROM cmp_transaction WHERE waits = 1) AS unconfirmed, \
-            (SELECT COUNT(*) FROM incident WHERE approved_by IS NULL) AS proposed, \
-            (SELECT COUNT(*) FROM incident WHERE approved_by IS NOT NULL AND finished_at IS NULL) AS running";
-        let row = self.db.one(sql, params![]).await?;
+        let row = self.db.one(WAITING, params![]).await?;
         Ok(Waiting {
             unsigned: row.read("unsigned")?,
             proposed: row.read("proposed")?,
@@ -277,6 +266,23 @@ impl Npc {
         self.known_as_of(now).await
     }
 }
+
+const RECENT: &str = "SELECT event.at AS at, certificate.serial AS serial, profile, carrier, key_class \
+    FROM event JOIN certificate ON certificate.serial = event.serial \
+    WHERE event.kind = 'issue' ORDER BY event.id DESC LIMIT $1";
+const ONE: &str = "SELECT serial, card, slot, profile, carrier, key_class, partition_no, not_before, not_after, state, \
+    signed FROM certificate JOIN certificate_state USING (serial) WHERE serial = $1";
+const EVENTS_OF_ONE: &str = "SELECT at, kind, actor FROM event WHERE serial = $1 ORDER BY id DESC LIMIT 50";
+// The first two by way of an index with the few rows in question; incidents are few.
+const WAITING: &str = "SELECT (SELECT COUNT(*) FROM certificate_state WHERE state_seq = 0) AS unsigned, \
+    (SELECT COUNT(*) FROM cmp_transaction WHERE waits = 1) AS unconfirmed, \
+    (SELECT COUNT(*) FROM incident WHERE approved_by IS NULL) AS proposed, \
+    (SELECT COUNT(*) FROM incident WHERE approved_by IS NOT NULL AND finished_at IS NULL) AS running";
+
+/// The questions to the tables that have a row for each certificate, as the pages ask them: for the test that none of them reads
+/// a whole table.
+#[doc(hidden)]
+pub const PAGE_QUERIES: [&str; 4] = [RECENT, ONE, EVENTS_OF_ONE, WAITING];
 
 /// Counts certificates that have just come into being on a day ([`issuance_day`]).
 pub(crate) async fn count_issued(
