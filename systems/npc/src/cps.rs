@@ -254,6 +254,15 @@ const HEADINGS: &[(&str, &str, &str, Text)] = &[
         ),
     ),
     (
+        "4.9.6",
+        "信賴憑證者之廢止查驗要求",
+        "Revocation checking requirement for relying parties",
+        Fixed(
+            "信賴憑證者應以廢止清冊或廢止過濾檔查驗：其內容對所有人相同，取得後於本機查閱，憑證機構無從得知何人查驗何張憑證。僅能使用 OCSP 者，應經 Tor 或不揭露查詢者之代理伺服器，且不附亂數（nonce），使答案得由快取提供。",
+            "Relying parties should use the lists or the revocation filter: these are the same for everybody and looked up at home, so the CA does not learn who checks whose certificate. Whoever can use OCSP only should ask through Tor or a proxy that does not tell who asks, and without a nonce, so that a cache may answer.",
+        ),
+    ),
+    (
         "4.10",
         "憑證狀態服務",
         "Certificate status services",

@@ -18,6 +18,7 @@ use store::{Row, Tx, params, transaction};
 use x509::Serial;
 
 use crate::authority::{Generation, hex, new_serial, off_thread};
+use crate::ceremony::check_person;
 use crate::crl::whole_second;
 use crate::feed::next_number;
 use crate::request::sha256;
@@ -64,7 +65,12 @@ pub(crate) struct Documents {
     cards: Mutex<Option<(Arc<PublishedDocument>, Arc<CardList>)>>,
     delta: Mutex<Option<(Arc<PublishedDocument>, Vec<u8>)>>,
     making: tokio::sync::Mutex<()>,
+    // When filters of other processes were last looked for.
+    looked: Mutex<Option<Timestamp>>,
 }
+
+/// How long the filters that are known are taken for all there are.
+const LOOK: SignedDuration = SignedDuration::from_secs(1);
 
 /// What a filter was made from.
 struct Snapshot {
@@ -104,6 +110,37 @@ impl Npc {
         let _turn = self.documents.making.lock().await;
         self.load_filters(now).await?;
         self.make_filter(now).await.map(drop)
+    }
+
+    /// Makes lists and filter anew at once, however young they are: for an operator who does not wait for the next turn. Gives
+    /// the number of the filter.
+    pub async fn publish_now(&self, operator: &str, now: Timestamp) -> Result<u64> {
+        check_person(operator)?;
+        transaction!(self.db, |tx| {
+            self.audit(tx, "publish-now", "status", operator, json!({}), now).await?;
+            Ok::<_, NpcError>(())
+        })?;
+        self.publish_lists(now).await?;
+        self.publish_filter(now).await?;
+        Ok(self.present_filter().map_or(0, |filter| filter.number))
+    }
+
+    /// The filter that is to be served: one that another process has published meanwhile is known a second later.
+    pub(crate) async fn served_filter(&self, now: Timestamp) -> Result<Arc<PublishedDocument>> {
+        let looks = {
+            let mut looked = self.documents.looked.lock().unwrap_or_else(PoisonError::into_inner);
+            // A clock that went back does not keep it from looking.
+            let recent = looked.is_some_and(|at| at <= now && now.duration_since(at) < LOOK);
+            if !recent {
+                *looked = Some(now);
+            }
+            !recent
+        };
+        // Whoever comes while a filter is made is answered with the one before.
+        if looks && let Ok(_turn) = self.documents.making.try_lock() {
+            self.load_filters(now).await?;
+        }
+        self.filter(now).await
     }
 
     /// Takes over the filters that other processes have published.

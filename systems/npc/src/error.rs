@@ -79,6 +79,9 @@ pub enum NpcError {
     /// Issuing was stopped, because of an incident.
     #[error("憑證簽發已暫停 / issuing is stopped")]
     Stopped,
+    /// The repository was closed, because of an incident (NPC-57).
+    #[error("儲存庫已關閉 / the repository of certificates is closed")]
+    RepositoryClosed,
     /// The database.
     #[error(transparent)]
     Store(#[from] store::StoreError),
@@ -130,6 +133,7 @@ impl NpcError {
             Self::Unfounded => "NPC-UNFOUNDED",
             Self::SamePerson => "NPC-SAME-PERSON",
             Self::Stopped => "NPC-STOPPED",
+            Self::RepositoryClosed => "NPC-REPOSITORY-CLOSED",
             Self::Store(error) => error.code(),
             Self::Audit(error) => error.code(),
             Self::Keys(error) => error.code(),

@@ -8,20 +8,24 @@
 //! | `GET /repository/holder/DIGITS` | all certificates of a holder number, CMS |
 //!
 //! What is not published is not found, in the same words as what does not exist.
+//!
+//! In an incident with the holders' keys the repository can be closed (NPC-57): whoever could compute a private key from a public
+//! one finds no public keys here. Lists, OCSP, filter and the CA's own certificates go on.
 
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderName, StatusCode};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use jiff::Timestamp;
 use model::CardSerial;
 use serde_json::json;
 use std::sync::Arc;
-use store::{Migration, params, transaction};
+use store::{Migration, Tx, params, transaction};
 use x509::{Certificate, Serial};
 
+use crate::ceremony::check_person;
 use crate::{Npc, NpcError, Receipt, Result};
 
 /// The cards whose certificates are published.
@@ -73,8 +77,44 @@ impl Npc {
         Ok(self.db.optional(sql, params![card.as_str()]).await?.is_some())
     }
 
+    /// Closes the repository at once, in every process: nothing is found until [`Npc::open_repository`]. One person may.
+    pub async fn close_repository(&self, operator: &str, now: Timestamp) -> Result<()> {
+        self.switch_repository(true, operator, now).await
+    }
+
+    /// Opens it again.
+    pub async fn open_repository(&self, operator: &str, now: Timestamp) -> Result<()> {
+        self.switch_repository(false, operator, now).await
+    }
+
+    /// Whether the repository is closed.
+    pub async fn repository_is_closed(&self) -> Result<bool> {
+        Ok(self.db.optional(IS_CLOSED, params![]).await?.is_some())
+    }
+
+    async fn switch_repository(&self, closed: bool, operator: &str, now: Timestamp) -> Result<()> {
+        check_person(operator)?;
+        transaction!(self.db, |tx| {
+            if is_closed(tx).await? == closed {
+                return Ok(());
+            }
+            let sql = if closed {
+                "INSERT INTO setting (name, value) VALUES ('repository-closed', 'yes')"
+            } else {
+                "DELETE FROM setting WHERE name = 'repository-closed'"
+            };
+            tx.execute_one(sql, params![]).await?;
+            let action = if closed { "repository-close" } else { "repository-open" };
+            self.audit(tx, action, "repository", operator, json!({}), now).await?;
+            Ok::<_, NpcError>(())
+        })
+    }
+
     /// The published certificates that are meant.
     pub(crate) async fn look_up(&self, lookup: &Lookup) -> Result<Vec<Vec<u8>>> {
+        if self.repository_is_closed().await? {
+            return Err(NpcError::RepositoryClosed);
+        }
         let rows = match lookup {
             Lookup::Serial(serial) => {
                 let sql = "SELECT c.der FROM certificate c JOIN publication p ON p.card = c.card \
@@ -114,14 +154,25 @@ impl Lookup {
     }
 }
 
+const IS_CLOSED: &str = "SELECT 1 FROM setting WHERE name = 'repository-closed'";
+
+async fn is_closed(tx: &mut Tx) -> Result<bool> {
+    Ok(tx.optional(IS_CLOSED, params![]).await?.is_some())
+}
+
 pub(crate) fn router(npc: Arc<Npc>) -> Router {
     Router::new().route("/repository/{by}/{value}", get(find)).with_state(npc)
 }
 
-async fn find(State(npc): State<Arc<Npc>>, Path((by, value)): Path<(String, String)>) -> Response {
+async fn find(
+    State(npc): State<Arc<Npc>>,
+    Path((by, value)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
     let Some(lookup) = Lookup::parse(&by, &value) else { return StatusCode::NOT_FOUND.into_response() };
     let found = match npc.look_up(&lookup).await {
         Ok(found) => found,
+        Err(NpcError::RepositoryClosed) => return closed(&headers),
         Err(error) => {
             tracing::error!(code = error.code(), "the repository does not answer");
             return StatusCode::SERVICE_UNAVAILABLE.into_response();
@@ -146,6 +197,27 @@ async fn find(State(npc): State<Arc<Npc>>, Path((by, value)): Path<(String, Stri
         // RFC 2585 §4.1
         (_, [one, ..]) => (head("application/pkix-cert"), one.clone()).into_response(),
     }
+}
+
+/// What a closed repository says: to a person a page, to a program the document of every failure.
+fn closed(asked: &HeaderMap) -> Response {
+    const ZH: &str = "憑證儲存庫因事件暫停服務。憑證狀態請查廢止清冊、OCSP 或廢止篩選檔。";
+    const EN: &str = "The repository of certificates is closed because of an incident. For the status of a certificate there are \
+        revocation lists, OCSP and the revocation filter.";
+    // RFC 9110 §15.6.4, §10.2.3: when to come again, as far as it is known.
+    let head = |media_type| [(CONTENT_TYPE, media_type), (CACHE_CONTROL, "no-store"), (RETRY_AFTER, "3600")];
+    let code = NpcError::RepositoryClosed.code();
+    let page =
+        asked.get(ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|a| a.contains("text/html"));
+    if page {
+        let body = format!(
+            "<!DOCTYPE html>\n<html lang=\"zh-Hant\"><head><meta charset=\"utf-8\"><title>儲存庫暫停服務 Repository closed</title>\
+             </head><body><h1>儲存庫暫停服務</h1><p>{ZH}</p><p lang=\"en\">{EN}</p><p><code>{code}</code></p></body></html>\n"
+        );
+        return (StatusCode::SERVICE_UNAVAILABLE, head("text/html; charset=utf-8"), body).into_response();
+    }
+    let error = json!({ "error": { "code": code, "message_zh": ZH, "message": EN, "fault": "environment" } });
+    (StatusCode::SERVICE_UNAVAILABLE, head("application/json"), error.to_string()).into_response()
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

@@ -17,6 +17,7 @@
 //! | `GET /certs/issued-to-this-ca.p7b` | the certificates issued to the issuing CA, all generations, the links between roots, and what other CAs issued for the root, CMS |
 //! | `GET /certs/issued-by-this-ca.p7b` | the links between roots, and the cross certificates for roots of others, CMS |
 //! | `GET /certs/LABEL.cer` | each of them by itself: `npc-root-g2-by-g1`, `npc-cross-7` |
+//! | `GET /cps` | the certification practice statement, Chinese and English, Markdown (NPC-05) |
 //! | `GET /repository/...` | published certificates of citizens (`repository`) |
 //! | an address that an authority taken over had | what was there: OCSP, the complete list, its certificate (`addresses`) |
 
@@ -67,6 +68,7 @@ pub fn router(npc: Arc<Npc>, clock: Clock) -> Router {
         .route("/tsa", post(time_stamp))
         .route("/status/{name}", get(document))
         .route("/certs/{name}", get(certificate))
+        .route("/cps", get(practice_statement))
         .layer(DefaultBodyLimit::max(ocsp::MAX_REQUEST_BYTES))
         .merge(
             Router::new()
@@ -176,7 +178,7 @@ async fn cmp_post(State(service): State<Service>, headers: HeaderMap, body: Byte
 async fn document(State(service): State<Service>, Path(name): Path<String>, headers: HeaderMap) -> Response {
     let now = (service.clock)();
     let found: Option<Arc<PublishedDocument>> = match name.as_str() {
-        "filter" => match service.npc.filter(now).await {
+        "filter" => match service.npc.served_filter(now).await {
             Ok(filter) => Some(filter),
             Err(error) => {
                 tracing::error!(code = error.code(), "no revocation filter");
@@ -217,6 +219,22 @@ async fn certificate(
     let etag = format!("\"{}\"", &hex(&sha256(&body))[..32]);
     let until = now + jiff::SignedDuration::from_hours(24);
     Content { body: body.into(), media_type, etag: &etag, last_modified: None, until }.answer(now, &headers)
+}
+
+/// RFC 7763: Markdown, which a program that does not know it shows as it is.
+async fn practice_statement(State(service): State<Service>, headers: HeaderMap) -> Response {
+    let now = (service.clock)();
+    let text = match service.npc.practice_statement().await {
+        Ok(text) => text,
+        Err(error) => {
+            tracing::error!(code = error.code(), "no practice statement");
+            return StatusCode::SERVICE_UNAVAILABLE.into_response();
+        }
+    };
+    let etag = format!("\"{}\"", &hex(&sha256(text.as_bytes()))[..32]);
+    let until = now + jiff::SignedDuration::from_hours(24);
+    let media_type = "text/markdown; charset=utf-8";
+    Content { body: text.into(), media_type, etag: &etag, last_modified: None, until }.answer(now, &headers)
 }
 
 impl Npc {

@@ -1,5 +1,7 @@
 //! The Estonian precedent of 2017 in the ratios of RECALL-14: 1,125 holders, 750 of them with suspected cards, 400 affected.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use model::{CardSerial, CertificateState, KeySlot, RevocationReason};
 use npc::{CertificateAuthority, Cohort, DrillLot, IssueRequest, Measure, Npc, Period, QueuePlan, Scope};
@@ -15,12 +17,15 @@ struct Drill {
     affected: Vec<u128>,
     cleared: Vec<u128>,
     others: Vec<u128>,
+    published: String,
 }
 
 async fn populate(npc: &Npc) -> Drill {
     let mut pattern = request(npc, 999_999, KeySlot::SigningRsa, 0).await;
     pattern.chip_model = None;
     let pattern = npc.issue(&pattern, now()).await.unwrap().serial;
+    npc.publish(card(999_999), true, "holder", now()).await.unwrap();
+    let published = pattern.octets().iter().map(|octet| format!("{octet:02x}")).collect::<String>();
     let cards: Vec<CardSerial> = (1..=1_125).map(card).collect();
     let lot = async |range: std::ops::Range<usize>, chip_model, fingerprint| {
         let lot = DrillLot { cards: &cards[range], chip_model, fingerprint };
@@ -30,6 +35,7 @@ async fn populate(npc: &Npc) -> Drill {
         affected: lot(0..400, SUSPECTED, "roca").await,
         cleared: lot(400..750, SUSPECTED, "100001-1-0").await,
         others: lot(750..1_125, "NE-0256", "100001-1-0").await,
+        published: format!("/repository/serial/{published}"),
     }
 }
 
@@ -59,14 +65,18 @@ async fn cohort(npc: &Npc, cohort: Cohort, measure: Measure) -> u64 {
 #[tokio::test]
 async fn the_estonian_drill() {
     each_engine("npc", async |db| {
-        let npc = open(&db).await;
+        let (npc, address) = served(&db, Arc::new(now)).await;
         let drill = populate(&npc).await;
         npc.maintain(now()).await.unwrap();
         assert_eq!(listed(&npc).await, 0);
         let by_chip = || Cohort { chip_model: Some(SUSPECTED.into()), ..Cohort::default() };
 
-        // Issuing stops; everything on the suspected chips is suspended, and the world hears of it at once.
+        // Issuing stops, and so does the directory of public keys; everything on the suspected chips is suspended, and the
+        // world hears of it at once.
+        assert_eq!(fetch(address, &drill.published).await.status, 200);
         npc.stop_issuing("anna", now()).await.unwrap();
+        npc.close_repository("anna", now()).await.unwrap();
+        assert_eq!(fetch(address, &drill.published).await.status, 503);
         assert_eq!(cohort(&npc, by_chip(), Measure::Suspend).await, 1_500);
         assert_eq!(listed(&npc).await, 1_500);
         for (serials, said) in [
@@ -130,6 +140,8 @@ async fn the_estonian_drill() {
         assert_eq!(cohort(&npc, affected, Measure::Revoke(RevocationReason::KeyCompromise)).await, 800);
         assert_eq!(listed(&npc).await, 800);
         assert_eq!(filter_says(&npc, &drill.affected).await, [State::Revoked]);
+        npc.open_repository("anna", now()).await.unwrap();
+        assert_eq!(fetch(address, &drill.published).await.status, 200);
         let of_card = npc.certificates_of(first.card, now() + SignedDuration::from_secs(1)).await.unwrap();
         let states: Vec<_> = of_card.iter().map(|c| c.state.as_str()).collect();
         assert_eq!(states, ["revoked", "revoked", "good", "good"]);

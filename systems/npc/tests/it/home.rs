@@ -1,6 +1,7 @@
 //! Filters and card status lists, as a reader at home uses them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use model::{CardSerial, KeySlot, RevocationReason, SuspensionCause};
@@ -60,6 +61,39 @@ async fn each_state_is_in_the_next_filter() {
         let rows =
             db.all("SELECT number FROM status_document WHERE kind = 'filter'", params![]).await.unwrap();
         assert_eq!(rows.len(), 1);
+    })
+    .await;
+}
+
+/// Lists and filter made at somebody's word, before their turn; another process serves them a second later.
+#[tokio::test]
+async fn a_filter_published_at_once_is_served_by_every_process() {
+    each_engine("npc", async |db| {
+        let seconds = Arc::new(AtomicI64::new(0));
+        let told = seconds.clone();
+        let clock = move || now() + SignedDuration::from_secs(told.load(Ordering::Relaxed));
+        let (npc, address) = served(&db, Arc::new(clock)).await;
+        let mine = issued(&npc, 1, KeySlot::SigningRsa, 0).await;
+        let made = npc.ca_certificates();
+        let (anchors, intermediates) = ([made.root], [made.ca]);
+        let trust = Trust { anchors: &anchors, intermediates: &intermediates };
+        let asked = async |second| {
+            seconds.store(second, Ordering::Relaxed);
+            let at = now() + SignedDuration::from_secs(second);
+            let filter = Filter::open(&fetch(address, "/status/filter").await.body, &trust, at).unwrap();
+            (filter.number(), filter.state(&npc.ca_certificate(), &mine.serial))
+        };
+        let (first, said) = asked(0).await;
+        assert_eq!(said, Some(State::Good));
+        let other = open(&db).await;
+        let at = now() + SignedDuration::from_secs(1);
+        other.suspend(card(1), SuspensionCause::Loss, "clerk", at).await.unwrap();
+        assert_eq!(asked(1).await, (first, Some(State::Good)), "its turn has not come");
+        let number = other.publish_now("anna", at).await.unwrap();
+        assert!(number > first);
+        assert_eq!(asked(1).await, (first, Some(State::Good)), "looked for within this second");
+        assert_eq!(asked(2).await, (number, Some(State::Suspended)));
+        assert_eq!(other.publish_now("no name", at).await.unwrap_err().code(), "NPC-REQUEST");
     })
     .await;
 }

@@ -1,5 +1,7 @@
 //! The certificate policy as versioned data, and the practice statement made of it.
 
+use std::sync::Arc;
+
 use curve::{Curve, SystemRandom};
 use keys::KeyKind;
 use model::KeySlot;
@@ -153,6 +155,41 @@ async fn the_practice_statement_has_the_headings_of_rfc_3647_and_the_data_of_the
         adopt(&npc, |policy| policy.practice_statement_version = "測試用 2.7".into()).await;
         let later = npc.practice_statement().await.unwrap();
         assert!(later.contains("測試用 2.7") && later.contains("version 2 of the policy data"));
+    })
+    .await;
+}
+
+/// Whoever relies on a certificate can read by which rules it was made, who does what for the CA, and how to look a status up
+/// without telling the CA.
+// proves: NPC-05, NPC-08, NPC-52, PRIVACY-04
+#[tokio::test]
+async fn the_practice_statement_is_public() {
+    each_engine("npc", async |db| {
+        let (npc, address) = served(&db, Arc::new(now)).await;
+        let first = fetch(address, "/cps").await;
+        assert_eq!((first.status, first.header("content-type")), (200, Some("text/markdown; charset=utf-8")));
+        let text = String::from_utf8(first.body.clone()).unwrap();
+        // Chinese first, English second, with what is in force.
+        assert!(text.starts_with("# 憑證實務作業基準 Certification Practice Statement\n"), "{text}");
+        assert_eq!(text, npc.practice_statement().await.unwrap());
+        let (_, policy) = npc.policy().await.unwrap();
+        let centre = &policy.delegated[0];
+        let line = format!("- {}，管理 run by {}\n", centre.name, centre.management);
+        assert!(centre.name.contains("卡片管理中心") && text.contains(&line), "{text}");
+        assert!(centre.duties.len() == 3 && centre.duties.iter().all(|duty| text.contains(duty)), "{text}");
+        let (_, advice) = text.split_once("4.9.6 信賴憑證者之廢止查驗要求").unwrap();
+        let (advice, _) = advice.split_once("\n### 4.10").unwrap();
+        assert!(advice.contains("應以廢止清冊或廢止過濾檔查驗") && advice.contains("應經 Tor"), "{advice}");
+        assert!(advice.contains("should use the lists or the revocation filter"), "{advice}");
+        assert!(advice.contains("through Tor or a proxy that does not tell who asks"), "{advice}");
+        let tag = first.header("etag").unwrap().to_owned();
+        let same = fetch_with(address, "/cps", &format!("If-None-Match: {tag}")).await;
+        assert_eq!(same.status, 304);
+        let version = adopt(&npc, |policy| policy.practice_statement_version = "測試用 7.7".into()).await;
+        let next = fetch_with(address, "/cps", &format!("If-None-Match: {tag}")).await;
+        let text = String::from_utf8(next.body).unwrap();
+        assert!(next.status == 200 && text.contains("測試用 7.7"), "{text}");
+        assert!(text.contains(&format!("version {version} of the policy")), "{text}");
     })
     .await;
 }
