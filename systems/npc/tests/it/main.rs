@@ -23,6 +23,7 @@ mod ocsp;
 mod openssl;
 mod overview;
 mod policy;
+mod privacy;
 mod queue;
 mod refusals;
 mod repository;
