@@ -18,6 +18,7 @@ use lds::eid::{Field, Placement};
 
 use crate::access::{Condition, Interface};
 use crate::commands::{RESTRICTED_HASH, RESTRICTED_KEY_ID};
+use crate::profile_rules::{PLACEMENT, RULES, Rule};
 
 /// The texts of the profiles built into the chip.
 const TEXTS: [&str; 5] = [
@@ -190,8 +191,32 @@ pub enum ProfileError {
         value: String,
     },
     /// Values that contradict each other or the minimum access table.
-    #[error("contradiction: {0}")]
-    Contradiction(&'static str),
+    #[error("contradiction: {}", .0.en)]
+    Contradiction(&'static Rule),
+}
+
+impl ProfileError {
+    /// The stable code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Syntax(_) => "PROFILE-SYNTAX",
+            Self::Unknown(_) => "PROFILE-UNKNOWN-KEY",
+            Self::Missing(_) => "PROFILE-MISSING-KEY",
+            Self::Value { .. } => "PROFILE-VALUE",
+            Self::Contradiction(rule) => rule.code,
+        }
+    }
+
+    /// The same in Traditional Chinese.
+    pub fn zh(&self) -> String {
+        match self {
+            Self::Syntax(line) => format!("第 {line} 行：應為 [section] 或 key = value"),
+            Self::Unknown(key) => format!("不認得或重複的項目 {key}"),
+            Self::Missing(key) => format!("缺少項目 {key}"),
+            Self::Value { key, value } => format!("{key}：不能是 {value:?}"),
+            Self::Contradiction(rule) => format!("矛盾：{}", rule.zh),
+        }
+    }
 }
 
 impl Profile {
@@ -225,6 +250,15 @@ impl Profile {
 
     /// Reads and checks a profile.
     pub fn parse(text: &str) -> Result<Self, ProfileError> {
+        match Self::inspect(text)? {
+            (profile, broken) if broken.is_empty() => Ok(profile),
+            (_, broken) => Err(ProfileError::Contradiction(broken[0])),
+        }
+    }
+
+    /// Reads a profile and says every rule that it breaks: for whoever writes one. A text whose form is wrong is an error, and
+    /// so are fields in data groups where no reader knows them.
+    pub fn inspect(text: &str) -> Result<(Self, Vec<&'static Rule>), ProfileError> {
         let mut values = Values::parse(text)?;
         let profile = Self {
             name: values.string("name")?,
@@ -264,155 +298,13 @@ impl Profile {
             document_signer: values.with("documents.signer", document_signer)?,
         };
         values.finish()?;
-        profile.check()?;
-        Ok(profile)
+        let broken = profile.broken();
+        Ok((profile, broken))
     }
 
-    /// The applications and conditions that this profile must not weaken.
-    fn check(&self) -> Result<(), ProfileError> {
-        let rules = [
-            // CARD-31, CARD-34.
-            (self.eid == Presence::Contact, "the encrypted zone answers on contact only"),
-            (self.certificate == Presence::Contact, "the certificate zone answers on contact only"),
-            (self.household == Presence::Both, "the household zone answers on both interfaces"),
-            (self.public_national == Presence::Both, "the public zone answers on both interfaces"),
-            // OPEN-01.
-            (
-                self.sample || self.public_icao == Presence::None,
-                "only a sample card carries the eMRTD application identifier",
-            ),
-            // CARD-42.
-            (self.read_household_contact == Condition::Always, "the household zone is free on contact"),
-            (
-                matches!(self.read_household_contactless, Condition::Always | Condition::AccessNumber),
-                "the household zone needs nothing, or the access number on contactless",
-            ),
-            // OPEN-02, OPEN-03.
-            (
-                self.sample || self.read_household_contactless == Condition::AccessNumber,
-                "only a sample card shows its household zone to a passer-by on contactless",
-            ),
-            (
-                self.read_public == Condition::AccessNumber,
-                "the public zone needs the access number or the MRZ",
-            ),
-            (
-                self.read_encrypted == Condition::FieldRight,
-                "the encrypted zone needs the right for each field",
-            ),
-            (
-                self.sample || self.use_certificate == Condition::Pin2InChannel,
-                "only a sample card uses its certificate keys outside a secure channel",
-            ),
-            (
-                self.sample || self.read_certificate == Condition::Channel,
-                "only a sample card shows its certificates outside a secure channel",
-            ),
-            // Readers know the fields of a card that is no sample by their national types.
-            (
-                self.sample || self.fields == Placement::NATIONAL,
-                "only a sample card has its fields in data groups with another meaning",
-            ),
-            // CARD-30, CARD-35, CARD-36.
-            (self.pin1_digits == (6..=6), "PIN1 has exactly six digits"),
-            (self.pin2_digits == (8..=12), "PIN2 has eight to twelve digits"),
-            (self.tries == 3, "three wrong entries block a PIN"),
-            // OPEN-15.
-            (
-                matches!(self.curve, Curve::P521 | Curve::P384),
-                "keys are on P-521, or P-384 on the reserve chip",
-            ),
-            (self.rsa_bits >= 2048, "RSA keys have at least 2048 bits"),
-            (
-                self.pace.first().is_some_and(|p| p.curve.field_len() >= 48),
-                "the preferred PACE parameters have at least 384 bits",
-            ),
-            (
-                self.pace.iter().all(|p| Curve::ALL.contains(&p.curve)),
-                "PACE is on curves of at least 256 bits",
-            ),
-            // Readers take the first entry, and the status of PIN1 is asked for with it.
-            (
-                self.pace.is_sorted_by_key(|p| p.mapping != Mapping::Generic)
-                    && self.pace.first().is_some_and(|p| p.mapping == Mapping::Generic),
-                "generic mapping comes first, integrated and chip authentication mapping after it",
-            ),
-            // ICAO 9303-11 §4.4.3.5.1: the static key is on the curve of the mapping.
-            (
-                self.pace.iter().all(|p| p.mapping != Mapping::ChipAuthentication || p.curve == self.curve),
-                "chip authentication mapping is on the curve of the chip authentication key",
-            ),
-            // CARD-25, CARD-29; the user code never reaches the card.
-            (
-                self.passwords.iter().all(|p| *p != PasswordReference::Puk),
-                "no PUK is on the card: PINs are unblocked by the ministry",
-            ),
-            (
-                self.passwords.contains(&PasswordReference::Pin),
-                "the encrypted zone is opened with PIN1, so PACE takes it",
-            ),
-            (self.passwords.contains(&PasswordReference::Can), "PACE takes the card access number"),
-            (
-                self.sample || self.passwords.contains(&PasswordReference::Mrz),
-                "only a sample card does without the MRZ as a password",
-            ),
-            (
-                (1..self.passwords.len()).all(|i| !self.passwords[..i].contains(&self.passwords[i])),
-                "each password stands once",
-            ),
-            // OPEN-06, OPEN-52.
-            (!self.bac || self.sample, "only a sample card speaks Basic Access Control"),
-            (
-                !self.bac || self.passwords.contains(&PasswordReference::Mrz),
-                "Basic Access Control takes its keys from the MRZ, which is no password of this profile",
-            ),
-            (
-                !self.bac || self.public_icao != Presence::None,
-                "Basic Access Control belongs to the eMRTD application, which this profile lacks",
-            ),
-            (
-                !self.chip_authentication || self.sample,
-                "only a sample card offers Chip Authentication of passports",
-            ),
-            (
-                !self.chip_authentication || self.public_icao != Presence::None,
-                "Chip Authentication of version 1 belongs to the eMRTD application, which this profile lacks",
-            ),
-            // CARD-17: a citizen's card has no identifier that the mission does not ask for.
-            (
-                !self.restricted_identification || self.sample,
-                "only a sample card has an identifier for each sector",
-            ),
-            // ICAO 9303-11 §6.1.2.3: the hash is as long as the key allows.
-            (
-                self.active_authentication == self.curve.hash(),
-                "active authentication uses the hash that fits the size of its key",
-            ),
-            // OPEN-15.
-            (
-                self.sample || matches!(self.document_signer, DocumentSigner::Ecdsa(_)),
-                "only a sample card is signed with an algorithm under trial",
-            ),
-            (
-                self.sample || self.document_signer == DocumentSigner::Ecdsa(self.curve),
-                "the document signer's key is as strong as the keys of the card",
-            ),
-            (
-                self.curve == Curve::P521 || self.chip != ChipType::PLANNED,
-                "the planned chip has P-521 keys; P-384 is for the reserve chip",
-            ),
-            (
-                self.pace
-                    .iter()
-                    .enumerate()
-                    .all(|(i, p)| self.pace[..i].iter().all(|other| other.protocol() != p.protocol())),
-                "each PACE protocol has one set of domain parameters",
-            ),
-        ];
-        match rules.into_iter().find(|(holds, _)| !holds) {
-            Some((_, rule)) => Err(ProfileError::Contradiction(rule)),
-            None => Ok(()),
-        }
+    /// The rules that the profile breaks.
+    fn broken(&self) -> Vec<&'static Rule> {
+        RULES.iter().filter(|rule| !rule.holds(self)).collect()
     }
 
     /// The condition for reading the household zone on `interface`.
@@ -451,10 +343,7 @@ fn placement(values: &mut Values) -> Result<Placement, ProfileError> {
         let group: u8 = values.with(key, |v| v.parse().ok())?;
         possible.retain(|placement| placement.group(field) == group);
     }
-    possible
-        .first()
-        .copied()
-        .ok_or(ProfileError::Contradiction("no reader knows the fields in these data groups"))
+    possible.first().copied().ok_or(ProfileError::Contradiction(&PLACEMENT))
 }
 
 /// `8-12`, or `6` for exactly six.
