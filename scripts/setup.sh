@@ -47,6 +47,8 @@ judging=(
   '?python3 -c "import ensurepip, venv"|python3-venv'
   'javac|default-jdk-headless'
   'certtool|gnutls-bin'
+  '/usr/sbin/slapd|slapd'
+  'ldapsearch|ldap-utils'
   'crlutil|libnss3-tools'
   'mvn|maven'
   'go|golang-go'
