@@ -99,6 +99,22 @@ fn dates_stand_in_both_calendars_and_machine_forms_are_padded() {
     let birth = tlv::find(body, 0xA7).expect("present");
     assert_eq!(birth.child(0x80).map(|digits| digits.value), Some(&b"19520229"[..]));
     assert_eq!(birth.child(0x81).map(|text| text.value), Some("民國41年2月29日".as_bytes()));
+    // Every other date as well, and the values of closed sets in both languages.
+    for (tag, day) in [(0xA8, Some(sample().issue)), (0xA9, sample().renewal)] {
+        let both = tlv::find(body, tag).expect("present");
+        let texts = [0x80, 0x81].map(|tag| both.child(tag).map(|text| text.value.to_vec()));
+        let expected = day.map(|day| [day.compact().into_bytes(), day.roc().into_bytes()]);
+        if let Some(expected) = expected {
+            assert_eq!(texts, expected.map(Some), "{tag:X}");
+        }
+    }
+    for tag in [0xA5, 0xA6] {
+        let term = tlv::find(body, tag).expect("present");
+        let [zh, en] =
+            [0x81, 0x82].map(|tag| String::from_utf8(term.child(tag).expect("present").value.to_vec()));
+        assert!(zh.is_ok_and(|zh| !zh.is_empty() && !zh.is_ascii()), "{tag:X}");
+        assert!(en.is_ok_and(|en| !en.is_empty() && en.is_ascii()), "{tag:X}");
+    }
 }
 
 // proves: CARD-17

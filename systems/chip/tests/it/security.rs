@@ -362,10 +362,31 @@ fn the_chip_has_the_algorithms_it_must_have() {
         curve::verify_digest(&curve::point_from_spki(&spki).unwrap(), &hash.digest(b"abc"), &signature)
             .unwrap();
     }
-    // Random bytes: no two challenges are alike.
-    let challenge = Command::new(0, 0x84, 0, 0).with_le(32);
-    let all: std::collections::BTreeSet<_> = (0..100).map(|_| reader.send(&challenge).data).collect();
-    assert_eq!(all.len(), 100);
+}
+
+// The random source of the program, not that of these tests: two chips opened from the same memory have nothing in common.
+// proves: CARD-06
+#[test]
+fn challenges_come_from_a_random_source_that_no_state_of_the_chip_repeats() {
+    let flash = Stage::InUse("national").flash();
+    let challenges = || {
+        let memory = chip::RamMemory::open(Flash::from_image(flash.image())).unwrap();
+        let chip = chip::Chip::open(Box::new(memory), Box::new(curve::SystemRandom)).unwrap();
+        let mut reader = Reader::new(chip, Interface::Contact);
+        let ask = Command::new(0, 0x84, 0, 0).with_le(1_024);
+        (0..50).map(|_| reader.send(&ask).into_ok().unwrap()).collect::<Vec<_>>()
+    };
+    let all = [challenges(), challenges()].concat();
+    let different: std::collections::BTreeSet<_> = all.iter().flat_map(|bytes| bytes.chunks(16)).collect();
+    assert_eq!(different.len(), 100 * 64, "no sixteen bytes twice");
+    // As many ones as zeros, and each byte as often as the others, with far more room than chance needs.
+    let bytes = all.concat();
+    let ones: u32 = bytes.iter().map(|byte| byte.count_ones()).sum();
+    let half = (bytes.len() * 4) as f64;
+    assert!((f64::from(ones) - half).abs() < 30.0 * (half / 2.0).sqrt(), "{ones} of {}", bytes.len() * 8);
+    let mut counts = [0u32; 256];
+    bytes.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
+    assert!(counts.iter().all(|count| (200..600).contains(count)), "about 400 of each");
 }
 
 // proves: CARD-15, CARD-16
@@ -382,9 +403,8 @@ fn the_eid_and_the_epki_application_serve_the_four_zones() {
     }
 }
 
-// The medium lasts 100,000 writes of a cell; a transaction writes each record it changes once. Ten years of daily use of
-// everything must not write any record more often.
-// proves: CARD-11
+// A transaction writes each record it changes once. A medium that lasts 100,000 writes of a cell (CARD-11) lasts for ten years
+// of using everything every day, even if all records shared one cell.
 #[test]
 fn no_record_wears_out_in_ten_years() {
     let flash = Stage::InUse("interop").flash();
@@ -402,6 +422,5 @@ fn no_record_wears_out_in_ten_years() {
     }
     // Two writes of each of three counters; reading and signing write nothing.
     assert_eq!(each_day, 6);
-    let uses_a_day = 100_000 / (days * 2);
-    assert!(uses_a_day >= 13, "every record lasts for {uses_a_day} uses a day");
+    assert!(each_day * days <= 100_000, "{each_day} a day");
 }

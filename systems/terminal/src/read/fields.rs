@@ -6,6 +6,7 @@
 use lds::household::HouseholdData;
 use lds::mrz::check_digit;
 use lds::{DataGroup, Date, PublicZone, Td1, dg13};
+use model::divisions::Divisions;
 use serde::Serialize;
 
 /// Who holds the card, as the card says.
@@ -100,13 +101,44 @@ pub struct Household {
     pub village_code: String,
     /// The number of the neighbourhood.
     pub neighbourhood: u16,
+    /// What the code stands for in the table of divisions; none where the table does not have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registered: Option<Registered>,
+    /// The line to be shown: the names of the card, or, where they have a character that cannot be displayed everywhere, those
+    /// that belong to the code.
+    // CARD-22.
+    pub shown: String,
+}
+
+/// A village by its code, in both languages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Registered {
+    /// `臺北市中正區黎明里`.
+    pub zh_hant: String,
+    /// `Liming Vil., Zhongzheng District, Taipei City`.
+    pub en: String,
 }
 
 impl From<HouseholdData> for Household {
     fn from(data: HouseholdData) -> Self {
         let HouseholdData { county, district, village, village_code, neighbourhood } = data;
-        Self { county, district, village, village_code, neighbourhood }
+        let code = village_code.parse().ok();
+        let place = code.and_then(|code| Divisions::bundled().place(code));
+        let registered = place.map(|place| Registered { zh_hant: place.zh(), en: place.en() });
+        let own = [county.as_str(), &district, &village].concat();
+        let names = match &registered {
+            Some(registered) if !own.chars().all(is_displayed_everywhere) => registered.zh_hant.clone(),
+            _ => own,
+        };
+        let shown = format!("{names}{neighbourhood}鄰");
+        Self { county, district, village, village_code, neighbourhood, registered, shown }
     }
+}
+
+/// Whether fonts of ordinary computers have the character: those of the supplementary planes and of the private use areas,
+/// which rare characters lie in, are in few of them.
+fn is_displayed_everywhere(character: char) -> bool {
+    !matches!(character, '\u{E000}'..='\u{F8FF}' | '\u{FFF0}'..) && !character.is_control()
 }
 
 impl From<Date> for Day {
@@ -271,5 +303,41 @@ mod tests {
         assert_eq!(machine_readable_zone(&dg1("P<UTO")).err(), Some(MrzFault::Malformed));
         assert_eq!(machine_readable_zone(&dg1(&TD3.to_lowercase())).err(), Some(MrzFault::Malformed));
         assert_eq!(machine_readable_zone(b"").err(), Some(MrzFault::Malformed));
+    }
+}
+
+#[cfg(test)]
+mod household_tests {
+    use super::*;
+
+    fn household(village: &str, code: &str) -> Household {
+        let data = HouseholdData {
+            county: "臺北市".into(),
+            district: "中正區".into(),
+            village: village.into(),
+            village_code: code.into(),
+            neighbourhood: 3,
+        };
+        data.into()
+    }
+
+    // proves: CARD-22
+    #[test]
+    fn a_village_with_a_rare_character_is_looked_up_by_its_code() {
+        let plain = household("黎明里", "63000050024");
+        assert_eq!(plain.shown, "臺北市中正區黎明里3鄰");
+        let registered = plain.registered.expect("in the table");
+        assert_eq!(registered.zh_hant, "臺北市中正區黎明里");
+        assert!(registered.en.ends_with("Zhongzheng District, Taipei City"), "{}", registered.en);
+        // Beyond the basic plane, in a private use area, lost on the way.
+        for rare in ["黎\u{20BB7}里", "黎\u{E123}里", "黎\u{F0005}里", "黎\u{FFFD}里"] {
+            let household = household(rare, "63000050024");
+            assert_eq!(household.shown, "臺北市中正區黎明里3鄰");
+            assert_eq!(household.village, rare, "what the card says stays as it is");
+        }
+        // What the card says is shown as long as it can be, and where nobody knows the code.
+        assert_eq!(household("光明里", "63000050024").shown, "臺北市中正區光明里3鄰");
+        let unknown = household("黎\u{20BB7}里", "99999999999");
+        assert_eq!((unknown.shown.as_str(), unknown.registered), ("臺北市中正區黎\u{20BB7}里3鄰", None));
     }
 }
