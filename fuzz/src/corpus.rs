@@ -805,5 +805,7 @@ fn sessions() -> Vec<Vec<u8>> {
         [&[2][..], &[0, 4, 4, 0, 11, 1, 0, 4, 4, 0, 5, 0, 11, 0, 1, 2, 3, 40]].concat(),
         // Heard in a session, said again at the same place of the next, after the chip's power was gone.
         [&[1][..], &[1, 2, 0, 1, 8, 0, 1, 0, 7, 0, 2, 1]].concat(),
+        // An application that the card has not does not end what was proved in the one that is selected.
+        [&[1][..], &[1, 0, 0, 4, 4, 0, 0, 2, 5, 0]].concat(),
     ]
 }

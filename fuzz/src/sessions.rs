@@ -190,15 +190,17 @@ impl Dialogue {
     }
 
     fn select(&mut self, application: Application) {
-        self.proved.pin2 = false;
         let answer = self.send(&Command::new(0, 0xA4, 4, 0x0C).with_data(application.aid()));
+        // ISO/IEC 7816-4 §11.2.2: what was selected stays selected if the command fails.
+        if !answer.is_some_and(|a| a.sw.is_ok()) {
+            return;
+        }
+        self.proved.pin2 = false;
         let contact_only = !matches!(
             application,
             Application::Household | Application::PublicNational | Application::PublicIcao
         );
-        if answer.is_some_and(|a| a.sw.is_ok()) && contact_only {
-            assert!(self.contact(), "{application:?} answers on contactless");
-        }
+        assert!(!contact_only || self.contact(), "{application:?} answers on contactless");
     }
 
     /// Opens a channel, with a right or a wrong password. Whether PIN1's tries may rise.

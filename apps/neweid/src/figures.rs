@@ -2,14 +2,25 @@
 
 use std::time::{Duration, Instant};
 
-/// Named numbers in their order.
-#[derive(Default)]
-pub struct Report(Vec<(String, f64)>);
+/// Named numbers in their order: for people each as it comes, for programs all at the end.
+pub struct Report {
+    json: bool,
+    all: Vec<(String, f64)>,
+}
 
 impl Report {
+    /// Nothing yet.
+    pub const fn new(json: bool) -> Self {
+        Self { json, all: Vec::new() }
+    }
+
     /// A number.
     pub fn number(&mut self, name: &str, value: f64) {
-        self.0.push((name.to_owned(), value));
+        if !self.json {
+            let text = if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.3}") };
+            say!("  {name:<28}{text:>16}");
+        }
+        self.all.push((name.to_owned(), value));
     }
 
     /// The seconds since `began`.
@@ -27,16 +38,11 @@ impl Report {
         self.number(name, (count as f64 / took.as_secs_f64().max(1e-9)).round());
     }
 
-    /// Prints them for people or programs.
-    pub fn print(&self, json: bool) {
-        if json {
-            let all: serde_json::Map<_, _> = self.0.iter().map(|(k, v)| (k.clone(), (*v).into())).collect();
+    /// Prints what programs are waiting for.
+    pub fn finish(self) {
+        if self.json {
+            let all: serde_json::Map<_, _> = self.all.into_iter().map(|(k, v)| (k, v.into())).collect();
             say!("{:#}", serde_json::Value::Object(all));
-            return;
-        }
-        for (name, value) in &self.0 {
-            let text = if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.3}") };
-            say!("  {name:<28}{text:>16}");
         }
     }
 }

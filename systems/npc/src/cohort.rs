@@ -4,7 +4,7 @@
 //! One person proposes whom it concerns, another approves. The work is done in batches, each one commit that also says how
 //! far it came: killed anywhere, it goes on there, and no certificate is changed twice. Certificates that come into being while
 //! it runs are found if their number lies ahead; so issuing is stopped first. A batch is a handful of statements, whatever its
-//! size, and every certificate has its event. When the last batch is done every list that lacks a change and the filter are
+//! size, and every certificate has its event, which names the incident. When the last batch is done every list that lacks a change and the filter are
 //! made anew, however young they are; only then is the incident over.
 
 use jiff::Timestamp;
@@ -12,12 +12,11 @@ use model::lifecycle::Stamp;
 use model::{CardSerial, CertificateState, RevocationReason, SuspensionCause};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::{AssertSqlSafe, Engine, Kind, Row, Tx, Value, new_id, params, transaction};
-use x509::Serial;
+use store::{AssertSqlSafe, Row, Tx, Value, params, transaction};
 
+use crate::batch::{Turn, end_of_batch};
 use crate::feed::next_number;
-use crate::row::{StateColumns, parse_state, serial};
-use crate::status::at_time;
+use crate::status::Why;
 use crate::{Carrier, Npc, NpcError, Result, SYSTEM};
 
 /// Whom an incident concerns: every criterion given must hold, and at least one is given.
@@ -142,8 +141,9 @@ impl Npc {
             }
             let stored = serde_json::to_string(&Stored::of(&cohort, measure))
                 .map_err(|_| NpcError::Inconsistent("incident"))?;
-            let window = Window { cohort: &cohort, after: &[], since: now };
-            let concerned = window.count(tx).await?;
+            let (conditions, values) = concerned(&cohort, now, false);
+            let count = AssertSqlSafe(format!("SELECT count(*) {conditions}"));
+            let concerned: i64 = tx.one(count, &values).await?.read(0)?;
             let sql = "INSERT INTO incident (number, what, concerned, proposed_by, proposed_at, after, \
                 looked_at, changed, published) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, FALSE)";
             let nothing: &[u8] = &[];
@@ -223,8 +223,11 @@ impl Npc {
     }
 
     async fn work_incident(&self, number: u64, now: Timestamp) -> Result<()> {
-        while !self.work_batch(number, now).await? {
-            self.tell_changes(now).await;
+        let mut done = false;
+        while !done {
+            // While a batch is written, the one before is told.
+            let (worked, ()) = tokio::join!(self.work_batch(number, now), self.tell_changes(now));
+            done = worked?;
         }
         self.tell_changes(now).await;
         let sql = "SELECT 1 FROM incident WHERE number = $1 AND published = FALSE";
@@ -234,9 +237,6 @@ impl Npc {
             transaction!(self.db, |tx| {
                 let sql = "UPDATE incident SET published = TRUE WHERE number = $1";
                 tx.execute(sql, params![number as i64]).await?;
-                // Each has its event now.
-                let sql = "DELETE FROM incident_certificate WHERE incident = $1";
-                tx.execute(sql, params![number as i64]).await?;
                 Ok::<_, NpcError>(())
             })?;
         }
@@ -245,10 +245,7 @@ impl Npc {
 
     /// One batch; whether it was the last.
     async fn work_batch(&self, number: u64, now: Timestamp) -> Result<bool> {
-        let batch = match self.db.engine() {
-            Engine::Postgres => BATCH_POSTGRES,
-            Engine::Sqlite => BATCH_SQLITE,
-        };
+        let batch = self.incident_batch();
         transaction!(self.db, |tx| {
             let row = tx.one("SELECT * FROM incident WHERE number = $1", params![number as i64]).await?;
             let incident = read(&row)?;
@@ -259,97 +256,33 @@ impl Npc {
                 return Ok(true);
             }
             let after: Vec<u8> = row.read("after")?;
-            let window = Window { cohort: &incident.cohort, after: &after, since: incident.proposed_at };
             if !row.read::<bool>("selected")? {
-                window.select(tx, number).await?;
-                let sql = "UPDATE incident SET selected = TRUE WHERE number = $1";
-                tx.execute_one(sql, params![number as i64]).await?;
+                incident.note_concerned(tx).await?;
                 return Ok(false);
             }
-            let next = "SELECT serial FROM incident_certificate WHERE incident = $1 AND serial > $2 \
-                ORDER BY serial LIMIT $3";
-            let mut serials = Vec::with_capacity(batch);
-            for row in tx.all(next, params![number as i64, &after[..], batch as i64]).await? {
-                serials.push(params![row.read::<Vec<u8>>(0)?].to_vec());
-            }
-            let states =
-                "SELECT serial, state, ends FROM given JOIN certificate_state USING (serial) ORDER BY serial";
-            let rows = tx.all_given(&[("serial", Kind::Bytes)], states, &serials).await?;
-            let mut changes = Vec::new();
-            for row in &rows {
-                let state = at_time(parse_state(&row.read::<String>("state")?)?, row.read("ends")?, now);
-                if let Some(next) = incident.measure.applied(state, Stamp::new(now, approver, SYSTEM)) {
-                    changes.push((serial(row)?, next));
-                }
-            }
+            let (upto, done) = end_of_batch(tx, number, &after, batch).await?;
+            let turn = Turn { incident: number, after: &after, upto: &upto, now };
+            let step = |state| incident.measure.applied(state, Stamp::new(now, approver, SYSTEM));
+            let (groups, looked_at) = turn.groups(tx, step).await?;
             // The numbers of all changes at once: nobody sees a greater one before them.
-            let count = changes.len() as i64;
-            let first = next_number(tx, "state", count).await? - count as u64;
-            self.write_states(tx, &changes, incident.measure.kind(), approver, now, first + 1).await?;
-            let last = rows.last().map(serial).transpose()?;
-            let done = rows.len() < batch;
+            let count = groups.iter().map(|group| group.many).sum::<i64>();
+            let next = next_number(tx, "state", count).await? + 1;
+            let changes = next - count as u64..next;
+            turn.write_states(tx, &groups, changes.start).await?;
+            self.write_events(tx, &turn, incident.measure.kind(), approver, changes.clone()).await?;
+            let why = Why { actor: approver, at: now, incident: Some(number) };
+            let followed = self.follow_changes(tx, changes, &why).await?;
             let sql = "UPDATE incident SET after = $2, looked_at = looked_at + $3, changed = changed + $4, \
                 finished_at = $5 WHERE number = $1 AND finished_at IS NULL";
-            let values = params![
-                number as i64,
-                last.as_ref().map_or(&after[..], |serial| serial.octets()),
-                rows.len() as i64,
-                count,
-                done.then_some(now)
-            ];
+            let values = params![number as i64, &upto[..], looked_at, count, done.then_some(now)];
             tx.execute_one(sql, values).await?;
-            let detail = json!({ "looked_at": rows.len(), "changed": count, "finished": done });
+            let mut detail = json!({ "looked_at": looked_at, "changed": count, "finished": done });
+            if followed > 0 {
+                detail["followed"] = followed.into();
+            }
             self.audit(tx, "incident-batch", &incident_subject(number), approver, detail, now).await?;
             Ok(done)
         })
-    }
-
-    /// Writes the states of many certificates and their events, numbered from `first`.
-    async fn write_states(
-        &self,
-        tx: &mut Tx,
-        changes: &[(Serial, CertificateState)],
-        kind: &str,
-        actor: &str,
-        now: Timestamp,
-        first: u64,
-    ) -> Result<()> {
-        let (states, events) = self.rows_of(changes, kind, actor, now, first)?;
-        let update = "UPDATE certificate_state SET state_seq = given.state_seq, status = given.status, \
-            status_at = given.status_at, reason = given.reason, state = given.state \
-            FROM given WHERE certificate_state.serial = given.serial";
-        let changed = tx.execute_given(&STATE_COLUMNS, update, &states).await?;
-        if changed != changes.len() as u64 {
-            return Err(NpcError::Inconsistent("a certificate without a state"));
-        }
-        let insert = "INSERT INTO event (id, serial, at, actor, kind, state) \
-            SELECT id, serial, at, actor, kind, state FROM given";
-        tx.execute_given(&EVENT_COLUMNS, insert, &events).await?;
-        Ok(())
-    }
-
-    /// The rows of many states and of their events.
-    #[allow(clippy::type_complexity, reason = "two tables of values")]
-    fn rows_of<'a>(
-        &self,
-        changes: &'a [(Serial, CertificateState)],
-        kind: &'a str,
-        actor: &'a str,
-        now: Timestamp,
-        first: u64,
-    ) -> Result<(Vec<Vec<Value<'a>>>, Vec<Vec<Value<'a>>>)> {
-        let mut states = Vec::with_capacity(changes.len());
-        let mut events = Vec::with_capacity(changes.len());
-        for (n, (serial, state)) in (first..).zip(changes) {
-            let columns = StateColumns::of(state)?;
-            let id = new_id(now, self.random().as_mut());
-            events.push(params![id, serial.octets(), now, actor, kind, columns.state.clone()].to_vec());
-            states.push(
-                params![serial.octets(), n as i64, columns.status, columns.at, columns.reason, columns.state]
-                    .to_vec(),
-            );
-        }
-        Ok((states, events))
     }
 
     pub(crate) async fn incident(&self, number: u64) -> Result<Incident> {
@@ -384,60 +317,52 @@ impl Measure {
     }
 }
 
-/// The certificates of a cohort behind a place, in the order of their numbers.
-struct Window<'a> {
-    cohort: &'a Cohort,
-    after: &'a [u8],
-    // What had ended when the incident was proposed is nobody's concern.
-    since: Timestamp,
-}
-
-impl Window<'_> {
-    async fn count(&self, tx: &mut Tx) -> Result<i64> {
-        let (sql, values) = self.question("count(*)");
-        Ok(tx.one(AssertSqlSafe(sql), &values).await?.read(0)?)
-    }
-
-    /// Notes down whose turn will come, in one pass of the table: looking for the next some thousand in each batch would
+impl Incident {
+    /// Notes down whom the incident concerns, in one pass of the table: looking for the next some thousand in each batch would
     /// be a pass for each of them, where no index knows the criterion.
-    async fn select(&self, tx: &mut Tx, incident: u64) -> Result<()> {
-        let (sql, values) = self.question(&format!("{incident}, serial"));
-        let sql = format!("INSERT INTO incident_certificate (incident, serial) {sql}");
+    pub(crate) async fn note_concerned(&self, tx: &mut Tx) -> Result<()> {
+        let (conditions, values) = concerned(&self.cohort, self.proposed_at, self.finished_at.is_some());
+        let number = self.number;
+        let sql = format!(
+            "INSERT INTO incident_certificate (incident, serial) SELECT {number}, serial {conditions}"
+        );
         tx.execute(AssertSqlSafe(sql), &values).await?;
+        let sql = "UPDATE incident SET selected = TRUE WHERE number = $1";
+        tx.execute_one(sql, params![number as i64]).await?;
         Ok(())
     }
+}
 
-    fn question(&self, what: &str) -> (String, Vec<Value<'_>>) {
-        let mut conditions = Conditions::default();
-        conditions.also("signed = TRUE AND status <> 2 AND serial >", self.after.into());
-        conditions.also("ends >=", self.since.into());
-        conditions.cohort(self.cohort);
-        let (conditions, values) = conditions.parts();
-        let sql = format!(
-            "SELECT {what} FROM certificate JOIN certificate_state USING (serial) WHERE {conditions}"
-        );
-        (sql, values)
-    }
+/// The certificates of a cohort: what had ended when the incident was proposed is nobody's concern, nor what was revoked unless
+/// the incident itself may have done it.
+fn concerned(cohort: &Cohort, proposed_at: Timestamp, revoked_too: bool) -> (String, Vec<Value<'_>>) {
+    let mut conditions = Conditions::default();
+    let signed =
+        if revoked_too { "signed = TRUE AND ends >=" } else { "signed = TRUE AND status <> 2 AND ends >=" };
+    conditions.also(signed, proposed_at.into());
+    conditions.cohort(cohort);
+    let sql = format!("FROM certificate JOIN certificate_state USING (serial) WHERE {}", conditions.sql);
+    (sql, conditions.values)
 }
 
 /// What a statement asks of `certificate` and `certificate_state`. Only criteria that were given stand in it, so that an
 /// index of theirs can serve.
 #[derive(Default)]
-pub(crate) struct Conditions<'a> {
+struct Conditions<'a> {
     sql: String,
     values: Vec<Value<'a>>,
 }
 
 impl<'a> Conditions<'a> {
     /// Everything before, and this with its value behind it.
-    pub(crate) fn also(&mut self, condition: &str, value: Value<'a>) {
+    fn also(&mut self, condition: &str, value: Value<'a>) {
         self.values.push(value);
         let and = if self.sql.is_empty() { "" } else { " AND " };
         self.sql.push_str(&format!("{and}{condition} ${}", self.values.len()));
     }
 
     /// The criteria of a cohort.
-    pub(crate) fn cohort(&mut self, cohort: &'a Cohort) {
+    fn cohort(&mut self, cohort: &'a Cohort) {
         for (condition, value) in [
             ("key_class =", cohort.key_class.as_deref()),
             ("fingerprint =", cohort.fingerprint.as_deref()),
@@ -462,11 +387,6 @@ impl<'a> Conditions<'a> {
             self.also(among, (listed.incident as i64).into());
             self.sql.push(')');
         }
-    }
-
-    /// The text and its values.
-    pub(crate) fn parts(self) -> (String, Vec<Value<'a>>) {
-        (self.sql, self.values)
     }
 }
 
@@ -544,26 +464,5 @@ pub(crate) fn incident_subject(number: u64) -> String {
     format!("incident-{number}")
 }
 
-const STATE_COLUMNS: [(&str, Kind); 6] = [
-    ("serial", Kind::Bytes),
-    ("state_seq", Kind::Integer),
-    ("status", Kind::Integer),
-    ("status_at", Kind::Integer),
-    ("reason", Kind::Integer),
-    ("state", Kind::Text),
-];
-const EVENT_COLUMNS: [(&str, Kind); 6] = [
-    ("id", Kind::Bytes),
-    ("serial", Kind::Bytes),
-    ("at", Kind::Integer),
-    ("actor", Kind::Text),
-    ("kind", Kind::Text),
-    ("state", Kind::Text),
-];
-
 /// Cards of a list in one statement.
 const LISTED: usize = 10_000;
-
-/// Certificates in one commit. SQLite's one writer keeps everybody else waiting meanwhile.
-const BATCH_POSTGRES: usize = 25_000;
-const BATCH_SQLITE: usize = 2_000;

@@ -63,6 +63,9 @@ pub struct NpcConfig {
     pub filter_interval: SignedDuration,
     /// How long a certificate asked for over CMP may stay unconfirmed before it is revoked.
     pub confirm_within: SignedDuration,
+    /// How many certificates of an incident are changed in one commit. (Never more than 2,000 on SQLite, whose one writer keeps
+    /// everybody else waiting meanwhile.)
+    pub incident_batch: u32,
     /// The number of this node, in the serial numbers of its time stamps: another for each site with a database of its own.
     pub node: u16,
 }
@@ -149,6 +152,7 @@ impl NpcConfig {
             stamps_per_second: 5_000,
             filter_interval: SignedDuration::from_mins(15),
             confirm_within: SignedDuration::from_hours(1),
+            incident_batch: 25_000,
             node: 1,
         }
     }

@@ -5,6 +5,8 @@
 //! Where the card comes to an end while a certificate that rests on it is being issued, one of the two waits for the other: both
 //! take the head of the audit log before they look.
 
+use std::ops::Range;
+
 use jiff::Timestamp;
 use model::lifecycle::Stamp;
 use model::{CardSerial, CertificateState, RocDate, SuspensionCause};
@@ -13,7 +15,7 @@ use store::{Migration, Tx, params};
 use x509::Serial;
 
 use crate::row::{CertificateRow, select_certificate};
-use crate::status::at_time;
+use crate::status::{Why, at_time};
 use crate::{Carrier, Enrolment, Npc, NpcError, Result, SYSTEM};
 
 pub(crate) const MIGRATION: Migration = Migration::new(
@@ -82,8 +84,7 @@ impl Npc {
         &self,
         tx: &mut Tx,
         primary: CardSerial,
-        actor: &str,
-        now: Timestamp,
+        why: &Why<'_>,
     ) -> Result<Vec<Serial>> {
         let mut changed = Vec::new();
         let sql = "SELECT 1 FROM derived WHERE rests_on = $1 LIMIT 1";
@@ -93,19 +94,42 @@ impl Npc {
         let mut states = Vec::new();
         for row in tx.all(select_certificate!("card = $1"), params![primary.as_str()]).await? {
             let row = CertificateRow::read(&row)?;
-            states.push(at_time(row.state, row.validity.not_after, now));
+            states.push(at_time(row.state, row.validity.not_after, why.at));
         }
         let sql =
             select_certificate!("card IN (SELECT card FROM derived WHERE rests_on = $1) ORDER BY card, slot");
         for row in tx.all(sql, params![primary.as_str()]).await? {
             let row = CertificateRow::read(&row)?;
-            let state = at_time(row.state, row.validity.not_after, now);
-            if let Some((state, kind)) = as_its_card(state, &states, Stamp::new(now, actor, SYSTEM)) {
-                self.write_state(tx, &row.serial, &state, kind, actor, now).await?;
+            let state = at_time(row.state, row.validity.not_after, why.at);
+            if let Some((state, kind)) = as_its_card(state, &states, Stamp::new(why.at, why.actor, SYSTEM)) {
+                self.write_state(tx, &row.serial, &state, kind, why).await?;
                 changed.push(row.serial);
             }
         }
         Ok(changed)
+    }
+
+    /// The same for every card of which a certificate had one of the changes with these numbers. Answers with how many
+    /// certificates have followed.
+    pub(crate) async fn follow_changes(
+        &self,
+        tx: &mut Tx,
+        changes: Range<u64>,
+        why: &Why<'_>,
+    ) -> Result<usize> {
+        // Where no virtual smart cards are, nobody looks whose cards these certificates are on.
+        if tx.optional("SELECT 1 FROM derived LIMIT 1", params![]).await?.is_none() {
+            return Ok(0);
+        }
+        let sql = "SELECT DISTINCT rests_on FROM certificate_state JOIN certificate USING (serial) \
+            JOIN derived ON derived.rests_on = certificate.card \
+            WHERE state_seq >= $1 AND state_seq < $2 ORDER BY rests_on";
+        let mut followed = 0;
+        for row in tx.all(sql, params![changes.start as i64, changes.end as i64]).await? {
+            let primary = row.read::<String>(0)?.parse().map_err(|_| NpcError::Inconsistent("card"))?;
+            followed += self.follow(tx, primary, why).await?.len();
+        }
+        Ok(followed)
     }
 }
 

@@ -32,10 +32,13 @@ struct Known {
 }
 
 impl Npc {
-    /// Reads every change that is not known yet.
+    /// Reads every change that is not known yet, however many they are.
     pub(crate) async fn read_changes(&self, now: Timestamp) -> Result<()> {
         let _turn = self.feed.reading.lock().await;
-        self.read_feed(now).await
+        self.feed.lock().tried = Some(now);
+        self.read_all(now, Some(PATIENCE)).await?;
+        *self.feed.lock() = Known { as_of: Some(now), tried: None };
+        Ok(())
     }
 
     /// The same up to the change with this number: of many who were told of changes together one reads for all.
@@ -84,18 +87,23 @@ impl Npc {
     async fn read_feed(&self, now: Timestamp) -> Result<()> {
         self.feed.lock().tried = Some(now);
         // A database that hangs is one that does not answer.
-        let read = tokio::time::timeout(PATIENCE, self.read_all(now)).await;
-        read.map_err(|_| NpcError::Store(store::StoreError::Unavailable("no answer in time".into())))??;
+        tokio::time::timeout(PATIENCE, self.read_all(now, None)).await.map_err(|_| no_answer())??;
         *self.feed.lock() = Known { as_of: Some(now), tried: None };
         Ok(())
     }
 
-    async fn read_all(&self, now: Timestamp) -> Result<()> {
+    /// All changes, page by page; a page that takes longer than `patience` is an error.
+    async fn read_all(&self, now: Timestamp, patience: Option<Duration>) -> Result<()> {
         loop {
             let after = self.populations().seq();
             let sql = "SELECT serial, generation, status, status_at, reason, ends, state_seq FROM certificate_state \
                 WHERE state_seq > $1 AND signed = TRUE ORDER BY state_seq LIMIT $2";
-            let rows = self.db.all(sql, params![after as i64, PAGE]).await?;
+            let values = params![after as i64, PAGE];
+            let page = self.db.all(sql, values);
+            let rows = match patience {
+                Some(patience) => tokio::time::timeout(patience, page).await.map_err(|_| no_answer())??,
+                None => page.await?,
+            };
             let changes = rows.iter().map(change).collect::<Result<Vec<_>>>()?;
             let newest = self.authority().newest;
             if changes.iter().any(|(generation, _)| *generation > newest) {
@@ -115,7 +123,7 @@ impl Npc {
         loop {
             // The first reading may take longer than any later one.
             let before = self.populations().seq();
-            self.read_all(now).await?;
+            self.read_all(now, None).await?;
             if self.populations().seq() == before {
                 break;
             }
@@ -171,6 +179,10 @@ pub(crate) async fn next_number(tx: &mut Tx, name: &str, count: i64) -> Result<u
     Ok(tx.one(sql, params![name, count]).await?.read::<i64>(0)? as u64)
 }
 
+fn no_answer() -> NpcError {
+    NpcError::Store(store::StoreError::Unavailable("no answer in time".into()))
+}
+
 /// A change and the generation that issued the certificate.
 fn change(row: &Row) -> Result<(u32, Change)> {
     let listed = match row.read::<i64>("status")? {
@@ -188,7 +200,7 @@ fn change(row: &Row) -> Result<(u32, Change)> {
 /// Rows read at once.
 const PAGE: u32 = 20_000;
 
-/// How long a reading may take.
+/// How long a reading may take that somebody's question waits for, or a page of a longer one.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 const DOUBT: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);

@@ -14,6 +14,7 @@
 
 mod api;
 mod authority;
+mod batch;
 mod ceremony;
 mod cmp;
 mod cohort;
@@ -66,7 +67,7 @@ pub use error::NpcError;
 pub use http::{Clock, router};
 #[doc(hidden)]
 pub use overview::PAGE_QUERIES;
-pub use overview::{AuthorityEntry, Found, Issued, Published, RecentlyIssued, Waiting};
+pub use overview::{AuthorityEntry, Found, Happened, Issued, Published, RecentlyIssued, Waiting};
 pub use policy::{CertifiedModule, Delegated, Policy, PolicyVersion};
 pub use population::{Change, Population};
 pub use queue::{ClassReport, Queue, QueuePlan, Queued};
@@ -235,6 +236,7 @@ async fn migrate(db: &Db) -> Result<()> {
         schema::COMPLETE,
         derived::MIGRATION,
         schema::SELECTED,
+        schema::CONCERNED,
     ])
     .await?;
     Ok(())

@@ -73,6 +73,19 @@ pub struct RecentlyIssued {
     pub key_class: String,
 }
 
+/// What happened to a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Happened {
+    /// When.
+    pub at: Timestamp,
+    /// What: `issue`, `suspend`, `resume`, `revoke`, ...
+    pub kind: String,
+    /// Who did it, or approved it.
+    pub actor: String,
+    /// The number of the incident by which it happened.
+    pub incident: Option<u64>,
+}
+
 /// One certificate as an operator sees it: no name, no holder number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -98,8 +111,8 @@ pub struct Found {
     pub signed: bool,
     /// Its state.
     pub state: CertificateState,
-    /// What happened to it: when, what, by whom; the last 50.
-    pub events: Vec<(Timestamp, String, String)>,
+    /// What happened to it; the last 50.
+    pub events: Vec<Happened>,
 }
 
 /// A published list or document.
@@ -195,7 +208,10 @@ impl Npc {
     pub async fn find_certificate(&self, number: &Serial, now: Timestamp) -> Result<Option<Found>> {
         let Some(row) = self.db.optional(ONE, params![number.octets()]).await? else { return Ok(None) };
         let events = self.db.all(EVENTS_OF_ONE, params![number.octets()]).await?;
-        let event = |row: &Row| Ok((row.read("at")?, row.read("kind")?, row.read("actor")?));
+        let event = |row: &Row| {
+            let incident = row.read::<Option<i64>>("incident")?.map(|number| number as u64);
+            Ok(Happened { at: row.read("at")?, kind: row.read("kind")?, actor: row.read("actor")?, incident })
+        };
         let not_after: Timestamp = row.read("not_after")?;
         Ok(Some(Found {
             serial: serial(&row)?,
@@ -272,7 +288,7 @@ const RECENT: &str = "SELECT event.at AS at, certificate.serial AS serial, profi
     WHERE event.kind = 'issue' ORDER BY event.id DESC LIMIT $1";
 const ONE: &str = "SELECT serial, card, slot, profile, carrier, key_class, partition_no, not_before, not_after, state, \
     signed FROM certificate JOIN certificate_state USING (serial) WHERE serial = $1";
-const EVENTS_OF_ONE: &str = "SELECT at, kind, actor FROM event WHERE serial = $1 ORDER BY id DESC LIMIT 50";
+const EVENTS_OF_ONE: &str = "SELECT at, kind, actor, incident FROM event WHERE serial = $1 ORDER BY id DESC LIMIT 50";
 // The first two by way of an index with the few rows in question; incidents are few.
 const WAITING: &str = "SELECT (SELECT COUNT(*) FROM certificate_state WHERE state_seq = 0) AS unsigned, \
     (SELECT COUNT(*) FROM cmp_transaction WHERE waits = 1) AS unconfirmed, \

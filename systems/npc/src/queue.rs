@@ -1,7 +1,7 @@
 //! The queue of a mass reissue: after an incident every card concerned gets certificates on its next key pairs, in an order
 //! and at a pace that offices can keep (NPC-55, NPC-57, RECALL-13).
 //!
-//! A queue belongs to an incident and is filled from its cohort in batches, each one commit that says how far it came. Who
+//! A queue belongs to an incident and is filled from the certificates it concerned in batches, each one commit that says how far it came. Who
 //! comes first is data: the plan names priority classes in their order (doctors and courts before everybody else) and how
 //! many cards an office takes in a day; lists of cards put cards into classes and at offices. Planning gives each waiting card
 //! its day. Doing it is no step of its own: the holder's card makes its keys and the CA issues with [`crate::Period::Reissue`]
@@ -17,9 +17,10 @@ use jiff::Timestamp;
 use model::{CardSerial, RocDate};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::{AssertSqlSafe, Kind, Row, Tx, Value, params, transaction};
+use store::{Kind, Row, Tx, params, transaction};
 
-use crate::cohort::{Conditions, incident_subject};
+use crate::batch::end_of_batch;
+use crate::cohort::incident_subject;
 use crate::{Npc, NpcError, Result, SYSTEM};
 
 /// Who comes first and how many cards are served in a day. Stored form, version 1.
@@ -164,8 +165,8 @@ impl Npc {
                 let sql = "UPDATE reissue_queue SET plan = $2 WHERE incident = $1";
                 tx.execute_one(sql, params![incident as i64, &stored]).await?;
             } else {
-                let sql = "INSERT INTO reissue_queue (incident, plan, opened_by, opened_at, after) \
-                    VALUES ($1, $2, $3, $4, '')";
+                let sql = "INSERT INTO reissue_queue (incident, plan, opened_by, opened_at) \
+                    VALUES ($1, $2, $3, $4)";
                 tx.execute_one(sql, params![incident as i64, &stored, operator, now]).await?;
             }
             self.audit(tx, "queue-open", &subject(incident), operator, json!({ "plan": stored }), now)
@@ -187,37 +188,35 @@ impl Npc {
         rows.iter().map(|row| Ok(row.read::<i64>(0)? as u64)).collect()
     }
 
-    /// One batch of cards; whether it was the last.
+    /// The cards of one batch of certificates; whether it was the last.
     async fn fill_batch(&self, incident: u64, operator: &str, now: Timestamp) -> Result<bool> {
         let found = self.incident(incident).await?;
         transaction!(self.db, |tx| {
-            let sql = "SELECT plan, after, filled_at FROM reissue_queue WHERE incident = $1";
+            let sql = "SELECT plan, taken, filled_at, selected FROM reissue_queue \
+                JOIN incident ON incident.number = reissue_queue.incident WHERE incident = $1";
             let row = tx.one(sql, params![incident as i64]).await?;
             if row.read::<Option<Timestamp>>("filled_at")?.is_some() {
                 return Ok(true);
             }
+            if !row.read::<bool>("selected")? {
+                found.note_concerned(tx).await?;
+                return Ok(false);
+            }
             let last_class = read_plan(&row)?.classes.len() as i64 - 1;
-            let mut conditions = Conditions::default();
-            // What the incident has suspended or revoked, whatever came after.
-            conditions.also("signed = TRUE AND status <> 0 AND ends >=", found.proposed_at.into());
-            conditions.also("card >", Value::from(row.read::<String>("after")?));
-            conditions.cohort(&found.cohort);
-            let (conditions, mut all) = conditions.parts();
-            let first = all.len();
-            all.extend_from_slice(params![incident as i64, last_class, now]);
-            // A card serves the second period with its other two keys; without them, only another card helps.
-            let sql = format!(
-                "INSERT INTO reissue (incident, card, holder, needs, class, office, new_card, state, failures, changed_at) \
-                 SELECT ${}, card, MIN(holder), COUNT(*), ${}, '', MAX(slot) > 2 OR MIN(carrier) <> 'new-eid' OR MAX(carrier) <> 'new-eid', \
-                 'waiting', 0, ${} FROM certificate JOIN certificate_state USING (serial) WHERE {conditions} \
-                 GROUP BY card ORDER BY card LIMIT {FILL} RETURNING card",
-                first + 1,
-                first + 2,
-                first + 3
-            );
-            let added = tx.all(AssertSqlSafe(sql), &all).await?;
-            let cards = added.iter().map(|row| Ok(row.read::<String>(0)?)).collect::<Result<Vec<_>>>()?;
-            let done = cards.len() < FILL;
+            let after = row.read::<Option<Vec<u8>>>("taken")?.unwrap_or_default();
+            let (upto, done) = end_of_batch(tx, incident, &after, self.incident_batch()).await?;
+            // What the incident has suspended or revoked, whatever came after. A card serves the second period with its other
+            // two keys; without them, only another card helps. A card's certificates may come in several batches.
+            let sql = "INSERT INTO reissue (incident, card, holder, needs, class, office, new_card, state, failures, \
+                changed_at) SELECT $1, card, MIN(holder), COUNT(*), $2, '', \
+                MAX(slot) > 2 OR MIN(carrier) <> 'new-eid' OR MAX(carrier) <> 'new-eid', 'waiting', 0, $3 \
+                FROM incident_certificate AS concerned JOIN certificate USING (serial) JOIN certificate_state USING (serial) \
+                WHERE concerned.incident = $4 AND concerned.serial > $5 AND concerned.serial <= $6 AND status <> 0 \
+                AND ends >= $7 GROUP BY card ON CONFLICT (incident, card) DO UPDATE \
+                SET needs = reissue.needs + excluded.needs, new_card = reissue.new_card OR excluded.new_card";
+            let number = incident as i64;
+            let values = params![number, last_class, now, number, &after[..], &upto[..], found.proposed_at];
+            let cards = tx.execute(sql, values).await?;
             if done {
                 // Who has good certificates on the next keys already needs nothing.
                 let sql = "UPDATE reissue SET state = 'done' WHERE incident = $1 AND state = 'waiting' \
@@ -226,10 +225,9 @@ impl Npc {
                     AND signed = TRUE AND status = 0)";
                 tx.execute(sql, params![incident as i64]).await?;
             }
-            let sql = "UPDATE reissue_queue SET after = $2, filled_at = $3 WHERE incident = $1";
-            let last = cards.iter().max().cloned().unwrap_or_default();
-            tx.execute_one(sql, params![incident as i64, last, done.then_some(now)]).await?;
-            let detail = json!({ "cards": cards.len(), "filled": done });
+            let sql = "UPDATE reissue_queue SET taken = $2, filled_at = $3 WHERE incident = $1";
+            tx.execute_one(sql, params![number, &upto[..], done.then_some(now)]).await?;
+            let detail = json!({ "cards": cards, "filled": done });
             self.audit(tx, "queue-fill", &subject(incident), operator, detail, now).await?;
             Ok(done)
         })

@@ -354,7 +354,7 @@ pub(crate) const COMPLETE: Migration = Migration::new(
     UPDATE crl SET change = 0 WHERE scope = -1 OR scope % 100000 = 99999;",
 );
 
-/// Whose turn comes in an incident, from its approval until everything is public.
+/// Whose turn comes in an incident.
 pub(crate) const SELECTED: Migration = Migration::new(
     20,
     "certificates of an incident",
@@ -364,4 +364,18 @@ pub(crate) const SELECTED: Migration = Migration::new(
         serial BYTEA NOT NULL,
         PRIMARY KEY (incident, serial)
     );",
+);
+
+/// Which incident changed a certificate, and which certificates an incident concerned: both stay.
+pub(crate) const CONCERNED: Migration = Migration::new(
+    22,
+    "events of incidents",
+    "ALTER TABLE event ADD COLUMN incident BIGINT;
+    -- the certificates of incidents that are over are noted down again when a queue asks for them
+    UPDATE incident SET selected = FALSE WHERE published = TRUE;
+
+    -- the last certificate whose card was taken in; what an earlier version has begun to fill is begun anew
+    ALTER TABLE reissue_queue DROP COLUMN after;
+    ALTER TABLE reissue_queue ADD COLUMN taken BYTEA;
+    DELETE FROM reissue WHERE incident IN (SELECT incident FROM reissue_queue WHERE filled_at IS NULL);",
 );

@@ -127,6 +127,14 @@ struct Change {
     detail: Value,
 }
 
+/// On whose behalf certificates change, when, and by which incident.
+#[derive(Clone, Copy)]
+pub(crate) struct Why<'a> {
+    pub(crate) actor: &'a str,
+    pub(crate) at: Timestamp,
+    pub(crate) incident: Option<u64>,
+}
+
 /// The state allows no change any more, which the caller must hear.
 struct Final;
 
@@ -218,6 +226,7 @@ impl Npc {
                 (Which::Card(card), None) => return Err(NpcError::NoCertificate(card.as_str().to_owned())),
                 (Which::One(serial), None) => return Err(NpcError::NoCertificate(hex(serial.octets()))),
             };
+            let why = Why { actor, at: now, incident: None };
             let (mut changed, mut refused) = (Vec::new(), 0);
             for row in &rows {
                 let row = CertificateRow::read(row)?;
@@ -226,14 +235,12 @@ impl Npc {
                     Ok(None) => {}
                     Err(Final) => refused += 1,
                     Ok(Some((state, _event))) => {
-                        self.write_state(tx, &row.serial, &state, change.kind, actor, now).await?;
+                        self.write_state(tx, &row.serial, &state, change.kind, &why).await?;
                         changed.push(row.serial);
                     }
                 }
             }
-            if let Which::Card(card) = which {
-                changed.extend(self.follow(tx, card, actor, now).await?);
-            }
+            changed.extend(self.follow(tx, card, &why).await?);
             if refused == rows.len() {
                 return Err(NpcError::Revoked(card.as_str().to_owned()));
             }
@@ -247,15 +254,13 @@ impl Npc {
         Ok(receipt)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the columns of one row")]
     pub(crate) async fn write_state(
         &self,
         tx: &mut Tx,
         serial: &Serial,
         state: &CertificateState,
         kind: &str,
-        actor: &str,
-        now: Timestamp,
+        why: &Why<'_>,
     ) -> Result<()> {
         let seq = next_number(tx, "state", 1).await?;
         let columns = StateColumns::of(state)?;
@@ -265,10 +270,11 @@ impl Npc {
             params![serial.octets(), &columns.state, columns.status, columns.at, columns.reason, seq as i64],
         )
         .await?;
-        let id = new_id(now, self.random().as_mut());
+        let id = new_id(why.at, self.random().as_mut());
+        let incident = why.incident.map(|number| number as i64);
         tx.execute_one(
-            "INSERT INTO event (id, serial, at, actor, kind, state) VALUES ($1, $2, $3, $4, $5, $6)",
-            params![id, serial.octets(), now, actor, kind, &columns.state],
+            "INSERT INTO event (id, serial, at, actor, kind, state, incident) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            params![id, serial.octets(), why.at, why.actor, kind, &columns.state, incident],
         )
         .await?;
         Ok(())

@@ -182,7 +182,7 @@ impl Others {
 const BLOCK: usize = 64;
 
 /// How many moduli are remembered at least, once there were so many.
-pub(crate) const REMEMBERED: usize = 1024;
+pub(crate) const REMEMBERED: usize = 512;
 
 const SMALL_FACTORS: u32 = 2_000;
 
@@ -240,19 +240,24 @@ fn subtract(a: &mut Number, b: &Number) {
     }
 }
 
-fn halve(a: &mut Number) {
-    for i in 0..LIMBS {
-        let above = a.get(i + 1).copied().unwrap_or(0);
-        a[i] = a[i] >> 1 | above << 63;
+/// Divides by the highest power of two that divides a number, which is not zero.
+fn strip_twos(a: &mut Number) {
+    let limbs = a.iter().take_while(|limb| **limb == 0).count();
+    a.copy_within(limbs.., 0);
+    a[LIMBS - limbs..].fill(0);
+    let bits = a[0].trailing_zeros();
+    if bits > 0 {
+        for place in 0..LIMBS {
+            let above = a.get(place + 1).map_or(0, |limb| limb << (64 - bits));
+            a[place] = a[place] >> bits | above;
+        }
     }
 }
 
 /// The binary algorithm; `b` is odd.
 fn common_divisor(mut a: Number, mut b: Number) -> Number {
     while !is_zero(&a) {
-        while a[0] & 1 == 0 {
-            halve(&mut a);
-        }
+        strip_twos(&mut a);
         if less(&a, &b) {
             std::mem::swap(&mut a, &mut b);
         }

@@ -52,7 +52,7 @@ pub async fn run(arguments: &Drill) -> Result<ExitCode, Failure> {
         let config = NpcConfig::default();
         Npc::open(db, store, config, Box::new(SystemRandom), clock::now()).await.map_err(Failure::from_system)
     };
-    let mut report = Report::default();
+    let mut report = Report::new(arguments.json);
     let npc = open().await?;
     let began = Instant::now();
     let pattern = pattern(&npc).await?;
@@ -99,7 +99,7 @@ pub async fn run(arguments: &Drill) -> Result<ExitCode, Failure> {
     if arguments.database.is_none() {
         size_of(dir, &mut report);
     }
-    report.print(arguments.json);
+    report.finish();
     Ok(ExitCode::SUCCESS)
 }
 

@@ -39,7 +39,7 @@ pub fn run(arguments: &Simulate) -> Result<ExitCode, Failure> {
     std::fs::create_dir_all(&arguments.dir)?;
     let now = clock::now();
     let authority = Authority::new(now).map_err(Failure::ours)?;
-    let mut report = Report::default();
+    let mut report = Report::new(arguments.json);
 
     let began = thread_time();
     let (mut population, listed) = populate(arguments, now).map_err(Failure::from_system)?;
@@ -53,7 +53,7 @@ pub fn run(arguments: &Simulate) -> Result<ExitCode, Failure> {
     answers(&population, &authority, &listed, now, &mut report)?;
     filter(&population, &authority, arguments, now, &mut report)?;
     report.number("peak_resident_bytes", peak_resident() as f64);
-    report.print(arguments.json);
+    report.finish();
     Ok(ExitCode::SUCCESS)
 }
 

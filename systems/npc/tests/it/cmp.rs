@@ -194,20 +194,37 @@ async fn openssl_asks_for_confirms_replaces_and_revokes_certificates() {
         scene.accepts(&[&kur[..], &["-oldcert", "three.pem", "-digest", "sha512"][..]].concat()).await;
         assert!(scene.certificate("four.pem").not_after() > scene.certificate("three.pem").not_after());
 
+        // What rests on a card follows, whoever changes the card's certificate.
+        let virtual_card = Enrolment {
+            carrier: Carrier::VirtualSmartCard,
+            rests_on: Some(card(1)),
+            person: scene.enrolment(1, KeySlot::SigningRsa).person,
+            ..scene.enrolment(1001, KeySlot::SigningRsa)
+        };
+        scene.npc.enrol(&virtual_card, "clerk", present()).await.unwrap();
+        key_file(&scene, "phone.key", 3);
+        let cr = ["-cmd", "cr", "-newkey", "phone.key", "-subject", "/CN=TWA001001", "-certout", "phone.pem"];
+        scene.accepts(&cr).await;
+        let phone = scene.certificate("phone.pem").serial().unwrap();
+        let followed = async || scene.npc.status(&phone, present()).await.unwrap().unwrap().as_str();
+
         // rr: on hold, off it again, and revoked; one certificate, not its card.
         let serial = one.serial().unwrap();
         let rr = |reason: &'static str| ["-cmd", "rr", "-oldcert", "one.pem", "-revreason", reason];
         let state = async || scene.npc.status(&serial, present()).await.unwrap().unwrap();
         scene.accepts(&rr("6")).await;
         assert!(matches!(state().await, CertificateState::Suspended { .. }));
+        assert_eq!(followed().await, "suspended");
         scene.accepts(&rr("8")).await;
         assert_eq!(state().await, CertificateState::Good);
+        assert_eq!(followed().await, "good");
         scene.refuses(&rr("2"), "notAuthorized").await;
         scene.accepts(&rr("4")).await;
         assert!(matches!(
             state().await,
             CertificateState::Revoked { reason: RevocationReason::Superseded, .. }
         ));
+        assert_eq!(followed().await, "revoked");
         scene.accepts(&rr("4")).await;
         scene.refuses(&rr("1"), "certRevoked").await;
         assert_eq!(

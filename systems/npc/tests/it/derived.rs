@@ -2,7 +2,7 @@
 
 use curve::Hash;
 use model::{CertificateState, KeySlot, RevocationReason, SuspensionCause};
-use npc::{Carrier, CertificateAuthority, Enrolment, IssueRequest, Npc, NpcError};
+use npc::{Carrier, CertificateAuthority, Cohort, Enrolment, IssueRequest, Measure, Npc, NpcError};
 use store::testkit::each_engine;
 use store::{Db, params};
 use tlv::oid;
@@ -109,6 +109,47 @@ async fn a_virtual_smart_card_follows_the_card_it_rests_on() {
             state().await,
             CertificateState::Revoked { reason: RevocationReason::CessationOfOperation, .. }
         ));
+        npc.verify_audit(None).await.unwrap();
+    })
+    .await;
+}
+
+// proves: LOSS-07
+#[tokio::test]
+async fn a_virtual_smart_card_follows_the_incidents_of_its_card() {
+    each_engine("derived_incidents", async |db| {
+        let npc = country(&db).await;
+        issued(&npc, 7, KeySlot::SigningRsa, 0).await;
+        let e = enrolment(1007, 7, Some(7));
+        npc.enrol(&e, "clerk", now()).await.unwrap();
+        let derived = npc.issue(&wish(&npc, &db, &e, 1).await, now()).await.unwrap();
+        let state = async || npc.status(&derived.serial, now()).await.unwrap().unwrap().as_str();
+        let incident = async |measure| {
+            let cohort = Cohort { cards: Some((card(7), card(7))), ..Cohort::default() };
+            let proposed = npc.propose_incident(cohort, measure, "anna", now()).await.unwrap();
+            let done = npc.approve_incident(proposed.number, "bert", now()).await.unwrap();
+            // The cohort was the card's certificate alone.
+            assert_eq!(done.changed, 1);
+            proposed.number
+        };
+        let first = incident(Measure::Suspend).await;
+        assert_eq!(state().await, "suspended");
+        let sql = "SELECT kind, actor, incident FROM event WHERE serial = $1 AND incident IS NOT NULL";
+        let event = db.one(sql, params![derived.serial.octets()]).await.unwrap();
+        assert_eq!(event.read::<String>(0).unwrap(), "suspend");
+        assert_eq!(event.read::<String>(1).unwrap(), "bert");
+        assert_eq!(event.read::<i64>(2).unwrap(), first as i64);
+        incident(Measure::Resume).await;
+        assert_eq!(state().await, "good");
+        // Two causes that overlap: the card holds again when the second has ended, and so does what rests on it.
+        npc.suspend(card(7), SuspensionCause::Loss, "clerk", now()).await.unwrap();
+        incident(Measure::Suspend).await;
+        npc.resume(card(7), SuspensionCause::Loss, "clerk", now()).await.unwrap();
+        assert_eq!(state().await, "suspended");
+        incident(Measure::Resume).await;
+        assert_eq!(state().await, "good");
+        incident(Measure::Revoke(RevocationReason::KeyCompromise)).await;
+        assert_eq!(state().await, "revoked");
         npc.verify_audit(None).await.unwrap();
     })
     .await;

@@ -1,10 +1,11 @@
 //! Many certificates at once: two persons, batches, interruptions.
 
+use curve::SystemRandom;
 use jiff::SignedDuration;
 use model::{CertificateState, KeySlot, RevocationReason, SuspensionCause};
-use npc::{CertificateAuthority, Cohort, IssueRequest, Measure, Npc};
+use npc::{Carrier, CertificateAuthority, Cohort, IssueRequest, Measure, Npc};
 use store::testkit::each_engine;
-use store::{When, params};
+use store::{When, params, transaction};
 use x509::Serial;
 
 use crate::support::*;
@@ -141,6 +142,69 @@ async fn an_incident_concerns_the_cards_of_a_list() {
         let report = again.queue_report(done.number).await.unwrap();
         assert_eq!(report[0].waiting + report[0].done, 2);
         again.verify_audit(None).await.unwrap();
+    })
+    .await;
+}
+
+/// Certificates in many different states, in batches that divide cards: each gets its own next state, a number of its own
+/// and one event that names the incident; the queue counts what each card needs.
+#[tokio::test]
+async fn certificates_in_different_states_keep_what_is_theirs() {
+    each_engine("npc", async |db| {
+        let config = npc::NpcConfig { incident_batch: 2, ..config() };
+        let open = Npc::open(db.clone(), shared_keys(), config, Box::new(SystemRandom), now());
+        let npc = open.await.unwrap();
+        let serials = country(&npc).await;
+        let minute = |n| now() + SignedDuration::from_mins(n);
+        npc.suspend(card(1), SuspensionCause::Holder, "holder", minute(1)).await.unwrap();
+        npc.suspend(card(2), SuspensionCause::Loss, "clerk", minute(2)).await.unwrap();
+        npc.suspend(card(2), SuspensionCause::Holder, "holder", minute(3)).await.unwrap();
+        let everything = Cohort { carrier: Some(Carrier::NewEid), ..Cohort::default() };
+        let proposed = npc.propose_incident(everything, Measure::Suspend, "anna", minute(4)).await.unwrap();
+        let done = npc.approve_incident(proposed.number, "bert", minute(5)).await.unwrap();
+        assert_eq!((done.concerned, done.looked_at, done.changed), (6, 6, 6));
+        use SuspensionCause::{Authority, Holder, Loss};
+        let expected = [
+            vec![(Holder, minute(1)), (Authority, minute(5))],
+            vec![(Holder, minute(3)), (Loss, minute(2)), (Authority, minute(5))],
+            vec![(Authority, minute(5))],
+        ];
+        for (serial, expected) in serials.iter().zip(expected.iter().flat_map(|causes| [causes, causes])) {
+            match npc.status(serial, minute(6)).await.unwrap().unwrap() {
+                CertificateState::Suspended { causes } => {
+                    assert_eq!(causes, expected.iter().copied().collect());
+                }
+                state => panic!("{state:?}"),
+            }
+        }
+        let count = async |sql: &'static str| db.one(sql, params![]).await.unwrap().read::<i64>(0).unwrap();
+        assert_eq!(count("SELECT count(DISTINCT serial) FROM event WHERE incident = 1").await, 6);
+        assert_eq!(count("SELECT count(*) FROM event WHERE incident = 1 AND actor = 'bert'").await, 6);
+        assert_eq!(count("SELECT count(*) FROM event WHERE incident IS NULL AND kind = 'suspend'").await, 6);
+        assert_eq!(count("SELECT count(DISTINCT state_seq) FROM certificate_state").await, 6);
+        let batches = "SELECT count(*) FROM audit_entry WHERE action = 'incident-batch'";
+        assert_eq!(count(batches).await, 4, "three of two, and one that finds no more");
+        let plan = npc::QueuePlan {
+            classes: vec!["all".into()],
+            per_day: 5,
+            offices: std::collections::BTreeMap::new(),
+            weekdays: vec![1],
+            tries: 1,
+        };
+        assert!(npc.open_queue(1, &plan, "anna", minute(7)).await.unwrap().filled);
+        assert_eq!(count("SELECT count(*) FROM reissue WHERE needs = 2 AND new_card = TRUE").await, 3);
+        // An incident that an earlier version has finished has kept no list: the queue makes it.
+        let forget = async |sql: &'static str| {
+            transaction!(db, |tx| tx.execute(sql, params![]).await).unwrap();
+        };
+        forget("DELETE FROM incident_certificate").await;
+        forget("DELETE FROM reissue").await;
+        forget("DELETE FROM reissue_queue").await;
+        forget("UPDATE incident SET selected = FALSE").await;
+        npc.revoke(card(3), RevocationReason::KeyCompromise, "clerk", minute(7)).await.unwrap();
+        npc.open_queue(1, &plan, "anna", minute(8)).await.unwrap();
+        assert_eq!(count("SELECT count(*) FROM reissue WHERE needs = 2").await, 3);
+        npc.verify_audit(None).await.unwrap();
     })
     .await;
 }

@@ -66,7 +66,7 @@ async fn a_certificate_its_lists_and_what_waits() {
         let found = npc.find_certificate(&one.serial, now).await.unwrap().unwrap();
         assert!(matches!(found.state, CertificateState::Suspended { .. }) && found.signed);
         let events: Vec<_> =
-            found.events.iter().map(|(_, kind, actor)| (kind.as_str(), actor.as_str())).collect();
+            found.events.iter().map(|event| (event.kind.as_str(), event.actor.as_str())).collect();
         assert_eq!(events, [("suspend", "clerk-7"), ("issue", "npc")]);
         assert!(!format!("{found:?}").contains("測試用") && !format!("{found:?}").contains(&one.holder_no));
         let long_after = now + SignedDuration::from_hours(24 * 366 * 6);

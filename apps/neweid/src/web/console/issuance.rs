@@ -172,7 +172,7 @@ async fn look_up(country: &Country, session: &Session, text: &str) -> Result<Str
         sign,
         state_zh,
         state_en,
-        events: found.events.into_iter().map(|(at, kind, actor)| (taipei(at), kind, actor)).collect(),
+        events: found.events.into_iter().map(event).collect(),
     };
     page.render().map_err(Failure::ours)
 }
@@ -193,6 +193,15 @@ fn parse(text: &str) -> Option<Serial> {
         octets.insert(0, 0);
         Serial::from_octets(&octets).ok()
     })
+}
+
+/// When, what, who; and by which incident, if by one.
+fn event(event: npc::Happened) -> (String, String, String) {
+    let kind = match event.incident {
+        Some(number) => format!("{}（事件 incident {number}）", event.kind),
+        None => event.kind,
+    };
+    (taipei(event.at), kind, event.actor)
 }
 
 #[cfg(test)]
