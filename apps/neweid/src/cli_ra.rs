@@ -50,9 +50,19 @@ pub enum RaCommand {
         reason: model::RevocationReason,
     },
     /// 展期 Reissue the certificates once, for the P-521 keys, and write them to the card.
-    Extend(RaRequest),
-    /// 內容變更重發 Certificates for changed content.
-    Modify(RaRequest),
+    Extend {
+        #[command(flatten)]
+        request: RaRequest,
+        #[command(flatten)]
+        keys: SecondPair,
+    },
+    /// 內容變更重發 Certificates for changed content: on a certificate-only card over its second pair of keys.
+    Modify {
+        #[command(flatten)]
+        request: RaRequest,
+        #[command(flatten)]
+        keys: SecondPair,
+    },
     /// 重寫 Write the valid certificates to the card again.
     Rewrite(RaRequest),
     /// 查詢 How the certificates stand.
@@ -90,6 +100,16 @@ pub enum RaCommand {
         #[arg(long, value_name = "FILE")]
         new: Option<PathBuf>,
     },
+    /// 重設用戶代碼 Give the holder at the counter a new default user code; it is shown once.
+    ResetUserCode(RaRequest),
+    /// 變更用戶代碼 Change the user code; `--user-code` is the present one.
+    ChangeUserCode {
+        #[command(flatten)]
+        request: RaRequest,
+        /// File with the new user code, readable by its owner alone; `-` is the next line of standard input.
+        #[arg(long, value_name = "FILE")]
+        new: Option<PathBuf>,
+    },
     /// 掛失 Report the loss of a card.
     Loss(RaRequest),
     /// 撤銷掛失 Withdraw the report.
@@ -100,6 +120,23 @@ pub enum RaCommand {
     /// 待寄訊息 Messages that wait for the mail and SMS gateway.
     #[command(subcommand)]
     Outbox(Outbox),
+}
+
+/// The second pair of keys of a certificate-only card. New eID has the requests of its own.
+#[derive(clap::Args, Debug)]
+pub struct SecondPair {
+    /// File with the holder's number.
+    #[arg(long, value_name = "FILE", requires_all = ["signing", "encryption"])]
+    pub person: Option<PathBuf>,
+    /// File with the name on the residence permit, which the clerk has seen.
+    #[arg(long, value_name = "FILE", requires_all = ["clerk", "person"])]
+    pub resident_name: Option<PathBuf>,
+    /// PKCS #10 request of the second signing key (P-521), PEM or DER.
+    #[arg(long, value_name = "FILE", requires = "person")]
+    pub signing: Option<PathBuf>,
+    /// The same of the second encryption key.
+    #[arg(long, value_name = "FILE", requires = "person")]
+    pub encryption: Option<PathBuf>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -188,8 +225,8 @@ pub struct RaRequest {
     /// Time of the request, with its number, when it is sent again.
     #[arg(long, value_name = "TIME", requires = "request")]
     pub at: Option<jiff::Timestamp>,
-    /// Account of the clerk who identified the person.
-    #[arg(long, requires_all = ["office", "case"], conflicts_with_all = ["pin2", "user_code", "operator"])]
+    /// Account of the clerk who identified the person. With `--pin2`, `--signature` or `--user-code` the holder consents.
+    #[arg(long, requires_all = ["office", "case"], conflicts_with = "operator")]
     pub clerk: Option<String>,
     /// The clerk's office.
     #[arg(long, requires = "clerk")]
@@ -203,6 +240,16 @@ pub struct RaRequest {
     /// The same with the user code. Asked for if nothing else authorises the request.
     #[arg(long, value_name = "FILE")]
     pub user_code: Option<PathBuf>,
+    /// File with a signature over the text of the request (CMS, detached, DER), made by a card that this program does not
+    /// know; for that text see `--text`.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["pin2", "user_code"])]
+    pub signature: Option<PathBuf>,
+    /// Print the text of the request and stop. Its number and time come with `--signature` as `--request` and `--at`.
+    #[arg(long, conflicts_with = "json")]
+    pub text: bool,
+    /// Directory for the certificates that are handed over, with those of the CA; PEM.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// The same with the one-time code that was sent.
     #[arg(long, value_name = "FILE")]
     pub one_time_code: Option<PathBuf>,
@@ -245,8 +292,10 @@ impl RaCommand {
             Self::Suspend(request)
             | Self::Resume(request)
             | Self::Revoke { request, .. }
-            | Self::Extend(request)
-            | Self::Modify(request)
+            | Self::Extend { request, .. }
+            | Self::Modify { request, .. }
+            | Self::ResetUserCode(request)
+            | Self::ChangeUserCode { request, .. }
             | Self::Rewrite(request)
             | Self::Query(request)
             | Self::Publish(request)

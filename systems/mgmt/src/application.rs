@@ -87,7 +87,8 @@ impl Contact {
         Self { mobile: None, email: None, way: NoticeWay::Post }
     }
 
-    pub(crate) fn check(&self) -> Result<(), Refusal> {
+    /// Whether number and address have the form they must have, and the way chosen is one of them.
+    pub fn check(&self) -> Result<(), Refusal> {
         let mobile = self
             .mobile
             .as_deref()

@@ -93,6 +93,23 @@ pub trait CardManagement: Send + Sync {
         now: Timestamp,
     ) -> Result<(), MgmtError>;
 
+    /// Gives a new default user code after a clerk has identified the holder (MGMT-61); the old one is void.
+    async fn reset_user_code(
+        &self,
+        serial: CardSerial,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<UserCode, MgmtError>;
+
+    /// Changes the user code; the present one, which may be the default one, is counted and compared (MGMT-59).
+    async fn change_user_code(
+        &self,
+        serial: CardSerial,
+        present: &UserCode,
+        new: &UserCode,
+        now: Timestamp,
+    ) -> Result<(), MgmtError>;
+
     /// The holder's own suspension of the certificates, or its end.
     async fn hold_certificates(
         &self,
@@ -151,6 +168,10 @@ pub trait CardManagement: Send + Sync {
         caller: &CallerAnswers,
         now: Timestamp,
     ) -> Result<bool, MgmtError>;
+
+    /// The same for the holder of a card that is not in the books here: what was answered is what is registered for the person
+    /// with the number that was answered, and that person or the representative calls.
+    async fn may_report_as(&self, caller: &CallerAnswers, now: Timestamp) -> Result<bool, MgmtError>;
 
     /// The certification requests that the chip made for its four keys, each signed by its key.
     async fn certification_requests(
@@ -284,6 +305,25 @@ impl CardManagement for Mgmt {
         self.own_user_code(serial, code, now).await
     }
 
+    async fn reset_user_code(
+        &self,
+        serial: CardSerial,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<UserCode, MgmtError> {
+        Self::reset_user_code(self, serial, actor, now).await
+    }
+
+    async fn change_user_code(
+        &self,
+        serial: CardSerial,
+        present: &UserCode,
+        new: &UserCode,
+        now: Timestamp,
+    ) -> Result<(), MgmtError> {
+        Self::change_user_code(self, serial, present, new, now).await
+    }
+
     async fn hold_certificates(
         &self,
         serial: CardSerial,
@@ -382,11 +422,13 @@ impl CardManagement for Mgmt {
         caller: &CallerAnswers,
         now: Timestamp,
     ) -> Result<bool, MgmtError> {
-        let entry = card_now(&self.db, serial).await?;
-        let holder = self.holder(&entry)?;
-        let Some(person) = self.register.person(&holder.id).await? else { return Ok(false) };
-        let answered = caller.number == holder.id
-            && caller.birth == person.birth
+        let holder = self.holder(&card_now(&self.db, serial).await?)?;
+        Ok(caller.number == holder.id && self.may_report_as(caller, now).await?)
+    }
+
+    async fn may_report_as(&self, caller: &CallerAnswers, now: Timestamp) -> Result<bool, MgmtError> {
+        let Some(person) = self.register.person(&caller.number).await? else { return Ok(false) };
+        let answered = caller.birth == person.birth
             && caller.district == person.address.village().district().to_string();
         let allowed = may_call(&person, caller, RocDate::in_taipei(now), self.config.age_of_majority);
         Ok(answered && allowed)
@@ -582,3 +624,43 @@ fn perso_error(error: perso::PersoError) -> MgmtError {
 }
 
 const WORKER: MgmtError = MgmtError::Data("a worker died");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who may call for whom on the day of each birthday that decides: the holder from 14 on, father or mother until the
+    /// holder is of age, nobody else ever.
+    // proves: LOSS-04
+    #[test]
+    fn up_to_the_age_of_majority_a_parent_calls_and_from_fourteen_on_the_holder() {
+        let mut person = registry::sample_persons().swap_remove(3).person;
+        let name = |text: &str| model::PersonName::new(text).expect("a name");
+        (person.father, person.mother) = (Some(name("林大同")), Some(name("陳美玉")));
+        person.birth = "2010-07-01".parse().expect("a day");
+        let asks = |representative: Option<&str>| CallerAnswers {
+            number: person.id,
+            birth: person.birth,
+            district: String::new(),
+            representative: representative.map(str::to_owned),
+        };
+        let callers = [None, Some("林大同"), Some("陳美玉"), Some("張三"), Some("")];
+        for (day, majority, expected) in [
+            ("2024-06-30", 18, [false, true, true, false, false]),
+            ("2024-07-01", 18, [true, true, true, false, false]),
+            ("2028-06-30", 18, [true, true, true, false, false]),
+            ("2028-07-01", 18, [true, false, false, false, false]),
+            // OPEN-49: the age of majority is a parameter; the plan has 20.
+            ("2028-07-01", 20, [true, true, true, false, false]),
+            ("2030-06-30", 20, [true, true, true, false, false]),
+            ("2030-07-01", 20, [true, false, false, false, false]),
+        ] {
+            let today = day.parse().expect("a day");
+            let answers = callers.map(|caller| may_call(&person, &asks(caller), today, majority));
+            assert_eq!(answers, expected, "{day} {majority}");
+        }
+        (person.father, person.mother) = (None, None);
+        let today = "2024-07-01".parse().expect("a day");
+        assert!(!may_call(&person, &asks(Some("林大同")), today, 18), "no parent is registered");
+    }
+}

@@ -57,4 +57,5 @@ pub use service::{CaChain, Mgmt, Neighbours};
 pub use terminal::OfficeTerminal;
 pub use update_request::{Applicant, Clerk, Document, Occasion, SignedRequest, UpdateRequest};
 pub use updates::{CardUpdate, UpdateProof, UpdateRecord};
+pub use user_code::UserCodeHasher;
 pub use vault::{MgmtKeys, PhotoFacts};

@@ -16,7 +16,7 @@ use x509::crl::Crl;
 
 use crate::schema::MIGRATIONS;
 use crate::terminal::OfficeTerminal;
-use crate::user_code::Hasher;
+use crate::user_code::UserCodeHasher;
 use crate::vault::MgmtKeys;
 use crate::{Config, MgmtError};
 
@@ -33,7 +33,7 @@ pub struct Mgmt {
     pub(crate) chain: Arc<CaChain>,
     pub(crate) keys: MgmtKeys,
     pub(crate) config: Arc<Config>,
-    pub(crate) hasher: Hasher,
+    pub(crate) hasher: UserCodeHasher,
     random: SharedRandom,
 }
 
@@ -77,7 +77,7 @@ impl Mgmt {
         db.migrate(MIGRATIONS).await?;
         let Neighbours { register, certificates, signing, centre, authorisation, terminal, chain } =
             neighbours;
-        let hasher = Hasher::new(config.user_code_cost);
+        let hasher = UserCodeHasher::new(config.user_code_cost);
         Ok(Self {
             db,
             register,

@@ -18,19 +18,20 @@ use crate::{MgmtError, Refusal};
 /// Hashes and compares user codes with Argon2id, off the requests' threads and no more at a time than the machine has
 /// processors: each takes 19 MiB, and a flood of guesses must wait for memory, not take it.
 #[derive(Clone)]
-pub(crate) struct Hasher {
+pub struct UserCodeHasher {
     cost: UserCodeCost,
     places: Arc<Semaphore>,
 }
 
-impl Hasher {
-    pub(crate) fn new(cost: UserCodeCost) -> Self {
+impl UserCodeHasher {
+    /// A hasher of this cost, with a place for each processor.
+    pub fn new(cost: UserCodeCost) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self { cost, places: Arc::new(Semaphore::new(processors)) }
     }
 
     /// The salted hash to be stored. It names its own parameters (PHC string).
-    pub(crate) async fn hash(&self, code: &UserCode, salt: [u8; 16]) -> Result<String, MgmtError> {
+    pub async fn hash(&self, code: &UserCode, salt: [u8; 16]) -> Result<String, MgmtError> {
         let (code, cost) = (code.clone(), self.cost);
         self.off_thread(move || {
             let params =
@@ -44,7 +45,7 @@ impl Hasher {
     }
 
     /// Whether the code is the one the hash was made of.
-    async fn matches(&self, code: &UserCode, hash: String) -> Result<bool, MgmtError> {
+    pub async fn matches(&self, code: &UserCode, hash: String) -> Result<bool, MgmtError> {
         let code = code.clone();
         self.off_thread(move || {
             let hash = PasswordHash::new(&hash).map_err(|_| MgmtError::Data("user code hash"))?;

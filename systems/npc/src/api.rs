@@ -60,6 +60,15 @@ pub trait CertificateAuthority: Send + Sync {
         now: Timestamp,
     ) -> Result<Receipt>;
 
+    /// Revokes one certificate, for good; the others of its card stay as they are. The first reason stays.
+    async fn revoke_certificate(
+        &self,
+        serial: &Serial,
+        reason: RevocationReason,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Receipt>;
+
     /// All certificates issued for a card, by slot.
     async fn certificates_of(&self, card: CardSerial, now: Timestamp) -> Result<Vec<IssuedCertificate>>;
 

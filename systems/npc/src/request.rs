@@ -31,9 +31,9 @@ pub(crate) fn check(request: &IssueRequest) -> Result<Checked> {
     if request.slot.is_rsa() && matches!(request.period, Period::Reissue { .. }) {
         return Err(NpcError::Request("a reissue is for the elliptic-curve keys"));
     }
-    // NPC-26: the second period belongs to New eID's ten years; a certificate card is followed by another card.
-    if request.carrier != Carrier::NewEid && matches!(request.period, Period::Reissue { .. }) {
-        return Err(NpcError::Request("only New eID has a second period"));
+    // NPC-27: five years and five more with other keys, whatever the card; a virtual smart card has no keys but its own.
+    if request.carrier == Carrier::VirtualSmartCard && matches!(request.period, Period::Reissue { .. }) {
+        return Err(NpcError::Request("a virtual smart card has no second period"));
     }
     check_chip_model(request)?;
     if request.csr.len() > MOST_BYTES {

@@ -68,6 +68,16 @@ impl CertificateAuthority for Npc {
         self.revoke_which(Which::Card(card), reason, actor, now).await
     }
 
+    async fn revoke_certificate(
+        &self,
+        serial: &Serial,
+        reason: RevocationReason,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Receipt> {
+        self.revoke_which(Which::One(*serial), reason, actor, now).await
+    }
+
     async fn certificates_of(&self, card: CardSerial, now: Timestamp) -> Result<Vec<IssuedCertificate>> {
         let sql = select_certificate!("card = $1 AND der IS NOT NULL ORDER BY slot");
         let rows = self.db.all(sql, params![card.as_str()]).await?;

@@ -2,15 +2,16 @@
 
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan};
-use mgmt::{CertifiedCard, Contact, NoticeWay, Reader};
-use model::{CardSerial, CardState, CertificateState, KeySlot, RocDate, SuspensionCause};
+use mgmt::{CertifiedCard, NoticeWay, Reader};
+use model::{CardSerial, CardState, CertificateState, KeySlot, RocDate, SuspensionCause, UserCode};
 use npc::{Carrier, IssueRequest, IssuedCertificate, Period};
 use serde_json::json;
 use store::params;
 use uuid::Uuid;
 
 use crate::authorise::{in_a_case, permitted};
-use crate::functions::{Channel, Function};
+use crate::certificate_card::CertificateCard;
+use crate::functions::{Channel, Function, OnCertificateCard};
 use crate::messages::notice;
 use crate::request::{Detail, Proof, Request};
 use crate::{Ra, RaError, Refusal, Result};
@@ -32,8 +33,12 @@ pub struct Done {
 pub enum Outcome {
     /// It is done.
     Done,
-    /// Certificates were written to the card, so many.
+    /// Certificates were written to the card, or handed over before, so many.
     Written(usize),
+    /// Certificates (DER) for a card that its own software writes to.
+    Certificates(HandedOver),
+    /// The new default user code, for the holder alone. It is told once.
+    UserCode(UserCode),
     /// How the card and its certificates stand: whoever takes loss reports answers for both (LOSS-15).
     Status {
         /// The card; none for one that carries certificates and nothing else.
@@ -43,6 +48,16 @@ pub enum Outcome {
         /// Whether they are published.
         published: bool,
     },
+}
+
+/// Certificates that are handed over, each with the key it is for. Name a person, which `Debug` does not show.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HandedOver(pub Vec<(KeySlot, Vec<u8>)>);
+
+impl std::fmt::Debug for HandedOver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(slot, _)| slot)).finish()
+    }
 }
 
 /// A certificate in an answer.
@@ -84,23 +99,37 @@ impl Ra {
         let hash = request.hash(channel);
         let begun = match self.known(request, &hash, now).await? {
             // An answer about a person is given to nobody who cannot ask for it.
-            Known::Done(done) => {
-                if request.function == Function::QueryStatus {
-                    self.authorise(request, proof, true, now).await?;
+            Known::Done(mut done) => {
+                let may_know = match done.outcome {
+                    Outcome::Status { .. } | Outcome::Certificates(_) => {
+                        self.authorise(request, proof, true, now).await
+                    }
+                    _ => Ok(()),
+                };
+                if let (Err(_), Outcome::Certificates(all)) = (&may_know, &done.outcome) {
+                    // The receipt is the request's, whatever has become of the certificate that signed it.
+                    done.outcome = Outcome::Written(all.0.len());
+                    return Ok(done);
                 }
+                may_know?;
                 return Ok(done);
             }
             Known::Begun => true,
             Known::New => false,
         };
         self.authorise(request, proof, begun, now).await?;
-        if request.function.needs_card() && reader.is_none() {
-            return Err(Refusal::NoCard.into());
+        let on = self.certificate_card(request.card).await?;
+        let on = on.map(|card| (card, request.function.on_certificate_card()));
+        match &on {
+            Some((_, OnCertificateCard::Refused(refusal))) => return Err((*refusal).into()),
+            None if request.function.needs_card() && reader.is_none() => return Err(Refusal::NoCard.into()),
+            _ => {}
         }
         if !begun {
             self.begin(channel, request, proof, &hash, now).await?;
         }
-        let outcome = match self.carry_out(request, proof, reader, begun, now).await {
+        let outcome = match self.carry_out(request, proof, on.map(|(card, _)| card), reader, begun, now).await
+        {
             Ok(outcome) => outcome,
             Err(error) => {
                 self.note_failure(request, proof, &error, now).await?;
@@ -121,6 +150,9 @@ impl Ra {
         let outcome = match outcome.split_once(' ') {
             Some(("written", count)) => {
                 Outcome::Written(count.parse().map_err(|_| RaError::Data("outcome"))?)
+            }
+            Some(("certificates", _)) => {
+                Outcome::Certificates(HandedOver(self.good_certificates(request.card, now).await?))
             }
             _ if outcome == "status" => self.status(request.card, now).await?,
             _ => Outcome::Done,
@@ -194,7 +226,8 @@ impl Ra {
     ) -> Result<Done> {
         let contact = self.contact_of(request.card).await?;
         let stored = match &outcome {
-            Outcome::Done => "done".to_owned(),
+            Outcome::Done | Outcome::UserCode(_) => "done".to_owned(),
+            Outcome::Certificates(all) => format!("certificates {}", all.0.len()),
             Outcome::Written(count) => format!("written {count}"),
             Outcome::Status { .. } => "status".to_owned(),
         };
@@ -220,25 +253,17 @@ impl Ra {
         Ok(Done { receipt, outcome, repeated: false })
     }
 
-    /// How the holder is reached; a card that management does not know has nobody on file.
-    async fn contact_of(&self, card: CardSerial) -> Result<Option<Contact>> {
-        match self.management.contact(card).await {
-            Ok(contact) => Ok(Some(contact)),
-            Err(error) if error.refusal() == Some(mgmt::Refusal::CardUnknown) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
     async fn carry_out(
         &self,
         request: &Request,
         proof: &Proof,
+        certificate_card: Option<CertificateCard>,
         reader: Option<Reader>,
         begun: bool,
         now: Timestamp,
     ) -> Result<Outcome> {
         let (card, actor) = (request.card, proof.actor());
-        if self.is_certificate_card(card).await? {
+        if let Some(known) = &certificate_card {
             let (holder, loss) = (SuspensionCause::Holder, SuspensionCause::Loss);
             match (request.function, &request.detail) {
                 (Function::Suspend, _) => {
@@ -255,6 +280,15 @@ impl Ra {
                 }
                 (Function::Revoke, Detail::Reason(reason)) => {
                     return self.revoke_certificate_card(card, *reason, actor, now).await;
+                }
+                (Function::Extend | Function::Modify, Detail::NextKeys(keys)) => {
+                    return self.certify_next_keys(request, known, keys, proof, begun, now).await;
+                }
+                (Function::Extend | Function::Modify, _) => return Err(Refusal::Incomplete.into()),
+                (Function::Rewrite, _) => {
+                    return Ok(Outcome::Certificates(HandedOver(
+                        self.certificates_to_write(card, now).await?,
+                    )));
                 }
                 _ => {}
             }
@@ -279,11 +313,13 @@ impl Ra {
             (Function::ChangeEmail | Function::ChangeMobile, detail) => {
                 self.change_contact(card, detail, proof, now).await
             }
+            (Function::Extend | Function::Modify, Detail::NextKeys(_)) => Err(Refusal::Incomplete.into()),
+            // All that a certificate of New eID says is printed on the card.
             (Function::Modify, _) => {
                 let outdated = self.management.subject(card).await?.outdated;
                 Err(if outdated { Refusal::NewCardNeeded } else { Refusal::Unchanged }.into())
             }
-            (Function::Extend, _) => self.extend(card, reader, actor, now).await,
+            (Function::Extend, _) => self.extend(card, reader, actor, begun, now).await,
             (Function::Rewrite, _) => self.rewrite(card, reader, actor, now).await,
             (Function::Unblock, Detail::Pins(pins)) => {
                 let reader = reader.ok_or(Refusal::NoCard)?;
@@ -295,6 +331,16 @@ impl Ra {
                     return Err(Refusal::Incomplete.into());
                 };
                 self.management.change_pin2(card, present, new, reader, now).await?;
+                Ok(Outcome::Done)
+            }
+            (Function::ResetUserCode, _) => {
+                Ok(Outcome::UserCode(self.reset_user_code(card, actor, now).await?))
+            }
+            (Function::ChangeUserCode, _) => {
+                let Proof::UserCodeChange(present, new) = proof else {
+                    return Err(Refusal::Incomplete.into());
+                };
+                self.change_user_code(card, present, new, begun, now).await?;
                 Ok(Outcome::Done)
             }
             // The confirmation was the authorisation.
@@ -354,7 +400,8 @@ impl Ra {
         proof: &Proof,
         now: Timestamp,
     ) -> Result<Outcome> {
-        let old = self.management.contact(card).await?;
+        let unknown = || RaError::Management(mgmt::Refusal::CardUnknown.into());
+        let old = self.contact_of(card).await?.ok_or_else(unknown)?;
         let mut new = old.clone();
         match detail {
             Detail::Email(email) => new.email.clone_from(email),
@@ -384,7 +431,7 @@ impl Ra {
             }
             self.post(tx, &old, "contact-change", &text, now, until).await
         })?;
-        self.management.change_contact(card, &new, proof.actor(), now).await?;
+        self.store_contact(card, &new, proof.actor(), now).await?;
         Ok(Outcome::Done)
     }
 
@@ -395,12 +442,13 @@ impl Ra {
         card: CardSerial,
         reader: Option<Reader>,
         actor: &str,
+        begun: bool,
         now: Timestamp,
     ) -> Result<Outcome> {
         let reader = reader.ok_or(Refusal::NoCard)?;
         let entry = self.management.certified_card(card).await?;
         expect_usable(&entry)?;
-        let (day, requests) = self.begin_reissue(&entry, now).await?;
+        let (day, requests) = self.begin_reissue(card, entry.issue, begun, now).await?;
         let subject = self.management.subject(card).await?;
         if subject.outdated {
             return Err(Refusal::NewCardNeeded.into());
@@ -442,21 +490,23 @@ impl Ra {
     }
 
     /// The day of the reissue and the numbers of its two requests at the CA, stored before the first of them is sent.
-    async fn begin_reissue(
+    pub(crate) async fn begin_reissue(
         &self,
-        entry: &CertifiedCard,
+        card: CardSerial,
+        issue: RocDate,
+        begun: bool,
         now: Timestamp,
     ) -> Result<(RocDate, [(KeySlot, Uuid); 2])> {
         let today = RocDate::in_taipei(now);
-        let first_ends: Date = entry.issue.plus_years(5).date();
+        let first_ends: Date = issue.plus_years(5).date();
         let opens = first_ends.checked_sub(self.config.reissue_days.days()).unwrap_or(first_ends);
         let ids = [(); 2].map(|()| store::new_id(now, &mut self.random.clone()));
         store::transaction!(self.db, |tx| {
             let sql = "SELECT day, signing, encryption, written_at FROM reissue WHERE card = $1";
             let slots =
                 |signing, encryption| [(KeySlot::SigningEc, signing), (KeySlot::EncryptionEc, encryption)];
-            if let Some(row) = tx.optional(sql, params![entry.serial.as_str()]).await? {
-                if row.read::<Option<Timestamp>>("written_at")?.is_some() {
+            if let Some(row) = tx.optional(sql, params![card.as_str()]).await? {
+                if !begun && row.read::<Option<Timestamp>>("written_at")?.is_some() {
                     return Err(Refusal::AlreadyReissued.into());
                 }
                 let day = row.read::<String>("day")?.parse().map_err(|_| RaError::Data("day"))?;
@@ -467,7 +517,7 @@ impl Ra {
             }
             tx.execute_one(
                 "INSERT INTO reissue (card, day, signing, encryption) VALUES ($1, $2, $3, $4)",
-                params![entry.serial.as_str(), today.iso(), ids[0], ids[1]],
+                params![card.as_str(), today.iso(), ids[0], ids[1]],
             )
             .await?;
             Ok((today, slots(ids[0], ids[1])))
@@ -483,22 +533,34 @@ impl Ra {
         now: Timestamp,
     ) -> Result<Outcome> {
         let reader = reader.ok_or(Refusal::NoCard)?;
-        let all = self.authority.certificates_of(card, now).await?;
-        if all.iter().any(|certificate| matches!(certificate.state, CertificateState::Suspended { .. })) {
-            return Err(Refusal::Suspended.into());
-        }
-        let good: Vec<_> = all
-            .into_iter()
-            .filter(|certificate| certificate.state == CertificateState::Good)
-            .map(|certificate| (certificate.slot, certificate.der))
-            .collect();
-        if good.is_empty() {
-            return Err(Refusal::NothingToWrite.into());
-        }
+        let good = self.certificates_to_write(card, now).await?;
         let count = good.len();
         self.management.write_certificates(card, good, reader, actor, now).await?;
         Ok(Outcome::Written(count))
     }
+
+    /// The valid certificates of a card, if there are any and nobody has suspended them.
+    async fn certificates_to_write(
+        &self,
+        card: CardSerial,
+        now: Timestamp,
+    ) -> Result<Vec<(KeySlot, Vec<u8>)>> {
+        let all = self.authority.certificates_of(card, now).await?;
+        if all.iter().any(|certificate| matches!(certificate.state, CertificateState::Suspended { .. })) {
+            return Err(Refusal::Suspended.into());
+        }
+        let good = good(all);
+        if good.is_empty() { Err(Refusal::NothingToWrite.into()) } else { Ok(good) }
+    }
+
+    async fn good_certificates(&self, card: CardSerial, now: Timestamp) -> Result<Vec<(KeySlot, Vec<u8>)>> {
+        Ok(good(self.authority.certificates_of(card, now).await?))
+    }
+}
+
+fn good(all: Vec<IssuedCertificate>) -> Vec<(KeySlot, Vec<u8>)> {
+    let good = all.into_iter().filter(|certificate| certificate.state == CertificateState::Good);
+    good.map(|certificate| (certificate.slot, certificate.der)).collect()
 }
 
 /// Whether certificates may be added to a card: in use, not suspended by anybody, not revoked.

@@ -6,7 +6,7 @@ use store::params;
 use x509::cms::SignedData;
 
 use crate::functions::{Authorisation, Channel, Function, rule_of};
-use crate::request::{Proof, Request};
+use crate::request::{Consent, Proof, Request};
 use crate::{Ra, Refusal, Result};
 
 impl Ra {
@@ -24,7 +24,16 @@ impl Ra {
             return Err(Refusal::Stale.into());
         }
         match proof {
-            Proof::Clerk { clerk, .. } => named(clerk)?,
+            Proof::Clerk { clerk, office, consent, .. } => {
+                named(clerk)?;
+                // NPC-09: a counter is a household registration office, or a temporary one of its.
+                registry::office(*office).ok_or(Refusal::NoOffice)?;
+                match consent {
+                    None => {}
+                    Some(Consent::Signature(cms)) => self.signed(request, cms, now).await?,
+                    Some(Consent::UserCode(code)) => self.confirm(request, code, now).await?,
+                }
+            }
             Proof::Signature(cms) => self.signed(request, cms, now).await?,
             Proof::UserCode(code) => self.confirm(request, code, now).await?,
             Proof::CallerUserCode { operator, code } => {
@@ -35,11 +44,18 @@ impl Ra {
                 self.confirm(request, code, now).await?;
                 self.use_one_time_code(request.card, sent, now).await?;
             }
-            // The card compares.
-            Proof::Pin2Change(..) => {}
+            // The card compares, or whoever keeps the user code.
+            Proof::Pin2Change(..) | Proof::UserCodeChange(..) => {}
             Proof::Caller { operator, answers } => {
                 named(operator)?;
-                if !self.management.may_report(request.card, answers, now).await? {
+                let may = match self.certificate_card(request.card).await? {
+                    None => self.management.may_report(request.card, answers, now).await?,
+                    Some(card) => {
+                        card.belongs_to(&self.management.person_link(&answers.number))
+                            && self.management.may_report_as(answers, now).await?
+                    }
+                };
+                if !may {
                     return Err(Refusal::CallerUnknown.into());
                 }
             }
@@ -47,9 +63,9 @@ impl Ra {
         Ok(())
     }
 
-    /// NPC-45: the card management centre confirms the password; that it was asked is an event of its own there.
+    /// NPC-45: whoever keeps the password confirms it.
     async fn confirm(&self, request: &Request, code: &UserCode, now: Timestamp) -> Result<()> {
-        Ok(self.management.confirm_user_code(request.card, code, now).await?)
+        self.confirm_user_code(request.card, code, now).await
     }
 
     /// Whether a good signing certificate of the card signed the text of the request.
@@ -107,5 +123,8 @@ fn named(account: &str) -> Result<(), Refusal> {
 
 /// Whether a request of this kind is made under an office's case.
 pub(crate) const fn in_a_case(kind: Authorisation) -> bool {
-    matches!(kind, Authorisation::ClerkAndCase)
+    matches!(
+        kind,
+        Authorisation::ClerkAndCase | Authorisation::ClerkAndPin2 | Authorisation::ClerkAndUserCode
+    )
 }

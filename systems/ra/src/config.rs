@@ -1,9 +1,10 @@
 //! Policy of the registration authority, as data.
 
 use jiff::SignedDuration;
+use mgmt::UserCodeCost;
 
 /// What the ministry decides and may change.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// How far the time of a request may lie from now.
     pub skew: SignedDuration,
@@ -13,13 +14,23 @@ pub struct Config {
     pub one_time_code_life: SignedDuration,
     /// Wrong one-time codes that end it.
     pub one_time_code_attempts: u32,
+    /// Cost of the hash of a user code that is kept here, which is that of the holder of a certificate-only card.
+    pub user_code_cost: UserCodeCost,
+    /// Wrong ones in a row that lock it.
+    pub user_code_attempts: u32,
+    /// How long it stays locked.
+    pub user_code_lock: SignedDuration,
     /// How long after its change a contact cannot be used for unblocking (OPEN-44).
     pub contact_wait: SignedDuration,
 }
 
 impl Default for Config {
     fn default() -> Self {
+        let management = mgmt::Config::default();
         Self {
+            user_code_cost: management.user_code_cost,
+            user_code_attempts: management.user_code_attempts,
+            user_code_lock: management.user_code_lock,
             skew: SignedDuration::from_mins(10),
             reissue_days: 90,
             one_time_code_life: SignedDuration::from_mins(10),

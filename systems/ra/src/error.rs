@@ -54,6 +54,10 @@ refusals! {
     NoClerk "RA-E-NO-CLERK" Caller
         { "未記載承辦人或案號。", "The clerk or the case number is missing." }
         { "填寫承辦人帳號、戶政事務所及案號。", "Give the clerk's account, the office and the case number." }
+    /// There is no such office.
+    NoOffice "RA-E-NO-OFFICE" Caller
+        { "無此戶政事務所或機動櫃檯。", "There is no such household registration office or temporary counter." }
+        { "填寫戶政事務所代碼：行政區代碼加 00，機動櫃檯為 90 至 99。", "Give the code of an office: that of the district and 00, or 90 to 99 for a temporary counter." }
     /// The request's time is not now.
     Stale "RA-E-STALE" Caller
         { "申請時間與現在相差過久。", "The time of the request is too far from now." }
@@ -86,13 +90,33 @@ refusals! {
     AlreadyReissued "RA-E-ALREADY-REISSUED" Applicant
         { "已展期一次，不得再展期。", "The certificate was reissued once, and once is all." }
         { "卡片內憑證毀損者請申請憑證重寫；屆期者請換領新卡。", "If the certificate on the card is damaged ask for a rewrite; at its end apply for a new card." }
+    /// Both pairs of keys have certificates.
+    NoFurtherKeys "RA-E-NO-FURTHER-KEYS" Applicant
+        { "此卡片兩組金鑰均已使用，不得再變更或展期。", "Both pairs of keys of the card are used; nothing can be modified or reissued on it any more." }
+        { "臨櫃申辦新的純憑證卡。", "Apply for another certificate card at a counter." }
+    /// The certificates cannot be followed by others.
+    Ended "RA-E-ENDED" Applicant
+        { "原憑證已廢止或屆期，不得據以變更或展期。", "The certificates are revoked or have ended; nothing can follow them on this card." }
+        { "臨櫃申辦新的純憑證卡。", "Apply for another certificate card at a counter." }
+    /// The number is not that of the card's holder.
+    OtherPerson "RA-E-OTHER-PERSON" Caller
+        { "所填統一編號並非此卡片之當事人。", "The number is not that of the person whose card it is." }
+        { "核對卡片與證件；統一編號變更者請申辦新卡。", "Compare card and papers; whoever has another number now applies for another card." }
+    /// A foreign resident's name comes from the permit.
+    PermitNeeded "RA-E-PERMIT-NEEDED" Applicant
+        { "外來人口之姓名須由承辦人查驗居留證。", "A clerk must see a foreign resident's name on the residence permit." }
+        { "攜帶居留證臨櫃辦理。", "Come to a counter with the permit." }
+    /// No key of the card is here.
+    NoCardKeys "RA-E-NO-CARD-KEYS" Caller
+        { "純憑證卡之 PIN 由卡片自行管理，此處無其金鑰。", "A certificate card manages its PINs by itself; no key of it is kept here." }
+        { "以該卡片之軟體與 PUK 辦理，或申辦新卡。", "Use the card's own software and PUK, or apply for another card." }
     /// Nothing to write to the card.
     NothingToWrite "RA-E-NOTHING-TO-WRITE" Applicant
         { "此卡片無有效憑證可重寫。", "The card has no good certificate to be written again." }
         { "先復用憑證，或申請新卡。", "Resume the certificate first, or apply for a new card." }
     /// The content of the certificate is what the register says.
     Unchanged "RA-E-UNCHANGED" Applicant
-        { "憑證內容與戶籍登記相符，無須變更。", "The certificate says what the register says; there is nothing to change." }
+        { "憑證內容與戶籍登記或居留證相符，無須變更。", "The certificate says what the register or the permit says; there is nothing to change." }
         { "無須辦理。", "Nothing needs to be done." }
     /// Name or number changed, which are printed on the card.
     NewCardNeeded "RA-E-NEW-CARD-NEEDED" Applicant

@@ -38,6 +38,10 @@ pub enum Function {
     ReportLoss,
     /// 撤銷掛失
     WithdrawLoss,
+    /// 重設用戶代碼: a new default code (MGMT-61)
+    ResetUserCode,
+    /// 變更用戶代碼 (MGMT-59)
+    ChangeUserCode,
 }
 
 /// Where it is asked.
@@ -60,6 +64,10 @@ pub enum Channel {
 pub enum Authorisation {
     /// The clerk's account, who identified the person, with office and case number.
     ClerkAndCase,
+    /// The same, and the holder's consent: the request is signed with a good certificate of the card.
+    ClerkAndPin2,
+    /// The same with the user code as the holder's consent.
+    ClerkAndUserCode,
     /// PIN2: the request is signed with a good certificate of the card.
     Pin2,
     /// The user code, no longer the default one.
@@ -68,6 +76,8 @@ pub enum Authorisation {
     UserCodeAndOneTimeCode,
     /// The present PIN, which the card itself compares.
     PresentPin,
+    /// The present user code, be it the default one.
+    PresentUserCode,
     /// Questions that the caller answered to an operator (OPEN-43).
     CallerAnswers,
     /// The operator's account and the user code that the caller says.
@@ -89,12 +99,16 @@ pub struct Rule {
     pub authorised_by: &'static [Authorisation],
 }
 
+use crate::Refusal;
+
 use Authorisation as A;
 use Channel as C;
 use Function as F;
 
 const CLERK: &[A] = &[A::ClerkAndCase];
 const HOLDER: &[A] = &[A::Pin2, A::UserCode];
+// UPDATE-20: what is written to the certificate zone has the holder's consent by PIN2 or user code, at a counter too.
+const CLERK_AND_HOLDER: &[A] = &[A::ClerkAndPin2, A::ClerkAndUserCode];
 
 const fn rule(function: F, channel: C, number: u8, authorised_by: &'static [A]) -> Rule {
     Rule { function, channel, number: if number == 0 { None } else { Some(number) }, authorised_by }
@@ -107,17 +121,20 @@ pub const RULES: &[Rule] = &[
     rule(F::Issue, C::Counter, 2, CLERK),
     rule(F::Suspend, C::Counter, 3, CLERK),
     rule(F::Resume, C::Counter, 3, CLERK),
-    rule(F::Extend, C::Counter, 4, CLERK),
+    rule(F::Extend, C::Counter, 4, CLERK_AND_HOLDER),
     rule(F::ChangeEmail, C::Counter, 5, CLERK),
     // NPC-44: the mobile number can be changed at the counter only.
     rule(F::ChangeMobile, C::Counter, 5, CLERK),
-    rule(F::Rewrite, C::Counter, 6, CLERK),
+    rule(F::Rewrite, C::Counter, 6, CLERK_AND_HOLDER),
     rule(F::QueryStatus, C::Counter, 7, CLERK),
     rule(F::ChangePublication, C::Counter, 8, CLERK),
     rule(F::Unblock, C::Counter, 9, CLERK),
     rule(F::Revoke, C::Counter, 0, CLERK),
     rule(F::ReportLoss, C::Counter, 0, CLERK),
     rule(F::WithdrawLoss, C::Counter, 0, CLERK),
+    // What a residence permit says, a clerk alone has seen.
+    rule(F::Modify, C::Counter, 0, CLERK),
+    rule(F::ResetUserCode, C::Counter, 0, CLERK),
     // NPC-44: online.
     rule(F::Suspend, C::Online, 1, HOLDER),
     // A suspended certificate signs nothing.
@@ -133,6 +150,7 @@ pub const RULES: &[Rule] = &[
     rule(F::Revoke, C::Online, 0, &[A::Pin2]),
     rule(F::ReportLoss, C::Online, 0, HOLDER),
     rule(F::WithdrawLoss, C::Online, 0, &[A::UserCode]),
+    rule(F::ChangeUserCode, C::Online, 0, &[A::PresentUserCode]),
     // LOSS-04, LOSS-05, OPEN-43: whoever calls may do little harm.
     rule(F::ReportLoss, C::Telephone, 0, &[A::CallerAnswers]),
     rule(F::WithdrawLoss, C::Telephone, 0, &[A::CallerUserCode]),
@@ -148,7 +166,7 @@ pub fn rule_of(function: Function, channel: Channel) -> Option<&'static Rule> {
 
 impl Function {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::MutualVerification,
         Self::Issue,
         Self::Suspend,
@@ -166,6 +184,8 @@ impl Function {
         Self::ConfirmPassword,
         Self::ReportLoss,
         Self::WithdrawLoss,
+        Self::ResetUserCode,
+        Self::ChangeUserCode,
     ];
 
     /// The stable text form.
@@ -188,6 +208,8 @@ impl Function {
             Self::ConfirmPassword => "confirm-password",
             Self::ReportLoss => "report-loss",
             Self::WithdrawLoss => "withdraw-loss",
+            Self::ResetUserCode => "reset-user-code",
+            Self::ChangeUserCode => "change-user-code",
         }
     }
 
@@ -211,12 +233,59 @@ impl Function {
             Self::ConfirmPassword => "確認鎖卡解碼身分識別密碼",
             Self::ReportLoss => "掛失",
             Self::WithdrawLoss => "撤銷掛失",
+            Self::ResetUserCode => "重設用戶代碼",
+            Self::ChangeUserCode => "變更用戶代碼",
         }
     }
 
-    /// Whether a card in a reader takes part.
+    /// Whether a New eID in a reader takes part.
     pub const fn needs_card(self) -> bool {
         matches!(self, Self::Extend | Self::Rewrite | Self::Unblock | Self::ChangePin)
+    }
+
+    /// What the function is for a card that carries certificates and nothing else.
+    pub const fn on_certificate_card(self) -> OnCertificateCard {
+        match self {
+            Self::MutualVerification => OnCertificateCard::NoCard,
+            Self::Issue | Self::Rewrite => OnCertificateCard::HandsOver,
+            Self::Extend | Self::Modify => OnCertificateCard::NextKeys,
+            Self::Unblock | Self::ChangePin => OnCertificateCard::Refused(Refusal::NoCardKeys),
+            _ => OnCertificateCard::Same,
+        }
+    }
+}
+
+/// What a function is for a card that carries certificates and nothing else. No channel leads from here to such a card: its
+/// own middleware writes to it what is handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnCertificateCard {
+    /// What it is for New eID.
+    Same,
+    /// Certificates are handed to whoever asked.
+    HandsOver,
+    /// The same, for the card's second pair of keys, whose requests come with it.
+    NextKeys,
+    /// It needs keys of the card.
+    Refused(Refusal),
+    /// It concerns no card.
+    NoCard,
+}
+
+impl OnCertificateCard {
+    /// Words for people, Traditional Chinese and English.
+    pub const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Same => ("同 New eID", "as for New eID"),
+            Self::HandsOver => {
+                ("交付憑證，由卡片之軟體寫入", "hands the certificates over; the card's software writes them")
+            }
+            Self::NextKeys => (
+                "以第二組金鑰之申請檔簽發並交付憑證",
+                "certificates over the requests of the second pair of keys, handed over",
+            ),
+            Self::Refused(refusal) => (refusal.cause().0, refusal.cause().1),
+            Self::NoCard => ("與卡片無關", "concerns no card"),
+        }
     }
 }
 
@@ -249,12 +318,15 @@ impl Channel {
 
 impl Authorisation {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::ClerkAndCase,
+        Self::ClerkAndPin2,
+        Self::ClerkAndUserCode,
         Self::Pin2,
         Self::UserCode,
         Self::UserCodeAndOneTimeCode,
         Self::PresentPin,
+        Self::PresentUserCode,
         Self::CallerAnswers,
         Self::CallerUserCode,
         Self::SystemKeys,
@@ -264,10 +336,13 @@ impl Authorisation {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ClerkAndCase => "clerk-and-case",
+            Self::ClerkAndPin2 => "clerk-and-pin2",
+            Self::ClerkAndUserCode => "clerk-and-user-code",
             Self::Pin2 => "pin2",
             Self::UserCode => "user-code",
             Self::UserCodeAndOneTimeCode => "user-code-and-one-time-code",
             Self::PresentPin => "present-pin",
+            Self::PresentUserCode => "present-user-code",
             Self::CallerAnswers => "caller-answers",
             Self::CallerUserCode => "caller-user-code",
             Self::SystemKeys => "system-keys",
@@ -280,6 +355,14 @@ impl Authorisation {
             Self::ClerkAndCase => {
                 ("承辦人查驗身分，並有案號", "the clerk who identified the person, with a case")
             }
+            Self::ClerkAndPin2 => (
+                "承辦人查驗身分並有案號，當事人以 PIN2 簽章同意",
+                "the clerk with a case, and the holder's consent signed with PIN2",
+            ),
+            Self::ClerkAndUserCode => (
+                "承辦人查驗身分並有案號，當事人以用戶代碼同意",
+                "the clerk with a case, and the user code as the holder's consent",
+            ),
             Self::Pin2 => ("以卡片有效憑證簽章（PIN2）", "signed with a good certificate of the card (PIN2)"),
             Self::UserCode => ("用戶代碼", "the user code"),
             Self::UserCodeAndOneTimeCode => (
@@ -287,6 +370,9 @@ impl Authorisation {
                 "the user code, and a code sent to the contact on file",
             ),
             Self::PresentPin => ("目前的 PIN，由卡片比對", "the present PIN, which the card compares"),
+            Self::PresentUserCode => {
+                ("目前的用戶代碼，含預設者", "the present user code, be it the default one")
+            }
             Self::CallerAnswers => ("來電者答覆身分問題", "the caller answers questions about the holder"),
             Self::CallerUserCode => ("來電者報出用戶代碼", "the caller says the user code"),
             Self::SystemKeys => ("兩系統之金鑰", "a key of each system"),
@@ -320,6 +406,21 @@ pub fn document() -> String {
             by.join("<br>"),
             if rule.function.needs_card() { "是 yes" } else { "" }
         ));
+    }
+    out.push_str(
+        "\n## 純憑證卡 Cards that carry certificates and nothing else\n\n註冊中心簽發之純憑證卡，卡片管理系統並無登錄；用戶代碼與聯絡方式由註冊中心保管。 \
+         Management does not know these cards; the registration authority keeps user code and contact of their holders.\n\n\
+         | 功能 Function | 名稱 Name | 純憑證卡 On such a card |\n|---|---|---|\n",
+    );
+    for function in Function::ALL {
+        let on = function.on_certificate_card();
+        let code = if let OnCertificateCard::Refused(refusal) = on {
+            format!("`{}` ", refusal.code())
+        } else {
+            String::new()
+        };
+        let (zh, en) = on.words();
+        out.push_str(&format!("| {} | `{}` | {code}{zh} {en} |\n", function.zh(), function.as_str()));
     }
     out
 }
@@ -379,12 +480,24 @@ mod tests {
             assert_eq!(rule_of(rule.function, rule.channel), Some(rule));
             assert!(!rule.authorised_by.is_empty());
             // Whoever is not before a clerk never acts in a clerk's name, and no clerk in the holder's.
-            let clerk = rule.authorised_by.contains(&Authorisation::ClerkAndCase);
-            let systems = rule.authorised_by.contains(&Authorisation::SystemKeys);
-            assert_eq!(clerk || systems, rule.channel == Channel::Counter, "{rule:?}");
+            for by in rule.authorised_by {
+                let clerk = by.as_str().starts_with("clerk") || *by == Authorisation::SystemKeys;
+                assert_eq!(clerk, rule.channel == Channel::Counter, "{rule:?}");
+            }
         }
         for function in Function::ALL {
             assert!(RULES.iter().any(|rule| rule.function == function), "{function:?}");
+        }
+    }
+
+    // proves: UPDATE-20
+    #[test]
+    fn nothing_is_written_to_the_certificate_zone_without_the_holders_consent() {
+        let consent =
+            |by: &Authorisation| by.as_str().ends_with("pin2") || by.as_str().ends_with("user-code");
+        for rule in RULES.iter().filter(|rule| matches!(rule.function, Function::Extend | Function::Rewrite))
+        {
+            assert!(rule.authorised_by.iter().all(consent), "{rule:?}");
         }
     }
 

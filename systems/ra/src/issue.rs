@@ -3,12 +3,12 @@
 
 use curve::Hash;
 use jiff::Timestamp;
-use model::{CardSerial, KeySlot, RevocationReason, RocDate, SuspensionCause};
+use model::{CardSerial, KeySlot, NationalIdNo, RevocationReason, RocDate, SuspensionCause};
 use npc::{Carrier, IssueRequest, Period};
 use store::params;
 
 use crate::request::{NewCard, Request};
-use crate::{Outcome, Ra, RaError, Refusal, Result};
+use crate::{HandedOver, Outcome, Ra, Refusal, Result};
 
 impl Ra {
     pub(crate) async fn issue_card(
@@ -20,6 +20,12 @@ impl Ra {
         let slots: Vec<KeySlot> = card.requests.iter().map(|(slot, _)| *slot).collect();
         if slots != [KeySlot::SigningRsa, KeySlot::EncryptionRsa] {
             return Err(Refusal::Incomplete.into());
+        }
+        // What management knows is New eID, whose certificates come with the card.
+        match self.management.certified_card(request.card).await {
+            Ok(_) => return Err(Refusal::Incomplete.into()),
+            Err(error) if error.refusal() == Some(mgmt::Refusal::CardUnknown) => {}
+            Err(error) => return Err(error.into()),
         }
         let (name, link) = match (card.carrier, &card.resident_name) {
             (Carrier::CertificateCard, None) => {
@@ -50,8 +56,9 @@ impl Ra {
             }
         });
         let asked: Vec<_> = asked.collect();
-        for answer in self.authority.issue_many(&asked, now).await {
-            answer?;
+        let mut issued = Vec::with_capacity(asked.len());
+        for (asked, answer) in asked.iter().zip(self.authority.issue_many(&asked, now).await) {
+            issued.push((asked.slot, answer?.der));
         }
         self.db
             .execute(
@@ -60,21 +67,25 @@ impl Ra {
                 params![request.card.as_str(), card.carrier.as_str(), link, now],
             )
             .await?;
-        // The register may have changed while this was under way, and whoever follows it have passed the change by.
-        if card.carrier == Carrier::CertificateCard
-            && let Err(error) = self.management.applicant(&card.person, now).await
-        {
-            let reason = RevocationReason::PrivilegeWithdrawn;
-            self.authority.revoke(request.card, reason, crate::request::HOLDER, now).await?;
-            return Err(error.into());
+        if card.carrier == Carrier::CertificateCard {
+            self.expect_entitled(request.card, &card.person, now).await?;
         }
-        Ok(Outcome::Written(card.requests.len()))
+        Ok(Outcome::Certificates(HandedOver(issued)))
     }
 
-    /// Whether a card is one of those issued here, which management does not know.
-    pub(crate) async fn is_certificate_card(&self, card: CardSerial) -> Result<bool, RaError> {
-        let sql = "SELECT 1 FROM certificate_card WHERE card = $1";
-        Ok(self.db.optional(sql, params![card.as_str()]).await?.is_some())
+    /// The register may have changed while certificates were issued, and whoever follows it have passed the change by.
+    pub(crate) async fn expect_entitled(
+        &self,
+        card: CardSerial,
+        person: &NationalIdNo,
+        now: Timestamp,
+    ) -> Result<()> {
+        if let Err(error) = self.management.applicant(person, now).await {
+            let reason = RevocationReason::PrivilegeWithdrawn;
+            self.authority.revoke(card, reason, crate::request::HOLDER, now).await?;
+            return Err(error.into());
+        }
+        Ok(())
     }
 
     /// Suspends or resumes the certificates of such a card; a loss is another cause than the holder's wish.
@@ -108,7 +119,7 @@ impl Ra {
 }
 
 /// The number of a request at the CA, always the same for a request here and a slot.
-fn derived(request: &Request, slot: KeySlot) -> uuid::Uuid {
+pub(crate) fn derived(request: &Request, slot: KeySlot) -> uuid::Uuid {
     let hash = Hash::Sha256.digest(&[&request.id.as_bytes()[..], &[slot.id()]].concat());
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash[..16]);

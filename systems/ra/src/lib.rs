@@ -6,17 +6,20 @@
 //! the authorisation is checked, the request is stored under its number, the neighbours act, and the receipt is stored. A
 //! request sent again gets the receipt it got, or is taken up where it stopped: every call to a neighbour may be repeated.
 //!
-//! Messages to holders wait in an outbox for the gateway that sends them ([`Ra::messages`]). Certificates whose content
-//! changed come with a new card, because all of it is printed on the card.
+//! Messages to holders wait in an outbox for the gateway that sends them ([`Ra::messages`]). Certificates of New eID whose
+//! content changed come with a new card, because all of it is printed on the card. Certificate-only cards are issued here, and
+//! what management does for New eID is done here for them: user code, contact, a second pair of keys.
 
 mod act;
 mod authorise;
+mod certificate_card;
 mod config;
 mod error;
 pub mod functions;
 mod ics;
 mod issue;
 mod messages;
+mod next_keys;
 mod peers;
 mod register;
 mod request;
@@ -25,19 +28,19 @@ mod schema;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use mgmt::CardManagement;
+use mgmt::{CardManagement, UserCodeHasher};
 use npc::CertificateAuthority;
 use registry::Register;
 use sealed::{MasterKey, SharedRandom};
 use serde_json::Value;
 use store::{Db, Tx};
 
-pub use act::{CertificateFacts, Done, Outcome};
+pub use act::{CertificateFacts, Done, HandedOver, Outcome};
 pub use config::Config;
 pub use error::{RaError, Refusal, golden_list};
 pub use ics::{Firm, Inquiry, MAX_INQUIRY, Tally, UseClass};
 pub use messages::{Message, Way};
-pub use request::{Detail, NewCard, Proof, Request};
+pub use request::{Consent, Detail, NewCard, NextKeys, Proof, Request};
 
 /// What a call of this crate returns.
 pub type Result<T, E = RaError> = std::result::Result<T, E>;
@@ -50,6 +53,7 @@ pub struct Ra {
     authority: Arc<dyn CertificateAuthority>,
     register: Arc<dyn Register>,
     keys: MasterKey,
+    hasher: UserCodeHasher,
     config: Config,
     random: SharedRandom,
 }
@@ -66,7 +70,8 @@ impl Ra {
         random: SharedRandom,
     ) -> Result<Self> {
         db.migrate(schema::MIGRATIONS).await?;
-        Ok(Self { db, management, authority, register, keys: keys.derive("ra"), config, random })
+        let (keys, hasher) = (keys.derive("ra"), UserCodeHasher::new(config.user_code_cost));
+        Ok(Self { db, management, authority, register, keys, hasher, config, random })
     }
 
     /// The database, for its audit chain.

@@ -54,8 +54,8 @@ impl Ra {
     /// Sends a one-time code for unblocking to the contact on file (NPC-46). The user code is confirmed first; a contact that
     /// was changed online a short while ago does not do (OPEN-44). A code sent before is void. Says how it went.
     pub async fn send_one_time_code(&self, card: CardSerial, code: &UserCode, now: Timestamp) -> Result<Way> {
-        self.management.confirm_user_code(card, code, now).await?;
-        let contact = self.management.contact(card).await?;
+        self.confirm_user_code(card, code, now).await?;
+        let contact = self.contact_of(card).await?.ok_or(Refusal::NoContact)?;
         let (way, _) = Way::of(&contact).ok_or(Refusal::NoContact)?;
         let sql = "SELECT at FROM contact_change WHERE card = $1";
         if let Some(row) = self.db.optional(sql, params![card.as_str()]).await?
@@ -159,10 +159,7 @@ impl Ra {
 
 /// What a holder is told after a function was carried out; nothing after a question.
 pub(crate) fn notice(function: Function, card: CardSerial, receipt: &str) -> Option<String> {
-    if matches!(
-        function,
-        Function::QueryStatus | Function::ConfirmPassword | Function::MutualVerification | Function::Modify
-    ) {
+    if matches!(function, Function::QueryStatus | Function::ConfirmPassword | Function::MutualVerification) {
         return None;
     }
     let tail = &card.as_str()[5..];

@@ -46,6 +46,19 @@ pub enum Detail {
     Pins(Vec<PinReference>),
     /// A card that carries certificates and nothing else.
     NewCard(Box<NewCard>),
+    /// The second pair of keys of such a card.
+    NextKeys(Box<NextKeys>),
+}
+
+/// The second pair of keys of a certificate-only card, for its reissue or for changed content. Names a person: no `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NextKeys {
+    /// Whose card it is.
+    pub person: NationalIdNo,
+    /// The name on the residence permit, which the clerk has seen; a citizen's comes from the register.
+    pub resident_name: Option<String>,
+    /// The requests that the card's keys have signed, slots 3 and 4.
+    pub requests: Vec<(KeySlot, Vec<u8>)>,
 }
 
 /// A certificate-only card for which certificates are asked (NPC-02, NPC-34, NPC-42). Names a person: no `Debug`.
@@ -72,6 +85,8 @@ pub enum Proof {
         office: OfficeCode,
         /// In which case.
         case: CaseNo,
+        /// The holder's consent, where the function needs it (UPDATE-20).
+        consent: Option<Consent>,
     },
     /// A CMS signature, detached, over the text of the request.
     Signature(Vec<u8>),
@@ -81,6 +96,8 @@ pub enum Proof {
     OneTimeCode(UserCode, String),
     /// The present PIN2 and the new one, for the card.
     Pin2Change(Pin2, Pin2),
+    /// The present user code and the new one, for whoever keeps it.
+    UserCodeChange(UserCode, UserCode),
     /// What a caller answered.
     Caller {
         /// The operator's account.
@@ -95,6 +112,15 @@ pub enum Proof {
         /// The code.
         code: UserCode,
     },
+}
+
+/// How a holder at a counter consents. Holds secrets: no `Debug`.
+#[derive(Clone)]
+pub enum Consent {
+    /// A CMS signature, detached, over the text of the request.
+    Signature(Vec<u8>),
+    /// The user code.
+    UserCode(UserCode),
 }
 
 impl Request {
@@ -128,20 +154,19 @@ impl Detail {
             Self::Published(true) => "published".into(),
             Self::Published(false) => "not published".into(),
             Self::Reason(reason) => format!("reason {reason}"),
-            Self::NewCard(card) => {
-                let requests: Vec<_> = card
-                    .requests
-                    .iter()
-                    .map(|(slot, der)| format!("{slot} {}", hex(&Hash::Sha256.digest(der))))
-                    .collect();
-                format!(
-                    "{} {} {} {}",
-                    card.carrier.as_str(),
-                    card.person.as_str(),
-                    value(&card.resident_name),
-                    requests.join(" ")
-                )
-            }
+            Self::NewCard(card) => format!(
+                "{} {} {} {}",
+                card.carrier.as_str(),
+                card.person.as_str(),
+                value(&card.resident_name),
+                fingerprints(&card.requests)
+            ),
+            Self::NextKeys(keys) => format!(
+                "{} {} {}",
+                keys.person.as_str(),
+                value(&keys.resident_name),
+                fingerprints(&keys.requests)
+            ),
             Self::Pins(pins) => {
                 pins.iter().map(|pin| format!("{pin:?}")).collect::<Vec<_>>().join(" ").to_lowercase()
             }
@@ -162,6 +187,7 @@ impl Detail {
                     | Function::MutualVerification
             ),
             Self::NewCard(_) => function == Function::Issue,
+            Self::NextKeys(_) => matches!(function, Function::Extend | Function::Modify),
             Self::Email(_) => function == Function::ChangeEmail,
             Self::Mobile(_) => function == Function::ChangeMobile,
             Self::Published(_) => function == Function::ChangePublication,
@@ -175,11 +201,14 @@ impl Proof {
     /// Which kind it is.
     pub const fn kind(&self) -> Authorisation {
         match self {
-            Self::Clerk { .. } => Authorisation::ClerkAndCase,
+            Self::Clerk { consent: None, .. } => Authorisation::ClerkAndCase,
+            Self::Clerk { consent: Some(Consent::Signature(_)), .. } => Authorisation::ClerkAndPin2,
+            Self::Clerk { consent: Some(Consent::UserCode(_)), .. } => Authorisation::ClerkAndUserCode,
             Self::Signature(_) => Authorisation::Pin2,
             Self::UserCode(_) => Authorisation::UserCode,
             Self::OneTimeCode(..) => Authorisation::UserCodeAndOneTimeCode,
             Self::Pin2Change(..) => Authorisation::PresentPin,
+            Self::UserCodeChange(..) => Authorisation::PresentUserCode,
             Self::Caller { .. } => Authorisation::CallerAnswers,
             Self::CallerUserCode { .. } => Authorisation::CallerUserCode,
         }
@@ -193,6 +222,12 @@ impl Proof {
             _ => HOLDER,
         }
     }
+}
+
+/// Which requests they are, by their hashes.
+fn fingerprints(requests: &[(KeySlot, Vec<u8>)]) -> String {
+    let each = requests.iter().map(|(slot, der)| format!("{slot} {}", hex(&Hash::Sha256.digest(der))));
+    each.collect::<Vec<_>>().join(" ")
 }
 
 fn hex(bytes: &[u8]) -> String {

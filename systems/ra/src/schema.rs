@@ -79,4 +79,14 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
             PRIMARY KEY (firm, day, class)
         );",
     ),
+    Migration::new(
+        3,
+        "holders of certificate-only cards",
+        "ALTER TABLE certificate_card ADD COLUMN contact BYTEA;
+        -- Argon2id, with its parameters and its salt
+        ALTER TABLE certificate_card ADD COLUMN user_code TEXT;
+        ALTER TABLE certificate_card ADD COLUMN user_code_own BOOLEAN NOT NULL DEFAULT FALSE;
+        ALTER TABLE certificate_card ADD COLUMN failures BIGINT NOT NULL DEFAULT 0;
+        ALTER TABLE certificate_card ADD COLUMN locked_until BIGINT;",
+    ),
 ];

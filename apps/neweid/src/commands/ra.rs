@@ -3,7 +3,7 @@
 
 use super::pki_ceremony::check_operator;
 use crate::cards;
-use crate::cli_ra::{Called, Ics, Outbox, RaCommand, RaRequest, WhichBlocked};
+use crate::cli_ra::{Called, Ics, Outbox, RaCommand, RaRequest, SecondPair, WhichBlocked};
 use crate::clock;
 use crate::country::Country;
 use crate::failure::{Failure, Fault};
@@ -13,7 +13,7 @@ use curve::{Hash, Random, SystemRandom};
 use mgmt::CallerAnswers;
 use model::{CardSerial, KeySlot, UserCode};
 use ra::functions::{self, Channel, Function};
-use ra::{Detail, Done, Firm, NewCard, Outcome, Proof, Request};
+use ra::{Consent, Detail, Done, Firm, HandedOver, NewCard, NextKeys, Outcome, Proof, Request};
 use serde_json::{Value, json};
 use std::io::Read;
 use std::path::Path;
@@ -46,8 +46,8 @@ pub async fn run(command: RaCommand) -> Result<ExitCode, Failure> {
         RaCommand::Revoke { request, reason } => {
             act(Function::Revoke, Detail::Reason(reason), request, None).await
         }
-        RaCommand::Extend(request) => plain(Function::Extend, request).await,
-        RaCommand::Modify(request) => plain(Function::Modify, request).await,
+        RaCommand::Extend { request, keys } => act(Function::Extend, second_pair(keys)?, request, None).await,
+        RaCommand::Modify { request, keys } => act(Function::Modify, second_pair(keys)?, request, None).await,
         RaCommand::Rewrite(request) => plain(Function::Rewrite, request).await,
         RaCommand::Query(request) => plain(Function::QueryStatus, request).await,
         RaCommand::Publish(request) => {
@@ -75,6 +75,10 @@ pub async fn run(command: RaCommand) -> Result<ExitCode, Failure> {
         }
         RaCommand::ChangePin { request, new } => {
             act(Function::ChangePin, Detail::Nothing, request, Some(new)).await
+        }
+        RaCommand::ResetUserCode(request) => plain(Function::ResetUserCode, request).await,
+        RaCommand::ChangeUserCode { request, new } => {
+            act(Function::ChangeUserCode, Detail::Nothing, request, Some(new)).await
         }
         RaCommand::Loss(request) => plain(Function::ReportLoss, request).await,
         RaCommand::Found(request) => plain(Function::WithdrawLoss, request).await,
@@ -110,6 +114,17 @@ async fn verify(dir: &Path, json: bool) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The second pair of keys of a certificate-only card, if it is one.
+fn second_pair(keys: SecondPair) -> Result<Detail, Failure> {
+    let (Some(person), Some(signing), Some(encryption)) = (keys.person, keys.signing, keys.encryption) else {
+        return Ok(Detail::Nothing);
+    };
+    let person = line_of(&person)?.and_then(|number| number.parse().ok()).ok_or_else(no_person)?;
+    let resident_name = keys.resident_name.map(|file| line_of(&file)).transpose()?.flatten();
+    let requests = vec![(KeySlot::SigningEc, csr(&signing)?), (KeySlot::EncryptionEc, csr(&encryption)?)];
+    Ok(Detail::NextKeys(Box::new(NextKeys { person, resident_name, requests })))
+}
+
 /// A certification request, PEM or DER.
 fn csr(file: &Path) -> Result<Vec<u8>, Failure> {
     pem_or_der("CERTIFICATE REQUEST", file)
@@ -139,7 +154,7 @@ async fn act(
     function: Function,
     detail: Detail,
     arguments: RaRequest,
-    new_pin: Option<Option<std::path::PathBuf>>,
+    new: Option<Option<std::path::PathBuf>>,
 ) -> Result<ExitCode, Failure> {
     work(move |stop| {
         let card = serial(&arguments)?;
@@ -149,27 +164,71 @@ async fn act(
         SystemRandom.fill(&mut id);
         let id = arguments.request.unwrap_or_else(|| uuid::Builder::from_random_bytes(id).into_uuid());
         let request = Request { id, function, card, at: arguments.at.unwrap_or(now), detail: detail.clone() };
-        let (channel, proof) = prove(&arguments, &request, new_pin.as_ref().map(Option::as_deref), stop)?;
+        if arguments.text {
+            say!("{}", request.text().trim_end_matches('\n'));
+            return Ok(ExitCode::SUCCESS);
+        }
+        let (channel, proof) = prove(&arguments, &request, new.as_ref().map(Option::as_deref), stop)?;
+        let elsewhere = Handle::current().block_on(country.ra.is_certificate_card(card));
         let reader: Option<mgmt::Reader> =
-            if function.needs_card() { Some(arguments.card.take(stop)?) } else { None };
+            if function.needs_card() && !elsewhere.map_err(Failure::from_system)? {
+                Some(arguments.card.take(stop)?)
+            } else {
+                None
+            };
         let done =
             Handle::current().block_on(country.ra.act(channel, &request, &proof, reader, clock::now()));
-        show(&request, &done.map_err(Failure::from_system)?, arguments.card.json);
+        let done = done.map_err(Failure::from_system)?;
+        let files = match &done.outcome {
+            Outcome::Certificates(handed) => Handle::current().block_on(with_chain(&country, handed))?,
+            _ => Vec::new(),
+        };
+        if let Some(out) = &arguments.out {
+            std::fs::create_dir_all(out)?;
+            for (name, pem) in &files {
+                std::fs::write(out.join(format!("{name}.pem")), pem)?;
+            }
+        }
+        show(&request, &done, &files, arguments.card.json);
         Ok(ExitCode::SUCCESS)
     })
     .await
+}
+
+/// The certificates handed over and those of their CA, by the names of their files, PEM.
+async fn with_chain(country: &Country, handed: &HandedOver) -> Result<Vec<(&'static str, String)>, Failure> {
+    let pem = |der: &[u8]| x509::pem::encode("CERTIFICATE", der);
+    let mut files: Vec<_> = handed.0.iter().map(|(slot, der)| (super::key_name(*slot), pem(der))).collect();
+    if let Some((_, newest)) = handed.0.last() {
+        let chain = npc::CertificateAuthority::chain_of(&*country.npc, newest).await;
+        if let Some((issuer, root)) = chain.map_err(Failure::from_system)? {
+            files.extend([("npc-ca", pem(&issuer)), ("npc-root", pem(&root))]);
+        }
+    }
+    Ok(files)
 }
 
 /// Where the request comes from, and what authorises it.
 fn prove(
     arguments: &RaRequest,
     request: &Request,
-    new_pin: Option<Option<&Path>>,
+    new: Option<Option<&Path>>,
     stop: &Stop,
 ) -> Result<(Channel, Proof), Failure> {
+    let pin2 = || secrets::pin(arguments.pin2.as_deref(), "目前的 PIN2", "Present PIN2");
+    let signature = || match &arguments.signature {
+        Some(file) => super::input(file).map(Some),
+        None if arguments.pin2.is_some() => sign(arguments, request, &pin2()?, stop).map(Some),
+        None => Ok(None),
+    };
     if let (Some(clerk), Some(office), Some(case)) = (&arguments.clerk, arguments.office, arguments.case) {
         check_operator(clerk)?;
-        return Ok((Channel::Counter, Proof::Clerk { clerk: clerk.clone(), office, case }));
+        let consent = match signature()? {
+            Some(cms) => Some(Consent::Signature(cms)),
+            None if arguments.user_code.is_some() => Some(Consent::UserCode(user_code(arguments)?)),
+            None => None,
+        };
+        return Ok((Channel::Counter, Proof::Clerk { clerk: clerk.clone(), office, case, consent }));
     }
     if let Some(operator) = &arguments.operator {
         check_operator(operator)?;
@@ -184,8 +243,12 @@ fn prove(
         };
         return Ok((channel, proof));
     }
-    let pin2 = || secrets::pin(arguments.pin2.as_deref(), "目前的 PIN2", "Present PIN2");
-    if let Some(new) = new_pin {
+    if let (Some(new), Function::ChangeUserCode) = (new, request.function) {
+        let present = user_code(arguments)?;
+        let new = secrets::new_pin(new, "新的用戶代碼", "New user code")?;
+        return Ok((Channel::Online, Proof::UserCodeChange(present, code_of(&new)?)));
+    }
+    if let Some(new) = new {
         let present = pin2()?;
         let new = secrets::new_pin(new, "新的 PIN2", "New PIN2")?;
         let read = |pin: &curve::SecretBytes| {
@@ -196,8 +259,8 @@ fn prove(
         };
         return Ok((Channel::Online, Proof::Pin2Change(present, new)));
     }
-    if arguments.pin2.is_some() {
-        return Ok((Channel::Online, sign(arguments, request, &pin2()?, stop)?));
+    if let Some(cms) = signature()? {
+        return Ok((Channel::Online, Proof::Signature(cms)));
     }
     let code = user_code(arguments)?;
     let proof = match &arguments.one_time_code {
@@ -216,7 +279,7 @@ fn sign(
     request: &Request,
     pin2: &curve::SecretBytes,
     stop: &Stop,
-) -> Result<Proof, Failure> {
+) -> Result<Vec<u8>, Failure> {
     let can = arguments.card.access_number()?;
     let mut zone = super::zone(arguments.card.take(stop)?, can.as_ref())?;
     let mut chosen = (KeySlot::SigningRsa, Hash::Sha256);
@@ -232,10 +295,10 @@ fn sign(
     }
     zone.verify_pin2(pin2)?;
     let cms = zone.sign_cms(chosen.0, chosen.1, request.text().as_bytes(), Some(request.at));
-    Ok(Proof::Signature(cms.map_err(|error| super::with_key(error, chosen.0))?))
+    cms.map_err(|error| super::with_key(error, chosen.0))
 }
 
-fn show(request: &Request, done: &Done, json: bool) {
+fn show(request: &Request, done: &Done, files: &[(&'static str, String)], json: bool) {
     let (number, receipt) = (request.id.hyphenated(), &done.receipt);
     if json {
         let mut document = json!({
@@ -244,6 +307,11 @@ fn show(request: &Request, done: &Done, json: bool) {
         });
         match &done.outcome {
             Outcome::Written(count) => document["written"] = json!(count),
+            Outcome::Certificates(_) => {
+                document["handed_over"] =
+                    files.iter().map(|(name, pem)| json!({ "for": name, "pem": pem })).collect();
+            }
+            Outcome::UserCode(code) => document["user_code"] = json!(code.expose()),
             Outcome::Status { card, certificates, published } => {
                 document["card_state"] = json!(card.map(|state| state.as_str()));
                 document["published"] = json!(published);
@@ -265,6 +333,10 @@ fn show(request: &Request, done: &Done, json: bool) {
     say!("已辦理 Done: {} {}", request.function.zh(), request.function.as_str());
     match &done.outcome {
         Outcome::Written(count) => say!("  憑證 {count} 張 {count} certificates"),
+        Outcome::Certificates(_) => files.iter().for_each(|(name, pem)| say!("  {name}\n{}", pem.trim_end())),
+        Outcome::UserCode(code) => {
+            say!("  預設用戶代碼（僅顯示一次） default user code, shown once: {}", code.expose());
+        }
         Outcome::Status { card, certificates, published } => {
             if let Some(state) = card {
                 say!("  卡片 card {} {}", state.zh(), state.as_str());
@@ -393,7 +465,10 @@ fn serial(arguments: &RaRequest) -> Result<CardSerial, Failure> {
 }
 
 fn user_code(arguments: &RaRequest) -> Result<UserCode, Failure> {
-    let code = secrets::pin(arguments.user_code.as_deref(), "用戶代碼", "User code")?;
+    code_of(&secrets::pin(arguments.user_code.as_deref(), "用戶代碼", "User code")?)
+}
+
+fn code_of(code: &curve::SecretBytes) -> Result<UserCode, Failure> {
     std::str::from_utf8(code.expose()).ok().and_then(|text| text.parse().ok()).ok_or_else(|| {
         Failure::new(
             "NEWEID-E-USER-CODE",

@@ -115,6 +115,7 @@ impl Serving {
             ("pkd", format!("{web_url}/pkd/")),
             ("ca_issuers", format!("{status_url}/certs/npc-ca.cer")),
             ("cmp", format!("{status_url}/cmp")),
+            ("ics", format!("{web_url}/ics")),
             ("tsa", format!("{status_url}/tsa")),
             ("filter", format!("{status_url}/status/filter")),
             ("card_status", format!("{status_url}/status/cards")),
@@ -151,7 +152,7 @@ impl Serving {
     async fn announce(&self) -> Result<(), Failure> {
         self.country.publish_card_list(clock::now()).await?;
         // These are asked with a POST.
-        let asked = |url: &&String| !["/ocsp", "/tsa", "/cmp"].iter().any(|path| url.ends_with(path));
+        let asked = |url: &&String| !["/ocsp", "/tsa", "/cmp", "/ics"].iter().any(|path| url.ends_with(path));
         for url in self.endpoints.values().filter(asked) {
             answers(url).await?;
         }

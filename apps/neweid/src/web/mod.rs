@@ -1,8 +1,10 @@
 //! The first web page of the country: counts by state, the sample persons, their cards' faces, and the public key
-//! directory. Everything works without script, and nothing here changes anything.
+//! directory. Everything works without script, and no page changes anything. Beside the pages stands the door for firms under
+//! contract (`/ics`).
 
 pub mod console;
 mod home;
+mod ics;
 mod personas;
 mod pkd;
 
@@ -13,7 +15,7 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tower_http::limit::RequestBodyLimitLayer;
@@ -48,6 +50,7 @@ pub fn router(country: Arc<Country>, endpoints: BTreeMap<&'static str, String>) 
         .route("/cards/{serial}/face.pdf", get(face_pdf))
         .route("/pkd/", get(pkd::page))
         .route("/pkd/{name}", get(pkd::file))
+        .route("/ics", post(ics::answer))
         .route("/personas/", get(personas::page))
         .route("/personas/trust/{file}", get(personas::trust))
         .route("/personas/{profile}/{file}", get(personas::file))

@@ -1,6 +1,6 @@
 //! The functions of the registration authority from a shell, on a running country, with OpenSSL agreeing at each step.
 
-use crate::support::{Country, Up, card_of, cards, get, run, text};
+use crate::support::{Country, Up, card_of, cards, exchange, get, run, text};
 use serde_json::Value;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -116,9 +116,15 @@ fn from_suspension_to_revocation_and_openssl_agrees() {
 
     // The reissue: written to the card, taken from it, and judged for the day it begins on.
     desk.ra("modify", &["--pin2", &pin2]).fails_in_json(1, "RA-E-UNCHANGED");
+    let clerk = ["--clerk", "clerk-1", "--office", "6300001000", "--case", "C11500000001"];
+    desk.ra("extend", &clerk).fails_in_json(1, "RA-E-NOT-AUTHORISED");
     assert_eq!(desk.ra("extend", &["--pin2", &pin2]).json()["written"], 2);
     desk.ra("extend", &["--pin2", &pin2]).fails_in_json(1, "RA-E-ALREADY-REISSUED");
     assert_eq!(desk.ra("rewrite", &["--user-code", &code]).json()["written"], 4);
+    let consent = [&clerk[..], &["--pin2", &pin2]].concat();
+    assert_eq!(desk.ra("rewrite", &consent).json()["written"], 4);
+    let nowhere = ["--clerk", "clerk-1", "--office", "9999999900", "--case", "C11500000001"];
+    desk.ra("query", &nowhere).fails_in_json(1, "RA-E-NO-OFFICE");
     desk.ra("publish", &["--user-code", &code]).success();
     let status = desk.ra("query", &["--pin2", &pin2]).json();
     let listed = status["certificates"].as_array().expect("a list");
@@ -148,6 +154,157 @@ fn from_suspension_to_revocation_and_openssl_agrees() {
     desk.up.stop();
 }
 
+/// The programs of another maker hold a card's keys: OpenSSL makes them, asks, signs, and judges what is handed over.
+// proves: NPC-02, NPC-44
+#[test]
+fn a_card_of_another_make_gets_certificates_for_changed_content() {
+    let desk = Desk::open("active_national");
+    let (dir, beside) = (shown(&desk.country.dir()), |name: &str| shown(&desk.country.beside(name)));
+    let openssl = |arguments: &[&str]| {
+        let output = Command::new("openssl").args(arguments).stdin(Stdio::null()).output().ok()?;
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        Some(said)
+    };
+    let (rsa, p521) = (["RSA", "rsa_keygen_bits:2048"], ["EC", "ec_paramgen_curve:P-521"]);
+    for (name, [algorithm, option]) in [("rs", rsa), ("re", rsa), ("es", p521), ("ee", p521)] {
+        let (key, request) = (beside(&format!("{name}.key")), beside(&format!("{name}.csr")));
+        if openssl(&["genpkey", "-algorithm", algorithm, "-pkeyopt", option, "-out", &key]).is_none() {
+            eprintln!("openssl is not installed: there is no card of another make");
+            return;
+        }
+        openssl(&["req", "-new", "-sha512", "-key", &key, "-subj", "/CN=card", "-out", &request]);
+    }
+    let whose = run(["register", "show", "--of", &desk.serial(), "--json", "--dir", &dir]).json();
+    let person = desk.secret("person", &text(&whose["id"]));
+    let ra = |verb: &str, more: &[&str]| {
+        run([&["ra", verb, "--dir", &dir, "--serial", "TWC000001"], more].concat())
+    };
+    let clerk = ["--clerk", "clerk-1", "--office", "6300001000", "--case", "C11500000001"];
+    let (rs, re, es, ee) = (beside("rs.csr"), beside("re.csr"), beside("es.csr"), beside("ee.csr"));
+    let (first, second) = (beside("first"), beside("second"));
+    let pair = ["--person", &person, "--signing", &rs, "--encryption", &re, "--out", &first];
+    ra("issue", &[&pair[..], &clerk].concat()).success();
+    let verify = |folder: &str, name: &str| {
+        let file = |name: &str| format!("{folder}/{name}.pem");
+        let (root, issuer, own) = (file("npc-root"), file("npc-ca"), file(name));
+        openssl(&["verify", "-x509_strict", "-CAfile", &root, "-untrusted", &issuer, &own]);
+        let subject = ["x509", "-noout", "-subject", "-nameopt", "utf8", "-in", &own];
+        (PathBuf::from(&own), openssl(&subject).expect("a subject"))
+    };
+    let (old, subject) = verify(&first, "rsa-sign");
+    assert!(subject.contains(&text(&whose["name"]["chinese"])), "{subject}");
+    desk.expect_status(&old, "good");
+
+    // Another name in the register; the card signs the text it is shown.
+    let change = desk.secret("change", r#"{"change": "name", "name": {"chinese": "林新名"}}"#);
+    run(["register", "change", &change, "--of", &desk.serial(), "--dir", &dir]).success();
+    let pair = ["--person", &person, "--signing", &es, "--encryption", &ee, "--out", &second];
+    let words = ra("modify", &[&pair[..], &["--text"]].concat()).success();
+    let line = |name: &str| {
+        let found = words.lines().find_map(|line| line.strip_prefix(name));
+        found.expect("a line").to_owned()
+    };
+    let (number, at, request, signature) =
+        (line("number: "), line("time: "), beside("request.txt"), beside("request.p7s"));
+    std::fs::write(&request, &words).expect("written");
+    let (signer, key) = (shown(&old), beside("rs.key"));
+    let sign = ["cms", "-sign", "-binary", "-outform", "DER", "-in", &request, "-out", &signature];
+    openssl(&[&sign[..], &["-signer", &signer, "-inkey", &key]].concat());
+    let signed = ["--signature", &signature, "--request", &number, "--at", &at, "--json"];
+    let done = ra("modify", &[&pair[..], &signed].concat()).json();
+    assert!(text(&done["receipt"]).starts_with("RA-"), "{done}");
+    assert_eq!(done["handed_over"].as_array().map(Vec::len), Some(4), "{done}");
+    let (new, subject) = verify(&second, "ec-sign");
+    assert!(subject.contains("林新名"), "{subject}");
+    desk.expect_status(&new, "good");
+    desk.expect_status(&old, "revoked");
+    let again = ra("modify", &[&pair[..], &signed].concat()).json();
+    assert_eq!((&again["receipt"], &again["repeated"]), (&done["receipt"], &Value::Bool(true)));
+
+    // The user code: a default one from the counter, then the holder's own.
+    let default = ra("reset-user-code", &[&clerk[..], &["--json"]].concat()).json();
+    let default = desk.secret("default", &text(&default["user_code"]));
+    let own = desk.secret("own", "mine111");
+    let rewrite = |code: &str| ra("rewrite", &["--user-code", code, "--out", &second, "--json"]);
+    rewrite(&default).fails_in_json(1, "MGMT-E-USER-CODE-DEFAULT");
+    ra("change-user-code", &["--user-code", &default, "--new", &own]).success();
+    assert_eq!(rewrite(&own).json()["handed_over"].as_array().map(Vec::len), Some(4));
+    ra("unblock", &[&clerk[..], &["--json"]].concat()).fails_in_json(1, "RA-E-NO-CARD-KEYS");
+    desk.up.stop();
+}
+
+/// A firm under contract asks over HTTP; it has signed with OpenSSL. What it asks is heard once, and nobody else is heard.
+// proves: NPC-62, NPC-64
+#[test]
+fn a_firm_asks_over_http_whose_certificate_it_is() {
+    let desk = Desk::open("active_national");
+    let (dir, beside) = (shown(&desk.country.dir()), |name: &str| shown(&desk.country.beside(name)));
+    let (certificate, key) = (beside("firm.pem"), beside("firm.key"));
+    let openssl = |arguments: &[&str]| {
+        let output = Command::new("openssl").args(arguments).stdin(Stdio::null()).output().ok();
+        output
+            .inspect(|output| assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)))
+    };
+    let new = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=sample bank", "-days", "9"];
+    if openssl(&[&new[..], &["-keyout", &key, "-out", &certificate]].concat()).is_none() {
+        eprintln!("openssl is not installed: no firm signs");
+        return;
+    }
+    let whose = run(["register", "show", "--of", &desk.serial(), "--json", "--dir", &dir]).json();
+    let pem = std::fs::read_to_string(desk.pki(&format!("sample-citizen-{}-sign.pem", desk.serial())));
+    let der = x509::pem::decode("CERTIFICATE", &pem.expect("a file")).expect("PEM");
+    let hexadecimal: String = der.iter().map(|byte| format!("{byte:02x}")).collect();
+    let inquiry = |number: &str, class: &str, nonce: u8| {
+        let (content, signed) = (beside("inquiry"), beside("inquiry.p7s"));
+        let document = serde_json::json!({
+            "class": class, "certificate": hexadecimal, "number": number, "at": jiff::Timestamp::now().to_string(),
+            "nonce": format!("{nonce:032x}"),
+        });
+        std::fs::write(&content, document.to_string()).expect("written");
+        let sign =
+            ["cms", "-sign", "-nodetach", "-binary", "-outform", "DER", "-in", &content, "-out", &signed];
+        openssl(&[&sign[..], &["-signer", &certificate, "-inkey", &key]].concat());
+        std::fs::read(&signed).expect("signed")
+    };
+    let post = |body: &[u8], kind: &str| {
+        let head = format!(
+            "POST /ics HTTP/1.1\r\nHost: neweid.test\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        );
+        exchange(&desk.up.web(), &[head.as_bytes(), body].concat()).expect("an answer")
+    };
+    let said = |body: &[u8]| {
+        let answer = post(body, "application/pkcs7-mime");
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        let document: Value = serde_json::from_slice(&answer.body).expect("JSON");
+        (
+            answer.status,
+            document["confirmed"].as_bool(),
+            document["error"]["code"].as_str().map(str::to_owned),
+        )
+    };
+    let refused = |status, code: &str| (status, None, Some(code.to_owned()));
+    let number = text(&whose["id"]);
+    let right = inquiry(&number, "contract", 1);
+    assert_eq!(said(&right), refused(400, "RA-E-FIRM-MESSAGE"), "not under contract");
+    let firm = ["ics", "register", "sample-bank", "--class", "contract", "--until", "2999-12-31"];
+    let more = ["--certificate", &certificate, "--operator", "ca-anna", "--dir", &dir];
+    run([&["ra"][..], &firm, &more].concat()).success();
+    assert_eq!(said(&right), (200, Some(true), None));
+    assert_eq!(said(&right), refused(400, "RA-E-FIRM-MESSAGE"), "sent again");
+    assert_eq!(said(&inquiry("A123456789", "contract", 2)), (200, Some(false), None));
+    assert_eq!(said(&inquiry(&number, "account", 3)), refused(403, "RA-E-FIRM-CONTRACT"));
+    assert_eq!(said(b"0"), refused(400, "RA-E-FIRM-MESSAGE"));
+    assert_eq!(post(&right, "application/json").status, 415);
+    assert_eq!(get(&desk.up.web(), "/ics").status, 405);
+    let code = desk.secret("code", &text(&desk.card["user_code"]));
+    desk.ra("suspend", &["--user-code", &code]).success();
+    assert_eq!(said(&inquiry(&number, "contract", 4)), (200, Some(false), None), "suspended");
+    desk.up.stop();
+}
+
+// proves: NPC-30, NPC-43
 #[test]
 fn a_contact_is_changed_and_a_card_unblocked() {
     let desk = Desk::open("pin_blocked");
@@ -171,6 +328,9 @@ fn a_contact_is_changed_and_a_card_unblocked() {
     desk.ra("unblock", &["--user-code", &code, "--one-time-code", &sent]).success();
     let status = run(["pin", "status", "--json", "--serial", &desk.serial(), "--dir", &dir]).json();
     assert_eq!(status["pin2"]["tries_left"], 3, "{status}");
+    // The reissue at the counter, to which the holder consents with the user code.
+    desk.ra("extend", &clerk).fails_in_json(1, "RA-E-NOT-AUTHORISED");
+    assert_eq!(desk.ra("extend", &[&clerk[..], &["--user-code", &code]].concat()).json()["written"], 2);
     let verified = run(["ra", "verify", "--json", "--dir", &dir]).json();
     assert_eq!(verified["verified"], true);
     desk.up.stop();

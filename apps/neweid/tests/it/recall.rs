@@ -1,7 +1,12 @@
 //! A recall on the command line, and an incident whose cards the card centre's books select.
 
-use crate::support::{Country, Ran, in_dir, neweid};
+use crate::support::{Country, PATIENCE, Ran, Up, cards, get, in_dir, neweid, run, text};
+use model::CardSerial;
+use status::cards::{CardList, Listed};
+use status::filter::Trust;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 fn propose(dir: &Path, chip: &str, level: &str) -> Ran {
     let args = ["recall", "propose", "--chip-type", chip, "--level", level, "--treatment", "new-card"];
@@ -50,4 +55,105 @@ fn a_recall_is_listed_approved_by_another_and_reported_by_office() {
         ["npc", "incident", "propose", "suspend", "--lot", "XXX-000000", "--operator", "ca-anna", "--dir"];
     let nobody = Ran::of(neweid().args(args).arg(&dir));
     assert!(nobody.code != Some(0) && nobody.stderr.contains("NPC-REQUEST"), "{nobody}");
+}
+
+/// An immediate recall reaches whoever has a card before them, from the books of the offices: the list of cards by serial number,
+/// and OCSP and CRL of their certificates.
+// proves: RECALL-04
+#[test]
+fn recalled_cards_are_told_by_serial_number_and_their_certificates_by_ocsp_and_crl() {
+    let country = Country::new();
+    let (dir, pki) = (country.dir(), country.beside("pki"));
+    let path = |path: &Path| path.display().to_string();
+    run(["pki", "export", "--dir", &path(&dir), "--out", &path(&pki)]).success();
+    let certificate = |name: &str| {
+        let pem = std::fs::read_to_string(pki.join(name)).expect("exported");
+        x509::Certificate::parse(&x509::pem::decode("CERTIFICATE", &pem).expect("PEM"))
+            .expect("a certificate")
+    };
+    let (anchors, intermediates) = ([certificate("npc-root.pem")], [certificate("npc-ca.pem")]);
+    let trust = Trust { anchors: &anchors, intermediates: &intermediates };
+    let published = |up: &Up| {
+        let open = |path: &str| {
+            CardList::open(&get(&up.status(), path).body, &trust, jiff::Timestamp::now()).expect("signed")
+        };
+        open("/status/cards").with(&open("/status/cards-delta")).expect("a delta to it")
+    };
+    let state_of = |serial: &str| {
+        let all = cards(&dir);
+        text(&all.iter().find(|card| card["serial"] == *serial).expect("a card")["state"])
+    };
+    let active: Vec<String> = cards(&dir)
+        .iter()
+        .filter(|card| card["state"] == "active")
+        .map(|card| text(&card["serial"]))
+        .collect();
+    assert!(active.len() > 3);
+    let listed = |up: &Up, serial: &str| {
+        published(up).status(serial.parse::<CardSerial>().expect("a serial")).expect("a list")
+    };
+    let types = in_dir(&dir, ["chip-type", "list", "--json"]).json();
+    let recalled: Vec<String> = {
+        let proposed = propose(&dir, types[0]["name"].as_str().expect("a name"), "immediate").json();
+        assert!(proposed["cards"].as_u64() >= Some(2), "{proposed}");
+        let all = in_dir(&dir, ["recall", "cards", "1", "--json"]).json();
+        let all = all.as_array().expect("a list").iter().map(|card| text(&card["serial"]));
+        all.filter(|serial| active.contains(serial)).collect()
+    };
+    let up = Up::start(&dir);
+    assert!(active.iter().all(|serial| listed(&up, serial).is_none()), "nobody has approved it");
+    approve(&dir, "ca-bert").json();
+    let begun = Instant::now();
+    while recalled.iter().any(|serial| state_of(serial) == "active") {
+        assert!(begun.elapsed() < PATIENCE, "the cards are not called in");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    up.stop();
+    // The list is published before anything is announced.
+    let up = Up::start(&dir);
+    for serial in &active {
+        let expected = recalled.contains(serial).then_some(Listed::Suspended);
+        assert_eq!(listed(&up, serial), expected, "{serial}");
+    }
+    let (crl, pem) = (country.beside("npc.crl"), country.beside("crl.pem"));
+    std::fs::write(&crl, get(&up.status(), "/crl/npc.crl").body).expect("written");
+    let openssl = |arguments: &[&str]| {
+        let output = Command::new("openssl").args(arguments).stdin(Stdio::null()).output().ok()?;
+        Some(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    if openssl(&["crl", "-inform", "DER", "-in", &path(&crl), "-out", &path(&pem)]).is_none() {
+        eprintln!("openssl is not installed: nobody judges");
+        return;
+    }
+    let (root, issuer) = (path(&pki.join("npc-root.pem")), path(&pki.join("npc-ca.pem")));
+    let url = text(&up.endpoints()["ocsp"]);
+    let mut judged = 0;
+    for serial in &recalled {
+        let own = path(&pki.join(format!("sample-citizen-{serial}-sign.pem")));
+        if !Path::new(&own).exists() {
+            continue;
+        }
+        let verify =
+            ["verify", "-crl_check", "-CAfile", &root, "-untrusted", &issuer, "-CRLfile", &path(&pem), &own];
+        let said = openssl(&verify).expect("is installed");
+        assert!(said.contains("certificate revoked"), "{said}");
+        let ask = [
+            "ocsp",
+            "-issuer",
+            &issuer,
+            "-cert",
+            &own,
+            "-url",
+            &url,
+            "-CAfile",
+            &root,
+            "-verify_other",
+            &issuer,
+        ];
+        let said = openssl(&ask).expect("is installed");
+        assert!(said.contains("Response verify OK") && said.contains(": revoked"), "{said}");
+        judged += 1;
+    }
+    assert!(judged > 0, "of a card with certificate");
+    up.stop();
 }

@@ -402,7 +402,7 @@ impl<C: CardChannel> CardChannel for Counted<C> {
     }
 }
 
-// proves: UPDATE-08, UPDATE-10, UPDATE-12, UPDATE-13
+// proves: UPDATE-08, UPDATE-12, UPDATE-13
 #[tokio::test]
 async fn request_and_receipt_prove_an_update_and_show_every_alteration() {
     store::testkit::each_engine_url(async |url| {

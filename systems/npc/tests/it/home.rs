@@ -130,7 +130,7 @@ async fn new_certificates_are_good_in_every_filter_in_use() {
     .await;
 }
 
-// proves: LOSS-12, OPEN-37, RECALL-04
+// proves: LOSS-12, OPEN-37
 #[tokio::test]
 async fn the_card_list_is_published_with_a_new_salt_each_day() {
     each_engine("npc", async |db| {

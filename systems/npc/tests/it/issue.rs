@@ -216,12 +216,21 @@ async fn a_person_has_several_carriers_and_each_lives_by_itself() {
         npc.suspend(card(2), SuspensionCause::Loss, "hotline", now()).await.unwrap();
         npc.revoke(card(2), RevocationReason::Superseded, "clerk", now()).await.unwrap();
         assert_eq!(npc.status(&old.serial, now()).await.unwrap().unwrap(), CertificateState::Good);
-        // A certificate card has five years and no second period.
+        // A certificate card has two periods too (NPC-27); its first certificate and what was another card's stay as they are.
         let mut again = card_of(1, Carrier::CertificateCard, "6789", 2).await;
+        again.request_id = id(0x9001);
         again.slot = KeySlot::SigningEc;
         again.csr = csr_of(&ec(curve::Curve::P521, 1));
         again.period = Period::Reissue { day: date("2031-09-01") };
-        assert_eq!(npc.issue(&again, now()).await.err().unwrap().code(), "NPC-REQUEST");
+        let virtual_card = IssueRequest { carrier: Carrier::VirtualSmartCard, ..again.clone() };
+        assert_eq!(npc.issue(&virtual_card, now()).await.err().unwrap().code(), "NPC-REQUEST");
+        let second = npc.issue(&again, now()).await.unwrap();
+        assert_eq!(second.validity.not_after.to_string(), "2036-08-01T15:59:59Z");
+        let reason = RevocationReason::AffiliationChanged;
+        npc.revoke_certificate(&old.serial, reason, "clerk", now()).await.unwrap();
+        assert_eq!(npc.status(&second.serial, now()).await.unwrap().unwrap(), CertificateState::Good);
+        let states = npc.certificates_of(card(1), now()).await.unwrap();
+        assert_eq!(states[0].state.as_str(), "revoked");
         // A foreign resident: the tail of the permit's number, five years, whatever the permit says of itself.
         let foreign = card_of(3, Carrier::ForeignResidentCard, "0123", 2).await;
         let foreign = npc.issue(&foreign, now()).await.unwrap();

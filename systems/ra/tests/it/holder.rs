@@ -206,7 +206,7 @@ impl apdu::CardChannel for Torn {
     }
 }
 
-// proves: NPC-10, NPC-40, NPC-45, NPC-46, NPC-66, OPEN-44, LOSS-13
+// proves: NPC-10, NPC-40, NPC-45, NPC-46, NPC-66, OPEN-44
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blocked_card_is_unblocked_with_a_code_that_was_sent() {
     store::testkit::each_engine_url(async |url| {

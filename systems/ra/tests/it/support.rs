@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use model::{CardSerial, KeySlot, Pin1, Pin2, UserCode};
 use production::Interface;
 use ra::functions::{Channel, Function};
-use ra::{Config, Detail, Done, Proof, Ra, RaError, Request};
+use ra::{Config, Consent, Detail, Done, Proof, Ra, RaError, Request};
 use registry::Person;
 use sealed::{MasterKey, SharedRandom};
 use store::Db;
@@ -89,7 +89,14 @@ impl Counter {
             clerk: CLERK.into(),
             office: office(&self.person),
             case: "C11500000077".parse().unwrap(),
+            consent: None,
         }
+    }
+
+    /// The same with the holder's consent.
+    pub(crate) fn clerk_with(&self, consent: Consent) -> Proof {
+        let Proof::Clerk { clerk, office, case, .. } = self.clerk() else { panic!("a clerk") };
+        Proof::Clerk { clerk, office, case, consent: Some(consent) }
     }
 
     /// A function that needs no card, at the counter.
@@ -114,7 +121,7 @@ async fn authority(url: &str, world: &World) -> (Db, Ra) {
         world.npc.clone(),
         world.register.clone(),
         &key,
-        Config::default(),
+        Config { user_code_cost: crate::world::test_config().user_code_cost, ..Config::default() },
         SharedRandom::new(SystemRandom),
     );
     (db, ra.await.unwrap())
