@@ -1,13 +1,16 @@
 //! A small country with keys of real size: what it takes to make one card and to read it.
 
 use crate::Failure;
-use chip::{Chip, FactoryData, Flash, InProcessChannel, Interface, RamMemory, factory};
+use chip::{
+    Chip, ChipType, DocumentSigner, FactoryData, Flash, InProcessChannel, Interface, Profile, RamMemory,
+    factory,
+};
 use const_oid::ObjectIdentifier;
 use curve::rsa::RsaPrivateKey;
 use curve::{Curve, Hash, SecretKey, SeedRandom};
 use eac::auxiliary_data::AuxiliaryData;
 use eac::cvc::{self, Body, Chat, Extensions, PublicKey, Rights, Role, TrustPoint};
-use eac::pace::Parameters;
+use eac::pace::{Mapping, Parameters};
 use eac::security_infos::{SecurityInfo, encode_set, encode_set_in_order};
 use eac::{Cipher, Password};
 use jiff::{Timestamp, ToSpan};
@@ -29,7 +32,7 @@ use x509::certificate::{Certificate, issue};
 use x509::cms::{self, Spec};
 use x509::crl::{self, Crl, Lifetime};
 use x509::csr::Csr;
-use x509::{EcSigner, Name, RsaSigner, Serial, Signer, Validity};
+use x509::{EcSigner, MlDsaSigner, Name, RsaSigner, Serial, Signer, Validity};
 
 pub(crate) const SERIAL: &str = "TWA000123";
 pub(crate) const CAN: &str = "000123";
@@ -53,6 +56,9 @@ pub(crate) struct Country {
     csca: Certificate,
     signer_key: EcSigner,
     signer: Certificate,
+    /// Of the laboratory's card.
+    mldsa_key: MlDsaSigner,
+    mldsa: Certificate,
     /// Signed once for all of a neighbourhood (OPEN-03).
     household: Vec<u8>,
     root: Certificate,
@@ -86,18 +92,24 @@ impl Country {
             authority: &authority,
         })?;
         let csca = issue(&csca, &csca_key)?;
+        let document_signer = |seed, spki: &[u8]| {
+            let tbs = profiles::document_signer(&profiles::DocumentSigner {
+                serial: serial(seed),
+                issuer: &Issuer::new(&csca, &csca_key)?,
+                subject: &name("Document Signer")?,
+                validity: years(11)?,
+                private_key_usage: years(1)?,
+                spki,
+                document_types: &["ID"],
+                authority: &authority,
+            })?;
+            Ok::<_, Failure>(issue(&tbs, &csca_key)?)
+        };
         let signer_key = ec("signer");
-        let signer = profiles::document_signer(&profiles::DocumentSigner {
-            serial: serial("signer"),
-            issuer: &Issuer::new(&csca, &csca_key)?,
-            subject: &name("Document Signer")?,
-            validity: years(11)?,
-            private_key_usage: years(1)?,
-            spki: signer_key.spki(),
-            document_types: &["ID"],
-            authority: &authority,
-        })?;
-        let signer = issue(&signer, &csca_key)?;
+        let signer = document_signer("signer", signer_key.spki())?;
+        let mldsa_key = curve::mldsa::PrivateKey::generate(&mut SeedRandom::new(b"laboratory"));
+        let mldsa_key = MlDsaSigner::new(mldsa_key);
+        let mldsa = document_signer("laboratory", mldsa_key.spki())?;
         let (root_key, ca_key) =
             (RsaSigner::new(RsaPrivateKey::generate(4096)?), RsaSigner::new(RsaPrivateKey::generate(4096)?));
         let root = profiles::npc_root(&profiles::NpcRoot {
@@ -125,6 +137,8 @@ impl Country {
             csca,
             signer_key,
             signer,
+            mldsa_key,
+            mldsa,
             household: Vec::new(),
             root,
             ca,
@@ -152,13 +166,33 @@ impl Country {
         Ok(cms::sign(&spec, &self.signer_key)?)
     }
 
+    /// By what the profile says its documents are signed with; P-521 serves for every curve.
+    fn sign_for(
+        &self,
+        profile: &Profile,
+        content_type: const_oid::ObjectIdentifier,
+        content: &[u8],
+    ) -> Result<Vec<u8>, Failure> {
+        match profile.document_signer {
+            DocumentSigner::Ecdsa(_) => self.sign(content_type, content),
+            DocumentSigner::MlDsa65 => {
+                let spec = Spec::new(content_type, content, &self.mldsa, self.mldsa_key.algorithm());
+                Ok(cms::sign(&spec, &self.mldsa_key)?)
+            }
+        }
+    }
+
     /// A chip as the manufacturer delivers it.
     pub(crate) fn delivered(&self, number: u32) -> Result<Flash, Failure> {
+        self.delivered_of(number, ChipType::PLANNED)
+    }
+
+    fn delivered_of(&self, number: u32, chip: ChipType) -> Result<Flash, Failure> {
         let memory = RamMemory::new();
         let flash = memory.flash();
         let mut chip_id = [0x63; 8];
         chip_id[4..].copy_from_slice(&number.to_be_bytes());
-        let data = FactoryData::new(chip_id, self.transport.clone());
+        let data = FactoryData::new(chip_id, self.transport.clone()).of_type(chip);
         factory::manufacture(Box::new(memory), &data, Box::new(SeedRandom::new(&chip_id)))?;
         Ok(flash)
     }
@@ -232,52 +266,52 @@ impl Country {
         certificates: Vec<(u8, Vec<u8>)>,
         profile: &str,
     ) -> Result<PersonalisationFiles, Failure> {
-        let profile = chip::Profile::by_name(profile).ok_or("no such profile")?;
+        let profile = Profile::by_name(profile).ok_or("no such profile")?;
         let chip_key = curve::point_from_spki(&card.ca_spki)?;
+        let generic = profile.pace.iter().filter(|p| p.mapping == Mapping::Generic);
+        let pace: Vec<_> = generic.map(|parameters| parameters.info()).collect();
         let mut zone = public_zone(&card.aa_spki);
+        let proof = match profile.active_authentication {
+            Hash::Sha384 => oid::ECDSA_PLAIN_SHA384,
+            _ => oid::ECDSA_PLAIN_SHA512,
+        };
+        let mut infos = vec![SecurityInfo::active_authentication(proof)];
+        infos.extend(pace.iter().cloned());
         if profile.chip_authentication {
             let version_1 = eac::chip_authentication::Parameters {
-                curve: Curve::P521,
+                curve: profile.curve,
                 cipher: Cipher::Aes256,
                 key_id: None,
             };
-            zone.security_infos = encode_set(&[
-                SecurityInfo::active_authentication(oid::ECDSA_PLAIN_SHA512),
-                PARAMETERS[0].info(),
-                PARAMETERS[1].info(),
-                SecurityInfo::chip_authentication_version_1(version_1),
-                SecurityInfo::chip_authentication_named_key(&chip_key, None),
-            ]);
+            infos.push(SecurityInfo::chip_authentication_version_1(version_1));
+            infos.push(SecurityInfo::chip_authentication_named_key(&chip_key, None));
         }
+        zone.security_infos = encode_set(&infos);
         let mut files = zone.data_groups()?;
         let hashes = files.iter().map(|(group, file)| (*group, file.as_slice()));
         let object = LdsSecurityObject::over(Hash::Sha512, hashes).encode();
-        files.insert(DataGroup::Sod, sod::wrap(&self.sign(oid::LDS_SECURITY_OBJECT, &object)?));
-        let infos = [
-            PARAMETERS[0].info(),
-            PARAMETERS[1].info(),
-            SecurityInfo::terminal_authentication(),
+        files.insert(DataGroup::Sod, sod::wrap(&self.sign_for(profile, oid::LDS_SECURITY_OBJECT, &object)?));
+        let mut announced = pace;
+        announced.push(SecurityInfo::terminal_authentication());
+        let mut infos = announced.clone();
+        infos.extend([
             SecurityInfo::chip_authentication(Cipher::Aes256, None),
-            SecurityInfo::chip_authentication_domain(Curve::P521, None),
+            SecurityInfo::chip_authentication_domain(profile.curve, None),
             SecurityInfo::chip_authentication_public_key(&chip_key, None),
-        ];
+        ]);
         Ok(PersonalisationFiles {
             serial: SERIAL.into(),
             can: CAN.into(),
             mrz_information: zone.td1()?.information(),
             household: self.household.clone(),
             public: files.into_iter().map(|(group, file)| (group.fid(), file)).collect(),
-            card_access: encode_set_in_order(&[
-                PARAMETERS[0].info(),
-                PARAMETERS[1].info(),
-                SecurityInfo::terminal_authentication(),
-            ]),
+            card_access: encode_set_in_order(&announced),
             encrypted: encrypted_zone(profile.fields, &card.ca_spki, |content_type, content| {
-                self.sign(content_type, content).expect("the sample signer signs")
+                self.sign_for(profile, content_type, content).expect("the sample signer signs")
             }),
             trust_point: trust_point()?,
             document_anchor: self.csca.der().to_vec(),
-            card_security: self.sign(oid::CARD_SECURITY_OBJECT, &encode_set(&infos))?,
+            card_security: self.sign_for(profile, oid::CARD_SECURITY_OBJECT, &encode_set(&infos))?,
             certificates,
             pin_management_keys: self.management.clone(),
         })
@@ -325,7 +359,8 @@ impl Country {
 
     /// A finished card of a profile.
     pub(crate) fn card_of(&self, profile: &str) -> Result<Flash, Failure> {
-        let flash = self.delivered(1)?;
+        let chip = Profile::by_name(profile).ok_or("no such profile")?.chip;
+        let flash = self.delivered_of(1, chip)?;
         self.wash(&flash)?;
         self.initialise_as(&flash, profile)?;
         let card = self.initialised(&flash)?;

@@ -13,6 +13,7 @@ mod figure;
 mod issuance;
 mod measure;
 mod pcsc;
+mod random;
 mod read;
 mod rounds;
 mod sessions;
@@ -57,7 +58,8 @@ enum What {
         /// How many of each.
         #[arg(long, default_value_t = 10_000)]
         rounds: usize,
-        /// On every curve, not only on those of the issued cards.
+        /// On each of the eleven curves of the standardised domain parameters, not only on those of the issued cards: what
+        /// documents of other issuers may name. Takes about four times as long.
         #[arg(long)]
         every_curve: bool,
         /// Seed of the randomness, to repeat a run.
@@ -66,9 +68,19 @@ enum What {
     },
     /// One public-zone read in process beside the sum of its elliptic-curve operations, and one APDU.
     Read,
-    /// Whole sessions in process, the card's and the reader's time apart.
+    /// Random sessions with whole cards of every profile: readings, signatures, decipherments; every one must succeed.
+    Random {
+        /// How many with each profile.
+        #[arg(long, default_value_t = 1_000)]
+        sessions: usize,
+        /// Seed of the randomness, to repeat a run.
+        #[arg(long)]
+        seed: Option<String>,
+    },
+    /// Whole sessions in process, the card's and the reader's processor time apart.
     Sessions,
-    /// Whether the time of a refusal tells where a wrong PIN, message or cryptogram differs from the right one.
+    /// Whether the time of a refusal tells where a wrong PIN, token, message or cryptogram differs from the right one. Fails if
+    /// it certainly does, and if a comparison that leaks on purpose is not found out.
     Timing {
         /// Measurements of each kind.
         #[arg(long, default_value_t = 20_000)]
@@ -151,6 +163,9 @@ fn parts(what: What) -> Vec<Part> {
             let curves: &[Curve] = if every_curve { &Curve::STANDARDISED } else { &rounds::ISSUED };
             vec![Box::new(move || rounds::run(rounds, seed.as_deref(), curves))]
         }
+        What::Random { sessions, seed } => {
+            vec![Box::new(move || random::run(sessions, seed.as_deref()))]
+        }
         What::Sessions => vec![Box::new(sessions::run)],
         What::Read => vec![Box::new(read::run)],
         What::Timing { samples } => vec![Box::new(move || timing::run(samples))],
@@ -167,6 +182,7 @@ fn parts(what: What) -> Vec<Part> {
             let mut all: Vec<Part> = vec![
                 Box::new(curves::run),
                 Box::new(move || rounds::run(rounds, None, &rounds::ISSUED)),
+                Box::new(|| random::run(200, None)),
                 Box::new(read::run),
                 Box::new(sessions::run),
                 Box::new(|| timing::run(20_000)),

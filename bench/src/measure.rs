@@ -24,11 +24,26 @@ pub(crate) fn once<T>(run: impl FnOnce() -> T) -> (Duration, T) {
     (begin.elapsed(), result)
 }
 
-/// How much processor time this thread has used, where the system tells (Linux); the clock otherwise. For long work on a
-/// machine that others use too.
-pub(crate) fn thread_time(begin: Instant) -> Duration {
-    let nanoseconds = std::fs::read_to_string("/proc/thread-self/schedstat")
-        .ok()
-        .and_then(|text| text.split_whitespace().next()?.parse().ok());
-    nanoseconds.map_or_else(|| begin.elapsed(), Duration::from_nanos)
+/// How much processor time this thread has used: what a side has computed, whatever else the machine did meanwhile.
+pub(crate) fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let whole = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or_default());
+    whole + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_thread_is_its_own() {
+        let compute = || (0..3_000_000u64).fold(0u64, |sum, n| black_box(sum ^ n));
+        let before = thread_time();
+        std::thread::scope(|scope| scope.spawn(compute).join().map(black_box)).expect("it ends");
+        let waited = thread_time() - before;
+        let before = thread_time();
+        black_box(compute());
+        let worked = thread_time() - before;
+        assert!(worked > waited, "{worked:?} {waited:?}");
+    }
 }

@@ -14,22 +14,15 @@ use eac::pace::{Mapping, Parameters, chip, terminal};
 use eac::terminal_authentication::chip::TerminalAuthentication;
 use eac::terminal_authentication::terminal::EphemeralKey;
 use eac::{Cipher, Password, active_authentication, chip_authentication, terminal_authentication};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const GROUP: &str = "random rounds";
 
-/// The curves of the issued cards (card.md: P-521 first, brainpoolP256r1 second).
-pub(crate) const ISSUED: [Curve; 2] = [Curve::P521, Curve::BrainpoolP256r1];
+/// The curves of the issued cards: P-521 first, brainpoolP256r1 second; P-384 on those with the reserve chip.
+pub(crate) const ISSUED: [Curve; 3] = [Curve::P521, Curve::BrainpoolP256r1, Curve::P384];
 
 pub(crate) fn run(rounds: usize, seed: Option<&str>, curves: &[Curve]) -> Result<Vec<Figure>, Failure> {
-    let seed = match seed {
-        Some(seed) => seed.to_owned(),
-        None => {
-            let mut bytes = [0; 8];
-            SystemRandom.fill(&mut bytes);
-            bytes.iter().map(|b| format!("{b:02x}")).collect()
-        }
-    };
+    let seed = self::seed(seed);
     let mut figures = Vec::new();
     let mut failed = 0;
     for curve in curves {
@@ -44,6 +37,18 @@ pub(crate) fn run(rounds: usize, seed: Option<&str>, curves: &[Curve]) -> Result
         return Err(format!("{failed} rounds failed").into());
     }
     Ok(figures)
+}
+
+/// The seed that was given, or a new one.
+pub(crate) fn seed(given: Option<&str>) -> String {
+    given.map_or_else(
+        || {
+            let mut bytes = [0; 8];
+            SystemRandom.fill(&mut bytes);
+            bytes.iter().map(|b| format!("{b:02x}")).collect()
+        },
+        str::to_owned,
+    )
 }
 
 /// Gives the number of failures.
@@ -92,12 +97,11 @@ fn all(rounds: usize, seed: &str, name: &str, curve: Curve, round: Round) -> (Du
         let workers: Vec<_> = (0..threads)
             .map(|worker| {
                 scope.spawn(move || {
-                    let begin = Instant::now();
-                    let before = thread_time(begin);
+                    let before = thread_time();
                     let mine = (worker..rounds).step_by(threads);
                     let failures =
                         mine.filter(|n| failed(&format!("{seed} {name} {n}"), curve, round)).count();
-                    (thread_time(begin).saturating_sub(before), failures)
+                    (thread_time().saturating_sub(before), failures)
                 })
             })
             .collect();
@@ -243,4 +247,17 @@ fn active(curve: Curve, rng: &mut dyn Random) -> Result<(), Failure> {
     let spki = curve::spki_from_point(&key.public_key());
     active_authentication::verify(&spki, curve.hash(), &challenge, &signature)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_curves_of_the_issued_cards_are_those_of_their_profiles() {
+        let issued = ::chip::Profile::built_in().iter().filter(|profile| !profile.sample);
+        for curve in issued.flat_map(|profile| profile.pace.iter().map(|p| p.curve).chain([profile.curve])) {
+            assert!(ISSUED.contains(&curve), "{curve}");
+        }
+    }
 }

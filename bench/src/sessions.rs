@@ -1,20 +1,21 @@
-//! Whole sessions in process, each side's time apart: a stranger's read of the public zone, and an agency's read of the
-//! encrypted zone. The time inside the channel is the card's, the rest the reader's. Beside each step stand the curve
-//! operations that this side cannot do without, measured in the same run.
+//! Whole sessions in process, each side's processor time apart: a stranger's read of the public zone, and an agency's read of
+//! the encrypted zone. What is spent inside the channel is the card's, the rest the reader's; one thread does both. Beside
+//! each step stand the curve operations that this side cannot do without, measured in the same run.
 
 use crate::Failure;
 use crate::country::{CAN, Channel, Country, PIN1, now, open};
 use crate::curves::Operations;
 use crate::figure::{Figure, millis};
+use crate::measure::thread_time;
 use crate::read::read;
 use apdu::{CardChannel, ChannelError};
 use curve::{Curve, SeedRandom};
 use eac::Password;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use terminal::Verdict;
 use terminal::eid::{Grant, read_encrypted_zone};
 
-const GROUP: &str = "sessions in process, each side";
+const GROUP: &str = "sessions in process, processor time of each side";
 /// Sessions of each kind; the least time of each step is kept.
 const SESSIONS: usize = 100;
 
@@ -61,7 +62,7 @@ impl Step {
     }
 }
 
-/// Time of each step on each side.
+/// Processor time of each step on each side.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sides {
     card: [Duration; Step::ALL.len()],
@@ -73,7 +74,8 @@ struct Watched<'a> {
     channel: &'a mut Channel,
     sides: Sides,
     step: Step,
-    since: Instant,
+    /// The processor time when it got the floor.
+    since: Duration,
 }
 
 impl Watched<'_> {
@@ -87,7 +89,7 @@ impl Watched<'_> {
             // Before the first command of a step it is prepared.
             (_, Some(next)) => next,
         };
-        self.sides.reader[step as usize] += self.since.elapsed();
+        self.sides.reader[step as usize] += thread_time().saturating_sub(self.since);
     }
 }
 
@@ -95,11 +97,11 @@ impl CardChannel for Watched<'_> {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, ChannelError> {
         let step = Step::of(command, self.step);
         self.reader_until_now(Some(step));
-        let begin = Instant::now();
+        let begin = thread_time();
         let answer = self.channel.transmit(command);
-        self.sides.card[step as usize] += begin.elapsed();
+        self.since = thread_time();
+        self.sides.card[step as usize] += self.since.saturating_sub(begin);
         self.step = step;
-        self.since = Instant::now();
         answer
     }
 
@@ -145,7 +147,7 @@ fn watch(
     let mut least: Option<Sides> = None;
     for _ in 0..SESSIONS {
         let mut watched =
-            Watched { channel, sides: Sides::default(), step: Step::Reading, since: Instant::now() };
+            Watched { channel, sides: Sides::default(), step: Step::Reading, since: thread_time() };
         session(&mut watched)?;
         watched.reader_until_now(None);
         let now = watched.sides;

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use store::Db;
 use x509::crl::{self, Lifetime, Pointers, Reason, Table};
 use x509::ocsp::{CertId, IssuerHashes, build_request};
@@ -73,11 +73,11 @@ fn services(directory: &Path) -> Result<Vec<Figure>, Failure> {
 fn signatures_per_second() -> Result<f64, Failure> {
     const COUNT: u32 = 10_000;
     let key = x509::EcSigner::new(curve::SecretKey::generate(curve::Curve::P256, &mut SystemRandom));
-    let begin = thread_time(Instant::now());
+    let begin = thread_time();
     for number in 0..COUNT {
         key.sign(&number.to_be_bytes())?;
     }
-    Ok(f64::from(COUNT) / (thread_time(Instant::now()) - begin).as_secs_f64())
+    Ok(f64::from(COUNT) / (thread_time() - begin).as_secs_f64())
 }
 
 /// Lists and filter over a population that was never signed.
@@ -116,10 +116,10 @@ fn population(certificates: usize, revoked: usize) -> Result<Vec<Figure>, Failur
     let life = Lifetime { number: 1, this_update: now, next_update: now + SignedDuration::from_hours(24) };
     // The first merge is not what a list costs: the entries are there already when a list is made.
     population.table(None, now)?;
-    let begin = thread_time(Instant::now());
+    let begin = thread_time();
     let tbs = crl::from_table(&issuer, life, population.table(None, now)?, Pointers::default())?;
     let list = crl::issue(&tbs, &key)?;
-    let complete = thread_time(Instant::now()) - begin;
+    let complete = thread_time() - begin;
     // The same certificates, issued by two generations: each list has those of both.
     let mut halves = [Vec::with_capacity(revoked / 2 + 1), Vec::with_capacity(revoked / 2 + 1)];
     for (place, entry) in population.table(None, now)?.iter().enumerate() {
@@ -127,12 +127,12 @@ fn population(certificates: usize, revoked: usize) -> Result<Vec<Figure>, Failur
     }
     let [one, other] = halves;
     let (one, other) = (Table::new(one)?, Table::new(other)?);
-    let begin = thread_time(Instant::now());
+    let begin = thread_time();
     let tbs = crl::from_table(&issuer, life, &Table::merged(&[&one, &other]), Pointers::default())?;
     let of_two = crl::issue(&tbs, &key)?;
-    let merged = thread_time(Instant::now()) - begin;
+    let merged = thread_time() - begin;
     drop((one, other, of_two));
-    let begin = thread_time(Instant::now());
+    let begin = thread_time();
     let (listed, held) = population.revoked_and_suspended();
     let all = status::filter::Population {
         issuer: &root,
@@ -142,7 +142,7 @@ fn population(certificates: usize, revoked: usize) -> Result<Vec<Figure>, Failur
         suspended: &held,
     };
     let filter = status::filter::Filter::build(1, now, SignedDuration::from_hours(1), &[all], 1)?;
-    let built = thread_time(Instant::now()) - begin;
+    let built = thread_time() - begin;
     let size = filter.write().len();
     // What information theory asks for one subset of this size.
     let share = revoked as f64 / certificates as f64;
@@ -217,7 +217,7 @@ impl Server {
                         tokio::task::spawn_local(async move {
                             loop {
                                 while let Ok(asker) = asked.try_recv() {
-                                    let _ = asker.send(thread_time(Instant::now()));
+                                    let _ = asker.send(thread_time());
                                 }
                                 tokio::time::sleep(Duration::from_millis(5)).await;
                             }

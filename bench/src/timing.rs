@@ -3,22 +3,28 @@
 //! its last, in random order; Welch's t-test over the times of each. |t| beyond 4.5 is a finding, beyond 10 a certain one.
 //!
 //! The figure is no proof: it says that this many measurements on this machine show nothing. Beside it stands a comparison
-//! that stops at the first difference, which the same meter must find out; where it does not, the machine is too noisy and the
-//! other figures mean nothing.
+//! that stops at the first difference, which the same meter must find out; where it does not, the machine is too noisy, the
+//! other figures mean nothing, and this part fails. It fails as well where a comparison of the chip is a certain finding.
 
 use crate::Failure;
-use crate::country::{Country, PIN2, open};
+use crate::country::{Country, PIN1, PIN2, open};
 use crate::figure::Figure;
-use apdu::{CardChannel, Command};
+use apdu::{CardChannel, Command, Response};
 use chip::Flash;
-use curve::{Random, SecretBytes, SeedRandom};
-use eac::sm;
+use curve::{Curve, Random, SecretBytes, SeedRandom};
+use eac::pace::chip::{Next, Pace};
+use eac::pace::{self, Parameters};
+use eac::{Cipher, Password, sm};
 use scp::{Card, CardChallenge, CardData, Host, KeySet, Options, SecurityLevel};
 use std::hint::black_box;
 use std::time::Instant;
 
 const GROUP: &str = "timing: Welch's t of wrong first place against wrong last place";
 const LIMIT: &str = "limit";
+/// From here on a difference is a finding that may still be chance; the control must reach it.
+const FINDING: f64 = 4.5;
+/// From here on it is certain.
+const CERTAIN: f64 = 10.0;
 
 /// Where a wrong input differs from the right one.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,13 +34,87 @@ enum Wrong {
 }
 
 pub(crate) fn run(samples: usize) -> Result<Vec<Figure>, Failure> {
-    let figure = |name: &str, t: f64| Figure::new(GROUP, name, t.abs(), "").beside(LIMIT, 4.5);
-    Ok(vec![
-        figure("PIN2, VERIFY on the chip", pin2(samples)?),
-        figure("checksum of secure messaging", checksum(samples)?),
-        figure("host cryptogram of SCP03", cryptogram(samples)?),
-        figure("control: a comparison that stops early (must exceed)", early_exit(samples)),
-    ])
+    let comparisons = [
+        ("PIN1, token of PACE on the chip", token(samples)?),
+        ("PIN2, VERIFY on the chip", pin2(samples)?),
+        ("checksum of secure messaging", checksum(samples)?),
+        ("host cryptogram of SCP03", cryptogram(samples)?),
+    ];
+    let control = ("control: a comparison that stops early (must exceed)", early_exit(samples));
+    judge(&comparisons, control.1)?;
+    let figure = |(name, t): (&str, f64)| Figure::new(GROUP, name, t.abs(), "").beside(LIMIT, FINDING);
+    Ok(comparisons.into_iter().chain([control]).map(figure).collect())
+}
+
+/// Whether the figures may stand: the meter has found what it must find, and nothing certain where it must find nothing.
+fn judge(comparisons: &[(&str, f64)], control: f64) -> Result<(), Failure> {
+    if control.abs() < FINDING {
+        return Err(format!(
+            "timing: the control was not found out (|t| {:.1}): these measurements say nothing",
+            control.abs()
+        )
+        .into());
+    }
+    let leaks: Vec<String> = comparisons
+        .iter()
+        .filter(|(_, t)| t.abs() > CERTAIN)
+        .map(|(name, t)| format!("{name}, |t| {:.1}", t.abs()))
+        .collect();
+    if leaks.is_empty() { Ok(()) } else { Err(format!("timing tells: {}", leaks.join("; ")).into()) }
+}
+
+/// The last step of PACE with PIN1 on the chip takes a wrong token. The steps before it are the same in every run, because
+/// the chip's randomness is, and they are not measured.
+fn token(samples: usize) -> Result<f64, Failure> {
+    let parameters = Parameters::generic(Curve::P256, Cipher::Aes128);
+    let pin = Password::pin(PIN1.as_bytes());
+    let begin =
+        || Ok::<_, Failure>((Pace::start(parameters, pin.key(parameters.cipher)?), SeedRandom::new(b"chip")));
+    let (mut run, mut chip_rng) = (Some(begin()?.0), begin()?.1);
+    let mut commands = Vec::new();
+    let start = pace::terminal::Start::new(parameters, &pin)?;
+    pace::terminal::establish::<Failure>(start, &mut SeedRandom::new(b"terminal"), |command| {
+        if command.ins == 0x22 {
+            return Ok(Response::ok([]));
+        }
+        commands.push(command.data.clone());
+        let (data, next) = run.take().ok_or("the chip's run is over")?.step(&command.data, &mut chip_rng)?;
+        if let Next::Continue(next) = next {
+            run = Some(next);
+        }
+        Ok(Response::ok(data))
+    })?;
+    let right = commands.pop().ok_or("no command")?;
+    let prepared = || {
+        let (mut run, mut rng) = begin()?;
+        for data in &commands {
+            run = match run.step(data, &mut rng)? {
+                (_, Next::Continue(next)) => next,
+                (_, Next::Done(_)) => return Err("the chip is done too early".into()),
+            };
+        }
+        Ok::<_, Failure>((run, rng))
+    };
+    let changed = |place: usize| {
+        let mut data = right.clone();
+        data[place] ^= 0x55;
+        data
+    };
+    let (first, last) = (changed(right.len() - 8), changed(right.len() - 1));
+    let mut refused = true;
+    let t = welch(samples, |wrong| {
+        let Ok((run, mut rng)) = prepared() else { return 0 };
+        let data = if wrong == Wrong::First { &first } else { &last };
+        let begin = Instant::now();
+        let result = black_box(run.step(black_box(data), &mut rng));
+        let time = begin.elapsed().as_nanos();
+        refused &= matches!(result, Err(eac::Error::WrongPassword { .. }));
+        time
+    });
+    // And the right one is right, so that it was the token that was wrong.
+    let (run, mut rng) = prepared()?;
+    refused &= matches!(run.step(&right, &mut rng), Ok((_, Next::Done(_))));
+    if refused { Ok(t) } else { Err("PACE did not answer a token as it must".into()) }
 }
 
 /// VERIFY with a wrong PIN2; the right one in between, unmeasured, so that it is never blocked.
@@ -168,6 +248,21 @@ fn welch(samples: usize, mut measure: impl FnMut(Wrong) -> u128) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_meter_must_find_and_must_not_find_fails_the_part() {
+        let quiet = [("one", 0.3), ("two", -4.4), ("perhaps", 9.0)];
+        assert!(judge(&quiet, -300.0).is_ok());
+        let error = judge(&quiet, 4.0).expect_err("the control was missed").to_string();
+        assert!(error.contains("say nothing"), "{error}");
+        let error = judge(&[("one", 0.3), ("two", -11.0)], 300.0).expect_err("a leak").to_string();
+        assert!(error.contains("two, |t| 11.0") && !error.contains("one"), "{error}");
+    }
+
+    #[test]
+    fn the_token_is_measured_in_the_step_that_compares_it() {
+        assert!(token(60).is_ok_and(f64::is_finite));
+    }
 
     #[test]
     fn the_statistic_sees_a_difference_and_none() {
