@@ -104,7 +104,7 @@ impl Ledger {
 
 /// The first site is killed in the midst of its work; the second goes on with the copy of the module, also when the keys of services
 /// are due for others; the first comes back with its own module, and both serve at the same time.
-// proves: NPC-14
+// proves: NPC-14, DOCPKI-12
 #[test]
 fn a_second_site_with_a_copy_of_the_module_goes_on_and_both_serve_at_once() {
     let directory = tempfile::tempdir().unwrap();
