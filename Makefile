@@ -29,10 +29,10 @@ check: ## formatting, lints, dependency edges, requirement traces, links
 conformance: build ## the foreign judges alone; ONLY="openssl zbar" picks some
 	@conformance/run $(NEWEID) $(ONLY)
 
-bench: ## figures beside limits and peers; ARGS="rounds --every-curve" for a part and its options
+bench: ## figures beside limits and peers; FULL=1: status services at full size; ARGS="rounds --every-curve" for a part and its options
 	@scripts/setup.sh run
 	@cargo build --release -p neweid -p bench
-	@$(TARGET)/release/bench $(ARGS)
+	@$(TARGET)/release/bench $(or $(ARGS),$(if $(FULL),all --full))
 
 fuzz: ## libFuzzer on what a stranger can send first; SECONDS=3600 for each target, ONLY="mrz csr" picks others
 	@fuzz/run $(SECONDS) $(or $(ONLY),$(FUZZ))
