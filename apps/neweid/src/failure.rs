@@ -1,6 +1,7 @@
 //! What a command prints when it fails: a stable code, what happened in Chinese and English, whose fault it is, and
 //! what to do. The codes are listed in docs/errors.md.
 
+use crate::listed::Listed;
 use serde::Serialize;
 use std::process::ExitCode;
 use terminal::eid::EidError;
@@ -270,26 +271,73 @@ pub trait SystemError: std::error::Error + 'static {
     fn explained(&self) -> Option<(Fault, String, String, String)> {
         None
     }
+
+    /// What the failure concerns, in no language: a number, a name, a file. The list's cause is the same for all of them.
+    fn particular(&self) -> Option<String> {
+        None
+    }
 }
 
 macro_rules! system_errors {
-    ($($error:ty),*) => {
+    ($($error:ty: $particular:expr),* $(,)?) => {
         $(impl SystemError for $error {
             fn code(&self) -> String {
                 <$error>::code(self).to_string()
+            }
+
+            fn particular(&self) -> Option<String> {
+                let particular: fn(&$error) -> Option<String> = $particular;
+                particular(self)
             }
         })*
     };
 }
 
 system_errors!(
-    store::StoreError,
-    docsigner::DocSignerError,
-    eacpki::EacPkiError,
-    npc::NpcError,
-    keys::KeyError,
-    production::ProductionError,
-    audit::AuditError
+    store::StoreError: |_| None,
+    docsigner::DocSignerError: |error| match error {
+        docsigner::DocSignerError::NoSuchSigner(number) => Some(number.to_string()),
+        docsigner::DocSignerError::Clock { now, .. } => Some(crate::clock::taipei(*now)),
+        docsigner::DocSignerError::ListOverdue { since, .. } => Some(crate::clock::taipei(*since)),
+        docsigner::DocSignerError::Audit(error) => error.particular(),
+        docsigner::DocSignerError::Keys(error) => error.particular(),
+        _ => None,
+    },
+    eacpki::EacPkiError: |error| match error {
+        eacpki::EacPkiError::NoSuchService(name) => Some(name.clone()),
+        eacpki::EacPkiError::Audit(error) => error.particular(),
+        eacpki::EacPkiError::Keys(error) => error.particular(),
+        _ => None,
+    },
+    npc::NpcError: |error| match error {
+        npc::NpcError::KeyType { slot, found, .. } => Some(format!("{slot}: {found}")),
+        npc::NpcError::SlotTaken { card, slot } => Some(format!("{card}, {slot}")),
+        npc::NpcError::Conflict(number) => Some(number.to_string()),
+        npc::NpcError::NoCertificate(card) | npc::NpcError::Revoked(card) => Some(card.clone()),
+        npc::NpcError::Audit(error) => error.particular(),
+        npc::NpcError::Keys(error) => error.particular(),
+        _ => None,
+    },
+    keys::KeyError: |error| match error {
+        keys::KeyError::Otherwise { label } | keys::KeyError::Purpose { label, .. } => Some(label.clone()),
+        keys::KeyError::Missing(what)
+        | keys::KeyError::Kind(what)
+        | keys::KeyError::Kept(what)
+        | keys::KeyError::Sealed(what)
+        | keys::KeyError::TokenGone(what)
+        | keys::KeyError::TokenPin(what)
+        | keys::KeyError::Ambiguous(what) => Some(what.clone()),
+        keys::KeyError::Mode(path)
+        | keys::KeyError::Format { path, .. }
+        | keys::KeyError::Io { path, .. }
+        | keys::KeyError::Module { path, .. } => Some(path.display().to_string()),
+        _ => None,
+    },
+    production::ProductionError: |_| None,
+    audit::AuditError: |error| match error {
+        audit::AuditError::Broken { seq, .. } => Some(seq.to_string()),
+        _ => None,
+    },
 );
 
 impl SystemError for sealed::SealError {
@@ -320,18 +368,14 @@ impl SystemError for registry::RegistryError {
     }
 
     fn explained(&self) -> Option<(Fault, String, String, String)> {
-        let [_, fault, cause, remedy] = registry::EXPLAINED.iter().find(|row| row[0] == self.code())?;
-        let fault = match fault.split_whitespace().last() {
-            Some("caller") => Fault::Caller,
-            Some("environment") => Fault::Environment,
-            _ => Fault::Ours,
-        };
-        let (zh, en) = cause.split_once(' ')?;
+        let row = crate::listed::listed(self.code())?;
         let en = match self {
-            Self::ChangeForm { line: line @ 1.., column } => format!("{en} (line {line}, column {column})"),
-            _ => en.to_owned(),
+            Self::ChangeForm { line: line @ 1.., column } => {
+                format!("{} (line {line}, column {column})", row.en)
+            }
+            _ => row.en,
         };
-        Some((fault, zh.to_owned(), en, (*remedy).to_owned()))
+        Some((row.fault, row.zh, en, row.remedy))
     }
 }
 
@@ -382,15 +426,35 @@ impl Failure {
             return Self::new(error.code(), fault, zh, en, remedy);
         }
         let code = error.code();
-        let (fault, remedy) = crate::listed::listed(&code).unwrap_or_else(|| {
-            let again = "見 docs/errors.md；不必清除資料即可再試 See docs/errors.md; trying again is safe.";
-            (Fault::Environment, again.to_owned())
+        let row = crate::listed::listed(&code).unwrap_or_else(|| Listed {
+            fault: Fault::Environment,
+            zh: "系統無法完成動作。".into(),
+            en: String::new(),
+            remedy: "見 docs/errors.md；不必清除資料即可再試 See docs/errors.md; trying again is safe."
+                .into(),
         });
-        let (zh, en) = match fault {
-            Fault::Caller => ("要求未被接受", "This was not accepted"),
-            _ => ("系統無法完成動作", "A system could not do its part"),
+        let zh = match error.particular() {
+            Some(what) => format!("{}（{what}）", row.zh.trim_end_matches('。')),
+            None => row.zh,
         };
-        Self::new(code, fault, format!("{zh}：{error}"), format!("{en}: {error}"), remedy)
+        let prefix = match row.fault {
+            Fault::Caller => "This was not accepted",
+            _ => "A system could not do its part",
+        };
+        let said = error.to_string();
+        Self::new(code.clone(), row.fault, zh, format!("{prefix}: {}", english(&said, &code)), row.remedy)
+    }
+}
+
+// What an error says of itself, without its code and without the Chinese before the English.
+fn english<'a>(said: &'a str, code: &str) -> &'a str {
+    let said = said.strip_prefix(code).map_or(said, |rest| rest.trim_start_matches(": "));
+    if said.is_ascii() {
+        return said;
+    }
+    match said.split_once(" / ") {
+        Some((zh, en)) if !zh.is_ascii() => en,
+        _ => said.trim_start_matches(|c: char| !c.is_ascii()).trim_start(),
     }
 }
 
@@ -416,6 +480,8 @@ const FULL: [&str; 2] = ["STORE-FULL", "KEYS-FULL"];
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::listed::begins_in_chinese;
     use std::collections::BTreeSet;
     use std::path::Path;
 
@@ -446,5 +512,70 @@ mod tests {
         sources(&root.join("src"), &mut text);
         let list = std::fs::read_to_string(root.join("../../docs/errors.md")).expect("the list");
         assert_eq!(codes(&text, "\""), codes(&list, "| `"));
+    }
+    /// An error that says nothing in Chinese by itself.
+    #[derive(Debug, thiserror::Error)]
+    #[error("the database says something in English")]
+    struct Coded(&'static str);
+
+    impl SystemError for Coded {
+        fn code(&self) -> String {
+            self.0.into()
+        }
+    }
+
+    #[test]
+    fn whatever_a_system_refuses_is_said_in_chinese_first() {
+        // A full disk is said in words of this program, whoever found it full.
+        for code in crate::listed::codes().into_iter().filter(|code| !FULL.contains(code)) {
+            let failure = Failure::from_system(Coded(code));
+            assert!(begins_in_chinese(&failure.message_zh), "{failure:?}");
+            assert!(
+                !failure.message_zh.contains("English") && failure.message.contains("English"),
+                "{failure:?}"
+            );
+        }
+        let unknown = Failure::from_system(Coded("NOBODY-KNOWS"));
+        assert!(begins_in_chinese(&unknown.message_zh), "{unknown:?}");
+    }
+
+    #[test]
+    fn the_systems_errors_have_their_words_and_what_they_concern() {
+        let said = |failure: Failure| {
+            assert!(begins_in_chinese(&failure.message_zh), "{failure:?}");
+            assert!(!begins_in_chinese(&failure.message), "{failure:?}");
+            (failure.message_zh, failure.message)
+        };
+        let (zh, en) = said(Failure::from_system(npc::NpcError::Ceremony("not approved yet")));
+        assert!(zh.starts_with("典禮之步驟不得或尚不得進行"), "{zh}");
+        assert_eq!(en, "This was not accepted: the ceremony cannot go on: not approved yet");
+        let (zh, _) = said(Failure::from_system(npc::NpcError::Revoked("N5A000001".into())));
+        assert_eq!(zh, "憑證已廢止，不可恢復（N5A000001）");
+        let (zh, _) = said(Failure::from_system(docsigner::DocSignerError::NoSuchSigner(7)));
+        assert_eq!(zh, "沒有這個編號的文件簽章憑證（7）");
+        let (zh, _) = said(Failure::from_system(eacpki::EacPkiError::NoSuchService("sample".into())));
+        assert_eq!(zh, "沒有核准的服務（sample）");
+        let missing = || keys::KeyError::Missing("npc-ca".into());
+        let own = said(Failure::from_system(missing()));
+        assert_eq!(own.0, "沒有此金鑰（npc-ca）");
+        // Passed on by another system it reads the same.
+        assert_eq!(said(Failure::from_system(npc::NpcError::Keys(missing()))), own);
+        let (_, en) = said(Failure::from_system(production::ProductionError::DualControl("by another")));
+        assert_eq!(en, "This was not accepted: two persons decide: by another");
+        let broken = audit::AuditError::Broken { seq: 12, problem: "altered" };
+        assert!(said(Failure::from_system(broken)).0.ends_with("（12）"));
+        said(Failure::from_system(store::StoreError::Missing));
+        said(Failure::from_system(ra::RaError::from(ra::Refusal::Stale)));
+        said(Failure::from_system(registry::RegistryError::TooMany));
+        said(Failure::from_system(mgmt::MgmtError::from(mgmt::Refusal::RecallEmpty)));
+        for weakness in [
+            operators::Weakness::Length,
+            operators::Weakness::Classes,
+            operators::Weakness::Name,
+            operators::Weakness::Sequence,
+            operators::Weakness::Reused,
+        ] {
+            said(Failure::from_system(operators::OperatorError::Password(weakness)));
+        }
     }
 }

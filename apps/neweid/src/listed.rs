@@ -1,5 +1,5 @@
-//! What the lists of the systems' messages (`docs/errors-*.md`) say of a code: whose fault it is, and what to do. Readers and
-//! program have the same words.
+//! What the lists of the systems' messages (`docs/errors-*.md`) say of a code: whose fault it is, what happened, and what to do.
+//! Readers and program have the same words.
 
 use crate::failure::Fault;
 
@@ -12,14 +12,27 @@ const LISTS: [&str; 6] = [
     include_str!("../../../docs/errors-ra.md"),
 ];
 
-/// The fault and the remedy that stand in the row of a code; nothing if no list has it.
-pub fn listed(code: &str) -> Option<(Fault, String)> {
+/// The row of a code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Whose fault it is.
+    pub fault: Fault,
+    /// What happened, in Traditional Chinese.
+    pub zh: String,
+    /// The same in English.
+    pub en: String,
+    /// What to do, Chinese and English.
+    pub remedy: String,
+}
+
+/// What stands in the row of a code; nothing if no list has it.
+pub fn listed(code: &str) -> Option<Listed> {
     let row = LISTS.iter().flat_map(|list| list.lines()).find_map(|line| {
         let (name, rest) = line.strip_prefix("| ")?.split_once(" | ")?;
         (name.trim_matches('`') == code).then_some(rest)
     })?;
     let mut cells = row.trim_end_matches(" |").split(" | ");
-    let (whose, remedy) = (cells.next()?, cells.nth(1)?);
+    let (whose, cause, remedy) = (cells.next()?, cells.next()?, cells.next()?);
     let words = whose.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
     let fault = match words {
         "caller" | "operator" | "applicant" => Fault::Caller,
@@ -27,7 +40,15 @@ pub fn listed(code: &str) -> Option<(Fault, String)> {
         "us" | "this system" | "management system" => Fault::Ours,
         _ => Fault::Peer,
     };
-    Some((fault, without_links(remedy)))
+    let cause = without_links(cause);
+    let (zh, en) = halves(&cause)?;
+    Some(Listed { fault, zh: zh.to_owned(), en: en.to_owned(), remedy: without_links(remedy) })
+}
+
+/// A text in two languages, Chinese first: a blank stands between its last full stop and the English.
+pub fn halves(text: &str) -> Option<(&str, &str)> {
+    let end = text.find("。 ")? + "。".len();
+    Some((&text[..end], text[end..].trim_start()))
 }
 
 /// `[text](address)` becomes `text`, code its content: this is for a terminal.
@@ -48,38 +69,52 @@ fn without_links(text: &str) -> String {
     plain.replace('`', "")
 }
 
+/// The codes of all lists.
+#[cfg(test)]
+pub fn codes() -> Vec<&'static str> {
+    let rows = LISTS.iter().flat_map(|list| list.lines());
+    let names = rows.filter_map(|line| Some(line.strip_prefix("| ")?.split_once(" | ")?.0.trim_matches('`')));
+    names.filter(|code| *code != "Code" && code.contains('-')).collect()
+}
+
+/// Whether a text is one for readers of Chinese: what stands before its first Chinese character is a name at most, as PIN1.
+#[cfg(test)]
+pub fn begins_in_chinese(text: &str) -> bool {
+    let text = text.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == ' ');
+    text.starts_with(|c: char| ('\u{4E00}'..='\u{9FFF}').contains(&c))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_code_has_the_fault_and_the_remedy_of_its_row() {
-        let (fault, remedy) = listed("NPC-SAME-PERSON").expect("listed");
-        assert_eq!(fault, Fault::Caller);
-        assert!(!remedy.is_empty() && !remedy.contains('|'), "{remedy}");
-        assert_eq!(listed("STORE-UNAVAILABLE").map(|(fault, _)| fault), Some(Fault::Environment));
-        assert_eq!(listed("NPC-INCONSISTENT").map(|(fault, _)| fault), Some(Fault::Ours));
-        let (fault, remedy) = listed("DOCSIGNER-CSCA-RETIRED").expect("listed");
-        assert_eq!((fault, remedy.contains("](")), (Fault::Caller, false), "{remedy}");
+    fn a_code_has_what_stands_in_its_row() {
+        let row = listed("NPC-SAME-PERSON").expect("listed");
+        assert_eq!(row.fault, Fault::Caller);
+        assert_eq!(row.zh, "核可者不得為提案者。");
+        assert_eq!(row.en, "The person who proposed may not approve.");
+        assert!(!row.remedy.is_empty() && !row.remedy.contains('|'), "{row:?}");
+        assert_eq!(listed("STORE-UNAVAILABLE").map(|row| row.fault), Some(Fault::Environment));
+        assert_eq!(listed("NPC-INCONSISTENT").map(|row| row.fault), Some(Fault::Ours));
+        let row = listed("DOCSIGNER-CSCA-RETIRED").expect("listed");
+        assert_eq!((row.fault, row.remedy.contains("](")), (Fault::Caller, false), "{row:?}");
+        // A full stop within the Chinese does not end it.
+        let pin = listed("KEYS-TOKEN-PIN").expect("listed");
+        assert!(pin.zh.ends_with("以免鎖定。") && pin.en.starts_with("The token"), "{pin:?}");
         assert_eq!(listed("NPC-NO-SUCH-CODE"), None);
     }
 
-    /// Every row of every list is read: four cells, and somebody whose fault it is.
+    /// Every row of every list is read: four cells, somebody whose fault it is, and the cause in both languages.
     #[test]
-    fn every_row_says_whose_fault_it_is_and_what_to_do() {
-        let mut rows = 0;
-        for line in LISTS.iter().flat_map(|list| list.lines()) {
-            let Some((name, _)) = line.strip_prefix("| ").and_then(|rest| rest.split_once(" | ")) else {
-                continue;
-            };
-            let code = name.trim_matches('`');
-            if code == "Code" || !code.contains('-') {
-                continue;
-            }
-            rows += 1;
-            let (_, remedy) = listed(code).unwrap_or_else(|| panic!("{line}"));
-            assert!(!remedy.trim().is_empty(), "{line}");
+    fn every_row_says_whose_fault_it_is_what_happened_and_what_to_do() {
+        let codes = codes();
+        assert!(codes.len() > 150, "{}", codes.len());
+        for code in codes {
+            let row = listed(code).unwrap_or_else(|| panic!("{code}: a cell is missing, or a language"));
+            assert!(begins_in_chinese(&row.zh) && row.zh.ends_with('。'), "{row:?}");
+            assert!(row.en.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '`'), "{row:?}");
+            assert!(!row.remedy.trim().is_empty(), "{row:?}");
         }
-        assert!(rows > 150, "{rows}");
     }
 }
