@@ -736,6 +736,26 @@ pub enum Npc {
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
+    /// 儲存庫開關 Close the repository of holders' certificates in an incident, or open it again.
+    Repository {
+        #[arg(value_enum)]
+        switch: Repository,
+        /// Account of the person at the keyboard, for the log.
+        #[arg(long)]
+        operator: String,
+        /// The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 立即公布 Make revocation lists and filter now instead of at their next turn.
+    Publish {
+        /// Account of the person at the keyboard, for the log.
+        #[arg(long)]
+        operator: String,
+        /// The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
     /// 憑證政策 The certificate policy as data, in versions: identifiers, kinds of keys, periods; two persons.
     #[command(subcommand)]
     Policy(policy::Policy),
@@ -1004,6 +1024,14 @@ pub enum Issuing {
     Stop,
     /// Certificates are issued again.
     Start,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repository {
+    /// Nothing is found any more.
+    Close,
+    /// What holders publish is found again.
+    Open,
 }
 
 #[derive(Subcommand, Debug)]

@@ -118,6 +118,10 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Npc(Npc::Issuing { switch, operator, dir }) => {
             npc_incident::issuing(switch, &operator, &dir).await
         }
+        Command::Npc(Npc::Repository { switch, operator, dir }) => {
+            npc_incident::repository(switch, &operator, &dir).await
+        }
+        Command::Npc(Npc::Publish { operator, dir }) => npc_incident::publish(&operator, &dir).await,
         Command::Npc(Npc::Policy(verb)) => npc_policy::run(&verb).await,
         Command::Npc(Npc::Cps { out, dir }) => npc_policy::practice_statement(out.as_deref(), &dir).await,
         Command::Npc(Npc::Ra(ra)) => npc_ra::run(&ra).await,

@@ -1,7 +1,7 @@
 //! `neweid npc incident propose|approve|list` and `neweid npc issuing stop|start`: many certificates at once, by two persons.
 
 use super::pki_ceremony::check_operator;
-use crate::cli::{Action, Incidents, Issuing, Selection};
+use crate::cli::{Action, Incidents, Issuing, Repository, Selection};
 use crate::clock::{self, taipei};
 use crate::country::Country;
 use crate::failure::{Failure, Fault};
@@ -74,6 +74,32 @@ pub async fn issuing(switch: Issuing, operator: &str, dir: &Path) -> Result<Exit
             say!("已恢復簽發。 Issuing goes on.");
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs `neweid npc repository`.
+pub async fn repository(switch: Repository, operator: &str, dir: &Path) -> Result<ExitCode, Failure> {
+    check_operator(operator)?;
+    let country = Country::open(dir).await?;
+    match switch {
+        Repository::Close => {
+            country.npc.close_repository(operator, clock::now()).await.map_err(Failure::from_system)?;
+            say!("已關閉儲存庫。 The repository is closed.");
+        }
+        Repository::Open => {
+            country.npc.open_repository(operator, clock::now()).await.map_err(Failure::from_system)?;
+            say!("已開放儲存庫。 The repository is open.");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs `neweid npc publish`.
+pub async fn publish(operator: &str, dir: &Path) -> Result<ExitCode, Failure> {
+    check_operator(operator)?;
+    let country = Country::open(dir).await?;
+    let number = country.npc.publish_now(operator, clock::now()).await.map_err(Failure::from_system)?;
+    say!("清冊與篩選檔第 {number} 號已公布。 Lists, and filter {number}, are published.");
     Ok(ExitCode::SUCCESS)
 }
 

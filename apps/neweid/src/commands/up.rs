@@ -116,6 +116,7 @@ impl Serving {
             ("ca_issuers", format!("{status_url}/certs/npc-ca.cer")),
             ("cmp", format!("{status_url}/cmp")),
             ("ics", format!("{web_url}/ics")),
+            ("cps", format!("{status_url}/cps")),
             ("tsa", format!("{status_url}/tsa")),
             ("filter", format!("{status_url}/status/filter")),
             ("card_status", format!("{status_url}/status/cards")),

@@ -1,6 +1,6 @@
 //! The operators' console as a browser sees it, and what it refuses.
 
-use crate::support::{Answer, Country, Up, exchange, get, in_dir};
+use crate::support::{Answer, Country, Ran, Up, exchange, get, in_dir, neweid};
 use std::path::Path;
 
 const PASSWORD: &str = "Kx7!mountain-Rain";
@@ -341,6 +341,17 @@ fn card_centre_and_ca_do_their_parts() {
     assert_eq!(metric("neweid_issuing_stopped "), "neweid_issuing_stopped 1");
     assert_eq!(anna.act("/console/authority/issuing", &[("switch", "start")]).status, 303);
     assert_eq!(metric("neweid_issuing_stopped "), "neweid_issuing_stopped 0");
+    assert_eq!(anna.act("/console/authority/repository", &[("switch", "close")]).status, 303);
+    assert!(
+        anna.page("/console/authority").contains("✗ 已關閉") && anna.page("/console/").contains("儲存庫")
+    );
+    assert_eq!(metric("neweid_repository_closed "), "neweid_repository_closed 1");
+    assert_eq!(get(&up.status(), "/repository/serial/0102").status, 503);
+    let closed =
+        Ran::of(neweid().args(["npc", "repository", "open", "--operator", "ca-bert", "--dir"]).arg(&up.dir));
+    closed.success();
+    assert!(!anna.page("/console/authority").contains("✗ 已關閉"));
+    assert_eq!(get(&up.status(), "/repository/serial/0102").status, 404);
     // What is decided about the CA's keys is approved here by another person, and done elsewhere.
     let script = ["ceremony", "propose", "generation", "--key", "p-384", "--operator", "ca-anna"];
     in_dir(&up.dir, script).success();
@@ -452,4 +463,58 @@ fn operators_are_kept_on_the_command_line() {
     // Gone is gone: no empty list in its place.
     std::fs::remove_file(dir.join("db/operators.sqlite")).expect("removed");
     in_dir(&dir, ["operator", "list"]).fails(1, "NEWEID-E-FILE-MISSING");
+}
+
+/// Whatever system a proposal belongs to, it waits here for the second person: also the policy and recalls, which are proposed
+/// elsewhere.
+#[test]
+fn a_policy_and_a_recall_wait_for_the_second_person() {
+    let country = Country::new();
+    let up = Up::start(&country.dir());
+    let (anna, bert) = (Browser::of(&up, "ca-anna"), Browser::of(&up, "ca-bert"));
+    let (wu, audit) = (Browser::of(&up, "card-wu"), Browser::of(&up, "audit-lin"));
+    assert!(bert.page("/console/approvals").contains("沒有待核可的提案"));
+    let policy = country.beside("policy.json");
+    std::fs::write(&policy, in_dir(&up.dir, ["npc", "policy", "show"]).success()).expect("written");
+    let file = policy.display().to_string();
+    in_dir(&up.dir, ["npc", "policy", "propose", &file, "--operator", "ca-anna"]).success();
+    let types = in_dir(&up.dir, ["chip-type", "list", "--json"]).json();
+    let chip = types[0]["name"].as_str().expect("a name").to_owned();
+    let recall =
+        ["recall", "propose", "--chip-type", &chip, "--level", "scheduled", "--treatment", "new-card"];
+    Ran::of(
+        neweid().args(recall).args(["--reason", "drill <b>", "--operator", "ca-anna", "--dir"]).arg(&up.dir),
+    )
+    .success();
+    let (to_policy, to_recall) =
+        ("action=\"/console/approvals/policy\"", "action=\"/console/approvals/recall\"");
+    // Shown to whoever may see them, offered to the second person alone.
+    for browser in [&anna, &bert, &audit] {
+        let page = browser.page("/console/approvals");
+        assert!(
+            page.contains("憑證政策第 2 版") && page.contains(&format!("晶片型別 chip type {chip}")),
+            "{page}"
+        );
+        assert!(page.contains("drill &#60;b&#62;") && !page.contains("<b>"), "{page}");
+        let offered = page.contains(to_policy) && page.contains(to_recall);
+        assert_eq!(offered, std::ptr::eq(browser, &bert), "{page}");
+    }
+    let page = wu.page("/console/approvals");
+    assert!(!page.contains("憑證政策") && page.contains(&chip) && !page.contains(to_recall), "{page}");
+    for path in ["/console/approvals/policy", "/console/approvals/recall"] {
+        let number = if path.ends_with("policy") { "2" } else { "1" };
+        let own = anna.act(path, &[("number", number)]);
+        let refused = ["NPC-SAME-PERSON", "MGMT-E-RECALL-APPROVAL"].iter().any(|code| says(&own, code));
+        assert!(own.status == 409 && refused, "{own:?}");
+        // The heading of a refusal is for readers of Chinese.
+        let text = String::from_utf8_lossy(&own.body).into_owned();
+        let (_, heading) = text.split_once("role=\"alert\">\n<h2>").expect("a heading");
+        assert!(heading.starts_with(|c: char| ('\u{4E00}'..='\u{9FFF}').contains(&c)), "{text}");
+        let done = bert.act(path, &[("number", number)]);
+        assert_eq!(done.header("location"), Some("/console/approvals?done=approved"), "{done:?}");
+    }
+    assert!(bert.page("/console/approvals").contains("沒有待核可的提案"));
+    assert_eq!(in_dir(&up.dir, ["npc", "policy", "list", "--json"]).json()[0]["in_force"], true);
+    assert_eq!(in_dir(&up.dir, ["recall", "list", "--json"]).json()[0]["approved_by"], "ca-bert");
+    up.stop();
 }

@@ -83,7 +83,7 @@ fn shown(path: &Path) -> String {
     path.to_str().expect("a path").to_owned()
 }
 
-// proves: NPC-30, NPC-43, NPC-44, NPC-54
+// proves: NPC-30, NPC-43, NPC-44, NPC-54, PRIVACY-09
 #[test]
 fn from_suspension_to_revocation_and_openssl_agrees() {
     let desk = Desk::open("active_national");

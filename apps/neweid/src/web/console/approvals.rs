@@ -90,6 +90,59 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
             });
         }
     }
+    if sees(Right::SeeAuthority, Right::DecideCeremonies) {
+        let (in_force, _) = country.npc.policy().await.map_err(Failure::from_system)?;
+        for v in country.npc.policies().await.map_err(Failure::from_system)? {
+            // A version before the one in force stays a proposal for ever.
+            let (Some((proposed_by, at)), None) = (v.proposed, v.approved) else { continue };
+            if v.version < in_force {
+                continue;
+            }
+            items.push(Item {
+                system_zh: "自然人憑證",
+                system: "npc",
+                number: v.version.into(),
+                what_zh: format!("憑證政策第 {} 版（現行第 {in_force} 版）", v.version),
+                what: format!("version {} of the certificate policy; {in_force} is in force", v.version),
+                own: proposed_by == session.name,
+                may_approve: session.may(Right::DecideCeremonies) && proposed_by != session.name,
+                proposed_by,
+                proposed_at: taipei(at),
+                action: "/console/approvals/policy",
+            });
+        }
+    }
+    if sees(Right::SeeIncidents, Right::DecideIncidents) || session.may(Right::SeeChipTypes) {
+        for r in country.mgmt.recalls().await.map_err(Failure::from_system)? {
+            if r.approved_by.is_some() || r.closed_at.is_some() {
+                continue;
+            }
+            let (plan, criteria) = (&r.plan, r.plan.criteria.words());
+            items.push(Item {
+                system_zh: "管理系統",
+                system: "mgmt",
+                number: r.number,
+                what_zh: format!(
+                    "{}，{}：{criteria}（{} 張卡片）；{}",
+                    plan.level.zh(),
+                    plan.treatment.zh(),
+                    r.cards,
+                    plan.reason
+                ),
+                what: format!(
+                    "recall, {}, {}: {criteria} ({} cards)",
+                    plan.level.as_str(),
+                    plan.treatment.as_str(),
+                    r.cards
+                ),
+                own: r.proposed_by == session.name,
+                may_approve: session.may(Right::DecideIncidents) && r.proposed_by != session.name,
+                proposed_by: r.proposed_by,
+                proposed_at: taipei(r.proposed_at),
+                action: "/console/approvals/recall",
+            });
+        }
+    }
     if sees(Right::SeeAuthority, Right::DecideDocumentSigners) {
         for p in country.docsigner.proposals().await.map_err(Failure::from_system)? {
             if p.approved_by.is_some() {
@@ -130,6 +183,36 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
         }
     }
     Ok(items)
+}
+
+/// `POST /console/approvals/policy`
+pub async fn policy(
+    State(country): Site,
+    Extension(session): Extension<Session>,
+    Extension(fields): Extension<Fields>,
+) -> Response {
+    let Ok(version) = fields.text("number").parse::<u32>() else {
+        return refused(&super::malformed(), &session);
+    };
+    match country.npc.approve_policy(version, &session.name, clock::now()).await {
+        Ok(()) => done("/console/approvals", "approved"),
+        Err(error) => refused(&Failure::from_system(error), &session),
+    }
+}
+
+/// `POST /console/approvals/recall`
+pub async fn recall(
+    State(country): Site,
+    Extension(session): Extension<Session>,
+    Extension(fields): Extension<Fields>,
+) -> Response {
+    let Ok(number) = fields.text("number").parse::<u64>() else {
+        return refused(&super::malformed(), &session);
+    };
+    match country.mgmt.approve_recall(number, &session.name, clock::now()).await {
+        Ok(_) => done("/console/approvals", "approved"),
+        Err(error) => refused(&Failure::from_system(error), &session),
+    }
 }
 
 /// `POST /console/approvals/document-signer`

@@ -1,4 +1,4 @@
-//! The CA: its certificates, their keys, when each ends, and whether it issues.
+//! The CA: its certificates, their keys, when each ends, whether it issues, and whether its repository is open.
 
 use super::layout::{Frame, Mark, Query, distance, taipei};
 use super::{Fields, Site, done, refused, shown};
@@ -20,6 +20,7 @@ use x509::PublicKey;
 struct Page {
     frame: Frame,
     stopped: bool,
+    closed: bool,
     may_switch: bool,
     rows: Vec<Row>,
 }
@@ -75,6 +76,7 @@ async fn make(country: &Country, session: &Session, frame: Frame) -> Result<Stri
     let page = Page {
         frame,
         stopped: country.npc.issuing_is_stopped().await.map_err(Failure::from_system)?,
+        closed: country.npc.repository_is_closed().await.map_err(Failure::from_system)?,
         may_switch: session.may(Right::SwitchIssuing),
         rows: entries.iter().map(row).collect(),
     };
@@ -91,6 +93,24 @@ pub async fn switch(
     let (switched, what) = match fields.text("switch") {
         "stop" => (country.npc.stop_issuing(&session.name, now).await, "stopped"),
         "start" => (country.npc.start_issuing(&session.name, now).await, "started"),
+        _ => return refused(&super::malformed(), &session),
+    };
+    match switched {
+        Ok(()) => done("/console/authority", what),
+        Err(error) => refused(&Failure::from_system(error), &session),
+    }
+}
+
+/// `POST /console/authority/repository`
+pub async fn switch_repository(
+    State(country): Site,
+    Extension(session): Extension<Session>,
+    Extension(fields): Extension<Fields>,
+) -> Response {
+    let now = clock::now();
+    let (switched, what) = match fields.text("switch") {
+        "close" => (country.npc.close_repository(&session.name, now).await, "repository-closed"),
+        "open" => (country.npc.open_repository(&session.name, now).await, "repository-open"),
         _ => return refused(&super::malformed(), &session),
     };
     match switched {

@@ -52,6 +52,9 @@ async fn tiles(country: &Country, session: &Session) -> Result<Vec<Tile>, Failur
         let (sign, zh, en) =
             if stopped { ("✗", "已暫停", "stopped") } else { ("✓", "進行中", "open") };
         tile("/console/authority", "簽發", "Issuing", sign, zh.into(), en.into());
+        if npc.repository_is_closed().await.map_err(Failure::from_system)? {
+            tile("/console/authority", "儲存庫", "Repository", "✗", "已關閉".into(), "closed".into());
+        }
         let authorities = npc.authorities().await.map_err(Failure::from_system)?;
         // Of each service the newest counts; those before it are meant to end.
         let soonest = super::authority::current(&authorities).into_iter().map(|entry| entry.not_after).min();

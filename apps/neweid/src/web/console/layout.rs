@@ -106,7 +106,7 @@ pub struct Query {
 }
 
 /// What was done, by the word in the address.
-const NOTICES: [(&str, &str, &str); 10] = [
+const NOTICES: [(&str, &str, &str); 12] = [
     (
         "proposed",
         "已提案；另一人核可後才會執行。",
@@ -121,6 +121,8 @@ const NOTICES: [(&str, &str, &str); 10] = [
     ("running", "已核可，執行中；重新整理可看進度。", "Approved and under way; reload to see how far it is."),
     ("stopped", "已暫停簽發。", "Issuing is stopped."),
     ("started", "已恢復簽發。", "Issuing goes on."),
+    ("repository-closed", "已關閉儲存庫。", "The repository is closed."),
+    ("repository-open", "已開放儲存庫。", "The repository is open."),
     ("password", "密碼已變更，請重新登入。", "The password was changed; sign in again."),
     ("enrolled", "密碼已設定，請登入。", "The password is set; sign in."),
     ("signed-out", "已登出。", "You have signed out."),

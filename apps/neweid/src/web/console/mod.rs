@@ -92,6 +92,7 @@ static ROUTES: &[Route] = &[
     page("/console/", Right::Enter, || get(home::page)),
     page("/console/authority", Right::SeeAuthority, || get(authority::page)),
     act("/console/authority/issuing", Right::SwitchIssuing, || post(authority::switch)),
+    act("/console/authority/repository", Right::SwitchIssuing, || post(authority::switch_repository)),
     page("/console/ceremonies", Right::SeeAuthority, || get(ceremonies::page)),
     act("/console/ceremonies/approve", Right::DecideCeremonies, || post(ceremonies::approve)),
     page("/console/issuance", Right::SeeIssuance, || get(issuance::page)),
@@ -101,6 +102,8 @@ static ROUTES: &[Route] = &[
     act("/console/incidents/propose", Right::DecideIncidents, || post(incidents::propose)),
     act("/console/incidents/approve", Right::DecideIncidents, || post(incidents::approve)),
     page("/console/approvals", Right::SeeApprovals, || get(approvals::page)),
+    act("/console/approvals/policy", Right::DecideCeremonies, || post(approvals::policy)),
+    act("/console/approvals/recall", Right::DecideIncidents, || post(approvals::recall)),
     act("/console/approvals/document-signer", Right::DecideDocumentSigners, || {
         post(approvals::document_signer)
     }),
