@@ -1,7 +1,10 @@
 """Reads a card face back, written without a look at the product: tesseract the machine readable zone, zbar the barcodes.
 
-face.py read CARD.pdf DIRECTORY            prints the three lines of the zone and the barcodes
-face.py compare CARD.pdf DIRECTORY DG1     the same, and compares with the file DG1 of the chip (ICAO 9303-10 §4.7.1)
+face.py read CARD.pdf DIRECTORY                 prints the three lines of the zone and the barcodes
+face.py compare CARD.pdf DIRECTORY DG1 DG11     the same, and compares with what the chip says: the zone and the document number
+                                                with DG1 (ICAO 9303-10 §4.7.1), the personal number with DG11 (§4.7.11)
+
+face.py number DG11                             prints the personal number in DG11
 
 The zone is cut where ICAO 9303-3 §4 and 9303-5 §4 say it stands: OCR-B, ten characters to the inch. Each character is read by
 itself, with the characters that its field may have (9303-5 §4.2.2), as machines at counters do.
@@ -146,7 +149,33 @@ def dg1(path):
     return [text[:30], text[30:60], text[60:]]
 
 
+def objects(content):
+    """Tag and value of each BER-TLV object."""
+    at = 0
+    while at < len(content):
+        end = at + (2 if content[at] & 0x1F == 0x1F else 1)
+        tag = content[at:end].hex().upper()
+        length = content[end]
+        end += 1
+        if length > 0x80:
+            size = length - 0x80
+            length = int.from_bytes(content[end : end + size], "big")
+            end += size
+        yield tag, content[end : end + length]
+        at = end + length
+
+
+def personal_number(path):
+    """ICAO 9303-10 §4.7.11: 6B, in it 5F10."""
+    ((tag, content),) = objects(pathlib.Path(path).read_bytes())
+    assert tag == "6B", "DG11"
+    return dict(objects(content))["5F10"].decode("ascii")
+
+
 def main():
+    if sys.argv[1] == "number":
+        print(personal_number(sys.argv[2]))
+        return
     command, pdf, directory, *rest = sys.argv[1:]
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -157,9 +186,11 @@ def main():
     if command == "compare":
         chip = dg1(rest[0])
         faults = [f"line {n + 1}: printed {a}, in the chip {b}" for n, (a, b) in enumerate(zip(lines, chip)) if a != b]
-        if f"CODE-128:{chip[0][5:14]}" not in symbols:
-            faults.append("no barcode has the document number of the chip")
-        if len(symbols) != 2 or not all(s.startswith("CODE-128:") for s in symbols):
+        wanted = {"document": chip[0][5:14], "personal": personal_number(rest[1])}
+        for what, number in wanted.items():
+            if f"CODE-128:{number}" not in symbols:
+                faults.append(f"no barcode has the {what} number of the chip")
+        if len(symbols) != 2:
             faults.append(f"barcodes {symbols}")
         if faults:
             sys.exit("; ".join(faults))

@@ -2,6 +2,7 @@
 
     zone.py same REPORT REPORT          the same fields with the same values, all verified, and the same identifiers
     zone.py fields REPORT NAME...       these fields were read and verified, and no other
+    zone.py value REPORT NAME [TEXT]    what a verified field says, which is the text where one is given
 """
 
 import json
@@ -39,4 +40,11 @@ def fields(report, *names):
         sys.exit("other fields were read than may be")
 
 
-{"same": same, "fields": fields}[sys.argv[1]](*sys.argv[2:])
+def value(report, name, *expected):
+    found = verified(load(report))[name]
+    print(found)
+    if expected and found != expected[0]:
+        sys.exit(f"not {expected[0]}")
+
+
+{"same": same, "fields": fields, "value": value}[sys.argv[1]](*sys.argv[2:])

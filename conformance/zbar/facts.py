@@ -2,7 +2,7 @@
 
 facts.py mrz CARDS.json              every sample card's MRZ (ICAO 9303-5, TD1)
 facts.py mrz-broken CARDS.json       the same with one digit changed: must fail
-facts.py barcodes SERIAL SYMBOLS     zbarimg's output: the card serial and a national number, both Code 128
+facts.py barcodes SYMBOLS SERIAL NUMBER   zbarimg's output: the card serial and the national number of the chip, both Code 128
 """
 
 import json
@@ -68,7 +68,7 @@ def national_number_is_right(number):
     return sum(d * w for d, w in zip(digits, (1, 9, 8, 7, 6, 5, 4, 3, 2, 1, 1))) % 10 == 0
 
 
-def barcodes(serial, path):
+def barcodes(path, serial, number):
     with open(path, encoding="utf-8") as file:
         symbols = [line.strip().split(":", 1) for line in file if ":" in line]
     if sorted(kind for kind, _ in symbols) != ["CODE-128", "CODE-128"]:
@@ -77,8 +77,8 @@ def barcodes(serial, path):
     if serial not in texts:
         sys.exit("the card serial is not among them")
     texts.remove(serial)
-    if not national_number_is_right(texts[0]):
-        sys.exit("the other is no national number")
+    if texts != [number] or not national_number_is_right(number):
+        sys.exit("the other is not the national number in the chip")
 
 
 def main():
