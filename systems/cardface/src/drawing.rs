@@ -86,6 +86,8 @@ pub(crate) struct Text {
     pub(crate) place: Rect,
     /// The extent of its ink.
     pub(crate) ink: Rect,
+    /// Its stretches in order, each with the family it was set in.
+    pub(crate) typefaces: Vec<(String, String)>,
 }
 
 impl Rect {

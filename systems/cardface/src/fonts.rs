@@ -90,10 +90,14 @@ impl FontSet {
     }
 
     /// The family of the machine readable zone: `OCR B`, or the fixed-width face that stands in for it.
-    pub fn mrz_family(&self) -> &str {
-        let family =
-            self.mrz.first().and_then(|id| self.database.face(*id)).and_then(|face| face.families.first());
-        family.map_or("", |(name, _)| name.as_str())
+    pub fn mrz_family(&self) -> String {
+        self.mrz.first().map(|id| self.family(*id)).unwrap_or_default()
+    }
+
+    /// The family of a font.
+    pub(crate) fn family(&self, font: ID) -> String {
+        let family = self.database.face(font).and_then(|face| face.families.first());
+        family.map(|(name, _)| plain(name)).unwrap_or_default()
     }
 
     /// Shapes a text. `None` if a character has no glyph in any font of the role.
@@ -116,7 +120,8 @@ impl FontSet {
             rest = after;
             match run.font {
                 Some(font) => {
-                    self.database.with_face_data(font, |data, index| shaped.append(data, index, part))??
+                    self.database.with_face_data(font, |data, index| shaped.append(data, index, part))??;
+                    shaped.faces.push((part.to_owned(), font));
                 }
                 None if mark => {
                     for character in part.chars() {
@@ -185,6 +190,8 @@ struct Run {
 pub(crate) struct Shaped {
     pub(crate) path: Path,
     pub(crate) advance: f32,
+    /// Its stretches in order, each with its font.
+    pub(crate) faces: Vec<(String, ID)>,
 }
 
 impl Shaped {
@@ -289,12 +296,16 @@ impl OutlinePen for Pen<'_> {
 
 /// The upright face of a family whose weight is nearest; the plainest of those (the family OCR B has several cuts).
 fn face(database: &Database, family: &str, weight: u16) -> Option<ID> {
-    // The fonts of the 全字庫 write their hyphens as `\-`.
-    let same = |name: &str| name.replace('\\', "") == family;
+    let same = |name: &str| plain(name) == family;
     database
         .faces()
         .filter(|face| face.style == Style::Normal && face.stretch == Stretch::Normal)
         .filter(|face| face.families.iter().any(|(name, _)| same(name)))
         .min_by_key(|face| (face.weight.0.abs_diff(weight), face.families.len(), face.post_script_name.len()))
         .map(|face| face.id)
+}
+
+/// The name of a family: the fonts of the 全字庫 write their hyphens as `\-`.
+fn plain(name: &str) -> String {
+    name.replace('\\', "")
 }

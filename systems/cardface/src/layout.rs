@@ -154,18 +154,19 @@ fn machine_readable_zone(drawing: &mut Drawing, fonts: &FontSet, data: &FaceData
     let advance = fonts.shape(Role::Mrz, "0").ok_or(missing.clone())?.advance;
     let size = PITCH / advance.max(0.3);
     let capital = fonts.shape(Role::Mrz, "H").and_then(|h| h.path.bounds()).ok_or(missing.clone())?;
-    let mut path = Path::default();
+    let (mut path, mut typefaces) = (Path::default(), Vec::new());
     for (line, centre) in data.mrz.lines().iter().zip(LINES) {
         for (index, character) in line.chars().enumerate() {
             let glyph = fonts.shape(Role::Mrz, character.encode_utf8(&mut [0; 4])).ok_or(missing.clone())?;
             let x = LEFT + index as f32 * PITCH + (PITCH - glyph.advance * size) / 2.0;
             let y = centre + capital.h * size / 2.0;
             path.0.extend(glyph.path.map(|px, py| (x + px * size, y + py * size)).0);
+            typefaces.extend(glyph.faces.into_iter().map(|(part, font)| (part, fonts.family(font))));
         }
     }
     if let Some(ink) = path.bounds() {
         let place = Rect::new(LEFT - 0.3, 33.0, 30.0 * PITCH + 0.6, 18.0);
-        drawing.texts.push(Text { content: data.mrz.lines().join("\n"), place, ink });
+        drawing.texts.push(Text { content: data.mrz.lines().join("\n"), place, ink, typefaces });
     }
     drawing.items.push(Item::Fill { path, colour: BLACK, opacity: 1.0, crisp: false });
     Ok(())

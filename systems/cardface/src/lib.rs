@@ -133,6 +133,13 @@ impl Face {
         pdf::write(&sides, self.portrait.as_deref(), self.issue)
     }
 
+    /// The texts of a side in the order they were drawn, cut into stretches, each with the family it was set in.
+    // CARDFACE-13: quality control can see which font a rare character came from.
+    pub fn typefaces(&self, side: Side) -> impl Iterator<Item = (&str, &str)> {
+        let texts = &self.drawing(side).texts;
+        texts.iter().flat_map(|text| &text.typefaces).map(|(part, family)| (part.as_str(), family.as_str()))
+    }
+
     const fn drawing(&self, side: Side) -> &Drawing {
         match side {
             Side::Front => &self.front,

@@ -95,7 +95,9 @@ pub(crate) fn draw(
         all.0.extend(line.path.map(|px, py| (x + px * size, down + py * size)).0);
     }
     if let Some(ink) = all.bounds() {
-        drawing.texts.push(Text { content: text.to_owned(), place, ink });
+        let faces = lines.iter().flat_map(|line| &line.faces);
+        let typefaces = faces.map(|(part, font)| (part.clone(), fonts.family(*font))).collect();
+        drawing.texts.push(Text { content: text.to_owned(), place, ink, typefaces });
     }
     drawing.items.push(Item::Fill { path: all, colour: style.colour, opacity: 1.0, crisp: false });
     Ok(())
