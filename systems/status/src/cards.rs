@@ -24,6 +24,7 @@ use curve::Hash;
 use jiff::{SignedDuration, Timestamp};
 use model::CardSerial;
 use tlv::{Reader, oid};
+use x509::cms::SignedData;
 
 pub use crate::signed::{StatusSigner, Trust};
 
@@ -115,6 +116,36 @@ impl CardList {
     /// Reads a signed document whose signer leads to a trust anchor at `now`.
     pub fn open(document: &[u8], trust: &Trust<'_>, now: Timestamp) -> Result<Self, Error> {
         Self::read(&open(oid::CARD_STATUS_LIST, document, trust, now)?)
+    }
+
+    /// What a reader goes by at `now`: a full list and, where one was fetched too, the delta to it, in any order. Each signer
+    /// leads to a trust anchor, and the later of the two is in time.
+    pub fn current(documents: &[impl AsRef<[u8]>], trust: &Trust<'_>, now: Timestamp) -> Result<Self, Error> {
+        let (mut full, mut delta) = (None, None);
+        for document in documents {
+            let document = document.as_ref();
+            let list = Self::open(document, trust, now).map_err(|error| match error {
+                // The signer of an old list has ended too: its age is what there is to say.
+                Error::Untrusted(_) => age(document, now).err().unwrap_or(error),
+                error => error,
+            })?;
+            let place = if list.base.is_some() { &mut delta } else { &mut full };
+            if place.replace(list).is_some() {
+                return Err(Error::NotOneList);
+            }
+        }
+        let full: Self = full.ok_or(Error::NotOneList)?;
+        let whole = match delta {
+            Some(delta) => full.with(&delta)?,
+            None => full,
+        };
+        whole.in_time(now)?;
+        Ok(whole)
+    }
+
+    fn in_time(&self, now: Timestamp) -> Result<(), Error> {
+        let (from, until) = (self.this_update, self.next_update);
+        if now < from || now > until { Err(Error::OutOfDate { from, until }) } else { Ok(()) }
     }
 
     /// Reads the content of a document without looking at who signed it.
@@ -217,6 +248,12 @@ impl std::fmt::Debug for CardList {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "CardList(number {}, base {:?}, {} entries)", self.number, self.base, self.len())
     }
+}
+
+/// Whether a document is in time, whoever signed it; a document that says no time is.
+fn age(document: &[u8], now: Timestamp) -> Result<(), Error> {
+    let signed = SignedData::parse(document)?;
+    signed.content().and_then(|content| CardList::read(content).ok()).map_or(Ok(()), |list| list.in_time(now))
 }
 
 fn hash(salt: &[u8; 32], card: CardSerial) -> [u8; LENGTH] {

@@ -37,6 +37,17 @@ pub enum Error {
     /// A delta that does not belong to the list it was applied to.
     #[error("the delta belongs to another list")]
     OtherBase,
+    /// Something else than one full list and at most one delta.
+    #[error("one full list is needed, and at most one delta to it")]
+    NotOneList,
+    /// Older than its next update, or not yet made.
+    #[error("made at {from}, to be used until {until}")]
+    OutOfDate {
+        /// When it was made.
+        from: jiff::Timestamp,
+        /// Until when it may be used.
+        until: jiff::Timestamp,
+    },
     /// A set that could not be solved; another salt does it.
     #[error("no filter was found for this set")]
     Unsolved,

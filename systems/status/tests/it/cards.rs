@@ -43,6 +43,53 @@ fn a_lost_card_without_certificate_is_recognised() {
     assert!(CardList::open(&document, &Authority::new("there").trust(), now()).is_err());
 }
 
+/// A reader takes a full list, with or without its delta, and nothing that is old, foreign or does not belong together.
+// proves: LOSS-12
+#[test]
+fn a_reader_goes_by_one_list_that_is_in_time() {
+    let authority = Authority::new("here");
+    let trust = authority.trust();
+    let sign = |list: &CardList| list.sign(&authority.by()).unwrap();
+    let hours = |n| SignedDuration::from_hours(n);
+    let base = full(1, 1, &[(1, Listed::Suspended)]);
+    let later = CardList::delta(2, now() + hours(1), hours(24), &base, [(card(2), Listed::Void)]).unwrap();
+    let (first, second) = (sign(&base), sign(&later));
+    let alone = CardList::current(&[&first], &trust, now()).unwrap();
+    assert_eq!((alone.status(card(1)), alone.status(card(2))), (Ok(Some(Listed::Suspended)), Ok(None)));
+    for both in [[&first, &second], [&second, &first]] {
+        let whole = CardList::current(&both, &trust, now() + hours(1)).unwrap();
+        assert_eq!((whole.status(card(1)), whole.status(card(2))), (Ok(None), Ok(Some(Listed::Void))));
+        assert_eq!((whole.number(), whole.this_update()), (2, now() + hours(1)));
+        // The delta is in time an hour longer than its base.
+        assert!(CardList::current(&both, &trust, now() + hours(25)).is_ok());
+    }
+    let refused = |documents: &[&Vec<u8>], at| CardList::current(documents, &trust, at).unwrap_err();
+    let old = |from, hours| Error::OutOfDate { from, until: from + SignedDuration::from_hours(hours) };
+    assert_eq!(refused(&[&first], now() + hours(25)), old(now(), 24));
+    assert_eq!(refused(&[&first], now() - hours(1)), old(now(), 24));
+    assert_eq!(refused(&[&first, &second], now() + hours(26)), old(now() + hours(1), 24));
+    // Years later, when the signer's certificate has ended as well.
+    assert_eq!(refused(&[&first], now() + hours(24 * 400)), old(now(), 24));
+    assert_eq!(refused(&[&second], now()), Error::NotOneList);
+    assert_eq!(refused(&[&first, &first], now()), Error::NotOneList);
+    assert_eq!(refused(&[], now()), Error::NotOneList);
+    let other = full(3, 2, &[]);
+    assert_eq!(refused(&[&sign(&other), &second], now() + hours(1)), Error::OtherBase);
+    let there = Authority::new("there");
+    assert!(matches!(refused(&[&base.sign(&there.by()).unwrap()], now()), Error::Untrusted(_)));
+    // The delta of somebody else does not get in by a good base.
+    let theirs = later.sign(&there.by()).unwrap();
+    assert!(matches!(refused(&[&first, &theirs], now() + hours(1)), Error::Untrusted(_)));
+    for place in 0..first.len() {
+        let mut changed = first.clone();
+        changed[place] ^= 1;
+        // What is not signed is not read: whatever else is accepted says the same.
+        if let Ok(list) = CardList::current(&[&changed], &trust, now()) {
+            assert_eq!(list, base, "octet {place}");
+        }
+    }
+}
+
 #[test]
 fn the_serial_number_is_not_there_and_lists_of_different_days_cannot_be_joined() {
     let cards = [(1, Listed::Suspended), (2, Listed::Suspended)];
