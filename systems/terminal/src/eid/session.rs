@@ -214,13 +214,17 @@ impl<C: CardChannel> Session<C> {
         self.require("RESET RETRY COUNTER", &command, "PIN_MANAGEMENT").map(drop)
     }
 
-    /// Whether the holder was born on or before the day the terminal signed; whether the document is valid on it.
+    /// Whether the holder was born on or before the day the terminal signed, whether the document is valid on it, or whether
+    /// the holder is registered in the municipality it signed (TR-03110-2 §3.6). The eID application is selected before.
     pub fn ask(&mut self, question: const_oid::ObjectIdentifier) -> Result<bool, EidError> {
         let answer = self.send(&auxiliary_data::verify_command(question))?;
         match answer.sw {
             StatusWord::OK => Ok(true),
             StatusWord::AUTHENTICATION_FAILED => Ok(false),
-            sw => Err(refused("VERIFY", sw, "AGE_VERIFICATION")),
+            sw => {
+                let right = auxiliary_data::required_right(question).names().next();
+                Err(refused("VERIFY", sw, right.unwrap_or("PIN1")))
+            }
         }
     }
 

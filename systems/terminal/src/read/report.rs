@@ -269,8 +269,9 @@ impl ReadReport {
         self.public_zone.as_ref()
     }
 
-    /// Enters what the issuer said about the card.
-    pub fn set_card_status(&mut self, status: CardStatus) {
+    /// Enters what the issuer said about the card, and in `detail` as of when.
+    // LOSS-16: signature and chip say nothing about it, because the chip of a lost card cannot know.
+    pub fn set_card_status(&mut self, status: CardStatus, detail: String) {
         self.statements.card_status = status;
         let outcome = match status {
             CardStatus::Unknown => Outcome::Unknown,
@@ -279,6 +280,7 @@ impl ReadReport {
         };
         if let Some(check) = self.checks.iter_mut().find(|check| check.check == CheckKind::CardStatus) {
             check.outcome = outcome;
+            check.detail = detail;
             check.refusal = match status {
                 CardStatus::Unknown => Some(Refusal::StatusUnknown),
                 CardStatus::Valid => None,

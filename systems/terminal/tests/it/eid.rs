@@ -74,7 +74,7 @@ fn signer(name: &str) -> Arc<EcSigner> {
     Arc::new(EcSigner::new(key(name)))
 }
 
-fn identity(rights: Rights, updates: UpdateRights) -> TerminalIdentity {
+pub(crate) fn identity(rights: Rights, updates: UpdateRights) -> TerminalIdentity {
     let own = certificate(VERIFIER, "TWAGENCY00001", Role::Terminal, rights, updates, |_| {});
     // As a file holds them, the root too, in no order.
     let file = [own.encode(), root().encode(), verifier().encode()].concat();
@@ -96,7 +96,7 @@ fn pin1() -> Password {
     Password::pin(PIN1)
 }
 
-fn channel(profile: &'static str) -> Channel {
+pub(crate) fn channel(profile: &'static str) -> Channel {
     open(&card(profile), Interface::Contact)
 }
 
@@ -109,7 +109,7 @@ fn session(
     Session::open(channel, password, None, identity, Grant::ALL, &questions, &trust, now(), &mut rng("eid"))
 }
 
-fn refusal(
+pub(crate) fn refusal(
     channel: Channel,
     password: &Password,
     identity: &TerminalIdentity,

@@ -548,7 +548,7 @@ pub(crate) fn secret(pin: &[u8]) -> SecretBytes {
     SecretBytes::new(pin)
 }
 
-fn national() -> NpcCard<Channel> {
+pub(crate) fn national() -> NpcCard<Channel> {
     NpcCard::open(open(&card("national"), Interface::Contact), &can(), &mut rng("holder")).expect("the zone")
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use curve::{Curve, SeedRandom};
+use curve::{Curve, Hash, SeedRandom};
+use eac::cvc::{Rights, UpdateRights};
 use eac::pace::Parameters;
 use eac::security_infos::encode_set;
 use eac::{Cipher, Password};
@@ -13,6 +14,7 @@ use terminal::{
 
 use crate::country::{self, COUNTRY, Country, now};
 use crate::emrtd::{App, Emrtd, Whims};
+use crate::{eid, ours};
 
 fn read(card: &mut Emrtd, password: &Password, trust: &TrustStore) -> ReadReport {
     read_card(card, password, trust, &ReadOptions::default(), now(), &mut SeedRandom::new(b"terminal"))
@@ -73,11 +75,13 @@ fn a_good_card_is_verified_and_its_status_is_another_question() {
         }
     }
     // The issuer says that the card is suspended: the two other statements stay what they were.
-    report.set_card_status(CardStatus::Suspended);
+    let as_of = "as of 2026-08-05T03:00:00Z";
+    report.set_card_status(CardStatus::Suspended, as_of.into());
+    assert_eq!(report.check(CheckKind::CardStatus).map(|check| check.detail.as_str()), Some(as_of));
     assert_eq!(report.statements.signature_valid, Outcome::Passed);
     assert_eq!(report.statements.chip_genuine, Outcome::Passed);
     assert_refused(&report, CheckKind::CardStatus, Refusal::CardSuspended);
-    report.set_card_status(CardStatus::Valid);
+    report.set_card_status(CardStatus::Valid, String::new());
     assert_eq!((report.verdict, report.refusal()), (Verdict::Verified, None));
 }
 
@@ -500,6 +504,60 @@ fn a_weakened_ef_card_access_is_found_out() {
     let report = read_well(&mut card);
     assert_verified(&report);
     assert_eq!(report.channel.as_ref().map(|c| c.curve), Some(Curve::P521.name()));
+}
+
+/// The eight features that a reader verifies, each spoiled on a card that is good otherwise.
+// proves: CARDFACE-17
+#[test]
+fn each_information_security_feature_is_verified() {
+    let spoiled = |spoil: &dyn Fn(&mut Emrtd), check, refusal| {
+        let mut card = Emrtd::new(700);
+        spoil(&mut card);
+        assert_refused(&read_well(&mut card), check, refusal);
+    };
+    let altered = |group, at| {
+        spoiled(&|card| card.file(group)[at] ^= 0x01, CheckKind::DataGroups, Refusal::GroupAltered);
+    };
+    // 卡片序號: TWA000123 in the machine readable zone, with another last digit.
+    let serial = Emrtd::new(700).file(DataGroup::Dg1).windows(9).position(|w| w == b"TWA000123");
+    altered(DataGroup::Dg1, serial.expect("the serial number") + 8);
+    // Chip ID: sealed in a card that is in use (CARD-52); what tells the chip from another is the key that was signed for it.
+    let copied = |card: &mut Emrtd| card.chip_key = Some(country::chip_key("copy"));
+    spoiled(&copied, CheckKind::Chip, Refusal::ActiveAuthenticationFailed);
+    // 公開區讀取碼: nothing is read with another one.
+    let report = read(&mut Emrtd::new(700), &Password::can("000124"), &COUNTRY.trust());
+    assert_refused(&report, CheckKind::SecureChannel, Refusal::WrongPassword);
+    assert!(report.holder.is_none());
+    // PIN1, for the encrypted zone.
+    let terminal = eid::identity(Rights::READ_DG9, UpdateRights::NONE);
+    let wrong = Password::pin(b"000001");
+    let refusal = eid::refusal(eid::channel("national"), &wrong, &terminal, &COUNTRY.trust());
+    assert_eq!(refusal, Refusal::Pin1Wrong);
+    // PIN2, for the keys.
+    let mut zone = ours::national();
+    let wrong = zone.verify_pin2(&ours::secret(b"99999999")).expect_err("another PIN2");
+    assert_eq!((wrong.refusal(), zone.sign_rsa(Hash::Sha256, b"text").is_err()), (Refusal::Pin2Wrong, true));
+    // 唯讀資料: the portrait, the date of issue.
+    for group in [DataGroup::Dg2, DataGroup::Dg12] {
+        let last = Emrtd::new(700).file(group).len() - 1;
+        altered(group, last);
+    }
+    // 機讀區: a check digit, though the issuer had signed it.
+    let printed = |card: &mut Emrtd| {
+        let dg1 = card.file(DataGroup::Dg1);
+        let digit = dg1.windows(6).position(|w| w == b"900805").expect("the date of birth") + 6;
+        dg1[digit] = if dg1[digit] == b'0' { b'1' } else { b'0' };
+        let groups = DataGroup::PUBLIC_ZONE.into_iter().filter(|group| *group != DataGroup::Sod);
+        let files = groups.map(|group| (group, card.file(group).clone())).collect();
+        *card.file(DataGroup::Sod) = COUNTRY.security_object(&files);
+    };
+    spoiled(&printed, CheckKind::Contents, Refusal::MrzInvalid);
+    // 安全通道: an answer in it that was changed on its way.
+    let mut card = Emrtd::new(700);
+    read_well(&mut card);
+    let last = card.commands;
+    let mut card = Emrtd::new(700).with(Whims { disturbed: Some(last), ..Whims::default() });
+    assert_refused(&read_well(&mut card), CheckKind::Chip, Refusal::ChannelBroken);
 }
 
 #[test]
