@@ -6,15 +6,23 @@ pub mod recall;
 
 use crate::cli_ra::RaCommand;
 use crate::hand::CardArgs;
+use crate::questions::Question;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// 數位身分識別證系統 New eID: a country's electronic identity system in one program.
 #[derive(Parser, Debug)]
-#[command(name = "neweid", version, about)]
+#[command(name = "neweid", version, about, disable_help_flag = true, disable_version_flag = true)]
+#[command(disable_help_subcommand = true, subcommand_required = true, arg_required_else_help = true)]
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
+    /// 說明 Print help; `-h` prints a summary.
+    #[arg(short, long, global = true, action = clap::ArgAction::Help)]
+    pub help: Option<bool>,
+    /// 版本 Print the version.
+    #[arg(short = 'V', long, action = clap::ArgAction::Version)]
+    pub version: Option<bool>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -37,7 +45,7 @@ pub enum Command {
     Clerk(Clerk),
     /// 讀卡 Read household and public zone of any card and verify them; with a terminal certificate the encrypted zone too.
     Read(Read),
-    /// PIN PIN1 and PIN2 of a card: where they stand, and the holder's change of one.
+    /// 個人密碼 PIN1 and PIN2 of a card: where they stand, and the holder's change of one.
     #[command(subcommand)]
     Pin(Pin),
     /// 簽章 Sign a file with a key of the card; needs PIN2.
@@ -50,7 +58,7 @@ pub enum Command {
     /// 憑證 Certificates and revocation lists of the country.
     #[command(subcommand)]
     Pki(Pki),
-    /// 離線狀態 Certificate status from a downloaded filter, without asking anybody.
+    /// 離線狀態 Status of certificates and cards from a downloaded filter or list, without asking anybody.
     #[command(subcommand)]
     Status(Status),
     /// 憑證系統 Measure the status services of the certification authority.
@@ -80,28 +88,28 @@ pub enum Command {
 
 #[derive(clap::Args, Debug, Clone)]
 pub struct Up {
-    /// Directory that holds the country; created when absent. Deleting it starts anew.
+    /// 國家目錄 Directory that holds the country; created when absent. Deleting it starts anew.
     #[arg(long, default_value = "data")]
     pub dir: PathBuf,
-    /// Address to listen on. Certificates made by the first run carry it in their URLs.
+    /// 監聽位址 Address to listen on. Certificates made by the first run carry it in their URLs.
     #[arg(long)]
     pub listen: Option<std::net::IpAddr>,
-    /// First of the consecutive TCP ports to use: web, status services, console.
+    /// 連接埠 First of the consecutive TCP ports to use: web, status services, console.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..65_534))]
     pub port_base: Option<u16>,
-    /// `postgres://USER@HOST/DATABASE`; without it every system has its own SQLite file in the directory.
+    /// 資料庫 `postgres://USER@HOST/DATABASE`; without it every system has its own SQLite file in the directory.
     #[arg(long)]
     pub database: Option<String>,
-    /// PKCS #11 library; the signing keys of the CAs are then made and kept in a token.
+    /// 硬體金鑰模組 PKCS #11 library; the signing keys of the CAs are then made and kept in a token.
     #[arg(long, requires_all = ["pkcs11_token", "pkcs11_pin_file"])]
     pub pkcs11_module: Option<PathBuf>,
-    /// Label of the token.
+    /// 符記標籤 Label of the token.
     #[arg(long, requires = "pkcs11_module")]
     pub pkcs11_token: Option<String>,
-    /// File with the token's user PIN, mode 0600.
+    /// 符記 PIN 檔 File with the token's user PIN, mode 0600.
     #[arg(long, requires = "pkcs11_module")]
     pub pkcs11_pin_file: Option<PathBuf>,
-    /// Kind of key of the first root and the first generation of the natural-person CA: RSA-4096 if not given. Later
+    /// 根與第一代的金鑰種類 Kind of key of the first root and the first generation of the natural-person CA: RSA-4096 if not given. Later
     /// generations are made by `neweid ceremony`.
     #[arg(long, value_enum)]
     pub npc_keys: Option<ceremony::Key>,
@@ -109,15 +117,16 @@ pub struct Up {
 
 #[derive(clap::Args, Debug)]
 pub struct Demo {
-    /// Directory of the country, fresh or running.
+    /// 國家目錄 Directory of the country, fresh or running.
     #[arg(long, default_value = "data")]
     pub dir: PathBuf,
-    /// Portrait of the applicant: JPEG, at least 826 x 1062 pixels, at most 5 MB. Without it one is drawn.
+    /// 相片 Portrait of the applicant: JPEG, at least 826 x 1062 pixels, at most 5 MB. Without it one is drawn.
     #[arg(long)]
     pub photo: Option<PathBuf>,
-    /// Print one JSON document instead of text.
+    /// 輸出 JSON Print one JSON document instead of text.
     #[arg(long)]
     pub json: bool,
+    /// 連接埠 First of the consecutive TCP ports.
     #[arg(long, hide = true, value_parser = clap::value_parser!(u16).range(1..65_534))]
     pub port_base: Option<u16>,
 }
@@ -129,21 +138,24 @@ pub enum Card {
         /// 內容過時者 Only cards whose content is out of date: valid, and to be updated at an office.
         #[arg(long)]
         outdated: bool,
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
     /// 插入卡片 Attach a virtual card to pcscd through vpcd until interrupted.
     Insert {
-        /// Card serial number, as `neweid card list` shows it, or the file of a card (`NAME.card`).
+        /// 卡片序號 Card serial number, as `neweid card list` shows it, or the file of a card (`NAME.card`).
         card: String,
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
-        /// Side of the card that touches the reader.
+        /// 卡片介面 Side of the card that touches the reader.
         #[arg(long, value_enum)]
         interface: Interface,
-        /// vpcd's address; by default 127.0.0.1 with port 35963 (contact) or 35964 (contactless).
+        /// 虛擬讀卡機位址 vpcd's address; by default 127.0.0.1 with port 35963 (contact) or 35964 (contactless).
         #[arg(long, value_name = "HOST:PORT")]
         vpcd: Option<String>,
         /// 逐一說明收到的指令 Tell in plain words what every program does with the card; secrets are hidden.
@@ -152,11 +164,12 @@ pub enum Card {
     },
     /// 旁觀 Tell in plain words what programs do with a card that `neweid card insert` holds, until it is taken out.
     Watch {
-        /// Card serial number, or the file of a card (`NAME.card`).
+        /// 卡片序號 Card serial number, or the file of a card (`NAME.card`).
         card: String,
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
-        /// One JSON document per line.
+        /// 每行一份 JSON One JSON document per line.
         #[arg(long)]
         json: bool,
     },
@@ -170,29 +183,32 @@ pub enum Card {
     Update(CardUpdate),
     /// 更新紀錄 List the updates of a card and verify each: the clerk's signature, the chip's receipt, the audit log.
     Updates {
-        /// Card serial number.
+        /// 卡片序號 Card serial number.
         serial: String,
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
     /// 卡面 Draw the face of a card.
     Face {
-        /// Card serial number, as `neweid card list` shows it, or the file of a card (`NAME.card`).
+        /// 卡片序號 Card serial number, as `neweid card list` shows it, or the file of a card (`NAME.card`).
         card: String,
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
-        /// `.svg`, `.png` or `.pdf`; a document has one page per side.
+        /// 輸出檔 `.svg`, `.png` or `.pdf`; a document has one page per side.
         #[arg(long)]
         out: PathBuf,
-        /// Which side to draw.
+        /// 哪一面 Which side to draw.
         #[arg(long, value_enum, default_value = "both")]
         side: FaceSide,
-        /// How both sides stand in one picture.
+        /// 排列方式 How both sides stand in one picture.
         #[arg(long, value_enum, default_value = "vertical")]
         layout: FaceLayout,
-        /// Resolution of a `.png` in dots per inch; 300, 400 and 600 keep bars on whole pixels.
+        /// 解析度 Resolution of a `.png` in dots per inch; 300, 400 and 600 keep bars on whole pixels.
         #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(72..=1200))]
         dpi: u32,
     },
@@ -203,35 +219,38 @@ pub enum Card {
 pub enum Register {
     /// 查詢 Show what is registered of the holder of a card. Personal data.
     Show {
-        /// Serial number of the card.
+        /// 卡片序號 Serial number of the card.
         #[arg(long = "of", value_name = "SERIAL")]
         serial: String,
-        /// The directory of the country.
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
     /// 異動 Record a change of the holder of a card: a move, the spouse's name, military service, ...
     Change {
-        /// JSON file, see docs/cli.md; `-` is standard input.
+        /// JSON 檔 JSON file, see docs/cli.md; `-` is standard input.
         file: PathBuf,
-        /// Serial number of the card.
+        /// 卡片序號 Serial number of the card.
         #[arg(long = "of", value_name = "SERIAL")]
         serial: String,
-        /// The directory of the country.
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
     /// 門牌整編 Renumber houses, or make a village part of another, and list the cards that are out of date by it.
     Renumber {
-        /// JSON file, see docs/cli.md; `-` is standard input.
+        /// JSON 檔 JSON file, see docs/cli.md; `-` is standard input.
         file: PathBuf,
-        /// The directory of the country.
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
@@ -245,25 +264,25 @@ pub struct CardKindOf {
 
 #[derive(clap::Args, Debug)]
 pub struct UpdateRequest {
-    /// Serial number of the card.
+    /// 卡片序號 Serial number of the card.
     #[arg(long = "of", value_name = "SERIAL")]
     pub serial: String,
-    /// Account of the clerk, as registered with `neweid clerk add`.
+    /// 承辦人帳號 Account of the clerk, as registered with `neweid clerk add`.
     #[arg(long)]
     pub clerk: String,
-    /// Why: registration, area, renumbering, county-status, military-service.
+    /// 更新事由 Why: registration, area, renumbering, county-status, military-service.
     #[arg(long, default_value = "registration")]
     pub occasion: mgmt::Occasion,
-    /// Who asks: holder, legal-representative, delegate, household-member.
+    /// 申請人 Who asks: holder, legal-representative, delegate, household-member.
     #[arg(long, default_value = "holder")]
     pub applicant: mgmt::Applicant,
-    /// What the clerk has seen; repeat it: card, representative-id, delegate-id, proxy, member-id.
+    /// 所驗文件 What the clerk has seen; repeat it: card, representative-id, delegate-id, proxy, member-id.
     #[arg(long = "seen", value_name = "DOCUMENT", required = true)]
     pub documents: Vec<mgmt::Document>,
-    /// File for the request, which the clerk then signs.
+    /// 申請檔 File for the request, which the clerk then signs.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// The directory of the country.
+    /// 國家目錄 The directory of the country.
     #[arg(long, default_value = "data")]
     pub dir: PathBuf,
 }
@@ -273,34 +292,38 @@ pub struct UpdateRequest {
 pub enum Clerk {
     /// 登錄 Register a clerk; again for another certificate or office.
     Add {
-        /// The account.
+        /// 帳號 The account.
         account: String,
-        /// Code of the office.
+        /// 機關代碼 Code of the office.
         #[arg(long)]
         office: model::OfficeCode,
-        /// The clerk's natural-person certificate, PEM or DER.
+        /// 承辦人憑證 The clerk's natural-person certificate, PEM or DER.
         #[arg(long)]
         certificate: PathBuf,
-        /// Account of the person at the keyboard, for the log.
+        /// 操作者帳號 Account of the person at the keyboard, for the log.
         #[arg(long)]
         operator: String,
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
     /// 移除 Forget a clerk: nothing the clerk signs counts any more.
     Remove {
-        /// The account.
+        /// 帳號 The account.
         account: String,
-        /// Account of the person at the keyboard, for the log.
+        /// 操作者帳號 Account of the person at the keyboard, for the log.
         #[arg(long)]
         operator: String,
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
     /// 列出 List them.
     List {
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
@@ -310,35 +333,35 @@ pub enum Clerk {
 pub struct CardUpdate {
     #[command(flatten)]
     pub card: CardArgs,
-    /// Serial number of the card in the reader (`--reader`), as it is printed on it.
+    /// 卡片序號 Serial number of the card in the reader (`--reader`), as it is printed on it.
     #[arg(long, value_name = "SERIAL", conflicts_with_all = ["package", "serial"])]
     pub of: Option<String>,
-    /// What `neweid card request` wrote.
+    /// 申請檔 What `neweid card request` wrote.
     #[arg(long, value_name = "FILE", requires = "signature", required_unless_present_any = ["package", "compare"])]
     pub request: Option<PathBuf>,
-    /// The clerk's signature on it, as `neweid sign --format cms` writes it.
+    /// 申請之簽章 The clerk's signature on it, as `neweid sign --format cms` writes it.
     #[arg(long, value_name = "FILE", requires = "request")]
     pub signature: Option<PathBuf>,
     /// 只比對 Only tell in which fields card and register differ; nothing is signed, written or noted.
     #[arg(long, conflicts_with_all = ["package", "out", "request"])]
     pub compare: bool,
-    /// Directory to keep the signed package in: `update.p7`, and `links.der` with the link certificates. It holds personal
+    /// 更新包存放目錄 Directory to keep the signed package in: `update.p7`, and `links.der` with the link certificates. It holds personal
     /// data.
     #[arg(long, value_name = "DIR", conflicts_with = "package")]
     pub out: Option<PathBuf>,
-    /// A signed package, instead of what the register says.
+    /// 更新包 A signed package, instead of what the register says.
     #[arg(long, value_name = "FILE", requires_all = ["terminal_cert", "terminal_key", "trust"])]
     pub package: Option<PathBuf>,
-    /// CSCA link certificates (DER, one after the other) from the card's to that of the package's signer.
+    /// 連結憑證 CSCA link certificates (DER, one after the other) from the card's to that of the package's signer.
     #[arg(long, value_name = "FILE", requires = "package")]
     pub links: Option<PathBuf>,
-    /// The certificates of a terminal with the right to update, and those above it.
+    /// 終端憑證 The certificates of a terminal with the right to update, and those above it.
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "package")]
     pub terminal_cert: Vec<PathBuf>,
-    /// The terminal's private key: PKCS #8, PEM or DER.
+    /// 終端私鑰 The terminal's private key: PKCS #8, PEM or DER.
     #[arg(long, value_name = "FILE", requires = "package")]
     pub terminal_key: Option<PathBuf>,
-    /// Directory with trusted CSCA certificates and CRLs, by which the card is verified first.
+    /// 信任憑證目錄 Directory with trusted CSCA certificates and CRLs, by which the card is verified first.
     #[arg(long, value_name = "DIR", requires = "package")]
     pub trust: Option<PathBuf>,
 }
@@ -363,24 +386,28 @@ impl Interface {
 pub enum Persona {
     /// 列出人物 List the personas and the verdict each is meant to get.
     List {
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
     /// 匯出 Write personas as files: NAME.card, NAME.json with what a tester needs, and the trust anchors.
     Export {
-        /// Name, as `neweid persona list` shows it.
+        /// 人物名稱 Name, as `neweid persona list` shows it.
         #[arg(required_unless_present = "all", conflicts_with = "all")]
         name: Option<String>,
-        /// Every persona.
+        /// 全部人物 Every persona.
         #[arg(long)]
         all: bool,
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+        /// 輸出目錄 Where the files go.
         #[arg(long)]
         out: PathBuf,
-        /// Profile of the card: `interop` for foreign programs, `national` as citizens get it. A persona about a profile keeps its own.
+        /// 卡片規格 Profile of the card: `interop` for foreign programs, `national` as citizens get it. A persona about a profile keeps its own.
         #[arg(long, default_value = "interop", value_parser = persona_profile)]
         profile: model::CardProfile,
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
@@ -418,30 +445,38 @@ pub enum FaceLayout {
 pub struct Read {
     #[command(flatten)]
     pub card: CardArgs,
-    /// File with the three lines of the machine readable zone, instead of the access number.
+    /// 機讀碼檔 File with the three lines of the machine readable zone, instead of the access number.
     #[arg(long, conflicts_with = "can", required_unless_present_any = ["can", "serial"])]
     pub mrz: Option<PathBuf>,
-    /// Directory with trusted CSCA certificates (PEM or DER) and CRLs, as `neweid pki export` writes it.
+    /// 信任憑證目錄 Directory with trusted CSCA certificates (PEM or DER) and CRLs, as `neweid pki export` writes it.
     #[arg(long)]
     pub trust: Option<PathBuf>,
-    /// Directory to write the files of the card, the photo and the report to.
+    /// 輸出目錄 Directory to write the files of the card, the photo and the report to.
     #[arg(long)]
     pub out: PathBuf,
-    /// Reads the Encrypted Zone too, with the rights of this terminal: its certificate and those above it, as `neweid pki
+    /// 卡片狀態清單 Says whether the card is good, suspended or void: the card status list, as the address `card_status` of
+    /// endpoints.json gives it; again for the delta to it (`card_status_delta`). Its root stands in `--trust`.
+    #[arg(long, value_name = "FILE", requires = "trust")]
+    pub card_list: Vec<PathBuf>,
+    /// 讀取加密區 Reads the Encrypted Zone too, with the rights of this terminal: its certificate and those above it, as `neweid pki
     /// export` writes them. Certificates that are not needed do no harm.
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "terminal_key")]
     pub terminal_cert: Vec<PathBuf>,
-    /// The terminal's private key: PKCS #8, PEM or DER.
+    /// 終端私鑰 The terminal's private key: PKCS #8, PEM or DER.
     #[arg(long, value_name = "FILE", requires = "terminal_cert")]
     pub terminal_key: Option<PathBuf>,
-    /// File with PIN1, which the Encrypted Zone needs, readable by its owner alone; `-` is the next line of standard input.
+    /// PIN1 檔 File with PIN1, which the Encrypted Zone needs, readable by its owner alone; `-` is the next line of standard input.
     /// Asked for if absent.
     #[arg(long, value_name = "FILE", requires = "terminal_cert")]
     pub pin1: Option<PathBuf>,
-    /// Asks for the identifiers of the card in the one or two sectors of these public keys, whose hashes stand in the
+    /// 行業識別碼 Asks for the identifiers of the card in the one or two sectors of these public keys, whose hashes stand in the
     /// terminal's certificate (Restricted Identification): `terminal-NAME.sector`. Sample cards have them.
     #[arg(long, value_name = "FILE", requires = "terminal_cert")]
     pub restricted_id: Option<PathBuf>,
+    /// 詢問卡片 Asks the card, which answers yes or no: born-by=YYYY-MM-DD, valid-on=YYYY-MM-DD, lives-in=CODE (the village's
+    /// code, from the county on). Each kind once; needs PIN1 and a terminal's certificate.
+    #[arg(long, value_name = "QUESTION", requires = "terminal_cert")]
+    pub ask: Vec<Question>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -460,24 +495,24 @@ pub struct PinStatus {
 
 #[derive(clap::Args, Debug)]
 pub struct PinChange {
-    /// Which of the two.
+    /// 哪一組密碼 Which of the two.
     #[arg(value_enum)]
     pub which: WhichPin,
     #[command(flatten)]
     pub card: CardArgs,
-    /// File with the present PIN, readable by its owner alone; `-` is the next line of standard input. Asked for if absent.
+    /// 現用 PIN 檔 File with the present PIN, readable by its owner alone; `-` is the next line of standard input. Asked for if absent.
     #[arg(long, value_name = "FILE")]
     pub old: Option<PathBuf>,
-    /// The same for the new PIN.
+    /// 新 PIN 檔 The same for the new PIN.
     #[arg(long, value_name = "FILE")]
     pub new: Option<PathBuf>,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhichPin {
-    /// Six digits, opens the encrypted zone.
+    /// 加密區密碼 Six digits, opens the encrypted zone.
     Pin1,
-    /// Eight to twelve digits, frees the keys of the certificate zone.
+    /// 憑證區密碼 Eight to twelve digits, frees the keys of the certificate zone.
     Pin2,
 }
 
@@ -485,39 +520,39 @@ pub enum WhichPin {
 pub struct Sign {
     #[command(flatten)]
     pub card: CardArgs,
-    /// Which key.
+    /// 金鑰 Which key.
     #[arg(long, value_enum)]
     pub key: SigningKey,
-    /// File to sign.
+    /// 要簽章的檔案 File to sign.
     #[arg(long = "in", value_name = "FILE")]
     pub input: PathBuf,
-    /// File for the signature.
+    /// 簽章檔 File for the signature.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// What the signature looks like.
+    /// 簽章格式 What the signature looks like.
     #[arg(long, value_enum, default_value = "raw")]
     pub format: SignFormat,
-    /// Hash; without it SHA-256 with RSA and SHA-512 with EC.
+    /// 雜湊演算法 Hash; without it SHA-256 with RSA and SHA-512 with EC.
     #[arg(long, value_enum)]
     pub hash: Option<HashChoice>,
-    /// File with PIN2, readable by its owner alone; `-` is the next line of standard input. Asked for if absent.
+    /// PIN2 檔 File with PIN2, readable by its owner alone; `-` is the next line of standard input. Asked for if absent.
     #[arg(long, value_name = "FILE")]
     pub pin2: Option<PathBuf>,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SigningKey {
-    /// Key 1, RSA-2048.
+    /// 簽章金鑰 Key 1, RSA-2048.
     RsaSign,
-    /// Key 3, P-521.
+    /// 簽章金鑰 Key 3, P-521.
     EcSign,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignFormat {
-    /// The signature alone: RSASSA-PKCS1-v1_5, or ECDSA in DER.
+    /// 僅簽章值 The signature alone: RSASSA-PKCS1-v1_5, or ECDSA in DER.
     Raw,
-    /// Detached CMS SignedData (PKCS #7) in DER, with the certificates of the card.
+    /// 分離式簽章 Detached CMS SignedData (PKCS #7) in DER, with the certificates of the card.
     Cms,
 }
 
@@ -532,29 +567,29 @@ pub enum HashChoice {
 pub struct Decipher {
     #[command(flatten)]
     pub card: CardArgs,
-    /// File to open.
+    /// 要解密的檔案 File to open.
     #[arg(long = "in", value_name = "FILE")]
     pub input: PathBuf,
-    /// File for what was inside; readable by its owner alone.
+    /// 明文檔 File for what was inside; readable by its owner alone.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// What the input is.
+    /// 輸入格式 What the input is.
     #[arg(long, value_enum, default_value = "auto")]
     pub format: DecipherFormat,
-    /// File with PIN2, readable by its owner alone; `-` is the next line of standard input. Asked for if absent.
+    /// PIN2 檔 File with PIN2, readable by its owner alone; `-` is the next line of standard input. Asked for if absent.
     #[arg(long, value_name = "FILE")]
     pub pin2: Option<PathBuf>,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecipherFormat {
-    /// Whatever it looks like.
+    /// 自動判斷 Whatever it looks like.
     Auto,
-    /// CMS EnvelopedData in DER or PEM, to the RSA or the EC key.
+    /// 數位信封 CMS EnvelopedData in DER or PEM, to the RSA or the EC key.
     Cms,
-    /// 256 bytes of RSAES-PKCS1-v1_5.
+    /// RSA 密文 256 bytes of RSAES-PKCS1-v1_5.
     Rsa,
-    /// The other side's EC public key: gives the shared secret of ECDH.
+    /// 對方公鑰 The other side's EC public key: gives the shared secret of ECDH.
     Ecdh,
 }
 
@@ -568,11 +603,11 @@ pub enum Cert {
 pub struct CertList {
     #[command(flatten)]
     pub card: CardArgs,
-    /// Uses each private key once to see that it belongs to its certificate: file with PIN2, readable by its owner alone; `-`
+    /// 試用各私鑰 Uses each private key once to see that it belongs to its certificate: file with PIN2, readable by its owner alone; `-`
     /// is the next line of standard input.
     #[arg(long, value_name = "FILE")]
     pub pin2: Option<PathBuf>,
-    /// Says whether each certificate is trusted and not revoked: directory with root and CA certificates and CRLs, as
+    /// 查驗憑證狀態 Says whether each certificate is trusted and not revoked: directory with root and CA certificates and CRLs, as
     /// `neweid pki export` writes it.
     #[arg(long, value_name = "DIR")]
     pub trust: Option<PathBuf>,
@@ -583,8 +618,10 @@ pub enum Pki {
     /// 匯出 Write every CA and signer certificate (PEM), the current CRLs (DER), the authorities of terminals and the sample
     /// terminals with their keys.
     Export {
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+        /// 輸出目錄 Where the files go.
         #[arg(long)]
         out: PathBuf,
     },
@@ -592,25 +629,30 @@ pub enum Pki {
     Propose {
         #[command(subcommand)]
         what: Proposed,
-        /// Account of whoever proposes, for the log.
+        /// 提案者帳號 Account of whoever proposes, for the log.
         #[arg(long, global = true, default_value = "")]
         operator: String,
+        /// 國家目錄 The directory of the country.
         #[arg(long, global = true, default_value = "data")]
         dir: PathBuf,
     },
     /// 核可 Approve another person's proposal, which does it.
     Approve {
+        /// 提案編號 The number of the proposal.
         number: u64,
-        /// Account of whoever approves, for the log.
+        /// 核可者帳號 Account of whoever approves, for the log.
         #[arg(long)]
         operator: String,
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
     /// 提案清單 List the proposals, newest first.
     Proposals {
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
@@ -622,9 +664,10 @@ pub enum Proposed {
     RollOver,
     /// 廢止文件簽章憑證 Revoke a document signer for good.
     Revoke {
-        /// Its number, as in ds-NUMBER.
+        /// 簽章憑證號碼 Its number, as in ds-NUMBER.
         #[arg(long)]
         signer: u32,
+        /// 理由 Why.
         #[arg(long, value_enum)]
         reason: RevocationReason,
     },
@@ -642,49 +685,58 @@ pub enum RevocationReason {
 pub enum ChipType {
     /// 登錄清單 List the registered types.
     List {
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
     /// 卡片清單 List the cards on a type, with applets and key algorithms of each.
     Cards {
-        /// Its name, as `neweid chip-type list` shows it.
+        /// 型別名稱 Its name, as `neweid chip-type list` shows it.
         name: String,
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
     /// 提案變更風險狀態 Propose to judge a type otherwise; nothing changes until another person approves.
     Propose {
-        /// Its name.
+        /// 名稱 Its name.
         name: String,
-        /// `normal` 正常, `watch` 觀察 or `stopped` 停用.
+        /// 風險狀態 `normal` 正常, `watch` 觀察 or `stopped` 停用.
         #[arg(long)]
         risk: model::ChipRisk,
-        /// Why.
+        /// 理由 Why.
         #[arg(long)]
         reason: String,
-        /// Account of whoever proposes, for the log.
+        /// 提案者帳號 Account of whoever proposes, for the log.
         #[arg(long)]
         operator: String,
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
     /// 核可 Approve another person's proposal, which does it.
     Approve {
+        /// 提案編號 The number of the proposal.
         number: u64,
-        /// Account of whoever approves, for the log.
+        /// 核可者帳號 Account of whoever approves, for the log.
         #[arg(long)]
         operator: String,
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
     /// 提案清單 List the proposals, newest first.
     Proposals {
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
@@ -694,21 +746,43 @@ pub enum ChipType {
 pub enum Status {
     /// 查驗憑證 Say whether a certificate is good, suspended or revoked, from a revocation filter; its chain is verified first.
     Check(StatusCheck),
+    /// 查驗卡片 Say whether a card is good, suspended or void, from a card status list; its signature and age are verified first.
+    Card(StatusCard),
+}
+
+#[derive(clap::Args, Debug)]
+pub struct StatusCard {
+    /// 卡片序號 Card serial number, as it is printed on the card.
+    pub serial: String,
+    /// 卡片狀態清單 The card status list, as the address `card_status` of endpoints.json gives it; again for the delta to it
+    /// (`card_status_delta`).
+    #[arg(long, value_name = "FILE", required = true)]
+    pub card_list: Vec<PathBuf>,
+    /// 信任憑證 Certificates to trust: a directory as `neweid pki export` writes it, or one file.
+    #[arg(long, default_value = "pki")]
+    pub trust: PathBuf,
+    /// 查驗時點 The moment to judge for (RFC 3339), instead of now.
+    #[arg(long)]
+    pub at: Option<jiff::Timestamp>,
+    /// 輸出 JSON Print one JSON document instead of text.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(clap::Args, Debug)]
 pub struct StatusCheck {
-    /// The certificate, PEM or DER.
+    /// 憑證 The certificate, PEM or DER.
     pub certificate: PathBuf,
-    /// The filter, as the address `filter` of endpoints.json gives it.
+    /// 篩選檔 The filter, as the address `filter` of endpoints.json gives it.
     #[arg(long)]
     pub filter: PathBuf,
-    /// Certificates to trust: a directory as `neweid pki export` writes it, or one file.
+    /// 信任憑證 Certificates to trust: a directory as `neweid pki export` writes it, or one file.
     #[arg(long, default_value = "pki")]
     pub trust: PathBuf,
-    /// The moment to judge for (RFC 3339), instead of now.
+    /// 查驗時點 The moment to judge for (RFC 3339), instead of now.
     #[arg(long)]
     pub at: Option<jiff::Timestamp>,
+    /// 輸出 JSON Print one JSON document instead of text.
     #[arg(long)]
     pub json: bool,
 }
@@ -727,12 +801,13 @@ pub enum Npc {
     Incident(Incidents),
     /// 簽發開關 Stop issuing, or go on.
     Issuing {
+        /// 停止或恢復 Stop or start.
         #[arg(value_enum)]
         switch: Issuing,
-        /// Account of the person at the keyboard, for the log.
+        /// 操作者帳號 Account of the person at the keyboard, for the log.
         #[arg(long)]
         operator: String,
-        /// The directory of the country.
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
@@ -761,9 +836,10 @@ pub enum Npc {
     Policy(policy::Policy),
     /// 實務作業基準 The skeleton of the certification practice statement (RFC 3647), from the policy in force, as Markdown.
     Cps {
-        /// File for it; printed, if not given.
+        /// 輸出檔 File for it; printed, if not given.
         #[arg(long)]
         out: Option<PathBuf>,
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
@@ -772,12 +848,12 @@ pub enum Npc {
     Ra(Ra),
     /// 登記 Enrol what a registration authority will send a key for.
     Enrol {
-        /// JSON file; `-` is standard input.
+        /// JSON 檔 JSON file; `-` is standard input.
         file: PathBuf,
-        /// Account of the person at the keyboard, for the log.
+        /// 操作者帳號 Account of the person at the keyboard, for the log.
         #[arg(long)]
         operator: String,
-        /// The directory of the country.
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
@@ -789,29 +865,30 @@ pub enum Incidents {
     Propose {
         #[command(flatten)]
         selection: Box<Selection>,
-        /// Account of the person at the keyboard, for the log.
+        /// 操作者帳號 Account of the person at the keyboard, for the log.
         #[arg(long)]
         operator: String,
-        /// The directory of the country.
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
     /// 核可 Approve another person's proposal, and do it; after an interruption, go on.
     Approve {
-        /// The number of the incident.
+        /// 事件編號 The number of the incident.
         number: u64,
-        /// Account of the person at the keyboard, for the log.
+        /// 操作者帳號 Account of the person at the keyboard, for the log.
         #[arg(long)]
         operator: String,
-        /// The directory of the country.
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
     /// 列出 List the incidents and how far each is.
     List {
-        /// The directory of the country.
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
@@ -821,101 +898,102 @@ pub enum Incidents {
 pub enum Queues {
     /// 開設 Open the queue of an approved incident, or go on with filling it.
     Open {
-        /// The number of the incident.
+        /// 事件編號 The number of the incident.
         incident: u64,
-        /// JSON file with classes, quotas and days; `-` is standard input.
+        /// JSON 檔 JSON file with classes, quotas and days; `-` is standard input.
         #[arg(long)]
         plan: PathBuf,
-        /// Account of the person at the keyboard, for the log.
+        /// 操作者帳號 Account of the person at the keyboard, for the log.
         #[arg(long)]
         operator: String,
-        /// The directory of the country.
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
     /// 分派 Put cards into classes and at offices.
     Assign {
-        /// The number of the incident.
+        /// 事件編號 The number of the incident.
         incident: u64,
-        /// Lines of card,class or card,class,office; `-` is standard input.
+        /// 名單檔 Lines of card,class or card,class,office; `-` is standard input.
         file: PathBuf,
-        /// Account of the person at the keyboard, for the log.
+        /// 操作者帳號 Account of the person at the keyboard, for the log.
         #[arg(long)]
         operator: String,
-        /// The directory of the country.
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
     /// 排定 Give every waiting card its day.
     Plan {
-        /// The number of the incident.
+        /// 事件編號 The number of the incident.
         incident: u64,
-        /// The first day (YYYY-MM-DD).
+        /// 起始日 The first day (YYYY-MM-DD).
         #[arg(long)]
         from: model::RocDate,
-        /// Account of the person at the keyboard, for the log.
+        /// 操作者帳號 Account of the person at the keyboard, for the log.
         #[arg(long)]
         operator: String,
-        /// The directory of the country.
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
     /// 當日名單 List the cards an office expects, the most urgent first.
     Due {
-        /// The number of the incident.
+        /// 事件編號 The number of the incident.
         incident: u64,
-        /// The office.
+        /// 機關 The office.
         #[arg(long)]
         office: String,
-        /// The day (YYYY-MM-DD).
+        /// 日期 The day (YYYY-MM-DD).
         #[arg(long)]
         day: model::RocDate,
-        /// At most so many.
+        /// 筆數上限 At most so many.
         #[arg(long, default_value_t = 1_000)]
         most: u32,
-        /// The directory of the country.
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
     /// 失敗 Note that a card's turn came and did not succeed.
     Fail {
-        /// The number of the incident.
+        /// 事件編號 The number of the incident.
         incident: u64,
-        /// The card.
+        /// 卡片序號 The card.
         card: model::CardSerial,
-        /// What went wrong, as a code that names nobody.
+        /// 失敗代碼 What went wrong, as a code that names nobody.
         #[arg(long)]
         problem: String,
-        /// Account of the person at the keyboard, for the log.
+        /// 操作者帳號 Account of the person at the keyboard, for the log.
         #[arg(long)]
         operator: String,
-        /// The directory of the country.
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
     /// 處理 Put a card that waits for a person back into the queue, or note that its holder has another card.
     Settle {
-        /// The number of the incident.
+        /// 事件編號 The number of the incident.
         incident: u64,
-        /// The card.
+        /// 卡片序號 The card.
         card: model::CardSerial,
-        /// The holder has another card; only for cards without further keys.
+        /// 持卡人已有新卡 The holder has another card; only for cards without further keys.
         #[arg(long)]
         replaced: bool,
-        /// Account of the person at the keyboard, for the log.
+        /// 操作者帳號 Account of the person at the keyboard, for the log.
         #[arg(long)]
         operator: String,
-        /// The directory of the country.
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
     /// 進度 Tell how far the queue is, class by class.
     Report {
-        /// The number of the incident.
+        /// 事件編號 The number of the incident.
         incident: u64,
-        /// The directory of the country.
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
@@ -923,15 +1001,16 @@ pub enum Queues {
 
 #[derive(clap::Args, Debug)]
 pub struct Drill {
-    /// How many persons have a suspected card, with two certificates each; half as many more have another card.
+    /// 人數 How many persons have a suspected card, with two certificates each; half as many more have another card.
     #[arg(long, default_value_t = 750_000)]
     pub persons: u32,
-    /// File with the address of an empty PostgreSQL database; without it the drill runs on SQLite in the directory.
+    /// 資料庫位址檔 File with the address of an empty PostgreSQL database; without it the drill runs on SQLite in the directory.
     #[arg(long)]
     pub database: Option<PathBuf>,
-    /// Directory for the keys of the drill; created when absent.
+    /// 演習目錄 Directory for the keys of the drill; created when absent.
     #[arg(long)]
     pub dir: PathBuf,
+    /// 輸出 JSON Print one JSON document instead of text.
     #[arg(long)]
     pub json: bool,
 }
@@ -939,31 +1018,31 @@ pub struct Drill {
 /// Whom an incident concerns: every criterion given must hold, and at least one is given.
 #[derive(clap::Args, Debug)]
 pub struct Selection {
-    /// What is to be done.
+    /// 處置 What is to be done.
     #[arg(value_enum)]
     pub action: Action,
-    /// Why, with revoke: unspecified, key_compromise, superseded, cessation_of_operation, ...
+    /// 廢止理由 Why, with revoke: unspecified, key_compromise, superseded, cessation_of_operation, ...
     #[arg(long)]
     pub reason: Option<String>,
-    /// Kind of key: RSA-2048 or secp521r1.
+    /// 金鑰種類 Kind of key: RSA-2048 or secp521r1.
     #[arg(long)]
     pub key_class: Option<String>,
-    /// What the keys show of their maker: roca, or another class as stored at issuance.
+    /// 金鑰特徵 What the keys show of their maker: roca, or another class as stored at issuance.
     #[arg(long)]
     pub fingerprint: Option<String>,
-    /// Model of the chip, as `neweid chip-type list` names it.
+    /// 晶片型號 Model of the chip, as `neweid chip-type list` names it.
     #[arg(long)]
     pub chip_model: Option<String>,
-    /// new-eid, certificate-card or foreign-resident-card.
+    /// 載具種類 new-eid, certificate-card or foreign-resident-card.
     #[arg(long)]
     pub carrier: Option<String>,
-    /// One card, or FIRST..LAST, both included.
+    /// 卡片範圍 One card, or FIRST..LAST, both included.
     #[arg(long)]
     pub cards: Option<String>,
-    /// Certificates that begin on this day or later (YYYY-MM-DD, Taipei).
+    /// 起始日自 Certificates that begin on this day or later (YYYY-MM-DD, Taipei).
     #[arg(long)]
     pub from: Option<model::RocDate>,
-    /// Certificates that begin on this day or before.
+    /// 起始日至 Certificates that begin on this day or before.
     #[arg(long)]
     pub to: Option<model::RocDate>,
     #[command(flatten)]
@@ -973,22 +1052,22 @@ pub struct Selection {
 /// Cards by what the card centre's books say of them; every criterion given must hold.
 #[derive(clap::Args, Debug, Default)]
 pub struct Make {
-    /// Maker of the chip, as `neweid chip-type list` names it.
+    /// 晶片製造商 Maker of the chip, as `neweid chip-type list` names it.
     #[arg(long)]
     pub manufacturer: Option<String>,
-    /// Applet with its version, as the card was initialised with it: 'eid 2.0'.
+    /// 程式與版本 Applet with its version, as the card was initialised with it: 'eid 2.0'.
     #[arg(long)]
     pub applet: Option<String>,
-    /// Algorithm of a key of the card: RSA-2048, secp521r1.
+    /// 金鑰演算法 Algorithm of a key of the card: RSA-2048, secp521r1.
     #[arg(long)]
     pub algorithm: Option<String>,
-    /// Production batch: the lot the card came in.
+    /// 製造批號 Production batch: the lot the card came in.
     #[arg(long)]
     pub lot: Option<String>,
-    /// Cards whose keys were made on this day or later (YYYY-MM-DD, Taipei).
+    /// 製造日自 Cards whose keys were made on this day or later (YYYY-MM-DD, Taipei).
     #[arg(long)]
     pub made_from: Option<model::RocDate>,
-    /// Cards whose keys were made on this day or before.
+    /// 製造日至 Cards whose keys were made on this day or before.
     #[arg(long)]
     pub made_to: Option<model::RocDate>,
 }
@@ -1010,19 +1089,19 @@ impl Make {
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// On hold, by the authority.
+    /// 停用 On hold, by the authority.
     Suspend,
-    /// The end of the authority's hold.
+    /// 復用 The end of the authority's hold.
     Resume,
-    /// For good.
+    /// 廢止 For good.
     Revoke,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Issuing {
-    /// No certificate is issued any more.
+    /// 停止簽發 No certificate is issued any more.
     Stop,
-    /// Certificates are issued again.
+    /// 恢復簽發 Certificates are issued again.
     Start,
 }
 
@@ -1038,34 +1117,35 @@ pub enum Repository {
 pub enum Ra {
     /// 登錄 Make one known by the certificate of the key that signs its messages; again for another certificate.
     Add {
-        /// Its name in events: small letters, digits, hyphens.
+        /// 名稱 Its name in events: small letters, digits, hyphens.
         name: String,
-        /// The certificate, PEM or DER.
+        /// 憑證 The certificate, PEM or DER.
         #[arg(long)]
         certificate: PathBuf,
-        /// Account of the person at the keyboard, for the log.
+        /// 操作者帳號 Account of the person at the keyboard, for the log.
         #[arg(long)]
         operator: String,
-        /// The directory of the country.
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
     /// 移除 Forget one: nothing it signs counts from now on.
     Remove {
-        /// Its name.
+        /// 名稱 Its name.
         name: String,
-        /// Account of the person at the keyboard, for the log.
+        /// 操作者帳號 Account of the person at the keyboard, for the log.
         #[arg(long)]
         operator: String,
-        /// The directory of the country.
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
     /// 列出 List them.
     List {
-        /// The directory of the country.
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
@@ -1073,18 +1153,19 @@ pub enum Ra {
 
 #[derive(clap::Args, Debug)]
 pub struct Simulate {
-    /// How many certificates there are.
+    /// 憑證數 How many certificates there are.
     #[arg(long, default_value_t = 1_000_000)]
     pub certificates: u64,
-    /// How many of them are revoked.
+    /// 廢止數 How many of them are revoked.
     #[arg(long, default_value_t = 20_000)]
     pub revoked: u64,
-    /// How many more are suspended.
+    /// 停用數 How many more are suspended.
     #[arg(long, default_value_t = 0)]
     pub suspended: u64,
-    /// Directory for what is made: complete list, a partition, filter, their issuer; created when absent.
+    /// 輸出目錄 Directory for what is made: complete list, a partition, filter, their issuer; created when absent.
     #[arg(long)]
     pub dir: PathBuf,
+    /// 輸出 JSON Print one JSON document instead of text.
     #[arg(long)]
     pub json: bool,
 }
@@ -1093,9 +1174,10 @@ pub struct Simulate {
 pub enum Cvc {
     /// 顯示 Show certificates, requests and descriptions in plain words, and which of the given keys signed them.
     Print {
-        /// Files in TLV, as `neweid pki export` and other programs write them.
+        /// TLV 檔案 Files in TLV, as `neweid pki export` and other programs write them.
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
@@ -1103,6 +1185,7 @@ pub enum Cvc {
 
 #[derive(clap::Args, Debug)]
 pub struct Doctor {
+    /// 輸出 JSON Print one JSON document instead of text.
     #[arg(long)]
     pub json: bool,
 }
@@ -1156,7 +1239,9 @@ impl Arguments {
                 ChipType::List { json, .. } | ChipType::Cards { json, .. } | ChipType::Proposals { json, .. },
             ) => *json,
             Command::Recall(recall) => recall.wants_json(),
-            Command::Status(Status::Check(check)) => check.json,
+            Command::Status(
+                Status::Check(StatusCheck { json, .. }) | Status::Card(StatusCard { json, .. }),
+            ) => *json,
             Command::Npc(Npc::Simulate(simulate)) => simulate.json,
             Command::Npc(Npc::Drill(drill)) => drill.json,
             Command::Npc(Npc::Queue(Queues::Report { json, .. })) => *json,
@@ -1183,6 +1268,39 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    // Traditional Chinese first, then English: every command, every option, every place, every value that has words.
+    #[test]
+    fn every_command_and_option_helps_in_both_languages() {
+        fn helps(what: &str, help: Option<&clap::builder::StyledStr>, wrong: &mut Vec<String>) {
+            let text = help.map(ToString::to_string).unwrap_or_default();
+            let chinese = text.starts_with(|c: char| ('\u{3400}'..='\u{9fff}').contains(&c));
+            if !chinese || !text.contains(|c: char| c.is_ascii_alphanumeric()) {
+                wrong.push(format!("{what}: {text:?}"));
+            }
+        }
+        fn walk(command: &clap::Command, path: &str, seen: &mut usize, wrong: &mut Vec<String>) {
+            helps(path, command.get_about(), wrong);
+            for argument in command.get_arguments() {
+                *seen += 1;
+                let name = format!("{path} {}", argument.get_id());
+                helps(&name, argument.get_help(), wrong);
+                for value in argument.get_possible_values().iter().filter(|value| value.get_help().is_some())
+                {
+                    helps(&format!("{name}={}", value.get_name()), value.get_help(), wrong);
+                }
+            }
+            for verb in command.get_subcommands() {
+                walk(verb, &format!("{path} {}", verb.get_name()), seen, wrong);
+            }
+        }
+        let mut command = Arguments::command();
+        command.build();
+        let (mut seen, mut wrong) = (0, Vec::new());
+        walk(&command, "neweid", &mut seen, &mut wrong);
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        assert!(seen > 400, "{seen}");
     }
 
     #[test]

@@ -10,13 +10,16 @@ use uuid::Uuid;
 pub enum RaCommand {
     /// 功能表 What is offered where, and how it is authorised.
     Functions {
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
     /// 系統驗證 Management and registration authority prove to each other who they are.
     Verify {
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
@@ -24,16 +27,16 @@ pub enum RaCommand {
     Issue {
         #[command(flatten)]
         request: RaRequest,
-        /// File with the person's number: a citizen's, or with `--resident-name` a foreign resident's.
+        /// 統一編號檔 File with the person's number: a citizen's, or with `--resident-name` a foreign resident's.
         #[arg(long, value_name = "FILE")]
         person: PathBuf,
-        /// File with the name on the residence permit.
+        /// 居留證姓名檔 File with the name on the residence permit.
         #[arg(long, value_name = "FILE")]
         resident_name: Option<PathBuf>,
-        /// PKCS #10 request of the signing key (RSA-2048), PEM or DER.
+        /// 簽章金鑰申請檔 PKCS #10 request of the signing key (RSA-2048), PEM or DER.
         #[arg(long, value_name = "FILE")]
         signing: PathBuf,
-        /// The same of the encryption key.
+        /// 加密金鑰申請檔 The same of the encryption key.
         #[arg(long, value_name = "FILE")]
         encryption: PathBuf,
     },
@@ -45,7 +48,7 @@ pub enum RaCommand {
     Revoke {
         #[command(flatten)]
         request: RaRequest,
-        /// Why, as RFC 5280 has it.
+        /// 廢止理由 Why, as RFC 5280 has it.
         #[arg(long, default_value = "cessation_of_operation", value_name = "REASON")]
         reason: model::RevocationReason,
     },
@@ -75,10 +78,10 @@ pub enum RaCommand {
     Contact {
         #[command(flatten)]
         request: RaRequest,
-        /// File with the new e-mail address; an empty file takes the old one away.
+        /// 新電子郵件檔 File with the new e-mail address; an empty file takes the old one away.
         #[arg(long, value_name = "FILE", required_unless_present = "mobile", conflicts_with = "mobile")]
         email: Option<PathBuf>,
-        /// The same for the mobile number.
+        /// 新手機號碼檔 The same for the mobile number.
         #[arg(long, value_name = "FILE")]
         mobile: Option<PathBuf>,
     },
@@ -88,7 +91,7 @@ pub enum RaCommand {
     Unblock {
         #[command(flatten)]
         request: RaRequest,
-        /// Which PIN.
+        /// 哪一組密碼 Which PIN.
         #[arg(long, value_enum, default_value = "pin2")]
         pin: WhichBlocked,
     },
@@ -96,7 +99,7 @@ pub enum RaCommand {
     ChangePin {
         #[command(flatten)]
         request: RaRequest,
-        /// File with the new PIN2, readable by its owner alone; `-` is the next line of standard input.
+        /// 新 PIN2 檔 File with the new PIN2, readable by its owner alone; `-` is the next line of standard input.
         #[arg(long, value_name = "FILE")]
         new: Option<PathBuf>,
     },
@@ -143,22 +146,27 @@ pub struct SecondPair {
 pub enum Outbox {
     /// 列出 The messages that wait. They hold addresses and codes: for the gateway alone.
     List {
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
     /// 已寄出 A message was sent; nothing of it is kept.
     Sent {
-        /// Its number.
+        /// 編號 Its number.
         id: Uuid,
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
     /// 簡訊數 How many SMS were sent in each month.
     Count {
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
@@ -168,39 +176,44 @@ pub enum Outbox {
 pub enum Ics {
     /// 登錄機構 Register a firm, or its new contract.
     Register {
-        /// Its name here.
+        /// 名稱 Its name here.
         name: String,
-        /// The certificate it signs inquiries with, PEM or DER.
+        /// 查詢簽章憑證 The certificate it signs inquiries with, PEM or DER.
         #[arg(long, value_name = "FILE")]
         certificate: PathBuf,
-        /// What it may ask for: contract, low-risk, high-risk, account.
+        /// 查詢類別 What it may ask for: contract, low-risk, high-risk, account.
         #[arg(long = "class", required = true, value_parser = use_class)]
         classes: Vec<ra::UseClass>,
-        /// The last day of the contract.
+        /// 契約末日 The last day of the contract.
         #[arg(long)]
         until: model::RocDate,
-        /// Inquiries a minute.
+        /// 每分鐘次數 Inquiries a minute.
         #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
         per_minute: u32,
-        /// Account of whoever registers it.
+        /// 登錄者帳號 Account of whoever registers it.
         #[arg(long)]
         operator: String,
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
     /// 回覆 Answer an inquiry: CMS signed by the firm over the content that docs/cli.md describes.
     Answer {
-        /// The signed inquiry, DER.
+        /// 已簽章的查詢 The signed inquiry, DER.
         file: PathBuf,
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
     /// 次數 How often each firm asked, by day and class; nothing of whom.
     Tally {
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
@@ -216,50 +229,50 @@ fn use_class(text: &str) -> Result<ra::UseClass, String> {
 pub struct RaRequest {
     #[command(flatten)]
     pub card: CardArgs,
-    /// Serial number of the card in the reader (`--reader`), as it is printed on it.
+    /// 卡片序號 Serial number of the card in the reader (`--reader`), as it is printed on it.
     #[arg(long, value_name = "SERIAL", conflicts_with = "serial")]
     pub of: Option<String>,
-    /// Number of the request. A request sent again under its number is not carried out twice. Drawn and told if absent.
+    /// 申請編號 Number of the request. A request sent again under its number is not carried out twice. Drawn and told if absent.
     #[arg(long, value_name = "UUID")]
     pub request: Option<Uuid>,
-    /// Time of the request, with its number, when it is sent again.
+    /// 申請時間 Time of the request, with its number, when it is sent again.
     #[arg(long, value_name = "TIME", requires = "request")]
     pub at: Option<jiff::Timestamp>,
-    /// Account of the clerk who identified the person. With `--pin2`, `--signature` or `--user-code` the holder consents.
+    /// 承辦人帳號 Account of the clerk who identified the person. With `--pin2`, `--signature` or `--user-code` the holder consents.
     #[arg(long, requires_all = ["office", "case"], conflicts_with = "operator")]
     pub clerk: Option<String>,
-    /// The clerk's office.
+    /// 承辦機關 The clerk's office.
     #[arg(long, requires = "clerk")]
     pub office: Option<OfficeCode>,
-    /// The case.
+    /// 案號 The case.
     #[arg(long, requires = "clerk")]
     pub case: Option<CaseNo>,
-    /// File with PIN2, readable by its owner alone; `-` is the next line of standard input. The card signs the request.
+    /// PIN2 檔 File with PIN2, readable by its owner alone; `-` is the next line of standard input. The card signs the request.
     #[arg(long, value_name = "FILE", conflicts_with = "user_code")]
     pub pin2: Option<PathBuf>,
-    /// The same with the user code. Asked for if nothing else authorises the request.
+    /// 用戶代碼檔 The same with the user code. Asked for if nothing else authorises the request.
     #[arg(long, value_name = "FILE")]
     pub user_code: Option<PathBuf>,
-    /// File with a signature over the text of the request (CMS, detached, DER), made by a card that this program does not
+    /// 簽章檔 File with a signature over the text of the request (CMS, detached, DER), made by a card that this program does not
     /// know; for that text see `--text`.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["pin2", "user_code"])]
     pub signature: Option<PathBuf>,
-    /// Print the text of the request and stop. Its number and time come with `--signature` as `--request` and `--at`.
+    /// 申請文字 Print the text of the request and stop. Its number and time come with `--signature` as `--request` and `--at`.
     #[arg(long, conflicts_with = "json")]
     pub text: bool,
-    /// Directory for the certificates that are handed over, with those of the CA; PEM.
+    /// 憑證存放目錄 Directory for the certificates that are handed over, with those of the CA; PEM.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// The same with the one-time code that was sent.
+    /// 一次性密碼檔 File with the one-time code that was sent.
     #[arg(long, value_name = "FILE")]
     pub one_time_code: Option<PathBuf>,
-    /// Account of the operator who takes a call.
+    /// 接線者帳號 Account of the operator who takes a call.
     #[arg(long)]
     pub operator: Option<String>,
-    /// Whom was called.
+    /// 來電對象 Whom was called.
     #[arg(long, value_enum, default_value = "telephone", requires = "operator")]
     pub called: Called,
-    /// File (JSON) with the caller's answers: `number`, `birth`, `district`, and `representative` if a legal representative
+    /// 來電者答覆檔 File (JSON) with the caller's answers: `number`, `birth`, `district`, and `representative` if a legal representative
     /// calls. `-` is standard input.
     #[arg(long, value_name = "FILE", requires = "operator")]
     pub answers: Option<PathBuf>,
@@ -267,9 +280,9 @@ pub struct RaRequest {
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Called {
-    /// An office.
+    /// 機關電話 An office.
     Telephone,
-    /// 1996
+    /// 專線 1996
     Hotline,
 }
 

@@ -296,11 +296,8 @@ impl Country {
     /// Publishes which cards are not to be accepted (OPEN-37).
     pub async fn publish_card_list(&self, now: Timestamp) -> Result<(), Failure> {
         let cards = self.mgmt.cards_not_to_be_accepted().await.map_err(Failure::from_system)?;
-        let listed = |state| match state {
-            model::CardState::Void | model::CardState::Destroyed => status::cards::Listed::Void,
-            _ => status::cards::Listed::Suspended,
-        };
-        let cards: Vec<_> = cards.into_iter().map(|(serial, state)| (serial, listed(state))).collect();
+        let cards: Vec<_> =
+            cards.into_iter().filter_map(|(serial, state)| Some((serial, listed(state)?))).collect();
         self.npc.publish_cards(&cards, now).await.map_err(Failure::from_system)?;
         Ok(())
     }
@@ -556,4 +553,51 @@ fn key_store(
 fn create_private(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// How a card that is not to be accepted stands in the card status list; nothing for one that the list does not name.
+// OPEN-37, LOSS-12: what may end is suspended (a report of loss, a recall), what never comes back is void.
+const fn listed(state: model::CardState) -> Option<status::cards::Listed> {
+    use model::CardState as State;
+    use status::cards::Listed;
+    match state {
+        State::Suspended | State::Recalled => Some(Listed::Suspended),
+        State::Void | State::Destroyed => Some(Listed::Void),
+        // Not yet in anybody's hands, in use, or past the day that is printed on it.
+        State::Blank
+        | State::Washed
+        | State::Initialised
+        | State::Paired
+        | State::Personalised
+        | State::Finished
+        | State::Shipped
+        | State::Received
+        | State::Flawed
+        | State::AwaitingCollection
+        | State::Active
+        | State::Expired => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::CardState;
+    use status::cards::Listed;
+
+    // proves: LOSS-12
+    #[test]
+    fn what_may_end_is_suspended_and_what_never_comes_back_is_void() {
+        for state in CardState::ALL {
+            // Whoever made it void may still destroy it, and nobody may hand it out again.
+            let ended = [CardState::Void, CardState::Destroyed].contains(state);
+            let held = state.may_become(CardState::Active) && *state != CardState::AwaitingCollection;
+            let expected = match (ended, held) {
+                (true, _) => Some(Listed::Void),
+                (_, true) => Some(Listed::Suspended),
+                _ => None,
+            };
+            assert_eq!(listed(*state), expected, "{state}");
+        }
+    }
 }

@@ -21,26 +21,26 @@ const SHOWN: usize = 48;
 /// Which card, and how to speak to it. The same for every command that works with a card.
 #[derive(clap::Args, Debug, Clone)]
 pub struct CardArgs {
-    /// Reader name, or the beginning of one, as `pcsc_scan` shows it.
+    /// 讀卡機名稱 Reader name, or the beginning of one, as `pcsc_scan` shows it.
     #[arg(long, required_unless_present = "serial", conflicts_with = "serial")]
     pub reader: Option<String>,
-    /// Serial number of a card of the country in `--dir`: this process holds it, no reader is needed.
+    /// 卡片序號 Serial number of a card of the country in `--dir`: this process holds it, no reader is needed.
     #[arg(long)]
     pub serial: Option<String>,
-    /// Directory of the country, for `--serial`.
+    /// 國家目錄 Directory of the country, for `--serial`.
     #[arg(long, default_value = "data")]
     pub dir: PathBuf,
-    /// Side of the card, for `--serial`.
+    /// 卡片介面 Side of the card, for `--serial`.
     #[arg(long, value_enum, default_value = "contact")]
     pub interface: Interface,
-    /// Card access number, opens the secure channel: the last six digits of the card serial number (printed on the card, no
+    /// 讀取碼 Card access number, opens the secure channel: the last six digits of the card serial number (printed on the card, no
     /// secret; known with `--serial`).
     #[arg(long)]
     pub can: Option<Hidden>,
-    /// Tell every command and answer in plain words on standard error; PINs, keys and contents are hidden.
+    /// 說明往來指令 Tell every command and answer in plain words on standard error; PINs, keys and contents are hidden.
     #[arg(long)]
     pub trace: bool,
-    /// Print one JSON document instead of text.
+    /// 輸出 JSON Print one JSON document instead of text.
     #[arg(long)]
     pub json: bool,
 }

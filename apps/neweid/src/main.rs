@@ -8,6 +8,7 @@
 #[macro_use]
 mod console;
 
+mod card_status;
 mod cards;
 mod cli;
 mod cli_ra;
@@ -27,14 +28,15 @@ mod memory;
 mod meter;
 mod openssl;
 mod personas;
+mod questions;
 mod secrets;
 mod signals;
 mod terminals;
+mod usage;
 mod vpcd;
 mod watch;
 mod web;
 
-use clap::Parser;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -47,7 +49,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 const LAST_COMPUTATION: Duration = Duration::from_secs(8);
 
 fn main() -> ExitCode {
-    let arguments = cli::Arguments::parse();
+    let arguments = match usage::arguments() {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
     if arguments.stays() {
         memory::give_back();
     }

@@ -58,10 +58,11 @@ const SAMPLES: [Sample; 4] = [
     Sample {
         name: "identity-server",
         mnemonic: "IDSERVER",
-        purpose: "讀取加密區六個欄位 Reads all six fields of the Encrypted Zone.",
+        purpose: "讀取加密區六個欄位，詢問年齡與戶籍地 Reads all six fields of the Encrypted Zone, asks for age and municipality.",
         rights: SIX_FIELDS
             .with(MIRRORED)
             .with(Rights::AGE_VERIFICATION)
+            .with(Rights::MUNICIPALITY_VERIFICATION)
             .with(Rights::RESTRICTED_IDENTIFICATION),
         updates: UpdateRights::NONE,
         // As a service that moves from one sector to another.

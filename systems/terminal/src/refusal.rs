@@ -291,8 +291,8 @@ refusals! {
         ["請勿接受此卡。", "Do not accept this card."]
     /// Nobody was asked about the card.
     StatusUnknown "TERMINAL-W-STATUS-UNKNOWN" Reader
-        ["尚未向發卡機關查詢卡片狀態（有效、停用或作廢）。", "The issuer was not asked whether the card is valid, suspended or void."]
-        ["請連線查詢卡片狀態；簽章與晶片查驗結果不代表卡片仍然有效。", "Ask for the card's status online: a good signature and a genuine chip do not say that the card is still valid."]
+        ["卡片狀態（有效、停用或作廢）未經查詢，或無從查詢。", "Whether the card is valid, suspended or void was not looked up, or cannot be."]
+        ["請以卡片狀態清單查詢（--card-list）；簽章與晶片查驗結果不代表卡片仍然有效。", "Look the card up in the card status list (--card-list): a good signature and a genuine chip do not say that the card is still valid."]
     // --- the encrypted zone
     /// The eID application does not answer.
     NoEncryptedZone "TERMINAL-E-NO-ENCRYPTED-ZONE" Reader

@@ -11,18 +11,21 @@ pub enum Ceremony {
     Propose {
         #[command(subcommand)]
         what: Plan,
-        /// Account of whoever proposes, for the log.
+        /// 提案者帳號 Account of whoever proposes, for the log.
         #[arg(long, global = true, default_value = "")]
         operator: String,
+        /// 國家目錄 The directory of the country.
         #[arg(long, global = true, default_value = "data")]
         dir: PathBuf,
     },
     /// 核可 Approve another person's proposal. It is carried out by `neweid ceremony run`.
     Approve {
+        /// 提案編號 The number of the proposal.
         number: u64,
-        /// Account of whoever approves, for the log.
+        /// 核可者帳號 Account of whoever approves, for the log.
         #[arg(long)]
         operator: String,
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
@@ -31,48 +34,60 @@ pub enum Ceremony {
     /// 放棄 Give a ceremony up: what it signed is put aside and revoked, keys it made are destroyed. One of the two persons proposed
     /// or approved it. Interrupted, do it again.
     Abandon {
+        /// 提案編號 The number of the proposal.
         number: u64,
-        /// Account of the person at the keyboard, for the record.
+        /// 操作者帳號 Account of the person at the keyboard, for the record.
         #[arg(long)]
         operator: String,
-        /// Account of the person who sees it, for the record.
+        /// 見證者帳號 Account of the person who sees it, for the record.
         #[arg(long)]
         witness: String,
-        /// Why, for the record.
+        /// 事由 Why, for the record.
         #[arg(long)]
         because: String,
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
     /// 腳本 Print the script, with what was done so far.
     Show {
+        /// 提案編號 The number of the proposal.
         number: u64,
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
     /// 紀錄 Write the record of a finished ceremony: JSON, text, and a time stamp over the JSON (RFC 3161).
     Record {
+        /// 提案編號 The number of the proposal.
         number: u64,
-        /// Where the files go.
+        /// 輸出目錄 Where the files go.
         #[arg(long)]
         out: PathBuf,
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
     /// 驗證 Compare a record with script, audit log, time stamp, keys and certificates.
     Verify {
+        /// 提案編號 The number of the proposal.
         number: u64,
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
     /// 列出 List the ceremonies, newest first.
     List {
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
@@ -87,58 +102,60 @@ pub enum Plan {
     /// document names its certificates, those above, its last lists, how many certificates it issued, and its addresses. It
     /// is ceremony 0 in the place of a founding.
     Adoption {
-        /// The document, JSON; `docs/operations.md` has one.
+        /// 文件檔 The document, JSON; `docs/operations.md` has one.
         document: PathBuf,
         #[command(flatten)]
         place: Place,
     },
     /// 下一代簽發金鑰 The next generation of the issuing CA: same name, new key, its own lists; it issues from then on.
     Generation {
+        /// 金鑰種類 Kind of key.
         #[arg(long, value_enum)]
         key: Key,
-        /// Into how many lists its revoked certificates are divided; as the generation before, if not given.
+        /// 清單分割數 Into how many lists its revoked certificates are divided; as the generation before, if not given.
         #[arg(long)]
         partitions: Option<u16>,
     },
     /// 下一代根金鑰 The next root, with link certificates between it and the one before.
     Root {
+        /// 金鑰種類 Kind of key.
         #[arg(long, value_enum)]
         key: Key,
     },
     /// 交互認證 A certificate for the root of somebody else, with limits.
     Cross {
-        /// The foreign root's certificate, PEM or DER.
+        /// 外部根憑證 The foreign root's certificate, PEM or DER.
         #[arg(long)]
         foreign: PathBuf,
-        /// How many CAs may follow the foreign root.
+        /// 路徑長度 How many CAs may follow the foreign root.
         #[arg(long, default_value_t = 1)]
         path_length: u32,
-        /// The country that everything issued there must name; that of the foreign root, if not given. May be repeated.
+        /// 限定國別 The country that everything issued there must name; that of the foreign root, if not given. May be repeated.
         #[arg(long)]
         permit_country: Vec<String>,
-        /// Which of the foreign policies counts as ours (object identifier).
+        /// 外部憑證政策 Which of the foreign policies counts as ours (object identifier).
         #[arg(long)]
         policy: String,
-        /// How long.
+        /// 天數 How long.
         #[arg(long, default_value_t = 365)]
         days: u32,
     },
     /// 匯入交互憑證 A certificate that somebody else issued for our root, to be published.
     CrossImport {
-        /// The certificate, PEM or DER.
+        /// 憑證 The certificate, PEM or DER.
         certificate: PathBuf,
-        /// The foreign root's certificate, PEM or DER.
+        /// 外部根憑證 The foreign root's certificate, PEM or DER.
         #[arg(long)]
         by: PathBuf,
     },
     /// 金鑰備份 A copy of a key for custodians who open it together.
     KeyBackup {
-        /// The key: npc-root, npc-ca, npc-ca-g2, ...
+        /// 金鑰標籤 The key: npc-root, npc-ca, npc-ca-g2, ...
         label: String,
-        /// How many custodians are needed.
+        /// 所需保管人數 How many custodians are needed.
         #[arg(long)]
         threshold: u8,
-        /// How many there are.
+        /// 保管人總數 How many there are.
         #[arg(long)]
         shares: u8,
     },
@@ -148,8 +165,9 @@ pub enum Plan {
     KeyDestruction { label: String },
     /// 廢止 The revocation of the certificate of a CA that no longer issues, of a link or of a cross certificate.
     Revocation {
-        /// Its published name: npc-ca, npc-cross-7, ...
+        /// 公布名稱 Its published name: npc-ca, npc-cross-7, ...
         label: String,
+        /// 理由 Why.
         #[arg(long, value_enum)]
         reason: Reason,
     },
@@ -158,10 +176,10 @@ pub enum Plan {
 /// What the first root and generation are made with; addresses and store stay for ever, as with `neweid up`.
 #[derive(clap::Args, Debug)]
 pub struct Founding {
-    /// Kind of key of the root.
+    /// 根金鑰種類 Kind of key of the root.
     #[arg(long, value_enum)]
     pub root_key: Key,
-    /// Kind of key of the first generation.
+    /// 第一代金鑰種類 Kind of key of the first generation.
     #[arg(long, value_enum)]
     pub key: Key,
     #[command(flatten)]
@@ -171,22 +189,22 @@ pub struct Founding {
 /// Where a country listens and keeps what it has.
 #[derive(clap::Args, Debug)]
 pub struct Place {
-    /// Address to listen on; it stands in the certificates.
+    /// 監聽位址 Address to listen on; it stands in the certificates.
     #[arg(long)]
     pub listen: Option<std::net::IpAddr>,
-    /// First port; the second stands in the certificates.
+    /// 連接埠 First port; the second stands in the certificates.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..65_534))]
     pub port_base: Option<u16>,
-    /// `postgres://USER@HOST/DATABASE`; without it SQLite files.
+    /// 資料庫 `postgres://USER@HOST/DATABASE`; without it SQLite files.
     #[arg(long)]
     pub database: Option<String>,
-    /// PKCS #11 library; the keys are then made and kept in a token.
+    /// 硬體金鑰模組 PKCS #11 library; the keys are then made and kept in a token.
     #[arg(long, requires_all = ["pkcs11_token", "pkcs11_pin_file"])]
     pub pkcs11_module: Option<PathBuf>,
-    /// Label of the token.
+    /// 符記標籤 Label of the token.
     #[arg(long, requires = "pkcs11_module")]
     pub pkcs11_token: Option<String>,
-    /// File with the token's user PIN, mode 0600.
+    /// 符記 PIN 檔 File with the token's user PIN, mode 0600.
     #[arg(long, requires = "pkcs11_module")]
     pub pkcs11_pin_file: Option<PathBuf>,
 }
@@ -194,44 +212,46 @@ pub struct Place {
 #[derive(clap::Args, Debug)]
 pub struct Run {
     pub number: u64,
-    /// Account of whoever does the steps, for the log.
+    /// 執行者帳號 Account of whoever does the steps, for the log.
     #[arg(long)]
     pub operator: String,
-    /// Account of whoever sees them done; another person.
+    /// 見證者帳號 Account of whoever sees them done; another person.
     #[arg(long)]
     pub witness: String,
-    /// Do the next step alone.
+    /// 只做下一步 Do the next step alone.
     #[arg(long)]
     pub step: bool,
-    /// Where the copy of a key and the shares of its custodians go: a new directory.
+    /// 備份輸出目錄 Where the copy of a key and the shares of its custodians go: a new directory.
     #[arg(long)]
     pub out: Option<PathBuf>,
-    /// The copy of a key to be put back.
+    /// 金鑰備份 The copy of a key to be put back.
     #[arg(long)]
     pub copy: Option<PathBuf>,
-    /// A custodian's share of it; once for each.
+    /// 保管人分持 A custodian's share of it; once for each.
     #[arg(long)]
     pub share: Vec<PathBuf>,
-    /// The certificate that the operator of another's root made of the request, PEM or DER.
+    /// 外部根憑證機構所簽憑證 The certificate that the operator of another's root made of the request, PEM or DER.
     #[arg(long)]
     pub certificate: Option<PathBuf>,
-    /// Where the certification request for the operator of another's root goes: a new file, PEM.
+    /// 憑證申請檔 Where the certification request for the operator of another's root goes: a new file, PEM.
     #[arg(long)]
     pub request: Option<PathBuf>,
-    /// The private key of a generation that is taken over, `NUMBER=FILE`: encrypted PKCS #8, mode 0600; once for each.
+    /// 接管之私鑰 The private key of a generation that is taken over, `NUMBER=FILE`: encrypted PKCS #8, mode 0600; once for each.
     #[arg(long, requires = "passphrase_file")]
     pub private_key: Vec<String>,
-    /// File with the passphrase of these keys, mode 0600.
+    /// 通行碼檔 File with the passphrase of these keys, mode 0600.
     #[arg(long)]
     pub passphrase_file: Option<PathBuf>,
-    /// A last list that was approved, PEM or DER; once for each.
+    /// 最後清單 A last list that was approved, PEM or DER; once for each.
     #[arg(long)]
     pub list: Vec<PathBuf>,
-    /// The certificates issued before: a file of PEM or DER one behind the other, or a directory of such files.
+    /// 先前簽發的憑證 The certificates issued before: a file of PEM or DER one behind the other, or a directory of such files.
     #[arg(long)]
     pub certificates: Option<PathBuf>,
+    /// 國家目錄 The directory of the country.
     #[arg(long, default_value = "data")]
     pub dir: PathBuf,
+    /// 輸出 JSON Print one JSON document instead of text.
     #[arg(long)]
     pub json: bool,
 }
@@ -245,7 +265,7 @@ pub enum Key {
     P384,
     #[value(name = "p-521")]
     P521,
-    /// For tests with programs that read it.
+    /// 測試用 For tests with programs that read it.
     #[value(name = "ml-dsa-65")]
     MlDsa65,
 }

@@ -10,6 +10,7 @@ pub enum Recall {
     Propose(Propose),
     /// 核可 Approve another person's recall; from then on its cards are called in.
     Approve {
+        /// 提案編號 The number of the proposal.
         number: u64,
         #[command(flatten)]
         by: By,
@@ -21,8 +22,9 @@ pub enum Recall {
     },
     /// 卡片清單 List the cards of a recall and their number.
     Cards {
+        /// 提案編號 The number of the proposal.
         number: u64,
-        /// Of one office alone.
+        /// 僅此機關 Of one office alone.
         #[arg(long)]
         office: Option<model::OfficeCode>,
         #[command(flatten)]
@@ -30,12 +32,13 @@ pub enum Recall {
     },
     /// 登記更新 Note that an office has brought the chip of a card to another version.
     Treat {
+        /// 提案編號 The number of the proposal.
         number: u64,
         card: model::CardSerial,
-        /// The applet and version the chip has now: 'eid 2.1'.
+        /// 現有程式版本 The applet and version the chip has now: 'eid 2.1'.
         #[arg(long)]
         version: String,
-        /// The office.
+        /// 機關 The office.
         #[arg(long)]
         office: model::OfficeCode,
         #[command(flatten)]
@@ -43,12 +46,14 @@ pub enum Recall {
     },
     /// 各所進度 Show how far each office is, now and as it was noted each day.
     Report {
+        /// 提案編號 The number of the proposal.
         number: u64,
         #[command(flatten)]
         place: Place,
     },
     /// 結案 Close a recall in which no card waits any more.
     Close {
+        /// 提案編號 The number of the proposal.
         number: u64,
         #[command(flatten)]
         by: By,
@@ -58,21 +63,21 @@ pub enum Recall {
 /// What is proposed. Every criterion given must hold, and at least one is given.
 #[derive(Args, Debug)]
 pub struct Propose {
-    /// Type of the chip, as `neweid chip-type list` names it.
+    /// 晶片型別 Type of the chip, as `neweid chip-type list` names it.
     #[arg(long)]
     pub chip_type: Option<String>,
     #[command(flatten)]
     pub make: Make,
-    /// How urgent it is.
+    /// 急迫程度 How urgent it is.
     #[arg(long, value_enum)]
     pub level: Level,
-    /// What is done with the cards.
+    /// 處理方式 What is done with the cards.
     #[arg(long, value_enum)]
     pub treatment: Treatment,
-    /// Why.
+    /// 理由 Why.
     #[arg(long)]
     pub reason: String,
-    /// What it is estimated to cost, in New Taiwan dollars.
+    /// 預估費用 What it is estimated to cost, in New Taiwan dollars.
     #[arg(long)]
     pub cost: Option<u64>,
     #[command(flatten)]
@@ -82,7 +87,7 @@ pub struct Propose {
 /// Who does it, and where.
 #[derive(Args, Debug)]
 pub struct By {
-    /// Account of the person at the keyboard, for the log.
+    /// 操作者帳號 Account of the person at the keyboard, for the log.
     #[arg(long)]
     pub operator: String,
     #[command(flatten)]
@@ -92,8 +97,10 @@ pub struct By {
 /// Where, and how it is told.
 #[derive(Args, Debug)]
 pub struct Place {
+    /// 國家目錄 The directory of the country.
     #[arg(long, default_value = "data")]
     pub dir: PathBuf,
+    /// 輸出 JSON Print one JSON document instead of text.
     #[arg(long)]
     pub json: bool,
 }

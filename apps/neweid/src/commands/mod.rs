@@ -33,7 +33,8 @@ mod read;
 mod recall;
 mod register;
 mod sign;
-mod status_check;
+mod status_card;
+pub mod status_check;
 mod up;
 
 // What `decoders.rs` feeds.
@@ -109,6 +110,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Cvc(Cvc::Print { files, json }) => cvc_print::run(&files, json),
         Command::Doctor(doctor) => doctor::run(&doctor),
         Command::Status(Status::Check(check)) => status_check::run(&check),
+        Command::Status(Status::Card(card)) => status_card::run(&card),
         Command::Ra(command) => ra::run(command).await,
         Command::Ceremony(ceremony) => ceremony::run(&ceremony).await,
         Command::Npc(Npc::Simulate(simulate)) => npc_simulate::run(&simulate),

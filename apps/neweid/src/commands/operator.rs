@@ -15,9 +15,9 @@ use std::process::ExitCode;
 pub enum Operator {
     /// 新增 Make an account; it can be used after `enrol`.
     Add {
-        /// Its name as the logs keep it: small letters, digits and -_.
+        /// 名稱 Its name as the logs keep it: small letters, digits and -_.
         name: String,
-        /// ca-operator, ra-officer, auditor or card-centre.
+        /// 角色 ca-operator, ra-officer, auditor or card-centre.
         #[arg(long, value_parser = role)]
         role: Role,
         #[command(flatten)]
@@ -25,38 +25,39 @@ pub enum Operator {
     },
     /// 列出 List accounts, roles and states.
     List {
-        /// The directory of the country.
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
     /// 註冊碼 Print a one-time code with which the person sets a password; also when the old one is forgotten.
     Enrol {
-        /// The account.
+        /// 帳號 The account.
         name: String,
         #[command(flatten)]
         common: Common,
     },
     /// 變更角色 Give another role, or `none` to a person who leaves the office.
     Role {
-        /// The account.
+        /// 帳號 The account.
         name: String,
-        /// ca-operator, ra-officer, auditor, card-centre or none.
+        /// 角色 ca-operator, ra-officer, auditor, card-centre or none.
         role: String,
         #[command(flatten)]
         common: Common,
     },
     /// 停用 Disable an account; its sessions end at once.
     Disable {
-        /// The account.
+        /// 帳號 The account.
         name: String,
         #[command(flatten)]
         common: Common,
     },
     /// 啟用 Enable it again.
     Enable {
-        /// The account.
+        /// 帳號 The account.
         name: String,
         #[command(flatten)]
         common: Common,
@@ -65,10 +66,10 @@ pub enum Operator {
 
 #[derive(clap::Args, Debug)]
 pub struct Common {
-    /// Account of the person at the keyboard, for the log.
+    /// 操作者帳號 Account of the person at the keyboard, for the log.
     #[arg(long)]
     pub operator: String,
-    /// The directory of the country.
+    /// 國家目錄 The directory of the country.
     #[arg(long, default_value = "data")]
     pub dir: PathBuf,
 }

@@ -1,17 +1,20 @@
 //! `neweid read`: reads household and public zone of any card, verifies what can be verified, and writes
 //! the card's files, the photo and a report. With the certificates and the key of a terminal it goes on to the encrypted zone
 //! of a New eID, which PIN1 opens: every field the terminal may read, and for every other which right is missing. With the
-//! public keys of its sectors it asks a sample card for its identifiers there.
+//! public keys of its sectors it asks a sample card for its identifiers there. With a card status list it says whether the card
+//! may be accepted; one that may not keeps its encrypted zone closed.
 //!
 //! Exit codes: 0 verified; 2 wrong arguments; 3 nothing failed but signature or chip could not be checked (the document has
 //! no active authentication, or uses an algorithm not known here); 4 no reader or no card; 10 to 16 refused, by the first
 //! check that failed: see [`refused`]; what the encrypted zone refuses counts after that. Without `--trust` nobody is trusted, so the signer is refused.
 
+use crate::card_status::{CardStatusList, Edition};
 use crate::cli::Read;
 use crate::clock;
 use crate::directory::write_atomically;
 use crate::failure::{Failure, Fault, exit_code};
 use crate::hand::{Stop, work};
+use crate::questions::{self, Answer, Question};
 use crate::{secrets, terminals};
 use apdu::CardChannel;
 use eac::Password;
@@ -26,7 +29,10 @@ use std::time::Instant;
 use terminal::eid::{
     EidError, EncryptedZoneReport, FieldOutcome, Grant, Session, TerminalIdentity, read_encrypted_zone,
 };
-use terminal::{CheckKind, Outcome, ReadOptions, ReadReport, Refusal, TrustStore, Verdict, pin1, read_card};
+use terminal::{
+    CardStatus, CheckKind, Household, Outcome, ReadOptions, ReadReport, Refusal, TrustStore, Verdict, pin1,
+    read_card,
+};
 
 /// Exit code: nothing failed, but not everything could be checked.
 const UNPROVEN: u8 = 3;
@@ -42,15 +48,26 @@ fn read(arguments: &Read, stop: &Stop) -> Result<ExitCode, Failure> {
         Some(dir) => trust_store(dir)?,
         None => TrustStore::default(),
     };
+    let list = match (&arguments.trust, arguments.card_list.as_slice()) {
+        (Some(trust), files @ [_, ..]) => Some(CardStatusList::open(files, trust, clock::now())?),
+        _ => None,
+    };
     let reader = EncryptedZoneReader::new(arguments)?;
     let mut channel = arguments.card.take(stop)?;
     let started = Instant::now();
     let clock = || started.elapsed();
     let options = ReadOptions { clock: Some(&clock), ..ReadOptions::default() };
     let now = clock::now();
-    let report = read_card(&mut channel, &password, &trust, &options, now, &mut curve::SystemRandom);
+    let mut report = read_card(&mut channel, &password, &trust, &options, now, &mut curve::SystemRandom);
+    if let Some(list) = &list {
+        list.enter(&mut report)?;
+    }
+    // LOSS-16: with a card that is suspended or void nobody opens the encrypted zone.
+    let barred = matches!(report.statements.card_status, CardStatus::Suspended | CardStatus::Void);
+    let reader = reader.filter(|_| !barred);
     let encrypted = reader.as_ref().map(|reader| reader.read(&mut channel, &trust, now));
-    let identified = reader.and_then(|reader| reader.identify(&mut channel, &trust, now));
+    let identified = reader.as_ref().and_then(|reader| reader.identify(&mut channel, &trust, now));
+    let answers = reader.map(|reader| reader.ask(&mut channel, &trust, now)).unwrap_or_default();
     drop(channel);
 
     std::fs::create_dir_all(&arguments.out)?;
@@ -60,18 +77,24 @@ fn read(arguments: &Read, stop: &Stop) -> Result<ExitCode, Failure> {
     let identified = identified.map(RestrictedIdentification::from);
     let document = Document {
         report: &report,
+        card_list: list.as_ref().map(CardStatusList::edition),
         encrypted_zone: encrypted.as_ref(),
         restricted_identification: identified.as_ref(),
+        answers: &answers,
     };
     let json = serde_json::to_string_pretty(&document).map_err(Failure::ours)?;
     write_atomically(&arguments.out.join("report.json"), json.as_bytes())?;
     if arguments.card.json {
         say!("{json}");
     } else {
-        print(&report, encrypted.as_ref(), identified.as_ref(), &arguments.out);
+        print(&document, &arguments.out);
+        if barred && arguments.terminal_key.is_some() {
+            say!("\n  加密區未讀取 The encrypted zone was not read.");
+        }
     }
     let zone = encrypted.and_then(|report| report.refusal);
     let zone = zone.or_else(|| identified.and_then(|identified| identified.refusal));
+    let zone = zone.or_else(|| answers.iter().find_map(|answer| answer.refusal));
     Ok(match (report.verdict, zone) {
         (Verdict::Refused, _) => ExitCode::from(refused(&report)),
         (_, Some(refusal)) => ExitCode::from(exit_code(refusal)),
@@ -85,10 +108,15 @@ fn read(arguments: &Read, stop: &Stop) -> Result<ExitCode, Failure> {
 struct Document<'a> {
     #[serde(flatten)]
     report: &'a ReadReport,
+    /// The list by which the status of the card was judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    card_list: Option<Edition>,
     #[serde(skip_serializing_if = "Option::is_none")]
     encrypted_zone: Option<&'a EncryptedZoneReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     restricted_identification: Option<&'a RestrictedIdentification>,
+    #[serde(skip_serializing_if = "<[Answer]>::is_empty")]
+    answers: &'a [Answer],
 }
 
 /// What the card is called in the sectors of the terminal, or why it did not say.
@@ -124,6 +152,7 @@ struct EncryptedZoneReader {
     pin1: Password,
     access_number: Option<Password>,
     sectors: Vec<SectorKey>,
+    questions: Vec<Question>,
 }
 
 impl EncryptedZoneReader {
@@ -134,7 +163,8 @@ impl EncryptedZoneReader {
         let pin1 = pin1::password(&pin1)?;
         let access_number = arguments.card.access_number()?;
         let sectors = arguments.restricted_id.as_deref().map_or(Ok(Vec::new()), sectors)?;
-        Ok(Some(Self { identity, pin1, access_number, sectors }))
+        let questions = questions(arguments)?;
+        Ok(Some(Self { identity, pin1, access_number, sectors, questions }))
     }
 
     /// Asks for the identifiers in the sectors, if there are any, in a session of its own: beside the fields of the zone the
@@ -154,10 +184,42 @@ impl EncryptedZoneReader {
         Some(session.and_then(|mut session| session.sector_identifiers(first, second)))
     }
 
+    /// Asks the questions, if there are any, in a session of its own: what the card answers needs no field of the zone.
+    fn ask(&self, channel: impl CardChannel, trust: &TrustStore, now: Timestamp) -> Vec<Answer> {
+        let Some(first) = self.questions.first() else { return Vec::new() };
+        let (before, signed) = (self.access_number.as_ref(), questions::auxiliary_data(&self.questions));
+        let grant = Grant { rights: questions::rights(&self.questions), updates: UpdateRights::NONE };
+        let (identity, random) = (&self.identity, &mut curve::SystemRandom);
+        let session =
+            Session::open(channel, &self.pin1, before, identity, grant, &signed, trust, now, random);
+        let selected = session.and_then(|mut session| session.select().map(|()| session));
+        match selected {
+            Ok(mut session) => self.questions.iter().map(|q| Answer::new(q, session.ask(q.oid()))).collect(),
+            Err(error) => vec![Answer::new(first, Err(error))],
+        }
+    }
+
     fn read(&self, channel: impl CardChannel, trust: &TrustStore, now: Timestamp) -> EncryptedZoneReport {
         let (before, random) = (self.access_number.as_ref(), &mut curve::SystemRandom);
         read_encrypted_zone(channel, &self.pin1, before, &self.identity, Grant::ALL, trust, now, random)
     }
+}
+
+// The card takes each kind of question once.
+fn questions(arguments: &Read) -> Result<Vec<Question>, Failure> {
+    let mut kinds: Vec<_> = arguments.ask.iter().map(Question::kind).collect();
+    kinds.sort_unstable();
+    if kinds.windows(2).all(|pair| pair[0] != pair[1]) {
+        return Ok(arguments.ask.clone());
+    }
+    Err(Failure::new(
+        "NEWEID-E-ASK",
+        Fault::Caller,
+        "同一種問題問了兩次。",
+        "The same kind of question was asked twice.",
+        "每種一次，其餘另讀一次 Each kind once; read again for the other.",
+    )
+    .exit(2))
 }
 
 /// The public keys of one or two sectors.
@@ -243,13 +305,14 @@ const fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
-fn print(
-    report: &ReadReport,
-    encrypted: Option<&EncryptedZoneReport>,
-    identified: Option<&RestrictedIdentification>,
-    out: &Path,
-) {
-    say!("{}\n", verdict(report.verdict));
+fn print(document: &Document<'_>, out: &Path) {
+    let report = document.report;
+    // LOSS-16: signature and chip alone never make a card look valid.
+    let status = match (report.verdict, report.statements.card_status) {
+        (Verdict::Verified, CardStatus::Unknown) => "，卡片狀態未查 STATUS NOT LOOKED UP",
+        _ => "",
+    };
+    say!("{}{status}\n", verdict(report.verdict));
     for check in &report.checks {
         let mark = match check.outcome {
             Outcome::Passed => "通過 pass",
@@ -262,22 +325,45 @@ fn print(
             say!("             → {} {}", refusal.remedy().0, refusal.remedy().1);
         }
     }
+    if let Some(zone) = &report.household {
+        let Household { county, district, village, village_code, neighbourhood } = zone;
+        say!(
+            "\n  戶籍地區 Household {county}{district}{village}{neighbourhood}鄰 neighbourhood {neighbourhood}"
+        );
+        say!("  村里代碼 Village   {village_code}");
+    }
     if let Some(fields) = report.holder.as_ref().and_then(|holder| holder.public_zone.as_ref()) {
         say!("\n  姓名 Name          {}", fields.chinese_name);
         say!("  出生日期 Birth     {} ({})", fields.birth.roc, fields.birth.iso);
         say!("  卡片序號 Serial    {}", fields.card_serial);
         say!("  戶籍地址 Address   {}", fields.registered_address);
     }
-    if let Some(report) = encrypted {
+    if let Some(report) = document.encrypted_zone {
         print_encrypted(report);
     }
-    if let Some(identified) = identified {
+    if let Some(identified) = document.restricted_identification {
         print_identified(identified);
     }
+    print_answers(document.answers);
     for timing in &report.timings {
         say!("  {:<24}{:>8.1} ms", timing.phase, timing.micros as f64 / 1000.0);
     }
     say!("\n  {}", out.display());
+}
+
+fn print_answers(answers: &[Answer]) {
+    for Answer { words, value, answer, refusal, detail, .. } in answers {
+        let said = match answer {
+            Some(true) => "是 yes",
+            Some(false) => "否 no",
+            None => "未答 -",
+        };
+        say!("\n  詢問 Question      {words} {value}: {said} {detail}");
+        if let Some(refusal) = refusal {
+            say!("             {refusal}");
+            say!("             → {} {}", refusal.remedy().0, refusal.remedy().1);
+        }
+    }
 }
 
 fn print_identified(identified: &RestrictedIdentification) {

@@ -57,6 +57,23 @@ pub fn run(arguments: &StatusCheck) -> Result<ExitCode, Failure> {
 
 // Self-issued CA certificates are anchors; the other CA certificates may lead to them.
 fn trusted(path: &Path) -> Result<(Vec<Certificate>, Vec<Certificate>), Failure> {
+    let all = ca_certificates(path)?;
+    let (anchors, intermediates): (Vec<_>, Vec<_>) = all.into_iter().partition(Certificate::is_self_issued);
+    if anchors.is_empty() {
+        return Err(Failure::new(
+            "NEWEID-E-TRUST",
+            Fault::Caller,
+            format!("{} 內沒有根憑證。", path.display()),
+            format!("There is no root certificate in {}.", path.display()),
+            "neweid pki export --out DIR",
+        )
+        .exit(2));
+    }
+    Ok((anchors, intermediates))
+}
+
+/// The CA certificates in a directory, or in one file.
+pub fn ca_certificates(path: &Path) -> Result<Vec<Certificate>, Failure> {
     let mut files = vec![path.to_path_buf()];
     if path.is_dir() {
         files = std::fs::read_dir(path)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -70,18 +87,7 @@ fn trusted(path: &Path) -> Result<(Vec<Certificate>, Vec<Certificate>), Failure>
         all.extend(certificates(file)?);
     }
     all.retain(Certificate::is_ca);
-    let (anchors, intermediates): (Vec<_>, Vec<_>) = all.into_iter().partition(Certificate::is_self_issued);
-    if anchors.is_empty() {
-        return Err(Failure::new(
-            "NEWEID-E-TRUST",
-            Fault::Caller,
-            format!("{} 內沒有根憑證。", path.display()),
-            format!("There is no root certificate in {}.", path.display()),
-            "neweid pki export --out DIR",
-        )
-        .exit(2));
-    }
-    Ok((anchors, intermediates))
+    Ok(all)
 }
 
 fn certificates(path: &Path) -> Result<Vec<Certificate>, Failure> {

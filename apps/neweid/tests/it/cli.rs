@@ -283,17 +283,33 @@ fn wrong_arguments_exit_with_2() {
         &["card", "insert", "N5A000000"],
         &["card", "insert", "N5A000000", "--interface", "telepathy"],
         &["read", "--reader", "x", "--out", "y"],
+        &["read", "--pin1", "z"],
+        &["sign", "--serial", "N5A000000"],
+        &["pin"],
         &["read", "--reader", "x", "--out", "y", "--can", "123456", "--mrz", "z"],
     ] {
         let place = tempfile::tempdir().expect("a temporary directory");
         let ran = Ran::of(neweid().args(args).current_dir(place.path()));
-        assert_eq!(ran.code, Some(2), "{args:?}: {ran}");
+        ran.fails(2, "NEWEID-E-USAGE");
+        Ran::of(neweid().args(args).arg("--json").current_dir(place.path()))
+            .fails_in_json(2, "NEWEID-E-USAGE");
         assert!(
             std::fs::read_dir(place.path()).expect("readable").next().is_none(),
             "{args:?} left something behind"
         );
     }
     assert!(run(["--help"]).success().contains("neweid"));
+    for verb in [&["pin", "change"][..], &["card", "face"], &["ra", "ics", "register"]] {
+        for help in ["--help", "-h"] {
+            let told = run([verb, &[help]].concat()).success();
+            assert!(told.contains("neweid") && told.contains("說明 Print help"), "{told}");
+        }
+    }
+    // What is missing is named, and no word that was typed in a wrong place.
+    let told = run(["read", "--pin1", "z"]);
+    assert!(told.stderr.contains("--out <OUT>") && told.stderr.contains("neweid read --help"), "{told}");
+    let told = run(["pin", "change", "135790"]);
+    assert!(!told.stderr.contains("135790") && told.stderr.contains("pin1, pin2"), "{told}");
     assert!(run(["--version"]).success().starts_with("neweid "));
 }
 

@@ -1,7 +1,7 @@
 //! What the holder of a card does with it, and a developer who looks on: PINs, signatures, decipherment, certificates, trace
 //! and watch; every card held in process, OpenSSL as the judge.
 
-use crate::support::{Country, PATIENCE, Ran, card_of, cards, neweid, template, text};
+use crate::support::{Country, PATIENCE, Ran, card_of, cards, neweid, text};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -398,6 +398,69 @@ fn a_card_is_read_without_any_reader() {
     let wrong = desk.card(&["read", "--out", &out, "--can", number]);
     assert_eq!(wrong.code, Some(11), "{wrong}");
     assert!(wrong.stdout.contains("TERMINAL-E-WRONG-PASSWORD"), "{wrong}");
+}
+
+#[test]
+fn the_household_zone_is_told_to_whoever_reads() {
+    let desk = Desk::new("active_national");
+    let (out, pki) = (desk.path("read"), shown(&desk.pki()));
+    let zone = desk.card(&["read", "--out", &out, "--trust", &pki, "--json"]).json()["household"].clone();
+    let told = desk.card(&["read", "--out", &out, "--trust", &pki]).success();
+    let line =
+        told.lines().find(|line| line.contains("戶籍地區 Household")).unwrap_or_else(|| panic!("{told}"));
+    for part in ["county", "district", "village"] {
+        assert!(line.contains(&text(&zone[part])), "{part}: {told}");
+    }
+    assert!(line.contains(&zone["neighbourhood"].to_string()) && told.contains(&text(&zone["village_code"])));
+}
+
+#[test]
+fn a_card_answers_questions_with_yes_or_no() {
+    let desk = Desk::new("active_national");
+    let (out, pki) = (desk.path("read"), shown(&desk.pki()));
+    let pin1 = desk.secret("pin1", &text(&desk.card["pin1"]));
+    let read = |name: &str, questions: &[&str], more: &[&str]| {
+        let terminal = terminal(&desk, name);
+        let mut args = vec!["read", "--out", &out, "--trust", &pki, "--pin1", &pin1];
+        args.extend(terminal.iter().map(String::as_str));
+        args.extend(questions.iter().flat_map(|question| ["--ask", question]));
+        desk.card(&[&args[..], more].concat())
+    };
+    let answers = |questions: &[&str]| {
+        let ran = read("identity-server", questions, &["--json"]);
+        assert_eq!(ran.code, Some(0), "{ran}");
+        let document = ran.json();
+        let answers = document["answers"].as_array().expect("answers").clone();
+        (document, answers.iter().map(|answer| answer["answer"].clone()).collect::<Vec<Value>>())
+    };
+    // What the card says elsewhere is what it answers by.
+    let (document, _) = answers(&["valid-on=2026-01-01"]);
+    let birth = text(&document["holder"]["public_zone"]["birth"]["iso"]);
+    let day: jiff::civil::Date = birth.parse().expect("a day");
+    let before = day.yesterday().expect("a day").to_string();
+    let village = text(&document["household"]["village_code"]);
+    let asked =
+        [format!("born-by={birth}"), format!("lives-in={}", &village[..5]), "valid-on=2026-12-31".into()];
+    let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
+    assert_eq!(answers(&asked).1, [true, true, true]);
+    let elsewhere = if village.starts_with('1') { "2" } else { "1" };
+    let asked = [format!("born-by={before}"), format!("lives-in={elsewhere}"), "valid-on=2099-12-31".into()];
+    let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
+    assert_eq!(answers(&asked).1, [false, false, false]);
+    let told = read("identity-server", &[&format!("born-by={birth}")], &[]).success();
+    assert!(told.contains(&format!("born on or before {birth}: 是 yes")), "{told}");
+    // A terminal without the right learns nothing, but whether the card is valid everybody may ask whom PIN1 let in.
+    let ran = read("two-fields", &["born-by=2008-01-01", "valid-on=2026-12-31"], &["--json"]);
+    let document = ran.json();
+    assert_eq!((ran.code, &document["answers"][1]["answer"]), (Some(19), &true.into()), "{ran}");
+    let refused = &document["answers"][0];
+    assert_eq!(refused["refusal"]["code"], "TERMINAL-E-TERMINAL-RIGHT", "{ran}");
+    assert!(text(&refused["detail"]).contains("AGE_VERIFICATION") && refused["answer"].is_null(), "{ran}");
+    let twice = ["born-by=2008-01-01", "born-by=2009-01-01"];
+    read("identity-server", &twice, &["--json"]).fails_in_json(2, "NEWEID-E-ASK");
+    for wrong in ["age=18", "born-by=2008-02-30", "lives-in=", "lives-in=63a", "lives-in=123456789012"] {
+        assert_eq!(read("identity-server", &[wrong], &[]).code, Some(2), "{wrong}");
+    }
 }
 
 /// The files of a sample terminal, as arguments.
@@ -836,24 +899,4 @@ fn a_developer_watches_what_a_program_does_with_an_inserted_card() {
     assert!(lines.next().is_none());
     assert!(watcher.wait().expect("ends").success());
     assert!(!dir.join("cards").join(format!("{serial}.watch")).exists());
-}
-
-#[test]
-fn every_new_command_helps_in_both_languages() {
-    for args in [
-        &["pin", "status"][..],
-        &["pin", "change"],
-        &["sign"],
-        &["decipher"],
-        &["cert", "list"],
-        &["card", "watch"],
-    ] {
-        let help = Ran::of(neweid().args(args).arg("--help")).success();
-        assert!(help.contains("--json") && help.contains("--dir"), "{help}");
-    }
-    let help = Ran::of(neweid().arg("--help")).success();
-    for word in ["簽章", "解密", "PIN1", "讀卡"] {
-        assert!(help.contains(word), "{word}: {help}");
-    }
-    assert!(template().dir.exists());
 }

@@ -32,7 +32,6 @@ fn the_catalogue_names_each_persona_and_its_verdict() {
 
 // A healthy card, a clone of one (two chips of which one is shown), and a card of ten years ago. The others take the same ways;
 // conformance/jmrtd reads all of them.
-// proves: CARDFACE-17
 #[test]
 fn personas_are_made_once_and_stay_out_of_the_countrys_books() {
     let country = Country::new();

@@ -1,8 +1,9 @@
 //! The status of certificates and cards, as a reader at home finds it out.
 
-use crate::support::{Country, Up, free_ports, get, neweid, run, serial_of, text};
+use crate::support::{Country, Ran, Up, card_of, cards, free_ports, get, neweid, run, serial_of, text};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 
 /// Where the services were, with somebody who notices whoever calls.
 struct Overheard(Vec<TcpListener>);
@@ -169,6 +170,165 @@ fn the_log_does_not_say_who_asked_for_whose_status() {
     for port in callers {
         assert!(!log.contains(&format!("127.0.0.1:{port}")), "port {port} stands in the log: {log}");
     }
+}
+
+/// What a counter has: the published lists, fetched, and a card in its reader.
+struct Counter {
+    country: Country,
+    pki: PathBuf,
+}
+
+impl Counter {
+    fn new() -> Self {
+        let country = Country::new();
+        let pki = country.beside("pki");
+        let mut export = neweid();
+        export.args(["pki", "export", "--dir"]).arg(country.dir()).arg("--out").arg(&pki);
+        Ran::of(&mut export).success();
+        Self { country, pki }
+    }
+
+    /// Fetches full list and delta from a running country.
+    fn fetch(&self, name: &str) -> [PathBuf; 2] {
+        let up = Up::start(&self.country.dir());
+        let files = ["card_status", "card_status_delta"].map(|key| {
+            let url = text(&up.endpoints()[key]);
+            let path =
+                url.strip_prefix(&format!("http://{}", up.status())).expect("of this machine").to_owned();
+            let file = self.country.beside(&format!("{name}-{key}"));
+            std::fs::write(&file, get(&up.status(), &path).body).expect("written");
+            file
+        });
+        up.stop();
+        files
+    }
+
+    fn card(&self, serial: &str, lists: &[&Path], more: &[&str]) -> Ran {
+        let mut command = neweid();
+        command.args(["status", "card", serial, "--trust"]).arg(&self.pki).args(more);
+        for list in lists {
+            command.arg("--card-list").arg(list);
+        }
+        Ran::of(&mut command)
+    }
+
+    fn read(&self, serial: &str, lists: &[&Path], more: &[&str]) -> Ran {
+        let mut command = neweid();
+        command.args(["read", "--serial", serial, "--dir"]).arg(self.country.dir()).arg("--trust");
+        command.arg(&self.pki).arg("--out").arg(self.country.beside("read")).args(more);
+        for list in lists {
+            command.arg("--card-list").arg(list);
+        }
+        Ran::of(&mut command)
+    }
+}
+
+/// A counter reads a card that was reported lost: signature and chip are good, and it is refused all the same, by a list that
+/// was fetched and leads to the country's root.
+// proves: CARDFACE-27, DOCPKI-13, LOSS-12, LOSS-16, OPEN-37
+#[test]
+fn a_card_reported_lost_is_refused_by_the_published_list() {
+    let counter = Counter::new();
+    let dir = counter.country.dir();
+    let [full, delta] = counter.fetch("before");
+    let cards = cards(&dir);
+    // The list by the states of all sample cards; the state in the books is the truth.
+    for card in &cards {
+        let expected = match text(&card["state"]).as_str() {
+            "suspended" | "recalled" => (Some(3), "suspended"),
+            "void" | "destroyed" => (Some(4), "void"),
+            _ => (Some(0), "good"),
+        };
+        let ran = counter.card(&text(&card["serial"]), &[&full, &delta], &["--json"]);
+        assert_eq!((ran.code, text(&ran.json()["status"]).as_str()), expected, "{card}");
+    }
+    for (persona, zh) in [("suspended", "停用"), ("recalled", "停用"), ("active_national", "有效")] {
+        let told = counter.card(&text(&card_of(&cards, persona)["serial"]), &[&full, &delta], &[]).stdout;
+        assert!(told.starts_with(zh) && told.contains("as of 20"), "{told}");
+    }
+
+    let card = card_of(&cards, "active_national");
+    let serial = text(&card["serial"]);
+    // Without a list nobody is told that the card is valid.
+    let told = counter.read(&serial, &[], &[]).success();
+    assert!(told.starts_with("驗證通過 VERIFIED，卡片狀態未查 STATUS NOT LOOKED UP"), "{told}");
+    let told = counter.read(&serial, &[&full, &delta], &[]).success();
+    assert!(told.starts_with("驗證通過 VERIFIED\n") && told.contains("截至 as of 20"), "{told}");
+    let good = counter.read(&serial, &[&full, &delta], &["--json"]).json();
+    assert_eq!(good["statements"]["card_status"], "valid", "{good}");
+    assert_eq!(
+        good["card_list"]["this_update"].as_str().map(|at| at.starts_with("20")),
+        Some(true),
+        "{good}"
+    );
+
+    let code = counter.country.beside("code");
+    let mut file =
+        std::os::unix::fs::OpenOptionsExt::mode(std::fs::File::options().write(true).create(true), 0o600)
+            .open(&code)
+            .expect("ours");
+    std::io::Write::write_all(&mut file, text(&card["user_code"]).as_bytes()).expect("written");
+    let mut loss = neweid();
+    loss.args(["ra", "loss", "--serial", &serial, "--dir"]).arg(&dir).arg("--user-code").arg(&code);
+    Ran::of(&mut loss).success();
+    let [full_after, delta_after] = counter.fetch("after");
+    assert_eq!(
+        std::fs::read(&full).expect("there"),
+        std::fs::read(&full_after).expect("there"),
+        "the day's list"
+    );
+    let lists: [&Path; 2] = [&delta_after, &full_after];
+    // The encrypted zone stays closed: the terminal would have read it.
+    let terminal = |name: &str| counter.pki.join(name).display().to_string();
+    let (certificate, verifier) = (terminal("terminal-identity-server.cvcert"), terminal("dv.cvcert"));
+    let key = terminal("terminal-identity-server.key");
+    std::fs::write(&code, text(&card["pin1"])).expect("written");
+    let pin1 = code.display().to_string();
+    let encrypted = ["--terminal-cert", &certificate, &verifier, "--terminal-key", &key, "--pin1", &pin1];
+    let open = counter.read(&serial, &[&full, &delta], &[&encrypted[..], &["--json"]].concat());
+    assert_eq!(open.json()["encrypted_zone"]["verdict"], "verified", "{open}");
+    let lost = counter.read(&serial, &lists, &[&encrypted[..], &["--json"]].concat());
+    let document = lost.json();
+    assert_eq!((lost.code, &document["verdict"]), (Some(16), &"refused".into()), "{lost}");
+    let statements = &document["statements"];
+    assert_eq!(
+        [&statements["signature_valid"], &statements["chip_genuine"], &statements["card_status"]],
+        ["passed", "passed", "suspended"]
+    );
+    let check = document["checks"].as_array().and_then(|all| all.last()).expect("a check");
+    assert_eq!((&check["check"], &check["outcome"]), (&"card_status".into(), &"failed".into()));
+    assert_eq!(check["refusal"]["code"], "TERMINAL-E-CARD-SUSPENDED");
+    assert!(document["encrypted_zone"].is_null(), "{lost}");
+    let told = counter.read(&serial, &lists, &encrypted);
+    assert!(told.stdout.starts_with("不採信 REFUSED\n") && told.stdout.contains("卡片已停用"), "{told}");
+    assert!(told.stdout.contains("加密區未讀取"), "{told}");
+    // The day's list alone is in time, and older than the loss: it says so.
+    let older = counter.read(&serial, &[&full], &["--json"]).json();
+    assert_eq!(older["statements"]["card_status"], "valid");
+    assert_ne!(older["card_list"]["this_update"], document["card_list"]["this_update"]);
+
+    // A list that is damaged, old, of somebody else, or half of one: refused before the card is touched.
+    let refused = |lists: &[&Path], code: &str| {
+        counter.read(&serial, lists, &["--json"]).fails_in_json(2, code);
+        counter.card(&serial, lists, &[]).fails(2, code);
+    };
+    let damaged = counter.country.beside("damaged");
+    let mut bytes = std::fs::read(&full).expect("there");
+    // In the salt or the hashes, which the signature covers.
+    let salt = bytes.windows(2).position(|window| window == [0x04, 0x20]).expect("a salt") + 5;
+    bytes[salt] ^= 1;
+    std::fs::write(&damaged, &bytes).expect("written");
+    refused(&[&damaged], "NEWEID-E-CARD-LIST");
+    refused(&[&counter.pki.join("npc-ca.pem")], "NEWEID-E-CARD-LIST");
+    refused(&[&delta], "NEWEID-E-CARD-LIST-BASE");
+    refused(&[&full, &full], "NEWEID-E-CARD-LIST-BASE");
+    refused(&[&counter.country.beside("nowhere")], "NEWEID-E-FILE-READ");
+    let later = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(72)).to_string();
+    counter.card(&serial, &lists, &["--at", &later]).fails(2, "NEWEID-E-CARD-LIST-STALE");
+    counter.card(&serial, &lists, &["--at", "2020-01-01T00:00:00Z"]).fails(2, "NEWEID-E-CARD-LIST-STALE");
+    // Trust that ends at the country signing CA, which vouches for documents only.
+    std::fs::remove_file(counter.pki.join("npc-root.pem")).expect("there");
+    refused(&lists, "NEWEID-E-CARD-LIST-UNTRUSTED");
 }
 
 /// A population that was never signed: the figures are printed, and the filter answers for every certificate.
