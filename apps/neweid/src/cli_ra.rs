@@ -109,7 +109,7 @@ pub enum RaCommand {
     ChangeUserCode {
         #[command(flatten)]
         request: RaRequest,
-        /// File with the new user code, readable by its owner alone; `-` is the next line of standard input.
+        /// 新用戶代碼檔 File with the new user code, readable by its owner alone; `-` is the next line of standard input.
         #[arg(long, value_name = "FILE")]
         new: Option<PathBuf>,
     },
@@ -128,16 +128,16 @@ pub enum RaCommand {
 /// The second pair of keys of a certificate-only card. New eID has the requests of its own.
 #[derive(clap::Args, Debug)]
 pub struct SecondPair {
-    /// File with the holder's number.
+    /// 持有人編號檔 File with the holder's number.
     #[arg(long, value_name = "FILE", requires_all = ["signing", "encryption"])]
     pub person: Option<PathBuf>,
-    /// File with the name on the residence permit, which the clerk has seen.
+    /// 居留證姓名檔 File with the name on the residence permit, which the clerk has seen.
     #[arg(long, value_name = "FILE", requires_all = ["clerk", "person"])]
     pub resident_name: Option<PathBuf>,
-    /// PKCS #10 request of the second signing key (P-521), PEM or DER.
+    /// 第二簽章金鑰之請求檔 PKCS #10 request of the second signing key (P-521), PEM or DER.
     #[arg(long, value_name = "FILE", requires = "person")]
     pub signing: Option<PathBuf>,
-    /// The same of the second encryption key.
+    /// 第二加密金鑰之請求檔 The same of the second encryption key.
     #[arg(long, value_name = "FILE", requires = "person")]
     pub encryption: Option<PathBuf>,
 }

@@ -288,7 +288,8 @@ const RECENT: &str = "SELECT event.at AS at, certificate.serial AS serial, profi
     WHERE event.kind = 'issue' ORDER BY event.id DESC LIMIT $1";
 const ONE: &str = "SELECT serial, card, slot, profile, carrier, key_class, partition_no, not_before, not_after, state, \
     signed FROM certificate JOIN certificate_state USING (serial) WHERE serial = $1";
-const EVENTS_OF_ONE: &str = "SELECT at, kind, actor, incident FROM event WHERE serial = $1 ORDER BY id DESC LIMIT 50";
+const EVENTS_OF_ONE: &str =
+    "SELECT at, kind, actor, incident FROM event WHERE serial = $1 ORDER BY id DESC LIMIT 50";
 // The first two by way of an index with the few rows in question; incidents are few.
 const WAITING: &str = "SELECT (SELECT COUNT(*) FROM certificate_state WHERE state_seq = 0) AS unsigned, \
     (SELECT COUNT(*) FROM cmp_transaction WHERE waits = 1) AS unconfirmed, \
