@@ -231,7 +231,7 @@ pub enum Register {
     },
     /// 異動 Record a change of the holder of a card: a move, the spouse's name, military service, ...
     Change {
-        /// JSON 檔 JSON file, see docs/cli.md; `-` is standard input.
+        /// 檔案 JSON file, see docs/cli.md; `-` is standard input.
         file: PathBuf,
         /// 卡片序號 Serial number of the card.
         #[arg(long = "of", value_name = "SERIAL")]
@@ -245,7 +245,7 @@ pub enum Register {
     },
     /// 門牌整編 Renumber houses, or make a village part of another, and list the cards that are out of date by it.
     Renumber {
-        /// JSON 檔 JSON file, see docs/cli.md; `-` is standard input.
+        /// 檔案 JSON file, see docs/cli.md; `-` is standard input.
         file: PathBuf,
         /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
@@ -465,7 +465,7 @@ pub struct Read {
     /// 終端私鑰 The terminal's private key: PKCS #8, PEM or DER.
     #[arg(long, value_name = "FILE", requires = "terminal_cert")]
     pub terminal_key: Option<PathBuf>,
-    /// PIN1 檔 File with PIN1, which the Encrypted Zone needs, readable by its owner alone; `-` is the next line of standard input.
+    /// 密碼檔 File with PIN1, which the Encrypted Zone needs, readable by its owner alone; `-` is the next line of standard input.
     /// Asked for if absent.
     #[arg(long, value_name = "FILE", requires = "terminal_cert")]
     pub pin1: Option<PathBuf>,
@@ -535,7 +535,7 @@ pub struct Sign {
     /// 雜湊演算法 Hash; without it SHA-256 with RSA and SHA-512 with EC.
     #[arg(long, value_enum)]
     pub hash: Option<HashChoice>,
-    /// PIN2 檔 File with PIN2, readable by its owner alone; `-` is the next line of standard input. Asked for if absent.
+    /// 密碼檔 File with PIN2, readable by its owner alone; `-` is the next line of standard input. Asked for if absent.
     #[arg(long, value_name = "FILE")]
     pub pin2: Option<PathBuf>,
 }
@@ -576,7 +576,7 @@ pub struct Decipher {
     /// 輸入格式 What the input is.
     #[arg(long, value_enum, default_value = "auto")]
     pub format: DecipherFormat,
-    /// PIN2 檔 File with PIN2, readable by its owner alone; `-` is the next line of standard input. Asked for if absent.
+    /// 密碼檔 File with PIN2, readable by its owner alone; `-` is the next line of standard input. Asked for if absent.
     #[arg(long, value_name = "FILE")]
     pub pin2: Option<PathBuf>,
 }
@@ -587,7 +587,7 @@ pub enum DecipherFormat {
     Auto,
     /// 數位信封 CMS EnvelopedData in DER or PEM, to the RSA or the EC key.
     Cms,
-    /// RSA 密文 256 bytes of RSAES-PKCS1-v1_5.
+    /// 密文 256 bytes of RSAES-PKCS1-v1_5.
     Rsa,
     /// 對方公鑰 The other side's EC public key: gives the shared secret of ECDH.
     Ecdh,
@@ -848,7 +848,7 @@ pub enum Npc {
     Ra(Ra),
     /// 登記 Enrol what a registration authority will send a key for.
     Enrol {
-        /// JSON 檔 JSON file; `-` is standard input.
+        /// 檔案 JSON file; `-` is standard input.
         file: PathBuf,
         /// 操作者帳號 Account of the person at the keyboard, for the log.
         #[arg(long)]
@@ -900,7 +900,7 @@ pub enum Queues {
     Open {
         /// 事件編號 The number of the incident.
         incident: u64,
-        /// JSON 檔 JSON file with classes, quotas and days; `-` is standard input.
+        /// 檔案 JSON file with classes, quotas and days; `-` is standard input.
         #[arg(long)]
         plan: PathBuf,
         /// 操作者帳號 Account of the person at the keyboard, for the log.
@@ -1174,7 +1174,7 @@ pub struct Simulate {
 pub enum Cvc {
     /// 顯示 Show certificates, requests and descriptions in plain words, and which of the given keys signed them.
     Print {
-        /// TLV 檔案 Files in TLV, as `neweid pki export` and other programs write them.
+        /// 檔案 Files in TLV, as `neweid pki export` and other programs write them.
         #[arg(required = true)]
         files: Vec<PathBuf>,
         /// 輸出 JSON Print one JSON document instead of text.

@@ -247,7 +247,7 @@ pub struct RaRequest {
     /// 案號 The case.
     #[arg(long, requires = "clerk")]
     pub case: Option<CaseNo>,
-    /// PIN2 檔 File with PIN2, readable by its owner alone; `-` is the next line of standard input. The card signs the request.
+    /// 密碼檔 File with PIN2, readable by its owner alone; `-` is the next line of standard input. The card signs the request.
     #[arg(long, value_name = "FILE", conflicts_with = "user_code")]
     pub pin2: Option<PathBuf>,
     /// 用戶代碼檔 The same with the user code. Asked for if nothing else authorises the request.

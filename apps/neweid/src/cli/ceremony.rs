@@ -211,6 +211,7 @@ pub struct Place {
 
 #[derive(clap::Args, Debug)]
 pub struct Run {
+    /// 提案編號 The number of the proposal.
     pub number: u64,
     /// 執行者帳號 Account of whoever does the steps, for the log.
     #[arg(long)]

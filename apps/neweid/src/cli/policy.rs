@@ -33,6 +33,7 @@ pub enum Policy {
     },
     /// 核可 Put another person's proposal in force. A running `neweid up` takes it over within a minute.
     Approve {
+        /// 版本 The version.
         version: u32,
         /// 核可者帳號 Account of whoever approves, for the log.
         #[arg(long)]

@@ -34,6 +34,7 @@ pub enum Recall {
     Treat {
         /// 提案編號 The number of the proposal.
         number: u64,
+        /// 卡片序號 Card serial number.
         card: model::CardSerial,
         /// 現有程式版本 The applet and version the chip has now: 'eid 2.1'.
         #[arg(long)]
