@@ -107,15 +107,8 @@ fn the_log_does_not_say_who_asked_for_whose_status() {
     let up = Up::spawn_command(neweid().env("NEWEID_LOG", "trace"), &dir, free_ports(), &[]).ready();
     let serial = serial_of(&dir, "active_national");
     let pki = country.beside("pki");
-    run([
-        "pki".as_ref(),
-        "export".as_ref(),
-        "--dir".as_ref(),
-        dir.as_os_str(),
-        "--out".as_ref(),
-        pki.as_os_str(),
-    ])
-    .success();
+    let shown = |path: &std::path::Path| path.display().to_string();
+    run(["pki", "export", "--dir", &shown(&dir), "--out", &shown(&pki)]).success();
     let pem =
         std::fs::read_to_string(pki.join(format!("sample-citizen-{serial}-sign.pem"))).expect("exported");
     let ca = std::fs::read_to_string(pki.join("npc-ca.pem")).expect("exported");
