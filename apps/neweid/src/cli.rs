@@ -12,7 +12,13 @@ use std::path::PathBuf;
 
 /// 數位身分識別證系統 New eID: a country's electronic identity system in one program.
 #[derive(Parser, Debug)]
-#[command(name = "neweid", version, about, disable_help_flag = true, disable_version_flag = true)]
+#[command(
+    name = "neweid",
+    version,
+    about = "數位身分識別證系統 New eID: a country's electronic identity system in one program",
+    disable_help_flag = true,
+    disable_version_flag = true
+)]
 #[command(disable_help_subcommand = true, subcommand_required = true, arg_required_else_help = true)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -424,11 +430,11 @@ fn persona_profile(text: &str) -> Result<model::CardProfile, String> {
 /// Sides of a card face.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaceSide {
-    /// 正面
+    /// 正面 The front.
     Front,
-    /// 背面
+    /// 背面 The back.
     Back,
-    /// 正面與背面
+    /// 正面與背面 Both.
     Both,
 }
 
@@ -813,21 +819,22 @@ pub enum Npc {
     },
     /// 儲存庫開關 Close the repository of holders' certificates in an incident, or open it again.
     Repository {
+        /// 關閉或開啟 Closed or open.
         #[arg(value_enum)]
         switch: Repository,
-        /// Account of the person at the keyboard, for the log.
+        /// 操作者 Account of the person at the keyboard, for the log.
         #[arg(long)]
         operator: String,
-        /// The directory of the country.
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
     /// 立即公布 Make revocation lists and filter now instead of at their next turn.
     Publish {
-        /// Account of the person at the keyboard, for the log.
+        /// 操作者 Account of the person at the keyboard, for the log.
         #[arg(long)]
         operator: String,
-        /// The directory of the country.
+        /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
     },
@@ -1107,9 +1114,9 @@ pub enum Issuing {
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repository {
-    /// Nothing is found any more.
+    /// 關閉 Nothing is found any more.
     Close,
-    /// What holders publish is found again.
+    /// 開啟 What holders publish is found again.
     Open,
 }
 

@@ -37,7 +37,11 @@ fn failure(error: &Error) -> Failure {
     let usage = usage.trim_start_matches("Usage:").split_whitespace().collect::<Vec<_>>().join(" ");
     let command: Vec<&str> = usage
         .split(' ')
-        .take_while(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
+        .take_while(|word| {
+            !word.is_empty()
+                && !word.starts_with('-')
+                && word.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+        })
         .collect();
     let command = if command.is_empty() { "neweid".to_owned() } else { command.join(" ") };
     let remedy = match (usage.is_empty(), text(error, ContextKind::SuggestedArg)) {

@@ -254,6 +254,40 @@ const HEADINGS: &[(&str, &str, &str, Text)] = &[
         ),
     ),
     (
+        "4.9.1",
+        "廢止之情形",
+        "Circumstances for revocation",
+        Fixed(
+            "持有人申請、卡片遺失或失效、內容變更、金鑰外洩、死亡、受監護宣告、經核准之事件。",
+            "On the holder's wish; a card lost or void; content that changed; a compromised key; death; guardianship; an approved incident.",
+        ),
+    ),
+    (
+        "4.9.2",
+        "得申請廢止者",
+        "Who can request revocation",
+        Fixed(
+            "持有人、其法定代理人、受理案件之註冊中心；事件須由二人分別提出及核准。",
+            "The holder, a legal representative, the registration authority with a case; an incident takes two persons.",
+        ),
+    ),
+    (
+        "4.9.3",
+        "廢止申請程序",
+        "Procedure for revocation request",
+        Fixed(
+            "經註冊中心之功能，附其授權（PIN2、用戶代碼、承辦人與案號）。",
+            "By the functions of the registration authority, each with its authorisation (PIN2, user code, clerk and case).",
+        ),
+    ),
+    ("4.9.4", "廢止申請之寬限期", "Revocation request grace period", Fixed("無。", "None.")),
+    (
+        "4.9.5",
+        "處理廢止申請之時限",
+        "Time within which the CA processes the request",
+        Fixed("立即處理並反映於 OCSP 及清冊。", "At once, and told by OCSP and lists."),
+    ),
+    (
         "4.9.6",
         "信賴憑證者之廢止查驗要求",
         "Revocation checking requirement for relying parties",

@@ -160,9 +160,15 @@ pub enum Plan {
         shares: u8,
     },
     /// 金鑰還原 A lost key put back from its copy.
-    KeyRestore { label: String },
+    KeyRestore {
+        /// 金鑰標籤 Label of the key.
+        label: String,
+    },
     /// 金鑰銷毀 The end of a key whose work is over.
-    KeyDestruction { label: String },
+    KeyDestruction {
+        /// 金鑰標籤 Label of the key.
+        label: String,
+    },
     /// 廢止 The revocation of the certificate of a CA that no longer issues, of a link or of a cross certificate.
     Revocation {
         /// 公布名稱 Its published name: npc-ca, npc-cross-7, ...

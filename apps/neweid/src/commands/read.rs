@@ -30,8 +30,7 @@ use terminal::eid::{
     EidError, EncryptedZoneReport, FieldOutcome, Grant, Session, TerminalIdentity, read_encrypted_zone,
 };
 use terminal::{
-    CardStatus, CheckKind, Household, Outcome, ReadOptions, ReadReport, Refusal, TrustStore, Verdict, pin1,
-    read_card,
+    CardStatus, CheckKind, Outcome, ReadOptions, ReadReport, Refusal, TrustStore, Verdict, pin1, read_card,
 };
 
 /// Exit code: nothing failed, but not everything could be checked.
@@ -326,11 +325,11 @@ fn print(document: &Document<'_>, out: &Path) {
         }
     }
     if let Some(zone) = &report.household {
-        let Household { county, district, village, village_code, neighbourhood } = zone;
-        say!(
-            "\n  戶籍地區 Household {county}{district}{village}{neighbourhood}鄰 neighbourhood {neighbourhood}"
-        );
-        say!("  村里代碼 Village   {village_code}");
+        say!("\n  戶籍地區 Household {}", zone.shown);
+        if let Some(registered) = &zone.registered {
+            say!("                     {}", registered.en);
+        }
+        say!("  村里代碼 Village   {}", zone.village_code);
     }
     if let Some(fields) = report.holder.as_ref().and_then(|holder| holder.public_zone.as_ref()) {
         say!("\n  姓名 Name          {}", fields.chinese_name);

@@ -31,10 +31,10 @@ fn endpoints_are_there_only_while_everything_answers() {
         let url = text(url);
         let (address, path) = url.strip_prefix("http://").expect("http").split_once('/').expect("a path");
         let answer = get(address, &format!("/{path}"));
-        // The responder, the time stamp authority and the door of registration authorities take POST at these addresses.
+        // The responder, the time stamp authority and the doors of registration authorities and firms take POST at these addresses.
         // The console sends whoever has not signed in to do so.
         let expected = match name.as_str() {
-            "ocsp" | "tsa" | "cmp" => 405,
+            "ocsp" | "tsa" | "cmp" | "ics" => 405,
             "console" => 303,
             _ => 200,
         };
