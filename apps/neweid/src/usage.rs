@@ -122,7 +122,7 @@ mod tests {
             (&["read", "--pin1", "FILE"][..], "--out <OUT>"),
             (&["reed"], "There is no such command."),
             (&["card"], "A command is missing."),
-            (&[&read[..], &["--can", "123456", "--mrz", "z"]].concat(), "--mrz <MRZ> + --can <CAN>"),
+            (&[&read[..], &["--can", "123456", "--mrz", "z"]].concat(), "--can <CAN> + --mrz <MRZ>"),
             (&["card", "insert", "N5A000000", "--interface", "telepathy"], "contact, contactless"),
             (&["up", "--port-base", "135790"], "--port-base"),
             (&["card", "list", "--pin=135790"], "There is no such option: --pin"),
