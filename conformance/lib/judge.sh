@@ -53,6 +53,10 @@ fails() { if "$@"; then echo "succeeded, but must fail: $*"; return 1; fi; }
 # card FIELD... [KEY=VALUE...]: the fields of the first sample card that matches, one per line
 card() { python3 "$ROOT/conformance/lib/card.py" "$CARDS" "$@"; }
 
+# citizen: the signing certificate of a card that no judge's journey touches. (The console's judge suspends one by an incident; numbers
+# are drawn at random, so that "the first" is now and then that one.)
+citizen() { printf '%s/sample-citizen-%s-sign.pem\n' "$PKI" "$(card serial persona=active_national state=active)"; }
+
 # endpoint NAME
 endpoint() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$ENDPOINTS" "$1"; }
 
