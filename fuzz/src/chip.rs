@@ -50,6 +50,19 @@ pub(crate) fn profile(data: &[u8]) {
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
+    // The same judgement with every finding, each with a line that there is; and what a chip keeps of it says the same.
+    let lines = text.lines().count();
+    match chip::Profile::examine(text) {
+        Ok(profile) => {
+            assert_eq!(chip::Profile::parse(text).as_ref(), Ok(&profile));
+            assert_eq!(chip::Profile::parse(&chip::Profile::without_comments(text)), Ok(profile));
+        }
+        Err(findings) => {
+            assert!(chip::Profile::parse(text).is_err() && !findings.is_empty());
+            let mut places = findings.iter().flat_map(|finding| &finding.places);
+            assert!(places.all(|place| place.line.is_none_or(|line| (1..=lines).contains(&line))));
+        }
+    }
 }
 
 /// A card is a file, and sample cards are files that anybody may hand over. What is no card is refused; one whose records say

@@ -361,7 +361,7 @@ mod tests {
         drawing.texts.iter().map(|text| text.content.as_str()).collect()
     }
 
-    // proves: CARD-18, CARDFACE-01, CARDFACE-02, CARDFACE-03, CARDFACE-04, CARDFACE-05, CARDFACE-06
+    // proves: CARD-18, CARDFACE-01, CARDFACE-02, CARDFACE-03, CARDFACE-04, CARDFACE-05, CARDFACE-06, OPEN-34
     #[test]
     fn the_texts_of_both_sides_are_those_of_table_3() {
         let Some(fonts) = fonts() else { return };

@@ -146,6 +146,11 @@ impl Chip {
         self.nvm.load(crate::nvm::key::SERIAL).and_then(|serial| std::str::from_utf8(serial).ok())
     }
 
+    /// The profile it was initialised with; none before.
+    pub const fn profile(&self) -> Option<&'static Profile> {
+        self.profile
+    }
+
     /// The state of the chip.
     pub const fn life_cycle(&self) -> LifeCycle {
         self.state

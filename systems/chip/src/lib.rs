@@ -50,5 +50,5 @@ pub use life_cycle::LifeCycle;
 pub use memory::{Changes, Cut, FileMemory, Flash, Memory, MemoryError, RamMemory};
 pub use nvm::BUDGET;
 pub use observer::Exchange;
-pub use profile::{ChipType, DocumentSigner, Profile, ProfileError};
-pub use profile_rules::{RULES as PROFILE_RULES, Rule as ProfileRule};
+pub use profile::{ChipType, DocumentSigner, Finding, Place, Profile, ProfileError};
+pub use profile_rules::{OWN_RULES as OWN_PROFILE_RULES, RULES as PROFILE_RULES, Rule as ProfileRule};

@@ -173,7 +173,7 @@ impl Nvm {
     pub(crate) fn profile(&self) -> Result<Option<&'static Profile>, ChipError> {
         let Some(name) = self.load(key::PROFILE) else { return Ok(None) };
         let name = std::str::from_utf8(name).map_err(|_| ChipError::Inconsistent("profile"))?;
-        Profile::by_name(name).map(Some).ok_or(ChipError::Inconsistent("profile"))
+        Profile::given(name).map(Some).ok_or(ChipError::Inconsistent("profile"))
     }
 
     /// Whether the certificate zone was opened at personalisation.

@@ -95,7 +95,8 @@ impl Chip {
         self.session.issuer.centre()?;
         let serial = text(&command.data, 0xC0).filter(|s| is_serial(s)).ok_or(StatusWord::WRONG_DATA)?;
         let name = text(&command.data, 0xC1).ok_or(StatusWord::WRONG_DATA)?;
-        let profile = Profile::by_name(name).ok_or(StatusWord::REFERENCED_DATA_NOT_FOUND)?;
+        // The name of a profile of this program; or the text of one for a sample card, which the chip checks and keeps.
+        let profile = Profile::given(name).ok_or(StatusWord::REFERENCED_DATA_NOT_FOUND)?;
         // CARD-12: a profile is for one type of chip.
         if !self.nvm.load(key::FACTORY).is_some_and(|cplc| profile.chip.made(cplc)) {
             return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into());

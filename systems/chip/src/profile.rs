@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use curve::{Curve, Hash};
 use eac::pace::{Mapping, Parameters};
@@ -18,7 +18,7 @@ use lds::eid::{Field, Placement};
 
 use crate::access::{Condition, Interface};
 use crate::commands::{RESTRICTED_HASH, RESTRICTED_KEY_ID};
-use crate::profile_rules::{PLACEMENT, RULES, Rule};
+use crate::profile_rules::{OWN_RULES, PLACEMENT, RULES, Rule, TOO_LONG, TOO_MANY};
 
 /// The texts of the profiles built into the chip.
 const TEXTS: [&str; 5] = [
@@ -219,6 +219,59 @@ impl ProfileError {
     }
 }
 
+/// One thing that is wrong with a text that wants to be a profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The stable code, as docs/card-profiles.md lists it.
+    pub code: &'static str,
+    /// What is wrong, in Traditional Chinese.
+    pub zh: String,
+    /// What is wrong, in English.
+    pub en: String,
+    /// The keys it is about, with their lines.
+    pub places: Vec<Place>,
+}
+
+/// A key of a profile, and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The key with its section; empty where the line is none.
+    pub key: String,
+    /// Its line, from 1; none where the key is missing.
+    pub line: Option<usize>,
+}
+
+impl Finding {
+    fn of(rule: &Rule, values: &Values) -> Self {
+        let places = rule.keys.iter().map(|key| values.place(key)).collect();
+        Self { code: rule.code, zh: rule.zh.to_owned(), en: rule.en.to_owned(), places }
+    }
+}
+
+impl ProfileError {
+    fn finding(&self, values: &Values) -> Finding {
+        let places = match self {
+            Self::Syntax(line) => vec![Place { key: String::new(), line: Some(*line) }],
+            // Of a key that stands twice, the second time is one too many.
+            Self::Unknown(key) => match values.repeated.get(key) {
+                Some(line) => vec![Place { key: key.clone(), line: Some(*line) }],
+                None => vec![values.place(key)],
+            },
+            Self::Missing(key) | Self::Value { key, .. } => vec![values.place(key)],
+            Self::Contradiction(rule) => return Finding::of(rule, values),
+        };
+        Finding { code: self.code(), zh: self.zh(), en: self.to_string(), places }
+    }
+}
+
+/// Most profiles of somebody's own that one program keeps at a time.
+pub const MAX_OWN: usize = 64;
+/// Longest text of such a profile, in bytes.
+pub const MAX_OWN_TEXT: usize = 16 * 1024;
+
+// What cards of this program's time were made with; a profile is a few hundred bytes and never changes.
+static OWN: Mutex<Vec<&'static Profile>> = Mutex::new(Vec::new());
+
 impl Profile {
     /// The built-in profile with this name.
     pub fn by_name(name: &str) -> Option<&'static Self> {
@@ -256,50 +309,138 @@ impl Profile {
         }
     }
 
-    /// Reads a profile and says every rule that it breaks: for whoever writes one. A text whose form is wrong is an error, and
-    /// so are fields in data groups where no reader knows them.
+    /// Reads a profile and says every rule that it breaks. A text whose form is wrong is an error, and so are fields in data groups
+    /// where no reader knows them.
     pub fn inspect(text: &str) -> Result<(Self, Vec<&'static Rule>), ProfileError> {
-        let mut values = Values::parse(text)?;
-        let profile = Self {
-            name: values.string("name")?,
-            sample: values.choice("sample", &[("true", true), ("false", false)])?,
+        let mut values = Values::parse(text);
+        match Self::read(&mut values) {
+            Some(profile) if values.wrong.is_empty() => {
+                let broken = profile.broken();
+                Ok((profile, broken))
+            }
+            // Without a profile something is wrong; the first that was found.
+            _ => Err(values.wrong.into_iter().next().unwrap_or(ProfileError::Missing("name"))),
+        }
+    }
+
+    /// Reads a profile for whoever writes one: everything that is wrong with its form, or every rule that it breaks, each with the
+    /// lines it is about.
+    pub fn examine(text: &str) -> Result<Self, Vec<Finding>> {
+        Self::examine_for(text, &[])
+    }
+
+    /// Reads a profile of somebody's own, of which a sample card may be made: one that keeps the rules, is for a sample card and
+    /// for a type of chip that there is, and does not take the name of a profile that is built in. A program keeps at most
+    /// [`MAX_OWN`] of them; beyond, and for a text that is too long, the answer is the finding that says so.
+    pub fn own(text: &str) -> Result<&'static Self, Vec<Finding>> {
+        if text.len() > MAX_OWN_TEXT {
+            return Err(vec![Finding::of(&TOO_LONG, &Values::default())]);
+        }
+        let profile = Self::examine_for(text, OWN_RULES)?;
+        let mut own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = own.iter().copied().find(|known| **known == profile) {
+            return Ok(known);
+        }
+        if own.len() >= MAX_OWN {
+            return Err(vec![Finding::of(&TOO_MANY, &Values::default())]);
+        }
+        let kept: &'static Self = Box::leak(Box::new(profile));
+        own.push(kept);
+        Ok(kept)
+    }
+
+    /// What INITIALISE and a chip's memory call a profile: the name of one that is built in, or the text of somebody's own.
+    pub fn given(text: &str) -> Option<&'static Self> {
+        if text.contains('\n') { Self::own(text).ok() } else { Self::by_name(text) }
+    }
+
+    /// The text of a profile as a chip keeps it: without comments and empty lines.
+    pub fn without_comments(text: &str) -> String {
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        lines.flat_map(|line| [line, "\n"]).collect()
+    }
+
+    fn examine_for(text: &str, more: &'static [Rule]) -> Result<Self, Vec<Finding>> {
+        let mut values = Values::parse(text);
+        let profile = Self::read(&mut values);
+        let mut findings: Vec<Finding> = values.wrong.iter().map(|error| error.finding(&values)).collect();
+        if let (Some(profile), true) = (profile, findings.is_empty()) {
+            let broken = RULES.iter().chain(more).filter(|rule| !rule.holds(&profile));
+            findings.extend(broken.map(|rule| Finding::of(rule, &values)));
+            if findings.is_empty() {
+                return Ok(profile);
+            }
+        }
+        Err(findings)
+    }
+
+    // Every line is looked at before the first mistake ends the reading.
+    fn read(values: &mut Values) -> Option<Self> {
+        let name = values.string("name");
+        let sample = values.choice("sample", &[("true", true), ("false", false)]);
+        let fabricator = values.with("chip.fabricator", word);
+        let ic_type = values.with("chip.type", word);
+        let operating_system = values.with("chip.operating-system", word);
+        let pre_issuing = values.with("chip.pre-issuing", |v| v.as_bytes().try_into().ok());
+        let household = values.choice("applications.household", PRESENCE);
+        let public_national = values.choice("applications.public-national", PRESENCE);
+        let public_icao = values.choice("applications.public-icao", PRESENCE);
+        let eid = values.choice("applications.eid", PRESENCE);
+        let certificate = values.choice("applications.certificate", PRESENCE);
+        let read_household_contact = values.choice("read.household-contact", READ);
+        let read_household_contactless = values.choice("read.household-contactless", READ);
+        let read_public = values.choice("read.public", READ);
+        let read_encrypted = values.choice("read.encrypted", READ);
+        let read_certificate = values.choice("read.certificate", READ);
+        let use_certificate = values.choice("use.certificate", USE);
+        let fields = placement(values);
+        let pin1_digits = values.with("pins.pin1-digits", range);
+        let pin2_digits = values.with("pins.pin2-digits", range);
+        let tries = values.with("pins.tries", |v| v.parse().ok());
+        let pace = values.with("pace.parameters", |v| v.split(',').map(|p| parameters(p.trim())).collect());
+        let passwords = values.with("pace.passwords", |v| v.split(',').map(|w| password(w.trim())).collect());
+        let bac = values.choice("bac.public", SWITCH);
+        let chip_authentication = values.choice("chip-authentication.public", SWITCH);
+        let restricted_identification = values.choice("restricted-identification.eid", SWITCH);
+        let curve = values.with("keys.curve", Curve::from_name);
+        let rsa_bits = values.with("keys.rsa-bits", |v| v.parse().ok());
+        let active_authentication = values.choice("keys.active-authentication", AA_HASHES);
+        let document_signer = values.with("documents.signer", document_signer);
+        values.finish();
+        Some(Self {
+            name: name?,
+            sample: sample?,
             chip: ChipType {
-                fabricator: values.with("chip.fabricator", word)?,
-                ic_type: values.with("chip.type", word)?,
-                operating_system: values.with("chip.operating-system", word)?,
-                pre_issuing: values.with("chip.pre-issuing", |v| v.as_bytes().try_into().ok())?,
+                fabricator: fabricator?,
+                ic_type: ic_type?,
+                operating_system: operating_system?,
+                pre_issuing: pre_issuing?,
             },
-            household: values.choice("applications.household", PRESENCE)?,
-            public_national: values.choice("applications.public-national", PRESENCE)?,
-            public_icao: values.choice("applications.public-icao", PRESENCE)?,
-            eid: values.choice("applications.eid", PRESENCE)?,
-            certificate: values.choice("applications.certificate", PRESENCE)?,
-            read_household_contact: values.choice("read.household-contact", READ)?,
-            read_household_contactless: values.choice("read.household-contactless", READ)?,
-            read_public: values.choice("read.public", READ)?,
-            read_encrypted: values.choice("read.encrypted", READ)?,
-            read_certificate: values.choice("read.certificate", READ)?,
-            use_certificate: values.choice("use.certificate", USE)?,
-            fields: placement(&mut values)?,
-            pin1_digits: values.with("pins.pin1-digits", range)?,
-            pin2_digits: values.with("pins.pin2-digits", range)?,
-            tries: values.with("pins.tries", |v| v.parse().ok())?,
-            pace: values.with("pace.parameters", |v| v.split(',').map(|p| parameters(p.trim())).collect())?,
-            passwords: values
-                .with("pace.passwords", |v| v.split(',').map(|w| password(w.trim())).collect())?,
-            bac: values.choice("bac.public", &[("on", true), ("off", false)])?,
-            chip_authentication: values
-                .choice("chip-authentication.public", &[("on", true), ("off", false)])?,
-            restricted_identification: values
-                .choice("restricted-identification.eid", &[("on", true), ("off", false)])?,
-            curve: values.with("keys.curve", Curve::from_name)?,
-            rsa_bits: values.with("keys.rsa-bits", |v| v.parse().ok())?,
-            active_authentication: values.choice("keys.active-authentication", AA_HASHES)?,
-            document_signer: values.with("documents.signer", document_signer)?,
-        };
-        values.finish()?;
-        let broken = profile.broken();
-        Ok((profile, broken))
+            household: household?,
+            public_national: public_national?,
+            public_icao: public_icao?,
+            eid: eid?,
+            certificate: certificate?,
+            read_household_contact: read_household_contact?,
+            read_household_contactless: read_household_contactless?,
+            read_public: read_public?,
+            read_encrypted: read_encrypted?,
+            read_certificate: read_certificate?,
+            use_certificate: use_certificate?,
+            fields: fields?,
+            pin1_digits: pin1_digits?,
+            pin2_digits: pin2_digits?,
+            tries: tries?,
+            pace: pace?,
+            passwords: passwords?,
+            bac: bac?,
+            chip_authentication: chip_authentication?,
+            restricted_identification: restricted_identification?,
+            curve: curve?,
+            rsa_bits: rsa_bits?,
+            active_authentication: active_authentication?,
+            document_signer: document_signer?,
+        })
     }
 
     /// The rules that the profile breaks.
@@ -327,11 +468,13 @@ const READ: &[(&str, Condition)] = &[
     ("never", Condition::Never),
 ];
 
+const SWITCH: &[(&str, bool)] = &[("on", true), ("off", false)];
+
 const USE: &[(&str, Condition)] = &[("pin2", Condition::Pin2), ("pin2-in-channel", Condition::Pin2InChannel)];
 
 /// The data group of each field, which together must be a placement that readers know.
-fn placement(values: &mut Values) -> Result<Placement, ProfileError> {
-    let mut possible = Placement::ALL.to_vec();
+fn placement(values: &mut Values) -> Option<Placement> {
+    let mut possible = Some(Placement::ALL.to_vec());
     for (key, field) in [
         ("fields.spouse", Field::Spouse),
         ("fields.father", Field::Father),
@@ -340,10 +483,17 @@ fn placement(values: &mut Values) -> Result<Placement, ProfileError> {
         ("fields.sex", Field::Sex),
         ("fields.access-number", Field::AccessNumber),
     ] {
-        let group: u8 = values.with(key, |v| v.parse().ok())?;
-        possible.retain(|placement| placement.group(field) == group);
+        let group: Option<u8> = values.with(key, |v| v.parse().ok());
+        possible = possible.zip(group).map(|(mut possible, group)| {
+            possible.retain(|placement| placement.group(field) == group);
+            possible
+        });
     }
-    possible.first().copied().ok_or(ProfileError::Contradiction(&PLACEMENT))
+    let possible = possible?;
+    if possible.is_empty() {
+        values.wrong.push(ProfileError::Contradiction(&PLACEMENT));
+    }
+    possible.first().copied()
 }
 
 /// `8-12`, or `6` for exactly six.
@@ -400,15 +550,23 @@ fn word(value: &str) -> Option<u16> {
     u16::from_str_radix(value, 16).ok().filter(|_| value.len() == 4)
 }
 
-/// The `key = value` pairs of a text, with their sections. The format is the part of TOML that profiles need: comments,
-/// sections, strings without escapes, numbers and booleans.
-struct Values(BTreeMap<String, String>);
+/// The `key = value` pairs of a text, with their sections, and what is wrong with it. The format is the part of TOML that profiles
+/// need: comments, sections, strings without escapes, numbers and booleans.
+#[derive(Default)]
+struct Values {
+    values: BTreeMap<String, String>,
+    /// The line of each key.
+    lines: BTreeMap<String, usize>,
+    /// The line on which a key stands once more.
+    repeated: BTreeMap<String, usize>,
+    wrong: Vec<ProfileError>,
+}
 
 impl Values {
-    fn parse(text: &str) -> Result<Self, ProfileError> {
-        let (mut values, mut section) = (BTreeMap::new(), String::new());
+    fn parse(text: &str) -> Self {
+        let (mut found, mut section) = (Self::default(), String::new());
         for (i, line) in text.lines().enumerate() {
-            let line = line.trim();
+            let (line, number) = (line.trim(), i + 1);
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
@@ -416,41 +574,61 @@ impl Values {
                 section = format!("{name}.");
                 continue;
             }
-            let (key, value) = line.split_once('=').ok_or(ProfileError::Syntax(i + 1))?;
-            let value = value.trim();
-            let value = match value.strip_prefix('"') {
-                Some(rest) => rest
-                    .strip_suffix('"')
-                    .filter(|v| !v.contains(['"', '\\']))
-                    .ok_or(ProfileError::Syntax(i + 1))?,
-                None => value,
+            let Some((key, value)) = line.split_once('=') else {
+                found.wrong.push(ProfileError::Syntax(number));
+                continue;
             };
             let key = format!("{section}{}", key.trim());
-            if values.insert(key.clone(), value.to_owned()).is_some() {
-                return Err(ProfileError::Unknown(key));
+            let value = value.trim();
+            let value = match value.strip_prefix('"') {
+                Some(rest) => rest.strip_suffix('"').filter(|v| !v.contains(['"', '\\'])),
+                None => Some(value),
+            };
+            let Some(value) = value else {
+                found.wrong.push(ProfileError::Syntax(number));
+                // It is there, if not as it should be: it is not missing as well.
+                found.lines.insert(key, number);
+                continue;
+            };
+            if found.lines.contains_key(&key) {
+                found.repeated.insert(key.clone(), number);
+                found.wrong.push(ProfileError::Unknown(key));
+                continue;
             }
+            found.lines.insert(key.clone(), number);
+            found.values.insert(key, value.to_owned());
         }
-        Ok(Self(values))
+        found
     }
 
-    fn string(&mut self, key: &'static str) -> Result<String, ProfileError> {
-        self.0.remove(key).ok_or(ProfileError::Missing(key))
+    fn string(&mut self, key: &'static str) -> Option<String> {
+        let value = self.values.remove(key);
+        if value.is_none() && !self.lines.contains_key(key) {
+            self.wrong.push(ProfileError::Missing(key));
+        }
+        value
     }
 
-    fn with<T>(&mut self, key: &'static str, read: impl Fn(&str) -> Option<T>) -> Result<T, ProfileError> {
+    fn with<T>(&mut self, key: &'static str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
         let value = self.string(key)?;
-        read(&value).ok_or(ProfileError::Value { key, value })
+        let read = read(&value);
+        if read.is_none() {
+            self.wrong.push(ProfileError::Value { key, value });
+        }
+        read
     }
 
-    fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)]) -> Result<T, ProfileError> {
+    fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
         self.with(key, |v| choices.iter().find(|(name, _)| *name == v).map(|(_, value)| *value))
     }
 
-    fn finish(self) -> Result<(), ProfileError> {
-        match self.0.into_keys().next() {
-            Some(key) => Err(ProfileError::Unknown(key)),
-            None => Ok(()),
-        }
+    fn finish(&mut self) {
+        let unknown = std::mem::take(&mut self.values).into_keys().map(ProfileError::Unknown);
+        self.wrong.extend(unknown);
+    }
+
+    fn place(&self, key: &str) -> Place {
+        Place { key: key.to_owned(), line: self.lines.get(key).copied() }
     }
 }
 
@@ -601,6 +779,83 @@ mod tests {
             assert!(NATIONAL.contains(from), "{from}");
             let text = NATIONAL.replacen(from, to, 1);
             assert!(matches!(Profile::parse(&text), Err(ProfileError::Contradiction(_))), "{to}");
+        }
+    }
+
+    #[test]
+    fn everything_wrong_is_said_at_once_with_its_line() {
+        let at = |text: &str, what: &str| text.lines().position(|line| line.contains(what)).map(|n| n + 1);
+        assert_eq!(Profile::examine(NATIONAL).as_ref(), Ok(Profile::by_name("national").expect("a profile")));
+        // Form: a line that is none, a value that is none, a key too many, one twice, one gone.
+        let text = NATIONAL
+            .replace("tries = 3", "tries = three\ntries = 3\ncolour = 1\nnonsense")
+            .replace("rsa-bits = 2048\n", "");
+        let found = Profile::examine(&text).expect_err("five mistakes");
+        let told: Vec<_> =
+            found.iter().map(|f| (f.code, f.places[0].key.as_str(), f.places[0].line)).collect();
+        let tries = at(&text, "tries = three");
+        let line = |more: usize| tries.map(|line| line + more);
+        assert_eq!(
+            told,
+            [
+                ("PROFILE-UNKNOWN-KEY", "pins.tries", line(1)),
+                ("PROFILE-SYNTAX", "", line(3)),
+                ("PROFILE-VALUE", "pins.tries", tries),
+                ("PROFILE-MISSING-KEY", "keys.rsa-bits", None),
+                ("PROFILE-UNKNOWN-KEY", "pins.colour", line(2)),
+            ]
+        );
+        // Contradictions: both lines of one that is about two.
+        let text = NATIONAL
+            .replace("public-icao = \"none\"", "public-icao = \"both\"")
+            .replace("tries = 3", "tries = 9");
+        let found = Profile::examine(&text).expect_err("two contradictions");
+        assert_eq!(
+            found.iter().map(|f| f.code).collect::<Vec<_>>(),
+            ["PROFILE-SAMPLE-ICAO", "PROFILE-TRIES"]
+        );
+        let places: Vec<_> = found[0].places.iter().map(|place| (place.key.as_str(), place.line)).collect();
+        assert_eq!(
+            places,
+            [("applications.public-icao", at(&text, "public-icao")), ("sample", at(&text, "sample = false"))]
+        );
+        let nowhere = NATIONAL.replace("spouse = 14", "spouse = 18");
+        let found = Profile::examine(&nowhere).expect_err("nobody knows them");
+        assert_eq!((found.len(), found[0].code, found[0].places.len()), (1, "PROFILE-FIELDS", 6));
+    }
+
+    // Every key that a rule names is one that profiles have: a rule about nothing could not be found.
+    #[test]
+    fn rules_name_keys_that_there_are() {
+        let values = Values::parse(NATIONAL);
+        for rule in RULES.iter().chain(OWN_RULES).chain([&PLACEMENT]) {
+            assert!(!rule.keys.is_empty(), "{}", rule.code);
+            for key in rule.keys {
+                assert!(values.lines.contains_key(*key), "{}: {key}", rule.code);
+            }
+        }
+    }
+
+    #[test]
+    fn a_profile_of_ones_own_is_for_samples_and_has_its_own_name() {
+        let own = INTEROP.replace("name = \"interop\"", "name = \"mine\"").replace("13 AES-128, ", "");
+        let profile = Profile::own(&own).expect("sound");
+        assert_eq!((profile.name.as_str(), profile.pace.len()), ("mine", 4));
+        // As a chip keeps it: the same profile, the very same object.
+        let kept = Profile::without_comments(&own);
+        assert!(!kept.contains('#') && kept.len() < 1_500, "{kept}");
+        assert!(std::ptr::eq(Profile::given(&kept).expect("sound"), profile));
+        assert_eq!(Profile::given("interop"), Profile::by_name("interop"));
+        assert!(Profile::given("mine").is_none(), "a name alone says nothing of it");
+        for (text, code) in [
+            (INTEROP.to_owned(), "PROFILE-OWN-NAME"),
+            (NATIONAL.replace("name = \"national\"", "name = \"mine\""), "PROFILE-OWN-SAMPLE"),
+            (own.replace("type = \"0144\"", "type = \"0199\""), "PROFILE-OWN-CHIP"),
+            (own.replace("tries = 3", "tries = 4"), "PROFILE-TRIES"),
+            (format!("{own}\n#{}", " ".repeat(MAX_OWN_TEXT)), "PROFILE-OWN-LONG"),
+        ] {
+            let found = Profile::own(&text).expect_err(code);
+            assert_eq!(found.iter().map(|finding| finding.code).collect::<Vec<_>>(), [code]);
         }
     }
 

@@ -129,6 +129,19 @@ impl Session {
         }
     }
 
+    /// Whether PIN1 opened the channel of the present command, and no terminal has been authenticated in it: whoever sends
+    /// it is the holder's own device. After Terminal Authentication it may be a server far away.
+    pub(crate) fn is_holders_own(&self) -> bool {
+        let channel = self.channel.as_ref().filter(|_| self.in_channel);
+        channel.is_some_and(|c| c.pin1 && matches!(c.terminal, Terminal::None | Terminal::Expected(_)))
+    }
+
+    /// Whether a terminal has been authenticated in the channel of the present command.
+    pub(crate) fn has_terminal(&self) -> bool {
+        let channel = self.channel.as_ref().filter(|_| self.in_channel);
+        channel.is_some_and(|c| matches!(c.terminal, Terminal::Authenticated(..) | Terminal::Proven(..)))
+    }
+
     /// What the terminal of the present command may do: nothing, unless it was authenticated in this channel.
     pub(crate) fn rights(&self) -> TerminalRights {
         let channel = self.channel.as_ref().filter(|_| self.in_channel);

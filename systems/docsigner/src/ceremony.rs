@@ -39,6 +39,13 @@ pub struct Proposal {
     pub approved_by: Option<String>,
 }
 
+impl Proposal {
+    /// Whether nobody approved it in time: it is proposed again, or forgotten.
+    pub fn lapsed(&self, now: Timestamp) -> bool {
+        self.approved_by.is_none() && later(self.proposed_at, LAPSES_DAYS).is_ok_and(|end| now >= end)
+    }
+}
+
 /// How long a proposal waits.
 const LAPSES_DAYS: u32 = 7;
 
@@ -108,7 +115,7 @@ impl DocSigner {
                     Err(DocSignerError::DualControl("it is approved already"))
                 };
             }
-            if now >= later(proposal.proposed_at, LAPSES_DAYS)? {
+            if proposal.lapsed(now) {
                 return Err(DocSignerError::DualControl("the proposal has lapsed"));
             }
             let sql = "UPDATE ceremony SET approved_by = $2, approved_at = $3 \

@@ -308,7 +308,7 @@ refusals! {
         ["請加上 CVCA 連結憑證，或向卡片所屬的授權驗證系統申請憑證。", "Add the link certificates of the root, or apply to the authorisation PKI of this card."]
     /// The card refused a certificate.
     TerminalCertificateRefused "TERMINAL-E-TERMINAL-CERTIFICATE-REFUSED" Reader
-        ["卡片不接受終端憑證：過期、簽章不符或角色不符。", "The card does not accept a certificate of the terminal: expired, wrongly signed, or of a wrong role."]
+        ["卡片不接受終端憑證：簽章、角色或日期不符；細節指出是哪一項。", "The card does not accept a certificate of the terminal, for its signature, its role or its dates; the detail says which."]
         ["請查看細節所指的憑證，並更新憑證。", "Look at the certificate that the detail names, and renew it."]
     /// The terminal's key is another one.
     TerminalKey "TERMINAL-E-TERMINAL-KEY" Reader

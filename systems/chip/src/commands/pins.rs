@@ -74,11 +74,12 @@ impl Chip {
 
     /// PIN1 changed by its holder, who has proved the old one by PACE; or either PIN set and unblocked by a terminal with
     /// the right to manage PINs, which answers for having checked the user code (CARD-51, OPEN-11).
-    // TR-03110-3 §B.6.3, §B.11.7: RESET RETRY COUNTER 02 (new value) and 03 (tries only).
+    // TR-03110-3 §B.6.3, §B.11.7: RESET RETRY COUNTER 02 (new value) and 03 (tries only). TR-03127 §4.4: the holder changes
+    // PIN1 at a terminal that is not authenticated; of one that is, the right counts (EACPKI-04).
     pub(crate) fn reset_retry_counter(&mut self, command: &Command) -> Reply {
         let managed = self.session.rights().may_manage_pins();
         match (command.p1, command.p2) {
-            (0x02, PIN1_REFERENCE) if self.session.status().pin1 || managed => {}
+            (0x02, PIN1_REFERENCE) if self.session.is_holders_own() || managed => {}
             (0x02 | 0x03, PIN1_REFERENCE | PIN2_REFERENCE) if managed => {}
             (0x02 | 0x03, PIN1_REFERENCE | PIN2_REFERENCE) => {
                 return Err(StatusWord::SECURITY_STATUS_NOT_SATISFIED.into());

@@ -192,7 +192,8 @@ impl Chip {
     }
 
     /// Whether the present command may ask for Chip Authentication of version 1: in the public zone of a card that offers
-    /// it, by whoever may read there. An authenticated terminal goes on with version 2.
+    /// it, by whoever may read there. An authenticated terminal goes on with version 2: in a new channel without a terminal it
+    /// would pass for the holder's own device.
     // ICAO 9303-11 §6.2.
     fn offers_version_1(&self) -> bool {
         let dg14 = by_fid(Directory::Public, 0x010E)
@@ -200,6 +201,7 @@ impl Chip {
         self.profile.is_some_and(|profile| profile.chip_authentication)
             && dg14.is_some_and(|file| self.may_read(file).is_ok())
             && self.session.in_channel
+            && !self.session.has_terminal()
     }
 
     /// GENERAL AUTHENTICATE of Chip Authentication, version 1. The channel it opens has what the present one has, but no

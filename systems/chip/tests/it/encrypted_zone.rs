@@ -6,7 +6,7 @@ use apdu::{Command, Response};
 use chip::{Chip, Flash, Interface};
 use curve::{Curve, Hash, SecretKey};
 use eac::auxiliary_data::{self, AuxiliaryData};
-use eac::chip_authentication::{self, Parameters as ChipParameters};
+use eac::chip_authentication::{self, Parameters as ChipParameters, version_1};
 use eac::cvc::{Body, Certificate, Date, Extension, Extensions, PublicKey, Rights, Role, UpdateRights};
 use eac::pace;
 use eac::terminal_authentication::terminal as ta;
@@ -247,7 +247,7 @@ fn nothing_is_read_before_the_last_step_and_no_step_can_be_left_out() {
     closed(&mut reader);
 }
 
-// proves: CARD-29
+// proves: CARD-29, OPEN-04
 #[test]
 fn with_the_access_number_alone_nothing_is_read_whatever_the_certificate_says() {
     let all = Rights::from_bits(0x1FFF_FF00) | Rights::CAN_ALLOWED | Rights::PIN_MANAGEMENT;
@@ -590,9 +590,12 @@ fn a_terminal_with_the_right_sets_and_unblocks_both_pins() {
     for (password, rights) in [(can(), Rights::CAN_ALLOWED), (pin1(), ALL_READS)] {
         let mut other = reader(&flash, Interface::Contact);
         other.open_zone(&password, &eac_pki::terminal(rights, UpdateRights::NONE)).unwrap();
-        for command in
-            [unblock(PinReference::Pin1), unblock(PinReference::Pin2), set(PinReference::Pin2, PIN2)]
-        {
+        for command in [
+            unblock(PinReference::Pin1),
+            unblock(PinReference::Pin2),
+            set(PinReference::Pin1, b"975310"),
+            set(PinReference::Pin2, PIN2),
+        ] {
             assert_eq!(other.sw(&command), 0x6982);
         }
     }
@@ -601,6 +604,41 @@ fn a_terminal_with_the_right_sets_and_unblocks_both_pins() {
     let mut office = reader(&flash, Interface::Contact);
     office.open_zone(&can(), &terminal).unwrap();
     assert_eq!(office.sw(&set(PinReference::Pin2, PIN2)), 0x6A88);
+}
+
+// TR-03127 §4.4: what comes after Terminal Authentication may come from a server far away, which knows no PIN1.
+// proves: CARD-51, EACPKI-04
+#[test]
+fn pin1_is_the_holders_until_a_terminal_is_authenticated() {
+    let new: &[u8] = b"975310";
+    let change = Command::new(0, 0x2C, 0x02, PinReference::Pin1 as u8).with_data(new);
+    let agency = eac_pki::terminal(ALL_READS, UpdateRights::NONE);
+    let chip = ChipParameters { curve: Curve::P521, cipher: Cipher::Aes256, key_id: None };
+    for profile in ["national", "interop"] {
+        let flash = Stage::InUse(profile).flash();
+        // The terminal is authenticated, the chip not yet; then both.
+        let mut server = reader(&flash, Interface::Contact);
+        server.pace(&can()).unwrap();
+        let id_picc = server.pace_for(&pin1(), agency.rights, agency.updates);
+        let ephemeral = server.prove(&agency.chain, &key(TERMINAL), &AuxiliaryData::new(), id_picc).unwrap();
+        assert_eq!(server.sw(&change), 0x6982);
+        server.authenticate_chip(ephemeral).unwrap();
+        assert_eq!(server.sw(&change), 0x6982);
+        // A passport's Chip Authentication gives it no channel without a terminal.
+        assert_eq!(server.select(PUBLIC), 0x9000);
+        let start = version_1::Start::new(chip, server.chip_key(), &mut rng("version 1")).unwrap();
+        let run = version_1::authenticate::<eac::Error>(start, |command| Ok(server.send(command)));
+        assert!(matches!(run, Err(eac::Error::Refused { sw, .. }) if sw.0 == 0x6982), "{profile}");
+        assert_eq!(server.sw(&change), 0x6982);
+        drop(server);
+        // PIN1 is what it was. Its holder changes it, also where PACE announced a terminal that has not come.
+        let mut holder = reader(&flash, Interface::Contact);
+        holder.pace_for(&pin1(), agency.rights, agency.updates);
+        assert_eq!(holder.sw(&change), 0x9000);
+        drop(holder);
+        let mut holder = reader(&flash, Interface::Contact);
+        assert_eq!(holder.pace(&Password::pin(new)), Ok(()), "{profile}");
+    }
 }
 
 #[test]

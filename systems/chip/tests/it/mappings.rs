@@ -262,7 +262,7 @@ fn long_commands_and_chains_without_end_are_bounded_in_and_outside_the_channel()
         assert_eq!(reader.sw(&part(1)), 0x6700);
         // The chain is gone: a whole command works at once.
         assert_eq!(reader.select(EMRTD), 0x9000);
-        // Ten thousand empty parts build nothing.
+        // Empty parts, however many, build nothing.
         for _ in 0..200 {
             assert_eq!(reader.sw(&Command::new(0x10, 0xA4, 0x04, 0x0C)), 0x9000);
         }

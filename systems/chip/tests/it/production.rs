@@ -97,6 +97,32 @@ fn initialisation_refuses_what_is_no_serial_and_no_profile() {
     }
 }
 
+// A profile that is not of the chip's program comes as its text, for a sample card; the card keeps it.
+#[test]
+fn initialisation_takes_the_text_of_a_profile_of_ones_own() {
+    let interop = chip::Profile::text("interop").unwrap().replace("name = \"interop\"", "name = \"lab-7\"");
+    let own = chip::Profile::without_comments(&interop.replace("13 AES-128, 18 CAM", "16 AES-192, 18 CAM"));
+    for (text, expected) in [
+        (own.replace("tries = 3", "tries = 9"), 0x6A88),
+        (own.replace("sample = true", "sample = false"), 0x6A88),
+        (own.replace("name = \"lab-7\"", "name = \"national\""), 0x6A88),
+        (own.replace("type = \"0144\"", "type = \"0180\""), 0x6A88),
+    ] {
+        assert_ne!(text, own);
+        let mut session = try_open(Stage::Washed, 0x20, &centre_keys()).unwrap();
+        assert_eq!(sw(session.initialise(&request(&text))), expected);
+        assert_eq!(session.life_cycle().unwrap(), ChipLifeCycle::Washed);
+    }
+    let flash = Stage::Washed.flash();
+    let card = centre(&flash).initialise(&request(&own)).unwrap();
+    // After another start the chip is what the text says; the same again changes nothing, another profile is refused.
+    assert_eq!(centre(&flash).initialise(&request(&own)).unwrap(), card);
+    assert_eq!(sw(centre(&flash).initialise(&request("interop"))), 0x6985);
+    let profile = chip::Profile::given(&own).unwrap();
+    assert!(profile.card_access() != chip::Profile::by_name("interop").unwrap().card_access());
+    assert_eq!(open(&flash).profile(), Some(profile));
+}
+
 // proves: CARD-25, CARD-40, PRODUCTION-33
 #[test]
 fn a_package_for_another_card_or_with_something_missing_is_refused() {

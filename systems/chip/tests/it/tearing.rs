@@ -8,10 +8,18 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use apdu::{CardChannel, Command};
 use chip::{COMMANDS, Cut, Flash, Interface, Memory, RamMemory};
-use eac::Password;
+use curve::Hash;
+use eac::auxiliary_data::{AuxiliaryData, verify_command};
 use eac::bac::{self, AccessKeys};
+use eac::chip_authentication::{self, Parameters};
+use eac::cvc::{Body, Chat, Extension, Extensions, Rights, Role, UpdateRights};
+use eac::terminal_authentication::terminal::{self as ta, EphemeralKey};
+use eac::{Cipher, Password, pace};
 use terminal::perso::{PinReference, Session};
 
+use crate::document_pki::COUNTRY;
+use crate::eac_pki::{self, TERMINAL, Terminal, VERIFIER};
+use crate::encrypted_zone;
 use crate::support::*;
 
 const CUTS: [Cut; 3] = [Cut::Before, Cut::Torn, Cut::After];
@@ -143,6 +151,69 @@ fn through(passwords: Vec<Password>, commands: Vec<Command>, sw: u16) -> impl Fn
         }
         last == Some(sw)
     }
+}
+
+/// The whole way of a terminal with every right, from PACE to the channel of Chip Authentication, then its commands; all of
+/// them must be taken.
+fn by_terminal(password: Password, commands: Vec<Command>) -> impl Fn(&Flash) -> bool + 'static {
+    let rights = Rights::CAN_ALLOWED | Rights::PIN_MANAGEMENT | Rights::AGE_VERIFICATION;
+    let updates = UpdateRights::ALL;
+    // Its certificate begins later than the card's date.
+    let own = eac_pki::body(VERIFIER, TERMINAL, Role::Terminal, rights, updates);
+    let own = eac_pki::issue(Body { effective: eac_pki::date(2026, 6, 1), ..own }, VERIFIER);
+    let terminal = Terminal { chain: vec![eac_pki::verifier(), own], rights, updates };
+    move |flash| {
+        let mut reader = encrypted_zone::reader(flash, Interface::Contact);
+        // Whatever else goes wrong shows in the writes that do not come.
+        run_terminal(&mut reader, &password, &terminal).is_ok()
+            && commands
+                .iter()
+                .all(|command| reader.try_send(command).is_ok_and(|answer| answer.sw.0 == 0x9000))
+    }
+}
+
+fn run_terminal(reader: &mut Reader, password: &Password, terminal: &Terminal) -> Result<(), eac::Error> {
+    fn send(reader: &mut Reader, command: &Command) -> Result<apdu::Response, eac::Error> {
+        // The card is gone.
+        reader.try_send(command).map_err(|_| eac::Error::Crypto)
+    }
+    let chat = Chat::authentication(Role::Terminal, terminal.rights).to_value();
+    let updates = Extensions::new(vec![Extension::updates(terminal.updates)]).unwrap().encode();
+    let start = pace::terminal::Start::new(BRAINPOOL, password)?.with_chat(chat);
+    let channel = pace::terminal::establish(start, &mut rng("terminal"), |command: &Command| {
+        let mut command = command.clone();
+        if [command.ins, command.p1] == [0x22, 0xC1] {
+            command.data.extend(&updates);
+        }
+        send(reader, &command)
+    })?;
+    reader.sm = Some(channel.sm);
+    let chip_key = reader.chip_key();
+    let key = EphemeralKey::generate(chip_key.curve(), &mut rng("ephemeral"));
+    let questions = AuxiliaryData::new().born_on_or_before("20200101");
+    let holder = terminal.chain.last().unwrap().body().holder.clone();
+    let start = ta::Start::new(holder, tlv::oid::TA_ECDSA_SHA512, &questions, &key, channel.id_picc);
+    let signer = eac_pki::key(TERMINAL);
+    let sign = |message: &[u8]| Ok(signer.sign_digest(&Hash::Sha512.digest(message)));
+    ta::authenticate(&terminal.chain, start, sign, |command: &Command| send(reader, command))?;
+    let parameters = Parameters { curve: chip_key.curve(), cipher: Cipher::Aes256, key_id: None };
+    let start = chip_authentication::terminal::Start::new(parameters, chip_key, key)?;
+    reader.sm =
+        Some(chip_authentication::terminal::authenticate(start, |command: &Command| send(reader, command))?);
+    Ok(())
+}
+
+/// The commands of an update with other household data for this card.
+fn household_update(flash: &Flash) -> Vec<Command> {
+    let chip_key = encrypted_zone::reader(flash, Interface::Contact).chip_key();
+    let package = COUNTRY.update(chip_key.as_uncompressed(), 0, &encrypted_zone::household(7));
+    let object = encrypted_zone::PACKAGE.to_be_bytes();
+    let length = u32::try_from(package.len()).unwrap().to_be_bytes();
+    let manifest = Hash::Sha256.digest(&[&object[..], &length, &package].concat());
+    vec![
+        Command::new(0x80, 0xE2, 0x80, 0).with_data([&object[..], &package].concat()),
+        Command::new(0x80, 0x34, 0, 0).with_data(manifest),
+    ]
 }
 
 const WRONG_MRZ: &str = "AB1234567485010183101010";
@@ -403,29 +474,36 @@ fn script() -> Vec<Line> {
             through(vec![pin1()], vec![new_pin1], 0x9000),
             &["PIN1 tries 3>2", "PIN1 tries 2>3", "PIN1 135790>246802"],
         ),
-        // Commands of a terminal that was not announced: refused, and nothing is written. Those of one that was are torn in
-        // encrypted_zone.rs.
+        // An authenticated terminal: what its certificates teach the card, what it asks, a new PIN1, PIN1's tries, an update. Link
+        // certificates and updates of every zone are torn in encrypted_zone.rs.
         line(
-            &[
-                "PSO: VERIFY CERTIFICATE",
-                "EXTERNAL AUTHENTICATE (terminal)",
-                "VERIFY (auxiliary data)",
-                "STORE DATA (update)",
-                "COMMIT (update)",
-            ],
+            &["PSO: VERIFY CERTIFICATE", "EXTERNAL AUTHENTICATE (terminal)", "VERIFY (auxiliary data)"],
             in_use(),
-            through(
-                vec![can()],
-                vec![
-                    eac::terminal_authentication::verify_certificate(&crate::eac_pki::verifier()),
-                    eac::terminal_authentication::external_authenticate(&[1; 132]),
-                    eac::auxiliary_data::verify_command(tlv::oid::AUXILIARY_DATE_OF_BIRTH),
-                    Command::new(0x80, 0xE2, 0x80, 0).with_data([0x02, 0x01, 0x30, 0x00]),
-                    Command::new(0x80, 0x34, 0, 0).with_data([0; 32]),
-                ],
-                0x6982,
-            ),
-            &["access failures 0>1", "access failures 1>0"],
+            by_terminal(pin1(), vec![select(EID), verify_command(tlv::oid::AUXILIARY_DATE_OF_BIRTH)]),
+            &["PIN1 tries 3>2", "PIN1 tries 2>3", "~file 0703"],
+        ),
+        line(
+            &["RESET RETRY COUNTER"],
+            in_use(),
+            by_terminal(can(), vec![Command::new(0, 0x2C, 2, 3).with_data(*b"246802")]),
+            &["access failures 0>1", "access failures 1>0", "~file 0703", "PIN1 135790>246802"],
+        ),
+        line(
+            &["RESET RETRY COUNTER"],
+            after_wrong(Stage::InUse("interop"), &wrong_pin1(), 2),
+            by_terminal(can(), vec![Command::new(0, 0x2C, 3, 3)]),
+            &["access failures 0>1", "access failures 1>0", "~file 0703", "PIN1 tries 1>3"],
+        ),
+        line(
+            &["STORE DATA (update)", "COMMIT (update)"],
+            in_use(),
+            by_terminal(can(), household_update(&in_use())),
+            &[
+                "access failures 0>1",
+                "access failures 1>0",
+                "~file 0703",
+                "~file 0201, ~file 0705, +file 0706",
+            ],
         ),
         // What never writes.
         line(

@@ -15,7 +15,7 @@ use x509::pem;
 
 use crate::support::*;
 
-// proves: DOCPKI-01, DOCPKI-02, DOCPKI-06
+// proves: DOCPKI-01, DOCPKI-02, DOCPKI-06, OPEN-38
 #[tokio::test]
 async fn a_security_object_is_verified_through_the_csca() {
     each_engine("docsigner", async |db| {

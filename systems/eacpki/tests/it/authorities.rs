@@ -7,7 +7,7 @@ use store::testkit::each_engine;
 
 use crate::support::*;
 
-// proves: EACPKI-02
+// proves: EACPKI-02, OPEN-38
 #[tokio::test]
 async fn the_first_opening_makes_root_and_verifier() {
     each_engine("eacpki", async |db| {

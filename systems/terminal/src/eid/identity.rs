@@ -73,6 +73,11 @@ impl TerminalIdentity {
         path(&self.certificates, trusted, &self.certificate().body().holder)
     }
 
+    /// All certificates at hand.
+    pub(super) fn certificates(&self) -> &[Certificate] {
+        &self.certificates
+    }
+
     pub(super) fn sign(&self, message: &[u8]) -> Option<Signature> {
         let curve = curve::point_from_spki(self.signer.spki()).ok()?.curve();
         Signature::from_der(curve, &self.signer.sign(message).ok()?).ok()

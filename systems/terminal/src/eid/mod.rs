@@ -4,17 +4,19 @@
 //! - [`Session::open`] runs PACE, Terminal Authentication and Chip Authentication, and verifies the chip's key against
 //!   EF.CardSecurity;
 //! - [`read_encrypted_zone`] reads the fields the terminal may read, verifies them, and explains each it may not;
+//! - [`read_access_number`] opens the way to the public zone for whoever may read that field;
 //! - [`Session::set_pin`] and [`Session::unblock_pin`] are what a terminal with the right to manage PINs may do,
 //!   [`Session::update`] one with the right to write.
 //!
 //! All of it needs the contact interface.
 
+mod examine;
 mod identity;
 mod read;
 mod session;
 
 pub use identity::{IdentityError, TerminalIdentity};
-pub use read::{EncryptedZoneReport, FieldOutcome, FieldReport, read_encrypted_zone};
+pub use read::{EncryptedZoneReport, FieldOutcome, FieldReport, read_access_number, read_encrypted_zone};
 pub use session::{EidError, Grant, Session, UpdateFiles};
 
 /// Application identifier of the eID application (TR-03110-4 §2.2).

@@ -175,6 +175,39 @@ pub fn read_encrypted_zone<C: CardChannel>(
     report
 }
 
+/// Reads the access number with PIN1, verified, and no other field: a terminal with the right for it goes on to the public
+/// zone, and nobody types the number. A PIN1 that is suspended needs the number itself, so it is refused.
+// OPEN-04.
+pub fn read_access_number<C: CardChannel>(
+    channel: C,
+    pin1: &Password,
+    identity: &TerminalIdentity,
+    trust: &TrustStore,
+    now: Timestamp,
+    rng: &mut dyn Random,
+) -> Result<Password, EidError> {
+    let (grant, questions) = (Grant::access_number(), AuxiliaryData::new());
+    let mut session = Session::open(channel, pin1, None, identity, grant, &questions, trust, now, rng)?;
+    session.select()?;
+    let (object, _) = security_object(&mut session, trust, now)?;
+    let placement = placement_of(&object)?;
+    let (field, group) = (Field::AccessNumber, placement.group(Field::AccessNumber));
+    let report = read_field(&mut session, &object, &placement, Some(field), group)?;
+    let refusal = match (report.outcome, report.value) {
+        (FieldOutcome::Verified, Some(number)) => return Ok(Password::can(&number)),
+        (FieldOutcome::NoRight | FieldOutcome::NotGranted, _) => Refusal::TerminalRight,
+        (FieldOutcome::Altered, _) => Refusal::GroupAltered,
+        (FieldOutcome::Verified | FieldOutcome::Unreadable, _) => Refusal::GroupMalformed,
+    };
+    Err(refuse(refusal, format!("{field}: {}", report.detail)))
+}
+
+/// Which fields the zone has where.
+fn placement_of(object: &FieldSecurityObject) -> Result<Placement, EidError> {
+    Placement::from_groups(object.hashes.keys().copied())
+        .ok_or_else(|| refuse(Refusal::SecurityObjectMalformed, "EF.SOD (eID): unknown data groups".into()))
+}
+
 fn fill<C: CardChannel>(
     report: &mut EncryptedZoneReport,
     mut session: Session<C>,
@@ -187,9 +220,7 @@ fn fill<C: CardChannel>(
     let (object, signer) = security_object(&mut session, trust, now)?;
     report.signer = signer;
     report.version = object.sequence;
-    let placement = Placement::from_groups(object.hashes.keys().copied()).ok_or_else(|| {
-        refuse(Refusal::SecurityObjectMalformed, "EF.SOD (eID): unknown data groups".into())
-    })?;
+    let placement = placement_of(&object)?;
     let catalogue = Field::ALL.into_iter().map(|field| (Some(field), placement.group(field)));
     let mirrors = eid::MIRRORS.into_iter().map(|group| (None, group));
     for (field, group) in catalogue.chain(mirrors) {

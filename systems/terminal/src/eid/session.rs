@@ -17,6 +17,7 @@ use tlv::oid;
 use x509::cms::SignedData;
 
 use super::AID_EID;
+use super::examine::failed_check;
 use super::identity::TerminalIdentity;
 use crate::card::{Card, CardError, FileRef};
 use crate::commands::{AID_HOUSEHOLD, AID_PUBLIC};
@@ -60,6 +61,13 @@ pub struct Grant {
 impl Grant {
     /// Everything that the certificate has.
     pub const ALL: Self = Self { rights: Rights::from_bits(u64::MAX), updates: UpdateRights::ALL };
+
+    /// Reading the access number, wherever a card has it, and nothing else.
+    pub fn access_number() -> Self {
+        let groups = eid::Placement::ALL.map(|placement| placement.group(eid::Field::AccessNumber));
+        let rights = groups.into_iter().filter_map(Rights::read_dg).fold(Rights::NONE, |all, one| all | one);
+        Self { rights, updates: UpdateRights::NONE }
+    }
 }
 
 /// New content for files of an issued card. Each zone that is touched brings its new security object.
@@ -98,6 +106,8 @@ pub struct Session<C> {
     card: Card<C>,
     /// What was asked for and stands in the terminal's certificate. The card may grant less.
     pub grant: Grant,
+    /// Of the fields that may be written those that every certificate on the way to the trust point agrees to.
+    updates: UpdateRights,
     /// The card's trust point that the certificates lead to.
     pub trust_point: String,
     /// Who vouches for the chip's key.
@@ -167,17 +177,21 @@ impl<C: CardChannel> Session<C> {
             .path(&trusted)
             .ok_or_else(|| refuse(Refusal::TerminalUntrusted, format!("the card trusts {}", names())))?;
         let trust_point = path.first().map(|c| c.body().authority.to_string()).unwrap_or_default();
-        present(&mut card, &path)?;
+        present(&mut card, identity, &path, now)?;
+        let updates = path.iter().fold(grant.updates, |all, c| all & c.body().extensions.update_rights());
         let key = EphemeralKey::generate(chip.curve, rng);
         prove_terminal(&mut card, identity, questions, &key, pace.id_picc)?;
         let start = chip_authentication::terminal::Start::new(chip, chip_key.clone(), key)
             .map_err(|error| refuse(Refusal::ChipAuthenticationFailed, error.to_string()))?;
         let sm =
             chip_authentication::terminal::authenticate::<CardError>(start, |command| card.send(command))
-                .map_err(|error| refuse(Refusal::ChipAuthenticationFailed, error.to_string()))?;
+                .map_err(|error| match error {
+                    CardError::Pace(error) => refuse(Refusal::ChipAuthenticationFailed, error.to_string()),
+                    error => card_error(error),
+                })?;
         card.replace_channel(sm);
         let restricted = restricted_identification::announced(&signed);
-        Ok(Self { card, grant, trust_point, signer, chip_key, restricted })
+        Ok(Self { card, grant, updates, trust_point, signer, chip_key, restricted })
     }
 
     /// The public key that the chip has proved to hold.
@@ -268,7 +282,7 @@ impl<C: CardChannel> Session<C> {
             for (number, block) in data.chunks(BLOCK).enumerate() {
                 let last = if number + 1 == count { 0x80 } else { 0x00 };
                 let command = Command::new(0x80, 0xE2, last, number as u8).with_data(block);
-                self.require("STORE DATA", &command, "UPDATE")?;
+                self.require("STORE DATA", &command, &self.missing_updates(package))?;
             }
             manifest.update(&object.to_be_bytes());
             manifest.update(&(content.len() as u32).to_be_bytes());
@@ -282,7 +296,7 @@ impl<C: CardChannel> Session<C> {
                 refuse(Refusal::UpdateOutdated, format!("COMMIT: SW {sw}"))
             }
             StatusWord::WRONG_DATA => refuse(Refusal::UpdateUnfit, format!("COMMIT: SW {sw}")),
-            sw => refused("COMMIT", sw, "UPDATE"),
+            sw => refused("COMMIT", sw, &self.missing_updates(package)),
         })?;
         read_receipt(&receipt)
     }
@@ -293,7 +307,21 @@ impl<C: CardChannel> Session<C> {
         match answer.sw {
             StatusWord::REFERENCED_DATA_NOT_FOUND => Ok(None),
             StatusWord::OK => read_receipt(&answer.data).map(Some),
-            sw => Err(refused("COMMIT", sw, "UPDATE")),
+            sw => Err(refused("COMMIT", sw, "any right to update")),
+        }
+    }
+
+    /// The rights that the files of a signed package need and that this terminal lacks, by their names.
+    fn missing_updates(&self, package: &[u8]) -> String {
+        let package = SignedData::parse(package).ok();
+        let package = package.and_then(|cms| ChipUpdate::decode(cms.content()?).ok());
+        let files = package.map(|package| package.files).unwrap_or_default();
+        let needed = files.iter().map(updated_by).fold(UpdateRights::NONE, UpdateRights::with);
+        let missing = UpdateRights::from_bits(needed.bits() & !self.updates.bits());
+        match missing.names().collect::<Vec<_>>().join(" ") {
+            names if !names.is_empty() => names,
+            // Table 4: signed by the issuer or not, and whatever right a terminal has.
+            _ => "a field that no right lets change".into(),
         }
     }
 
@@ -304,6 +332,28 @@ impl<C: CardChannel> Session<C> {
 
     fn require(&mut self, what: &'static str, command: &Command, right: &str) -> Result<Vec<u8>, EidError> {
         self.send(command)?.into_ok().map_err(|sw| refused(what, sw, right))
+    }
+}
+
+/// The right to write a file of an update. DG13 holds the military service, and repeats other fields that no update changes;
+/// the security object of a zone comes with each of its files.
+// UPDATE-02, CARD-45.
+fn updated_by(file: &UpdatedFile) -> UpdateRights {
+    let [high, low] = file.file;
+    match (file.application.as_slice(), high, low) {
+        (AID_HOUSEHOLD, ..) => UpdateRights::HOUSEHOLD,
+        (AID_PUBLIC, 0x01, 0x0B) => UpdateRights::ADDRESS,
+        (AID_PUBLIC, 0x01, 0x0D) => UpdateRights::MILITARY_SERVICE,
+        (AID_EID, 0x01, group) => {
+            match eid::Placement::ALL.iter().find_map(|placement| placement.field(group)) {
+                Some(eid::Field::Spouse) => UpdateRights::SPOUSE,
+                Some(eid::Field::Father) => UpdateRights::FATHER,
+                Some(eid::Field::Mother) => UpdateRights::MOTHER,
+                Some(eid::Field::Birthplace) => UpdateRights::BIRTHPLACE,
+                Some(eid::Field::Sex | eid::Field::AccessNumber) | None => UpdateRights::NONE,
+            }
+        }
+        _ => UpdateRights::NONE,
     }
 }
 
@@ -385,14 +435,19 @@ fn check_downgrade(
     }
 }
 
-fn present<C: CardChannel>(card: &mut Card<C>, path: &[&Certificate]) -> Result<(), EidError> {
-    for certificate in path {
+fn present<C: CardChannel>(
+    card: &mut Card<C>,
+    identity: &TerminalIdentity,
+    path: &[&Certificate],
+    now: Timestamp,
+) -> Result<(), EidError> {
+    for (index, certificate) in path.iter().enumerate() {
         let holder = &certificate.body().holder;
         for command in terminal_authentication::present([*certificate]) {
             let answer = card.send(&command).map_err(card_error)?;
             if !answer.sw.is_ok() {
-                let until = certificate.body().expiration;
-                let detail = format!("{holder}, valid until {until}: SW {}", answer.sw);
+                let check = failed_check(identity.certificates(), identity.curve(), path, index, now);
+                let detail = format!("{holder}: {check}, SW {}", answer.sw);
                 return Err(refuse(Refusal::TerminalCertificateRefused, detail));
             }
         }
@@ -426,9 +481,13 @@ fn prove_terminal<C: CardChannel>(
                     StatusWord::SECURITY_STATUS_NOT_SATISFIED => Refusal::TerminalRight,
                     _ => Refusal::TerminalCertificateRefused,
                 };
-                refuse(refusal, format!("{holder}: {}, SW {sw}", Step::ExternalAuthenticate))
+                let right = if refusal == Refusal::TerminalRight { "CAN_ALLOWED, " } else { "" };
+                refuse(refusal, format!("{holder}: {right}{}, SW {sw}", Step::ExternalAuthenticate))
             }
-            error => refuse(Refusal::TerminalCertificateRefused, format!("{holder}: {error}")),
+            CardError::Pace(error) => {
+                refuse(Refusal::TerminalCertificateRefused, format!("{holder}: {error}"))
+            }
+            error => card_error(error),
         },
     )
 }

@@ -1,9 +1,8 @@
-//! Status words in words, and what a refusal is due to.
+//! Status words in words.
 
 use apdu::{Command, Response, StatusWord};
 
-use super::places::Place;
-use super::{Announced, Narrator, Protection, Words, commands, is_refused};
+use super::{Announced, Narrator, Words};
 
 /// A status word in words (ISO/IEC 7816-4 §5.6, TR-03110-3 §B).
 pub fn status_words(sw: StatusWord) -> Words {
@@ -59,7 +58,15 @@ impl Narrator {
         {
             return words;
         }
-        if (command.ins, command.data.is_empty()) == (0x20, true)
+        // TR-03110-3 §B.11.9: the answer to a question that a terminal asks; no is as good an answer as yes.
+        if command.cla & 0x80 != 0 && command.ins == 0x20 {
+            match response.sw {
+                StatusWord::OK => return Words::new("是", "yes"),
+                StatusWord::AUTHENTICATION_FAILED => return Words::new("否", "no"),
+                _ => {}
+            }
+        }
+        if (command.cla & 0x80, command.ins, command.data.is_empty()) == (0, 0x20, true)
             && let Some(tries) = response.sw.remaining_tries()
         {
             return Words::new(
@@ -76,119 +83,6 @@ impl Narrator {
             words.en.push_str(&format!(", {n} bytes"));
         }
         words
-    }
-
-    /// Which right, which check or which key a refusal is due to.
-    pub(super) fn why(&self, protection: Protection, command: &Command, sw: StatusWord) -> Option<Words> {
-        if !is_refused(sw) {
-            return None;
-        }
-        let secure = protection == Protection::SecureMessaging;
-        let (zh, en) = match (command.ins, sw) {
-            (0xA4, StatusWord::FILE_NOT_FOUND) if command.p1 == 0x04 => match Place::of_aid(&command.data) {
-                Place::Eid | Place::SmartCardHsm | Place::Pkcs15 => (
-                    "此區只在接觸式介面，且須已開通",
-                    "this zone answers on the contact interface only, and only where it is open",
-                ),
-                _ => ("此卡沒有安裝", "not installed on this card"),
-            },
-            (0xA4 | 0xB0 | 0xB1, StatusWord::SECURITY_STATUS_NOT_SATISFIED) => self.read_right(secure),
-            (0xB0 | 0xB1, StatusWord::CONDITIONS_NOT_SATISFIED) if self.place.is_certificate_zone() => {
-                ("尚未設定 PIN2", "PIN2 has not been set")
-            }
-            (0xB0 | 0xB1, StatusWord::WRONG_P1_P2) => ("已讀完", "nothing is there any more"),
-            (0x20 | 0x24, StatusWord::SECURITY_STATUS_NOT_SATISFIED) => {
-                ("須先開啟安全通道", "a secure channel must be opened first")
-            }
-            (0x20 | 0x24, StatusWord::AUTHENTICATION_BLOCKED) => (
-                "連續輸入錯誤次數已滿，須以用戶代碼解鎖",
-                "too many wrong entries: it must be unblocked with the user code",
-            ),
-            (0x20 | 0x24, StatusWord::WRONG_DATA) => {
-                ("PIN 的格式不對，不計次", "not a possible PIN; no try was counted")
-            }
-            (0x20 | 0x24, sw) if sw.remaining_tries().is_some() && !command.data.is_empty() => {
-                ("PIN 錯誤", "wrong PIN")
-            }
-            (0x2C, StatusWord::SECURITY_STATUS_NOT_SATISFIED) => (
-                "須以 PIN1 開啟的通道，或具 PIN 管理權限",
-                "needs a channel opened with PIN1, or the PIN-management right",
-            ),
-            (0x68 | 0x62, StatusWord::SECURITY_STATUS_NOT_SATISFIED) => (
-                "須先驗證 PIN2（國民版另須安全通道）",
-                "PIN2 must be verified first (profile national: in a secure channel)",
-            ),
-            (0x68, StatusWord::CONDITIONS_NOT_SATISFIED) => {
-                ("此金鑰不是簽章金鑰，或不在憑證區", "not a signature key, or not in the certificate zone")
-            }
-            (0x62, StatusWord::CONDITIONS_NOT_SATISFIED) => {
-                ("此金鑰不是解密金鑰，或不在憑證區", "not a decipherment key, or not in the certificate zone")
-            }
-            (0x68 | 0x62, StatusWord::REFERENCED_DATA_NOT_FOUND) => {
-                ("沒有此金鑰，或其憑證欄位是空的", "no such key, or its certificate slot is empty")
-            }
-            (0x68 | 0x62, StatusWord::WRONG_DATA) => ("資料不適用於此金鑰", "the data do not fit the key"),
-            (0x22, StatusWord::REFERENCED_DATA_NOT_FOUND) => (
-                "沒有這個密碼；PIN1 不在非接觸式介面",
-                "no such password; PIN1 does not exist on the contactless interface",
-            ),
-            (0x22, StatusWord::WRONG_DATA) => {
-                ("卡片不提供這些參數", "the card does not offer these parameters")
-            }
-            (0x86, sw) => return self.why_authentication(command, sw),
-            (0x2A | 0x82, StatusWord::SECURITY_STATUS_NOT_SATISFIED | StatusWord::AUTHENTICATION_FAILED) => (
-                "憑證鏈或簽章未通過，終端沒有權限",
-                "certificate chain or signature refused: the terminal has no rights",
-            ),
-            (0xD6 | 0xD7, StatusWord::SECURITY_STATUS_NOT_SATISFIED) => {
-                ("終端沒有此欄位的寫入權限", "the terminal has no right to write this field")
-            }
-            (_, StatusWord::CONDITIONS_NOT_SATISFIED) if command.cla & 0x80 != 0 => {
-                ("卡片目前的生命週期狀態不允許", "not in the present state of the card's life")
-            }
-            _ => return None,
-        };
-        Some(Words::new(zh, en))
-    }
-
-    const fn read_right(&self, secure: bool) -> (&'static str, &'static str) {
-        match (self.place, secure) {
-            (Place::Eid, _) => (
-                "須以 PIN1 開啟通道，終端憑證具此欄位權限，並完成晶片驗證",
-                "needs a channel opened with PIN1, a terminal certificate with the right for this field, and chip authentication",
-            ),
-            (Place::Public, _) => (
-                "須以讀取碼或機讀碼開啟安全通道",
-                "needs a secure channel opened with the access number or the MRZ",
-            ),
-            (Place::SmartCardHsm | Place::Pkcs15, true) => ("私鑰不能讀取", "private keys are never read"),
-            (_, true) => ("任何通道都不能讀取", "no channel gives this right"),
-            (_, false) => ("須先開啟安全通道（PACE）", "needs a secure channel (PACE) first"),
-        }
-    }
-
-    fn why_authentication(&self, command: &Command, sw: StatusWord) -> Option<Words> {
-        let Announced::Pace(password) = self.announced else { return None };
-        let last = commands::authentication_step(command) == Some(0x85);
-        let name = commands::password_name(password);
-        let (zh, en) = match sw {
-            StatusWord::CONDITIONS_NOT_SATISFIED if password == 0x03 => (
-                "PIN1 未設定，或已暫停：須先以讀取碼開啟 PACE".to_owned(),
-                "PIN1 is not set, or suspended: PACE with the access number first".to_owned(),
-            ),
-            StatusWord::CONDITIONS_NOT_SATISFIED => {
-                ("未先以 MSE 準備".to_owned(), "not prepared by MSE".to_owned())
-            }
-            StatusWord::AUTHENTICATION_BLOCKED => (
-                "PIN1 已鎖定，須以用戶代碼解鎖".to_owned(),
-                "PIN1 is blocked: it must be unblocked with the user code".to_owned(),
-            ),
-            sw if last && (sw == StatusWord::AUTHENTICATION_FAILED || sw.remaining_tries().is_some()) => {
-                (format!("{}錯誤", name.zh_hant.trim()), format!("{} is wrong", name.en))
-            }
-            _ => return None,
-        };
-        Some(Words::new(zh, en))
     }
 }
 

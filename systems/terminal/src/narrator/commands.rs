@@ -48,10 +48,15 @@ impl Narrator {
                 "EXTERNAL AUTHENTICATE（SCP03）以金鑰證明身分",
                 "EXTERNAL AUTHENTICATE (SCP03): the host proves its keys",
             ),
-            (false, 0x82) if self.announced == Announced::TerminalAuthentication => Words::new(
-                "EXTERNAL AUTHENTICATE 終端驗證：終端以私鑰簽署挑戰值",
-                "EXTERNAL AUTHENTICATE: terminal authentication, the terminal signs the challenge",
-            ),
+            (false, 0x82)
+                if protection == Protection::SecureMessaging
+                    || self.announced == Announced::TerminalAuthentication =>
+            {
+                Words::new(
+                    "EXTERNAL AUTHENTICATE 終端驗證：終端以私鑰簽署挑戰值",
+                    "EXTERNAL AUTHENTICATE: terminal authentication, the terminal signs the challenge",
+                )
+            }
             (false, 0x82) => Words::new(
                 "EXTERNAL AUTHENTICATE 基本存取控制（BAC）",
                 "EXTERNAL AUTHENTICATE: basic access control (BAC)",
@@ -103,6 +108,7 @@ impl Narrator {
                 Words::new("INITIALISE 於晶片內產生金鑰對", "INITIALISE: make the key pairs on the chip")
             }
             (true, 0x32) => Words::new("BEGIN PERSONALISATION 開始個人化", "BEGIN PERSONALISATION"),
+            (true, 0xE2 | 0x34) if protection == Protection::SecureMessaging => update(command),
             (true, 0xE2) => Words::new("STORE DATA 寫入（內容隱藏）", "STORE DATA (hidden)"),
             (true, 0x34) => {
                 Words::new("COMMIT 完成個人化，一次生效", "COMMIT: personalisation takes effect at once")
@@ -328,8 +334,17 @@ fn verification(command: &Command) -> Words {
     )
 }
 
+// CARD-47: a terminal that may write sends them in its channel; the same instructions inside SCP03 are those of production.
+fn update(command: &Command) -> Words {
+    match (command.ins, command.p2) {
+        (0xE2, _) => Words::new("STORE DATA 存入更新包（內容隱藏）", "STORE DATA: the update (hidden)"),
+        (_, 1) => Words::new("COMMIT 取得上次更新的回條", "COMMIT: the receipt for the last update"),
+        _ => Words::new("COMMIT 更新，一次生效", "COMMIT: the update takes effect at once"),
+    }
+}
+
 /// A holder or authority reference: printable, and not too long.
-fn public_name(bytes: Option<&[u8]>) -> String {
+pub(super) fn public_name(bytes: Option<&[u8]>) -> String {
     let Some(bytes) = bytes else { return "?".into() };
     bytes
         .iter()

@@ -4,14 +4,15 @@
 //! A [`Narrator`] follows one session: which application and file is current, which protocol runs, whether a channel is
 //! open. It is handed commands as they are *inside* the protection. What it says never holds a PIN, a key, or data of a file:
 //! of command data it names only identifiers (applications, files, passwords by kind, certificate holders), of answers only
-//! status word and length, and where PINs travel not even the length. What a refusal may be due to is said where the
-//! instruction and the current application tell ([`Line::why`]).
+//! status word and length, and where PINs travel not even the length. What a refusal may be due to is said where
+//! command, protocol, protection and current application tell ([`Line::why`]).
 //!
 //! The names are those of our card (docs/card-commands.md) and of the standards, so that other cards are understood too.
 
 mod answers;
 mod commands;
 mod places;
+mod reasons;
 
 use apdu::{Command, Response, StatusWord};
 use serde::Serialize;

@@ -56,7 +56,7 @@ impl<C: CardChannel> Session<C> {
     }
 
     /// Makes the key pairs and certification requests on the chip. On a card that is initialised already, with the same
-    /// serial number and profile, gives the same result again.
+    /// serial number and profile (by name or as a text), gives the same result again.
     pub fn initialise(&mut self, request: &InitialisationRequest) -> Result<InitialisedCard, PersoError> {
         let data =
             [tlv::encode(0xC0, request.serial.as_bytes()), tlv::encode(0xC1, request.profile.as_bytes())];

@@ -12,7 +12,8 @@ use eac::cvc::{
 use eac::restricted_identification::SectorKey;
 use lds::eid::{EncryptedZone, Field, PersonName};
 use terminal::eid::{
-    EidError, FieldOutcome, Grant, IdentityError, Session, TerminalIdentity, UpdateFiles, read_encrypted_zone,
+    EidError, FieldOutcome, Grant, IdentityError, Session, TerminalIdentity, UpdateFiles, read_access_number,
+    read_encrypted_zone,
 };
 use terminal::perso::{EncryptedZoneFiles, PinReference};
 use terminal::{Refusal, TrustStore, Verdict};
@@ -81,18 +82,18 @@ pub(crate) fn identity(rights: Rights, updates: UpdateRights) -> TerminalIdentit
     TerminalIdentity::new(&file, signer("TWAGENCY00001")).expect("an identity")
 }
 
-fn read(fields: &[u8]) -> Rights {
+pub(crate) fn read(fields: &[u8]) -> Rights {
     fields.iter().fold(Rights::NONE, |all, group| all | Rights::read_dg(*group).expect("a data group"))
 }
 
 /// A card whose holder has set PIN1.
-fn card(profile: &'static str) -> chip::Flash {
+pub(crate) fn card(profile: &'static str) -> chip::Flash {
     let flash = ours::card(profile);
     ours::set_pin1(&flash, &SecretBytes::new(PIN1));
     flash
 }
 
-fn pin1() -> Password {
+pub(crate) fn pin1() -> Password {
     Password::pin(PIN1)
 }
 
@@ -100,11 +101,11 @@ pub(crate) fn channel(profile: &'static str) -> Channel {
     open(&card(profile), Interface::Contact)
 }
 
-fn session(
-    channel: Channel,
+pub(crate) fn session<C: apdu::CardChannel>(
+    channel: C,
     password: &Password,
     identity: &TerminalIdentity,
-) -> Result<Session<Channel>, EidError> {
+) -> Result<Session<C>, EidError> {
     let (questions, trust) = (AuxiliaryData::new(), COUNTRY.trust());
     Session::open(channel, password, None, identity, Grant::ALL, &questions, &trust, now(), &mut rng("eid"))
 }
@@ -205,6 +206,7 @@ fn every_refusal_names_its_reason() {
     // The access number where PIN1 is needed.
     let error = session(channel("national"), &can(), &good()).err().expect("refused");
     assert_eq!(error.refusal, Refusal::TerminalRight);
+    assert!(error.detail.contains("CAN_ALLOWED"), "{error}");
     // Who vouches for the chip.
     assert_eq!(refusal(channel("national"), &pin1(), &good(), &TrustStore::new()), Refusal::SignerUntrusted);
     let other_country = Country::new("another", x509::Validity::new(now(), now()).expect("in order"));
@@ -216,6 +218,146 @@ fn every_refusal_names_its_reason() {
     let file = [verifier().encode(), root().encode()].concat();
     assert_eq!(TerminalIdentity::new(&file, signer("TWAGENCY00001")).err(), Some(IdentityError::OtherKey));
     assert_eq!(TerminalIdentity::new(b"PEM", signer("TWAGENCY00001")).err(), Some(IdentityError::Malformed));
+}
+
+// proves: OPEN-04
+#[test]
+fn a_terminal_that_may_read_the_access_number_opens_the_public_zone_without_typing() {
+    for (profile, group) in [("national", 12), ("interop", 13)] {
+        let flash = card(profile);
+        let trust = COUNTRY.trust();
+        let number = |identity: &TerminalIdentity, trust: &TrustStore| {
+            let channel = open(&flash, Interface::Contact);
+            read_access_number(channel, &pin1(), identity, trust, now(), &mut rng("eid"))
+        };
+        let password = number(&identity(read(&[group]), UpdateRights::NONE), &trust).expect("the number");
+        let options = terminal::ReadOptions::default();
+        let channel = open(&flash, Interface::Contact);
+        let report = terminal::read_card(channel, &password, &trust, &options, now(), &mut rng("read"));
+        assert_eq!(report.verdict, Verdict::Verified, "{profile}");
+        assert!(report.public_zone().is_some(), "{profile}");
+        // Without the right for this field, in the own certificate or above it, the right is named; and nobody's word counts
+        // whom no trusted signer vouches for.
+        let all_but = identity(read(&[4, 7, 9, 11]), UpdateRights::NONE);
+        let error = number(&all_but, &trust).expect_err("no right");
+        assert_eq!(error.refusal, Refusal::TerminalRight);
+        assert_eq!(error.detail, format!("access-number: READ_DG{group}"));
+        let poor =
+            certificate(ROOT, VERIFIER, Role::OfficialVerifier, read(&[9]), UpdateRights::NONE, |_| {});
+        let own = certificate(
+            VERIFIER,
+            "TWAGENCY00001",
+            Role::Terminal,
+            read(&[group]),
+            UpdateRights::NONE,
+            |_| {},
+        );
+        let above = TerminalIdentity::from_certificates(vec![poor, own], signer("TWAGENCY00001"));
+        let error = number(&above.expect("an identity"), &trust).expect_err("no right above");
+        assert_eq!(error.refusal, Refusal::TerminalRight);
+        assert!(error.detail.contains(&format!("READ_DG{group}")), "{error}");
+        let reader = identity(read(&[group]), UpdateRights::NONE);
+        let error = number(&reader, &TrustStore::new()).expect_err("nobody is trusted");
+        assert_eq!(error.refusal, Refusal::SignerUntrusted);
+    }
+}
+
+// The card gives a status word; which check it was is found out here.
+#[test]
+fn a_refused_certificate_is_told_with_the_check_it_failed() {
+    let day = |year, month, day| Date::new(year, month, day).expect("a day");
+    let terminal = |signed_by: &str, change: &dyn Fn(&mut Body)| {
+        certificate(signed_by, "TWAGENCY00001", Role::Terminal, read(&[9]), UpdateRights::NONE, change)
+    };
+    let reissued = |mut body: Body, key_of: &str| {
+        body.holder = VERIFIER.parse().expect("a reference");
+        body.issue(|bytes| Ok::<_, IdentityError>(key(key_of).sign_digest(&Hash::Sha512.digest(bytes))))
+            .expect("signs")
+    };
+    let good = || terminal(VERIFIER, &|_| {});
+    let flash = card("national");
+    let detail = |certificates: Vec<Certificate>| {
+        let identity = TerminalIdentity::from_certificates(certificates, signer("TWAGENCY00001"));
+        let channel = open(&flash, Interface::Contact);
+        let error = session(channel, &pin1(), &identity.expect("an identity")).err().expect("refused");
+        assert_eq!(error.refusal, Refusal::TerminalCertificateRefused, "{error}");
+        error.detail
+    };
+    let says = |certificates: Vec<Certificate>, holder: &str, check: &str| {
+        let detail = detail(certificates);
+        assert!(detail.starts_with(&format!("{holder}: {check}")), "{check}: {detail}");
+    };
+    let own = "TWAGENCY00001";
+    // Signature: of the terminal's certificate, and of the verifier's where the root is at hand.
+    let body = |certificate: &Certificate| certificate.body().clone();
+    let forged = body(&good())
+        .issue(|bytes| Ok::<_, IdentityError>(key("stranger").sign_digest(&Hash::Sha512.digest(bytes))))
+        .expect("signs");
+    says(vec![verifier(), forged.clone()], own, "signature: not that of TWDVCA00001, SW 6300");
+    says(vec![root(), verifier(), forged], own, "signature: not that of TWDVCA00001, SW 6300");
+    let other = reissued(body(&verifier()), "stranger");
+    says(vec![root(), other.clone(), good()], VERIFIER, "signature: not that of TWCVCA00001, SW 6300");
+    // Without the root nobody here can tell whether it signed.
+    says(
+        vec![other, good()],
+        VERIFIER,
+        "not under the card's trust point TWCVCA00001, or expired by the card's date",
+    );
+    // Role: a terminal under the root itself.
+    says(
+        vec![terminal(ROOT, &|_| {})],
+        own,
+        "role: a terminal below TWCVCA00001, which is a root (CVCA), SW 6300",
+    );
+    // Dates: ended before its verifier began, begun after it has ended, and past by this computer's clock.
+    let past = terminal(VERIFIER, &|body| {
+        (body.effective, body.expiration) = (day(2025, 1, 1), day(2025, 6, 1));
+    });
+    says(vec![verifier(), past], own, "dates: expired 2025-06-01, before TWDVCA00001 began (2026-01-01)");
+    let early = terminal(VERIFIER, &|body| {
+        (body.effective, body.expiration) = (day(2028, 1, 1), day(2028, 6, 1));
+    });
+    says(vec![verifier(), early], own, "dates: begins 2028-01-01, when TWDVCA00001 has ended (2027-12-31)");
+    // The card has met a certificate of a later day: what has not expired here has expired there.
+    let later = terminal(VERIFIER, &|body| {
+        (body.effective, body.expiration) = (day(2027, 6, 1), day(2027, 9, 1));
+    });
+    let identity = TerminalIdentity::from_certificates(vec![verifier(), later], signer(own));
+    session(open(&flash, Interface::Contact), &pin1(), &identity.expect("an identity")).expect("accepted");
+    let short = terminal(VERIFIER, &|body| body.expiration = day(2027, 3, 1));
+    says(vec![verifier(), short], own, "expired by the card's date: 2027-03-01, SW 6300");
+}
+
+// UPDATE-02: the right that an office lacks is named, whether its own certificate lacks it or one above.
+#[test]
+fn an_update_without_its_right_is_refused_with_the_name_of_the_right() {
+    let flash = card("national");
+    let refused = |identity: &TerminalIdentity, fields: &[u8]| {
+        let mut session = session(open(&flash, Interface::Contact), &can(), identity).expect("a session");
+        let name = |text: &str| Some(PersonName { text: text.into(), cns: Vec::new() });
+        let mut new = encrypted_zone("national");
+        (new.spouse, new.father, new.birthplace) = (name("王小明"), name("林大同"), "高雄市".into());
+        let spki = curve::spki_from_point(session.chip_key());
+        let EncryptedZoneFiles { groups, security_object } = ours::encrypted(&COUNTRY, &new, 1, &spki);
+        let groups = groups.into_iter().filter(|(group, _)| fields.contains(group)).collect();
+        let encrypted = Some(EncryptedZoneFiles { groups, security_object });
+        let files = UpdateFiles { encrypted, ..UpdateFiles::default() };
+        let package = files.package(session.chip_key(), 0).expect("well formed").encode();
+        let error = session.update(&COUNTRY.sign(tlv::oid::CHIP_UPDATE, &package), &[]).expect_err("refused");
+        assert_eq!(error.refusal, Refusal::TerminalRight);
+        error.detail
+    };
+    let office = |updates| identity(Rights::CAN_ALLOWED, updates);
+    assert_eq!(refused(&office(UpdateRights::ADDRESS), &[14]), "COMMIT: SPOUSE, SW 6982");
+    assert_eq!(refused(&office(UpdateRights::SPOUSE), &[14, 15, 9]), "COMMIT: FATHER BIRTHPLACE, SW 6982");
+    // Nothing may be written at all: the first block is refused.
+    assert_eq!(refused(&office(UpdateRights::NONE), &[14]), "STORE DATA: SPOUSE, SW 6982");
+    let both = UpdateRights::SPOUSE.with(UpdateRights::FATHER);
+    let verifier =
+        certificate(ROOT, VERIFIER, Role::OfficialVerifier, !Rights::NONE, UpdateRights::SPOUSE, |_| {});
+    let own = certificate(VERIFIER, "TWAGENCY00001", Role::Terminal, Rights::NONE, both, |_| {});
+    let above = TerminalIdentity::from_certificates(vec![verifier, own], signer("TWAGENCY00001"));
+    assert_eq!(refused(&above.expect("an identity"), &[14, 15]), "COMMIT: FATHER, SW 6982");
 }
 
 /// Somebody between terminal and card who shows another EF.CardAccess.
@@ -272,9 +414,12 @@ fn an_office_manages_pins_with_the_access_number() {
     let agency = identity(read(&[9]), UpdateRights::NONE);
     let mut reading =
         session(open(&flash, Interface::Contact), &Password::pin(b"246802"), &agency).expect("the new PIN1");
-    let error = reading.set_pin(PinReference::Pin2, &SecretBytes::new(b"12345678")).expect_err("no right");
-    assert_eq!(error.refusal, Refusal::TerminalRight);
-    assert!(error.detail.contains("PIN_MANAGEMENT"));
+    // PIN1 opened the channel, and still only the right counts.
+    for (pin, value) in [(PinReference::Pin1, &b"135790"[..]), (PinReference::Pin2, b"12345678")] {
+        let error = reading.set_pin(pin, &SecretBytes::new(value)).expect_err("no right");
+        assert_eq!(error.refusal, Refusal::TerminalRight);
+        assert!(error.detail.contains("PIN_MANAGEMENT"));
+    }
 }
 
 // proves: CARD-47, OPEN-41
@@ -353,17 +498,22 @@ fn the_public_zone_changes_in_address_and_military_service_alone() {
         let package =
             files.package(session.chip_key(), number.replace(number.get() + 1)).expect("well formed");
         let signed = COUNTRY.sign(tlv::oid::CHIP_UPDATE, &package.encode());
-        session.update(&signed, &[]).map_err(|error| error.refusal)
+        session.update(&signed, &[])
     };
     let both = UpdateRights::ADDRESS.with(UpdateRights::MILITARY_SERVICE);
     assert_eq!(update(both, &|zone| zone.address.rest = "新路1號".into()).map(drop), Ok(()));
     assert_eq!(zone_now().address.rest, "新路1號");
     // Table 4: nothing else, even signed by the issuer.
-    assert_eq!(update(both, &|zone| zone.chinese_name = "李小四".into()).err(), Some(Refusal::TerminalRight));
+    let error =
+        update(both, &|zone| zone.chinese_name = "李小四".into()).expect_err("no right lets it change");
+    assert_eq!(error.refusal, Refusal::TerminalRight);
+    assert_eq!(error.detail, "COMMIT: a field that no right lets change, SW 6982");
+    let address = update(UpdateRights::MILITARY_SERVICE, &|zone| zone.address.rest = "舊路2號".into());
+    assert_eq!(address.expect_err("no right").detail, "COMMIT: ADDRESS, SW 6982");
     assert_eq!(zone_now().marital_status.code, "married");
     let single =
         |zone: &mut lds::PublicZone| zone.marital_status = lds::dg13::Term::new("single", "無", "Single");
-    assert_eq!(update(both, &single).err(), Some(Refusal::TerminalRight));
+    assert_eq!(update(both, &single).map_err(|error| error.refusal).err(), Some(Refusal::TerminalRight));
     let after = zone_now();
     assert_eq!((after.address.rest.as_str(), after.marital_status.code.as_str()), ("新路1號", "married"));
 }

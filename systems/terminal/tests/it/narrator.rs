@@ -6,12 +6,20 @@ use apdu::{CardChannel, Command, Response, StatusWord};
 use chip::files::{Directory, FILES};
 use chip::{Application, Interface};
 use curve::{Hash, SecretBytes, rsa};
+use eac::auxiliary_data::{self, AuxiliaryData};
+use eac::chip_authentication::SetAuthenticationTemplate as ChipTemplate;
+use eac::cvc::{Rights, UpdateRights};
+use eac::restricted_identification;
+use eac::terminal_authentication::set_dst;
 use model::KeySlot;
+use terminal::eid::{Grant, Session};
 use terminal::narrator::{Line, Narrator, Protection, status_words};
 use terminal::npc_card::{NpcCard, NpcError};
 use terminal::{Event, Traced, pin1};
 use x509::Certificate;
 
+use crate::country::{COUNTRY, now};
+use crate::eid;
 use crate::ours::{OTHER_PIN2, PIN2, can, card, open, rng, secret};
 
 type Lines = Arc<Mutex<Vec<Line>>>;
@@ -262,4 +270,219 @@ fn pin1_is_changed_by_whoever_knows_it() {
     let mut contactless = terminal::Card::new(open(&flash, Interface::Contactless));
     contactless.connect().expect("a card");
     assert_eq!(pin1::status(&mut contactless, parameters), Ok(pin1::Pin1Status::Absent));
+}
+
+/// Why the last of these commands was refused, in English, as somebody is told who saw all of them.
+fn told(before: &[Command], protection: Protection, command: &Command, sw: u16) -> Line {
+    let mut narrator = Narrator::new();
+    for command in before {
+        narrator.exchange(protection, command, &Response::ok([]));
+    }
+    narrator.exchange(protection, command, &Response::from(StatusWord(sw)))
+}
+
+// One status word, another reason for each command and protocol: the documented pairs of docs/card-commands.md.
+#[test]
+fn a_refusal_is_told_by_command_protocol_and_protection() {
+    use Protection::{None as Clear, Scp03, SecureMessaging as Channel};
+    let command = |cla, ins, p1, p2| Command::new(cla, ins, p1, p2);
+    let select = |aid: &[u8]| terminal::commands::select_application(aid);
+    let nothing: &[Command] = &[];
+    let dst = set_dst(&"XXCVCA00001".parse().expect("a reference"));
+    let set_ta = command(0, 0x22, 0x81, 0xA4).with_data(tlv::encode(0x83, b"XXTERM00001"));
+    let chip = ChipTemplate { protocol: tlv::oid::CA_ECDH_AES_CBC_CMAC_256, key_id: None }.command();
+    let sector = restricted_identification::set_at(Hash::Sha256, 1).expect("a command");
+    let pace = |data: &[u8]| command(0, 0x22, 0xC1, 0xA4).with_data(data);
+    let can = [0x80, 0x0A, 4, 0, 0x7F, 0, 7, 2, 2, 4, 2, 4, 0x83, 1, 2, 0x84, 1, 18];
+    let general = command(0, 0x86, 0, 0).with_data([0x7C, 0]);
+    let token = command(0, 0x86, 0, 0).with_data([0x7C, 2, 0x85, 0]);
+    let certificate = command(0, 0x2A, 0, 0xBE).with_data(
+        [
+            tlv::encode(
+                0x7F4E,
+                &[tlv::encode(0x42, b"XXDVCA00001"), tlv::encode(0x5F20, b"XXTERM00001")].concat(),
+            ),
+            tlv::encode(0x5F37, &[0; 8]),
+        ]
+        .concat(),
+    );
+    let external = command(0, 0x82, 0, 0);
+    let age = auxiliary_data::verify_command(tlv::oid::AUXILIARY_DATE_OF_BIRTH);
+    let place = auxiliary_data::verify_command(tlv::oid::AUXILIARY_MUNICIPALITY);
+    let valid = auxiliary_data::verify_command(tlv::oid::AUXILIARY_DATE_OF_EXPIRY);
+    let (store, commit, receipt) =
+        (command(0x80, 0xE2, 0x80, 0), command(0x80, 0x34, 0, 0), command(0x80, 0x34, 0, 1));
+    let reset = |p1, p2| command(0, 0x2C, p1, p2);
+    let (ta, ca, ri) = (&[set_ta.clone()][..], &[chip.clone()][..], &[sector.clone()][..]);
+    let announced = &[pace(&can)][..];
+    let public = &[select(terminal::commands::AID_PUBLIC)][..];
+    type Case<'a> = (&'a [Command], Protection, &'a Command, u16, &'a str);
+    let cases: &[Case<'_>] = &[
+        // PACE.
+        (nothing, Clear, &pace(&can), 0x6A88, "no such password"),
+        (nothing, Clear, &pace(&can), 0x6A80, "does not offer these parameters"),
+        (nothing, Clear, &pace(b"?"), 0x6A80, "the data of the command are malformed"),
+        (announced, Clear, &general, 0x6985, "not prepared by MSE"),
+        (announced, Clear, &general, 0x6A80, "no point of the curve"),
+        (announced, Clear, &token, 0x6300, "the access number (CAN) is wrong"),
+        (nothing, Clear, &general, 0x6985, "not prepared by MSE"),
+        // Terminal Authentication.
+        (nothing, Channel, &dst, 0x6A88, "XXCVCA00001 is neither a trust point of the card nor"),
+        (nothing, Channel, &dst, 0x6982, "whose PACE announced a terminal"),
+        (nothing, Clear, &dst, 0x6A81, "contact interface only"),
+        (nothing, Channel, &dst, 0x6A80, "the data of the command are malformed"),
+        (
+            nothing,
+            Channel,
+            &certificate,
+            0x6300,
+            "the certificate of XXTERM00001 was not accepted: not signed by XXDVCA00001, expired, or of a role that XXDVCA00001 cannot give",
+        ),
+        (nothing, Channel, &certificate, 0x6A80, "the certificate is malformed"),
+        (nothing, Channel, &certificate, 0x6A88, "another issuer than MSE:Set DST"),
+        (nothing, Channel, &certificate, 0x6985, "MSE:Set DST must name the issuer first"),
+        (nothing, Channel, &certificate, 0x6982, "whose PACE announced a terminal"),
+        (nothing, Channel, &set_ta, 0x6A88, "accepted last is not that of XXTERM00001"),
+        (nothing, Channel, &set_ta, 0x6A80, "another algorithm"),
+        (nothing, Channel, &set_ta, 0x6982, "whose PACE announced a terminal"),
+        (ta, Channel, &external, 0x6300, "its key does not belong to its certificate"),
+        (ta, Channel, &external, 0x6982, "CAN_ALLOWED"),
+        (ta, Channel, &external, 0x6985, "MSE:Set AT and GET CHALLENGE come first"),
+        (nothing, Channel, &external, 0x6985, "MSE:Set AT and GET CHALLENGE come first"),
+        // Basic Access Control, and SCP03.
+        (public, Clear, &external, 0x6300, "the MRZ is wrong"),
+        (public, Clear, &external, 0x6985, "GET CHALLENGE come right before"),
+        (public, Clear, &external, 0x6D00, "does not offer basic access control"),
+        (nothing, Scp03, &command(0x84, 0x82, 0x33, 0), 0x6300, "the keys of SCP03 are wrong"),
+        (nothing, Scp03, &command(0x84, 0x82, 0x33, 0), 0x6983, "this key set is barred"),
+        // Chip Authentication.
+        (nothing, Channel, &chip, 0x6982, "comes after terminal authentication"),
+        (nothing, Channel, &chip, 0x6A88, "no chip authentication key"),
+        (nothing, Channel, &chip, 0x6A80, "chip authentication by this protocol"),
+        (nothing, Clear, &chip, 0x6A81, "contact interface only"),
+        (ca, Channel, &general, 0x6A80, "not the ephemeral key that terminal authentication announced"),
+        (ca, Channel, &general, 0x6985, "another application was selected after it"),
+        // Restricted Identification.
+        (nothing, Channel, &sector, 0x6982, "needs a secure channel"),
+        (nothing, Channel, &sector, 0x6A88, "no key of restricted identification"),
+        (nothing, Channel, &sector, 0x6A80, "does not offer restricted identification"),
+        (ri, Channel, &general, 0x6982, "the right RESTRICTED_IDENTIFICATION"),
+        (ri, Channel, &general, 0x6A88, "does not have the hash of this sector key"),
+        (ri, Channel, &general, 0x6A80, "the sector key is malformed"),
+        // Questions.
+        (nothing, Channel, &age, 0x6982, "chip authentication, and the right AGE_VERIFICATION"),
+        (nothing, Channel, &place, 0x6982, "the right MUNICIPALITY_VERIFICATION"),
+        (
+            nothing,
+            Channel,
+            &valid,
+            0x6982,
+            "needs a channel opened with PIN1, terminal and chip authentication",
+        ),
+        (nothing, Channel, &age, 0x6A88, "the terminal did not sign this question"),
+        (nothing, Channel, &age, 0x6985, "the encrypted zone must be selected first"),
+        (nothing, Channel, &command(0, 0x20, 0, 0x81), 0x6A88, "the certificate zone must be selected first"),
+        (nothing, Clear, &command(0, 0x20, 0, 0x81), 0x6982, "a secure channel must be opened first"),
+        // Updates, and what the same instructions are in production.
+        (nothing, Channel, &store, 0x6982, "a terminal with an update right"),
+        (nothing, Channel, &store, 0x6A88, "only an update (0801)"),
+        (nothing, Channel, &store, 0x6A84, "the update is too large"),
+        (nothing, Channel, &commit, 0x6982, "no update right for a file of the update"),
+        (nothing, Channel, &commit, 0x6300, "not signed by a document signer"),
+        (nothing, Channel, &commit, 0x6A80, "the update is for another card"),
+        (nothing, Channel, &commit, 0x6985, "the card has had this update or a later one"),
+        (nothing, Channel, &commit, 0x6A88, "a file that does not exist on the card"),
+        (nothing, Channel, &receipt, 0x6A88, "the card has had no update"),
+        (nothing, Channel, &receipt, 0x6982, "a terminal with an update right"),
+        (nothing, Clear, &commit, 0x6982, "belongs inside SCP03"),
+        (
+            nothing,
+            Scp03,
+            &commit,
+            0x6985,
+            "not in the present state of the card's life, or not in the application",
+        ),
+        // PINs.
+        (
+            nothing,
+            Channel,
+            &reset(2, 3),
+            0x6982,
+            "opened with PIN1 in which no terminal has been authenticated, or",
+        ),
+        (nothing, Channel, &reset(3, 3), 0x6982, "needs a terminal with the right PIN_MANAGEMENT"),
+        (nothing, Channel, &reset(2, 0x81), 0x6982, "needs a terminal with the right PIN_MANAGEMENT"),
+        (nothing, Channel, &reset(3, 3), 0x6984, "nothing to unblock"),
+        (nothing, Channel, &reset(2, 0x81), 0x6A88, "no certificate zone"),
+        (nothing, Channel, &reset(2, 3), 0x6A80, "the right digits"),
+    ];
+    for (before, protection, command, sw, expected) in cases {
+        let line = told(before, *protection, command, *sw);
+        let why = line.why.as_ref().unwrap_or_else(|| panic!("no reason: {line}"));
+        assert!(why.en.contains(expected), "{expected}: {line}");
+        assert!(!why.zh_hant.is_ascii(), "{line}");
+    }
+    // The answer to a question is no failure, and what is told of an update is not personalisation.
+    let no = told(nothing, Channel, &age, 0x6300);
+    assert_eq!((no.answer.en.as_str(), no.why), ("no", None));
+    assert_eq!(told(nothing, Channel, &age, 0x9000).answer.en, "yes");
+    let action = |protection, command| told(nothing, protection, command, 0x9000).action.en;
+    assert_eq!(action(Channel, &commit), "COMMIT: the update takes effect at once");
+    assert_eq!(action(Channel, &receipt), "COMMIT: the receipt for the last update");
+    assert_eq!(action(Scp03, &commit), "COMMIT: personalisation takes effect at once");
+    assert_eq!(action(Channel, &store), "STORE DATA: the update (hidden)");
+}
+
+// The same on a card: what it refuses is told with the right that is missing.
+#[test]
+fn a_session_that_the_card_refuses_is_told_with_the_missing_right() {
+    let flash = eid::card("interop");
+    let lines = Lines::default();
+    let traced = || {
+        let lines = Arc::clone(&lines);
+        Traced::new(open(&flash, Interface::Contact), move |event| {
+            if let Event::Exchange { line, .. } = event {
+                lines.lock().expect("nobody died").push(line.clone());
+            }
+        })
+    };
+    let agency = eid::identity(eid::read(&[9]), UpdateRights::NONE);
+    eid::session(traced(), &can(), &agency).err().expect("no right to use the access number");
+    let asking = eid::identity(Rights::AGE_VERIFICATION, UpdateRights::NONE);
+    for (identity, day) in [(&agency, "20000101"), (&asking, "18000101")] {
+        let questions = AuxiliaryData::new().born_on_or_before(day);
+        let (trust, random) = (COUNTRY.trust(), &mut rng("asking"));
+        let mut session = Session::open(
+            traced(),
+            &eid::pin1(),
+            None,
+            identity,
+            Grant::ALL,
+            &questions,
+            &trust,
+            now(),
+            random,
+        )
+        .expect("a session");
+        session.select().expect("the zone");
+        let answer = session.ask(tlv::oid::AUXILIARY_DATE_OF_BIRTH);
+        assert_eq!(answer.ok(), if day == "18000101" { Some(false) } else { None });
+    }
+    let office = eid::identity(Rights::NONE, UpdateRights::SPOUSE);
+    let mut session = eid::session(traced(), &can(), &office).expect("a session");
+    session.update(&[0x30, 0x00], &[]).expect_err("no update");
+    session.last_update().expect("none yet");
+    drop(session);
+    let story: Vec<String> = lines.lock().expect("nobody died").iter().map(ToString::to_string).collect();
+    let mut rest = story.iter();
+    for expected in [
+        "EXTERNAL AUTHENTICATE: terminal authentication, the terminal signs the challenge → 6982 security status not satisfied (PACE announced no terminal; or the access number opened the channel, and the terminal has neither the right CAN_ALLOWED",
+        "VERIFY: compare auxiliary data (age, validity) → 6982 security status not satisfied (needs a channel opened with PIN1, terminal and chip authentication, and the right AGE_VERIFICATION)",
+        "VERIFY: compare auxiliary data (age, validity) → 6300 no",
+        "STORE DATA: the update (hidden) → 9000 done",
+        "COMMIT: the update takes effect at once → 6A80 incorrect data (the update is for another card",
+        "COMMIT: the receipt for the last update → 6A88 referenced data or key not found (there is no receipt",
+    ] {
+        assert!(rest.any(|line| line.contains(expected)), "{expected} in {story:#?}");
+    }
 }
