@@ -17,10 +17,15 @@ text_enum! {
         Holder = "holder",
         /// The loss report of its card.
         Loss = "loss",
-        /// The authority: recall, risk of keys, guardianship under examination.
+        /// The authority: recall, guardianship under examination.
         Authority = "authority",
+        /// An incident that two persons approved (NPC-55): a recall of the card that is over does not end it.
+        Incident = "incident",
         /// The card it rests on does not hold at the moment (LOSS-07).
         Primary = "primary",
+        /// The registration authority that enrolled it, by a message of its own (NPC-08). Apart from [`Self::Incident`]: one
+        /// delegated party neither ends what two persons decided nor has its hold ended by them.
+        RegistrationAuthority = "registration_authority",
     }
 }
 

@@ -31,6 +31,10 @@ pub trait CertificateAuthority: Send + Sync {
         answers
     }
 
+    /// What [`Self::issue_many`] would answer these requests at this moment, each knowing those before it. Nothing is stored: it is
+    /// for whoever wants all of them or none. A request that was granted before is granted again.
+    async fn check_many(&self, requests: &[IssueRequest], now: Timestamp) -> Vec<Result<()>>;
+
     /// Suspends (停用) all certificates of a card for one cause. Causes add up; the same cause twice changes nothing, nor does
     /// suspending what is revoked.
     async fn suspend(
@@ -89,6 +93,20 @@ pub trait CertificateAuthority: Send + Sync {
 
     /// The state of one certificate; `None` if it was never issued.
     async fn status(&self, serial: &Serial, now: Timestamp) -> Result<Option<CertificateState>>;
+
+    /// Writes down, once and for all, that a virtual smart card (NPC-63) rests on a card of the same holder, before its certificates
+    /// are asked for. Gives the last day that these may have. Refused unless that card signs and is in force.
+    async fn rest_on(
+        &self,
+        device: CardSerial,
+        primary: CardSerial,
+        holder_no: &str,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<RocDate>;
+
+    /// What the carrier of certificates costs in new Taiwan dollars, by the policy in force. A certificate costs nothing (NPC-12).
+    async fn carrier_fee(&self, carrier: Carrier) -> Result<u32>;
 
     /// The certificate of the generation that issued this one, and that of its root; DER. What a card carries beside its
     /// own. `None` if it was not issued here.

@@ -19,13 +19,12 @@ pub(crate) struct Turn<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// Certificates in the same state that get the same next one.
+/// A state that certificates are in, and the one they all get next.
+#[derive(Clone)]
 pub(crate) struct Group {
     was: String,
     ended: bool,
     next: StateColumns,
-    /// How many there are.
-    pub(crate) many: i64,
 }
 
 /// The last of the next so many certificates of an incident, and whether nothing is left behind it. `after` itself if nothing
@@ -49,67 +48,66 @@ pub(crate) async fn end_of_batch(
 }
 
 impl Turn<'_> {
-    /// The certificates by their states, those left out that `step` leaves as they are; and how many there are in all.
+    /// How many they are.
+    pub(crate) async fn count(&self, tx: &mut Tx) -> Result<i64> {
+        let sql =
+            "SELECT COUNT(*) FROM incident_certificate WHERE incident = $1 AND serial > $2 AND serial <= $3";
+        Ok(tx.one(sql, params![self.incident as i64, self.after, self.upto]).await?.read(0)?)
+    }
+
+    /// What comes of each state that there is, of certificates whose last change has a number below `first`; states are left
+    /// out that `step` leaves as they are.
     pub(crate) async fn groups(
         &self,
         tx: &mut Tx,
         step: impl Fn(CertificateState) -> Option<CertificateState>,
-    ) -> Result<(Vec<Group>, i64)> {
-        let sql = "SELECT state, ends < $4 AS ended, COUNT(*) AS many, MIN(ends) AS ends \
+        first: u64,
+    ) -> Result<Vec<Group>> {
+        let sql = "SELECT state, ends < $4 AS ended, MIN(ends) AS ends \
             FROM incident_certificate JOIN certificate_state USING (serial) \
-            WHERE incident = $1 AND serial > $2 AND serial <= $3 GROUP BY state, ended ORDER BY state, ended";
-        let values = params![self.incident as i64, self.after, self.upto, self.second()?];
-        let (mut groups, mut all) = (Vec::new(), 0);
+            WHERE incident = $1 AND serial > $2 AND serial <= $3 AND state_seq < $5 \
+            GROUP BY state, ended ORDER BY state, ended";
+        let values = params![self.incident as i64, self.after, self.upto, self.second()?, first as i64];
+        let mut groups = Vec::new();
         for row in tx.all(sql, values).await? {
-            let (was, many): (String, i64) = (row.read("state")?, row.read("many")?);
-            all += many;
+            let was: String = row.read("state")?;
             // They ended all or none.
             let state = at_time(parse_state(&was)?, row.read("ends")?, self.now);
             if let Some(next) = step(state) {
-                groups.push(Group { was, ended: row.read("ended")?, next: StateColumns::of(&next)?, many });
+                groups.push(Group { was, ended: row.read("ended")?, next: StateColumns::of(&next)? });
             }
         }
-        Ok((groups, all))
+        Ok(groups)
     }
 
-    /// Writes the new states, numbered from `first`.
-    pub(crate) async fn write_states(&self, tx: &mut Tx, groups: &[Group], first: u64) -> Result<()> {
-        let mut first = first as i64;
-        let mut rows = Vec::with_capacity(groups.len());
-        for group in groups {
-            let next = &group.next;
-            let row: Vec<Value<'_>> = params![
+    /// Writes the new states; how many. The number of a change is the place its certificate has in the batch, counted on from
+    /// `first`: where nothing changes a number is left out.
+    pub(crate) async fn write_states(&self, tx: &mut Tx, groups: &[Group], first: u64) -> Result<i64> {
+        // The bounds are the statement's own values, not a joined row's: PostgreSQL has to see that a batch is a small part of
+        // the table, or it reads the whole table for each.
+        let update = "UPDATE certificate_state SET state_seq = $4 + turn.place, status = $5, status_at = $6, reason = $7, \
+            state = $8 FROM (SELECT serial, ROW_NUMBER() OVER (ORDER BY serial) AS place FROM incident_certificate \
+            WHERE incident = $1 AND serial > $2 AND serial <= $3) AS turn \
+            WHERE certificate_state.serial = turn.serial AND certificate_state.state = $9 \
+            AND (certificate_state.ends < $10) = $11 AND certificate_state.state_seq <= $4";
+        let mut changed = 0;
+        for Group { was, ended, next } in groups {
+            let values = params![
                 self.incident as i64,
                 self.after,
                 self.upto,
-                self.second()?,
-                &group.was,
-                group.ended,
-                first - 1,
+                first as i64 - 1,
                 next.status,
                 next.at,
                 next.reason,
-                &next.state
-            ]
-            .to_vec();
-            rows.push(row);
-            first += group.many;
+                &next.state,
+                was,
+                self.second()?,
+                *ended
+            ];
+            changed += tx.execute(update, values).await? as i64;
         }
-        let update = "UPDATE certificate_state SET state_seq = chosen.seq, status = chosen.status, \
-            status_at = chosen.status_at, reason = chosen.reason, state = chosen.state \
-            FROM (SELECT held.serial AS serial, given.status AS status, given.status_at AS status_at, \
-            given.reason AS reason, given.state AS state, \
-            given.before + ROW_NUMBER() OVER (PARTITION BY given.before ORDER BY held.serial) AS seq \
-            FROM given JOIN incident_certificate AS turn ON turn.incident = given.incident \
-            AND turn.serial > given.after AND turn.serial <= given.upto \
-            JOIN certificate_state AS held ON held.serial = turn.serial AND held.state = given.was \
-            AND (held.ends < given.second) = given.ended) AS chosen \
-            WHERE certificate_state.serial = chosen.serial";
-        let expected: i64 = groups.iter().map(|group| group.many).sum();
-        if tx.execute_given(&STATE_COLUMNS, update, &rows).await? != expected as u64 {
-            return Err(NpcError::Inconsistent("a certificate without a state"));
-        }
-        Ok(())
+        Ok(changed)
     }
 
     /// The beginning of this second: what ended before it has ended (`status::at_time`).
@@ -128,43 +126,30 @@ impl Npc {
         self.config.incident_batch.clamp(1, most)
     }
 
-    /// Writes the events of the changes with these numbers.
+    /// Writes the events of the changes with these numbers, `many` of which were taken.
     pub(crate) async fn write_events(
         &self,
         tx: &mut Tx,
         turn: &Turn<'_>,
-        kind: &str,
-        actor: &str,
+        (kind, actor): (&str, &str),
         changes: Range<u64>,
+        many: i64,
     ) -> Result<()> {
         let mut rows: Vec<Vec<Value<'_>>> = Vec::with_capacity((changes.end - changes.start) as usize);
-        for seq in changes.clone() {
+        for seq in changes {
             let id = new_id(turn.now, self.random().as_mut());
             rows.push(params![seq as i64, id, turn.now, actor, kind, turn.incident as i64].to_vec());
         }
         let insert = "INSERT INTO event (id, serial, at, actor, kind, incident, state) \
             SELECT given.id, held.serial, given.at, given.actor, given.kind, given.incident, held.state \
             FROM given JOIN certificate_state AS held ON held.state_seq = given.seq";
-        match tx.execute_given(&EVENT_COLUMNS, insert, &rows).await? == rows.len() as u64 {
+        match tx.execute_given(&EVENT_COLUMNS, insert, &rows).await? == many as u64 {
             true => Ok(()),
             false => Err(NpcError::Inconsistent("a change without its event")),
         }
     }
 }
 
-const STATE_COLUMNS: [(&str, Kind); 11] = [
-    ("incident", Kind::Integer),
-    ("after", Kind::Bytes),
-    ("upto", Kind::Bytes),
-    ("second", Kind::Integer),
-    ("was", Kind::Text),
-    ("ended", Kind::Bool),
-    ("before", Kind::Integer),
-    ("status", Kind::Integer),
-    ("status_at", Kind::Integer),
-    ("reason", Kind::Integer),
-    ("state", Kind::Text),
-];
 const EVENT_COLUMNS: [(&str, Kind); 6] = [
     ("seq", Kind::Integer),
     ("id", Kind::Bytes),

@@ -4,8 +4,8 @@
 //! One person proposes whom it concerns, another approves. The work is done in batches, each one commit that also says how
 //! far it came: killed anywhere, it goes on there, and no certificate is changed twice. Certificates that come into being while
 //! it runs are found if their number lies ahead; so issuing is stopped first. A batch is a handful of statements, whatever its
-//! size, and every certificate has its event, which names the incident. When the last batch is done every list that lacks a change and the filter are
-//! made anew, however young they are; only then is the incident over.
+//! size, and every certificate has its event, which names the incident. When the last batch is done every list that lacks a
+//! change and the filter are made anew, however young they are; only then is the incident over.
 
 use jiff::Timestamp;
 use model::lifecycle::Stamp;
@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::{AssertSqlSafe, Row, Tx, Value, params, transaction};
 
-use crate::batch::{Turn, end_of_batch};
+use crate::batch::{Group, Turn, end_of_batch};
 use crate::feed::next_number;
 use crate::status::Why;
+use crate::switch::ISSUING;
 use crate::{Carrier, Npc, NpcError, Result, SYSTEM};
 
 /// Whom an incident concerns: every criterion given must hold, and at least one is given.
@@ -54,9 +55,9 @@ pub struct Listed {
 /// What is to be done with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Measure {
-    /// Suspend, by the authority.
+    /// Suspend; the cause is the incident.
     Suspend,
-    /// End the authority's suspension; another cause keeps a certificate suspended.
+    /// End what incidents have suspended; another cause keeps a certificate suspended.
     Resume,
     /// Revoke, for good.
     Revoke(RevocationReason),
@@ -196,38 +197,20 @@ impl Npc {
 
     /// Stops issuing at once: requests are refused until [`Npc::start_issuing`]. One person may.
     pub async fn stop_issuing(&self, operator: &str, now: Timestamp) -> Result<()> {
-        self.switch(true, operator, now).await
+        self.turn(&ISSUING, true, operator, now).await
     }
 
     /// Issues again.
     pub async fn start_issuing(&self, operator: &str, now: Timestamp) -> Result<()> {
-        self.switch(false, operator, now).await
-    }
-
-    async fn switch(&self, stopped: bool, operator: &str, now: Timestamp) -> Result<()> {
-        transaction!(self.db, |tx| {
-            let was = is_stopped(tx).await?;
-            if was == stopped {
-                return Ok(());
-            }
-            let sql = if stopped {
-                "INSERT INTO setting (name, value) VALUES ('issuing-stopped', 'yes')"
-            } else {
-                "DELETE FROM setting WHERE name = 'issuing-stopped'"
-            };
-            tx.execute_one(sql, params![]).await?;
-            let action = if stopped { "issuing-stop" } else { "issuing-start" };
-            self.audit(tx, action, "issuing", operator, json!({}), now).await?;
-            Ok(())
-        })
+        self.turn(&ISSUING, false, operator, now).await
     }
 
     async fn work_incident(&self, number: u64, now: Timestamp) -> Result<()> {
-        let mut done = false;
+        let (mut done, mut known) = (false, Vec::new());
         while !done {
             // While a batch is written, the one before is told.
-            let (worked, ()) = tokio::join!(self.work_batch(number, now), self.tell_changes(now));
-            done = worked?;
+            let (worked, ()) = tokio::join!(self.work_batch(number, &known, now), self.tell_changes(now));
+            (done, known) = worked?;
         }
         self.tell_changes(now).await;
         let sql = "SELECT 1 FROM incident WHERE number = $1 AND published = FALSE";
@@ -243,8 +226,9 @@ impl Npc {
         Ok(())
     }
 
-    /// One batch; whether it was the last.
-    async fn work_batch(&self, number: u64, now: Timestamp) -> Result<bool> {
+    /// One batch; whether it was the last, and what comes of the states that are `known` by now: nearly all certificates are in
+    /// one of a few, so what is in none of these is looked for only where something is left.
+    async fn work_batch(&self, number: u64, known: &[Group], now: Timestamp) -> Result<(bool, Vec<Group>)> {
         let batch = self.incident_batch();
         transaction!(self.db, |tx| {
             let row = tx.one("SELECT * FROM incident WHERE number = $1", params![number as i64]).await?;
@@ -253,23 +237,29 @@ impl Npc {
                 return Err(NpcError::Inconsistent("an incident nobody approved"));
             };
             if incident.finished_at.is_some() {
-                return Ok(true);
+                return Ok((true, Vec::new()));
             }
             let after: Vec<u8> = row.read("after")?;
             if !row.read::<bool>("selected")? {
                 incident.note_concerned(tx).await?;
-                return Ok(false);
+                return Ok((false, Vec::new()));
             }
             let (upto, done) = end_of_batch(tx, number, &after, batch).await?;
             let turn = Turn { incident: number, after: &after, upto: &upto, now };
             let step = |state| incident.measure.applied(state, Stamp::new(now, approver, SYSTEM));
-            let (groups, looked_at) = turn.groups(tx, step).await?;
-            // The numbers of all changes at once: nobody sees a greater one before them.
-            let count = groups.iter().map(|group| group.many).sum::<i64>();
-            let next = next_number(tx, "state", count).await? + 1;
-            let changes = next - count as u64..next;
-            turn.write_states(tx, &groups, changes.start).await?;
-            self.write_events(tx, &turn, incident.measure.kind(), approver, changes.clone()).await?;
+            let looked_at = turn.count(tx).await?;
+            // A number for each place in the batch, all at once: nobody sees a greater one before them.
+            let next = next_number(tx, "state", looked_at).await? + 1;
+            let changes = next - looked_at as u64..next;
+            let mut groups = known.to_vec();
+            let mut count = turn.write_states(tx, &groups, changes.start).await?;
+            if count < looked_at {
+                let others = turn.groups(tx, step, changes.start).await?;
+                count += turn.write_states(tx, &others, changes.start).await?;
+                groups.extend(others);
+            }
+            let what = (incident.measure.kind(), &approver[..]);
+            self.write_events(tx, &turn, what, changes.clone(), count).await?;
             let why = Why { actor: approver, at: now, incident: Some(number) };
             let followed = self.follow_changes(tx, changes, &why).await?;
             let sql = "UPDATE incident SET after = $2, looked_at = looked_at + $3, changed = changed + $4, \
@@ -281,19 +271,13 @@ impl Npc {
                 detail["followed"] = followed.into();
             }
             self.audit(tx, "incident-batch", &incident_subject(number), approver, detail, now).await?;
-            Ok(done)
+            Ok((done, groups))
         })
     }
 
     pub(crate) async fn incident(&self, number: u64) -> Result<Incident> {
         read(&self.db.one("SELECT * FROM incident WHERE number = $1", params![number as i64]).await?)
     }
-}
-
-/// Whether issuing is stopped, within the transaction that would store a request.
-pub(crate) async fn is_stopped(tx: &mut Tx) -> Result<bool> {
-    let sql = "SELECT 1 FROM setting WHERE name = 'issuing-stopped'";
-    Ok(tx.optional(sql, params![]).await?.is_some())
 }
 
 impl Measure {
@@ -307,7 +291,7 @@ impl Measure {
 
     /// The next state; `None` where nothing is left to do.
     fn applied(self, state: CertificateState, stamp: Stamp) -> Option<CertificateState> {
-        let cause = SuspensionCause::Authority;
+        let cause = SuspensionCause::Incident;
         let step = match self {
             Self::Suspend => state.suspend(cause, stamp),
             Self::Resume => state.resume(cause, stamp),
@@ -324,7 +308,7 @@ impl Incident {
         let (conditions, values) = concerned(&self.cohort, self.proposed_at, self.finished_at.is_some());
         let number = self.number;
         let sql = format!(
-            "INSERT INTO incident_certificate (incident, serial) SELECT {number}, serial {conditions}"
+            "INSERT INTO incident_certificate (incident, serial) SELECT {number}, serial {conditions} ORDER BY serial"
         );
         tx.execute(AssertSqlSafe(sql), &values).await?;
         let sql = "UPDATE incident SET selected = TRUE WHERE number = $1";

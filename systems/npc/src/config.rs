@@ -57,6 +57,8 @@ pub struct NpcConfig {
     /// How many OCSP answers are signed in a second for their asker alone: with a nonce, for several certificates, about
     /// numbers never given out. Beyond, askers are told to try later.
     pub on_demand_per_second: u32,
+    /// How many OCSP answers that everybody may have are signed in a second because nobody has asked for them lately.
+    pub first_asked_per_second: u32,
     /// How many time stamps are made in a second. Beyond, askers are told to try again.
     pub stamps_per_second: u32,
     /// How often a revocation filter is published. It may be used for four times as long.
@@ -149,10 +151,11 @@ impl NpcConfig {
             complete_crl_interval: SignedDuration::ZERO,
             feed_interval: SignedDuration::from_millis(10),
             on_demand_per_second: 20_000,
+            first_asked_per_second: 20_000,
             stamps_per_second: 5_000,
             filter_interval: SignedDuration::from_mins(15),
             confirm_within: SignedDuration::from_hours(1),
-            incident_batch: 25_000,
+            incident_batch: 100_000,
             node: 1,
         }
     }

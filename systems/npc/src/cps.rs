@@ -92,6 +92,13 @@ fn identification(facts: &Facts) -> String {
     )
 }
 
+fn fees(facts: &Facts) -> String {
+    format!(
+        "憑證免費；純憑證卡僅收載具費新臺幣 {fee} 元。\nA certificate is free; a card that carries nothing else costs NT$ {fee}, for the carrier alone.",
+        fee = facts.policy.carrier_fee
+    )
+}
+
 fn delegated(facts: &Facts) -> String {
     let mut out = "受委託單位（憑證政策 1.3.6） Delegated parties (CP 1.3.6):".to_owned();
     for party in &facts.policy.delegated {
@@ -370,8 +377,9 @@ const HEADINGS: &[(&str, &str, &str, Text)] = &[
         "參數及品質",
         "Public key parameters generation and quality checking",
         Fixed(
-            "簽發前檢查已知弱點（ROCA、小因數、共用因數）及重複金鑰。",
-            "Known weaknesses (ROCA, small and shared factors) and duplicates are looked for before issuance.",
+            "簽發前檢查已知弱點（ROCA、小因數、與最近至少五百一十二把金鑰之共用因數），並與全部既有金鑰比對重複。",
+            "Known weaknesses (ROCA, small factors, factors shared with one of at least the last 512 keys) are looked for before \
+             issuance, and duplicates among all keys there are.",
         ),
     ),
     (
@@ -423,7 +431,34 @@ const HEADINGS: &[(&str, &str, &str, Text)] = &[
         Fixed("RFC 6960、RFC 9654、RFC 9919。", "RFC 6960, RFC 9654, RFC 9919."),
     ),
     ("8", "稽核及其他評核", "Compliance audit and other assessments", Open),
-    ("9", "其他業務及法律規定", "Other business and legal matters", Open),
+    ("9", "其他業務及法律規定", "Other business and legal matters", Part),
+    ("9.1", "費用", "Fees", Part),
+    ("9.1.1", "憑證簽發及展期費用", "Certificate issuance or renewal fees", Made(fees)),
+    ("9.1.2", "憑證查詢費用", "Certificate access fees", Fixed("免費。", "None.")),
+    (
+        "9.1.3",
+        "憑證廢止及狀態查詢費用",
+        "Revocation or status information access fees",
+        Fixed("免費。", "None."),
+    ),
+    ("9.1.4", "其他服務費用", "Fees for other services", Open),
+    ("9.1.5", "退費", "Refund policy", Open),
+    ("9.2", "財務責任", "Financial responsibility", Open),
+    ("9.3", "業務資訊之保密", "Confidentiality of business information", Open),
+    ("9.4", "個人資料之隱私", "Privacy of personal information", Open),
+    ("9.5", "智慧財產權", "Intellectual property rights", Open),
+    ("9.6", "聲明及擔保", "Representations and warranties", Open),
+    ("9.7", "擔保之排除", "Disclaimers of warranties", Open),
+    ("9.8", "責任限制", "Limitations of liability", Open),
+    ("9.9", "賠償", "Indemnities", Open),
+    ("9.10", "施行及終止", "Term and termination", Open),
+    ("9.11", "對參與者之通知及聯絡", "Individual notices and communications with participants", Open),
+    ("9.12", "修訂", "Amendments", Open),
+    ("9.13", "爭議處理", "Dispute resolution provisions", Open),
+    ("9.14", "準據法", "Governing law", Open),
+    ("9.15", "法令遵循", "Compliance with applicable law", Open),
+    ("9.16", "雜項條款", "Miscellaneous provisions", Open),
+    ("9.17", "其他條款", "Other provisions", Open),
 ];
 
 #[cfg(test)]
@@ -445,6 +480,6 @@ mod tests {
             assert!(follows, "{number}");
             last = parts;
         }
-        assert_eq!(last, [9], "the nine chapters of RFC 3647");
+        assert_eq!(last[0], 9, "the nine chapters of RFC 3647");
     }
 }

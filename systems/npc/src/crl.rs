@@ -19,14 +19,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Bytes;
 use jiff::{SignedDuration, Timestamp};
-use store::{Kind, Row, params, transaction};
-use x509::crl::{self, Crl, Lifetime, Pointers, Reason, Revoked, Table, TbsCrl};
+use serde_json::json;
+use store::{Row, Tx, params, transaction};
+use x509::crl::{self, Lifetime, Pointers, Reason, Revoked, TbsCrl};
 
 use crate::authority::{hex, off_thread};
 use crate::compress::Compressed;
 use crate::feed::next_number;
 use crate::request::sha256;
-use crate::{Npc, NpcError, Result};
+use crate::{Npc, NpcError, Result, SYSTEM};
 
 /// Which list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -89,7 +90,7 @@ impl List {
     }
 
     /// Its key in the tables.
-    fn key(self) -> i64 {
+    pub(crate) fn key(self) -> i64 {
         let within = match self.scope {
             Scope::Root => -2,
             Scope::Complete => -1,
@@ -121,7 +122,7 @@ pub struct PublishedCrl {
     /// An entity tag for HTTP.
     pub etag: String,
     /// The last change it covers.
-    covers: u64,
+    pub(crate) covers: u64,
     compressed: Compressed,
 }
 
@@ -135,15 +136,7 @@ impl PublishedCrl {
 #[derive(Default)]
 pub(crate) struct Cache {
     lists: Mutex<HashMap<List, Arc<PublishedCrl>>>,
-    bases: Mutex<HashMap<(u32, u16), Arc<Base>>>,
-    issuing: tokio::sync::Mutex<()>,
-}
-
-/// The full list that deltas are added to.
-struct Base {
-    number: u64,
-    this_update: Timestamp,
-    table: Table,
+    pub(crate) issuing: tokio::sync::Mutex<()>,
 }
 
 impl Npc {
@@ -198,7 +191,7 @@ impl Npc {
         }
     }
 
-    async fn full_list(&self, list: List, now: Timestamp) -> Result<Arc<PublishedCrl>> {
+    pub(crate) async fn full_list(&self, list: List, now: Timestamp) -> Result<Arc<PublishedCrl>> {
         let kept = self.kept(list);
         match self.right_list(list, now).await {
             // The database is away: a list that still holds is better than none, unless it is known to lack something.
@@ -307,22 +300,20 @@ impl Npc {
         let life = Lifetime { number, this_update, next_update };
         let revoked = self.revoked_authorities(list).await?;
         let (tbs, covers) = self.to_be_signed_list(list, life, since, revoked)?;
-        let der = self.signed(list, tbs).await?;
+        let made = new_list(life, covers, self.signed(list, tbs).await?);
         let stored = transaction!(self.db, |tx| {
-            let sql = "UPDATE crl SET der = $3, change = $4 WHERE scope = $1 AND number = $2";
-            if tx.execute(sql, params![list.key(), number as i64, &der, covers as i64]).await? == 0 {
-                return Ok(false);
+            let stored = self.store_list(tx, list, &made).await?;
+            if stored {
+                self.audit(tx, "crl-issue", "lists", SYSTEM, issued(&[(list, &made)]), now).await?;
             }
-            let sql = "DELETE FROM crl WHERE scope = $1 AND number < $2";
-            tx.execute(sql, params![list.key(), number as i64]).await?;
-            Ok::<_, NpcError>(true)
+            Ok::<_, NpcError>(stored)
         })?;
         if !stored {
             tracing::info!(?list, number, "another process was faster with this list");
             return Ok(None);
         }
-        tracing::info!(?list, number, bytes = der.len(), "revocation list issued");
-        Ok(Some(new_list(life, covers, der)))
+        tracing::info!(?list, number, bytes = made.der.len(), "revocation list issued");
+        Ok(Some(made))
     }
 
     /// Makes every list anew that lacks a change, however young it is.
@@ -407,32 +398,47 @@ impl Npc {
             let (tbs, covers) = self.to_be_signed_list(*list, life, since, Vec::new())?;
             made.push((*list, new_list(life, covers, self.signed(*list, tbs).await?)));
         }
-        let all_stored = transaction!(self.db, |tx| {
-            let mut rows = Vec::with_capacity(made.len());
+        let overtaken = transaction!(self.db, |tx| {
+            let mut overtaken = Vec::new();
+            let mut stored = Vec::with_capacity(made.len());
             for (list, made) in &made {
-                let row = params![list.key(), made.number as i64, made.covers as i64, &made.der[..]];
-                rows.push(row.to_vec());
+                match self.store_list(tx, *list, made).await? {
+                    true => stored.push((*list, made)),
+                    false => overtaken.push(*list),
+                }
             }
-            let update = "UPDATE crl SET der = given.der, change = given.change FROM given \
-                WHERE crl.scope = given.scope AND crl.number = given.number";
-            // Those that another process overtook with later numbers are gone.
-            let stored = tx.execute_given(&SIGNED, update, &rows).await?;
-            let delete = "DELETE FROM crl WHERE EXISTS (SELECT 1 FROM given \
-                WHERE given.scope = crl.scope AND crl.number < given.number)";
-            tx.execute_given(&SIGNED, delete, &rows).await?;
-            Ok::<_, NpcError>(stored == rows.len() as u64)
+            self.audit(tx, "crl-issue", "lists", SYSTEM, issued(&stored), now).await?;
+            Ok::<_, NpcError>(overtaken)
         })?;
         tracing::info!(lists = made.len(), "revocation lists issued");
         for (list, made) in made {
-            let newest = match all_stored {
-                true => Some(made),
-                false => self.stored_list(list).await?,
+            let newest = match overtaken.contains(&list) {
+                false => Some(made),
+                true => self.stored_list(list).await?,
             };
             if let Some(newest) = newest {
                 self.keep(list, newest).await;
             }
         }
         Ok(())
+    }
+
+    /// Stores a signed list under the number it has; false if a list with a later number was stored in the meantime. Earlier
+    /// ones go, but for the base of its delta.
+    async fn store_list(&self, tx: &mut Tx, list: List, made: &PublishedCrl) -> Result<bool> {
+        let (key, number) = (list.key(), made.number as i64);
+        let since = self.since_base(tx, list, made).await?;
+        let base = since.as_ref().map(|since| since.base as i64);
+        let lifted = since.map(|since| since.lifted.stored());
+        let sql =
+            "UPDATE crl SET der = $3, change = $4, base = $5, lifted = $6 WHERE scope = $1 AND number = $2";
+        let values = params![key, number, &made.der[..], made.covers as i64, base, lifted];
+        if tx.execute(sql, values).await? == 0 {
+            return Ok(false);
+        }
+        let sql = "DELETE FROM crl WHERE scope = $1 AND number < $2 AND number <> $3";
+        tx.execute(sql, params![key, number, base.unwrap_or(number)]).await?;
+        Ok(true)
     }
 
     fn to_be_signed_list(
@@ -456,7 +462,6 @@ impl Npc {
         let covers = populations.seq();
         if let Some(n) = list.partition() {
             let table = populations.get_mut(list.generation)?.table(Some(n), since)?;
-            self.note_base(list.generation, n, life, table);
             let uri = urls.partition_crl(list.generation, n);
             let freshest = urls.delta_crl(list.generation, n);
             let pointers = Pointers { partition: Some(&uri), freshest: Some(&freshest), base: None };
@@ -490,7 +495,7 @@ impl Npc {
         Ok(revoked)
     }
 
-    async fn signed(&self, list: List, tbs: TbsCrl) -> Result<Vec<u8>> {
+    pub(crate) async fn signed(&self, list: List, tbs: TbsCrl) -> Result<Vec<u8>> {
         let authority = self.authority();
         let signer = match list.scope {
             Scope::Root => authority.root_of(list.generation).ok_or(UNKNOWN)?.party()?.signer.clone(),
@@ -499,67 +504,14 @@ impl Npc {
         Ok(off_thread(move || crl::issue(&tbs, signer.as_ref())).await??)
     }
 
-    /// A base serves until half of a list's time is over: until then every reader has fetched it anyway.
-    fn note_base(&self, generation: u32, partition: u16, life: Lifetime, table: &Table) {
-        let mut bases = self.crls.bases.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = |base: &Arc<Base>| {
-            life.this_update.duration_since(base.this_update) >= self.config.crl_lifetime / 2
-        };
-        if bases.get(&(generation, partition)).is_none_or(old) {
-            let base = Base { number: life.number, this_update: life.this_update, table: table.clone() };
-            bases.insert((generation, partition), Arc::new(base));
-        }
-    }
-
-    /// The delta to a partition: under the number of the full list of the same moment (RFC 5280 §5.2.4), from which it takes
-    /// its times. Made for the first who asks; it needs no number of its own and is not stored.
-    async fn delta_list(&self, generation: u32, number: u16, now: Timestamp) -> Result<Arc<PublishedCrl>> {
-        let list = List { generation, scope: Scope::Delta(number) };
-        let full = self.full_list(List { generation, scope: Scope::Partition(number) }, now).await?;
-        let fitting = |kept: &Arc<PublishedCrl>| kept.number == full.number;
-        if let Some(kept) = self.kept(list).filter(fitting) {
-            return Ok(kept);
-        }
-        let _turn = self.crls.issuing.lock().await;
-        if let Some(kept) = self.kept(list).filter(fitting) {
-            return Ok(kept);
-        }
-        // Exactly what the full list says, also if more has become known since.
-        let parsed = Crl::parse(&full.der)?;
-        let present = Table::new(parsed.entries().map_while(Result::ok).filter_map(|e| {
-            let serial = x509::Serial::from_octets(e.serial).ok()?;
-            Some(Revoked { serial, at: e.at, reason: e.reason })
-        }))?;
-        let bases = &self.crls.bases;
-        let base = bases.lock().unwrap_or_else(PoisonError::into_inner).get(&(generation, number)).cloned();
-        // A list that another process made is its own base here.
-        let base = base.filter(|base| base.number <= full.number).unwrap_or_else(|| {
-            let base = Base { number: full.number, this_update: full.this_update, table: present.clone() };
-            Arc::new(base)
-        });
-        let removed = base.table.iter().filter(|entry| present.find(&entry.serial).is_none());
-        let removed = removed.map(|entry| Revoked { reason: Reason::RemoveFromCrl, ..entry });
-        let changed = present.iter().filter(|e| base.table.find(&e.serial) != Some((e.at, e.reason)));
-        let mut entries: Vec<Revoked> = changed.chain(removed).collect();
-        entries.sort_by_key(|entry| entry.serial);
-        let life =
-            Lifetime { number: full.number, this_update: full.this_update, next_update: full.next_update };
-        let uri = self.config.urls.partition_crl(generation, number);
-        let authority = self.authority();
-        let issuer = &authority.generation(generation).ok_or(UNKNOWN)?.ca.issuer;
-        let tbs = crl::delta(issuer, life, &uri, base.number, entries)?;
-        let der = self.signed(list, tbs).await?;
-        Ok(self.keep(list, new_list(life, full.covers, der)).await)
-    }
-
-    async fn keep(&self, list: List, made: PublishedCrl) -> Arc<PublishedCrl> {
+    pub(crate) async fn keep(&self, list: List, made: PublishedCrl) -> Arc<PublishedCrl> {
         let made = Arc::new(made);
         made.compressed.make(&made.der).await;
         self.kept_lists().insert(list, made.clone());
         made
     }
 
-    fn kept(&self, list: List) -> Option<Arc<PublishedCrl>> {
+    pub(crate) fn kept(&self, list: List) -> Option<Arc<PublishedCrl>> {
         self.kept_lists().get(&list).cloned()
     }
 
@@ -584,7 +536,15 @@ impl Npc {
     }
 }
 
-const UNKNOWN: NpcError = NpcError::Inconsistent("generation");
+pub(crate) const UNKNOWN: NpcError = NpcError::Inconsistent("generation");
+
+/// What the audit says of lists: numbers and what they are, by their digests.
+fn issued(lists: &[(List, &PublishedCrl)]) -> serde_json::Value {
+    let lists = lists.iter().map(|(list, made)| {
+        json!({ "list": list.file(), "number": made.number, "sha256": hex(&sha256(&made.der)) })
+    });
+    json!({ "lists": lists.collect::<Vec<_>>() })
+}
 
 fn published(row: &Row) -> Result<PublishedCrl> {
     let life = Lifetime {
@@ -595,7 +555,7 @@ fn published(row: &Row) -> Result<PublishedCrl> {
     Ok(new_list(life, row.read("change")?, row.read("der")?))
 }
 
-fn new_list(life: Lifetime, covers: u64, der: Vec<u8>) -> PublishedCrl {
+pub(crate) fn new_list(life: Lifetime, covers: u64, der: Vec<u8>) -> PublishedCrl {
     let Lifetime { number, this_update, next_update } = life;
     let etag = format!("\"{number}-{}\"", &hex(&sha256(&der))[..16]);
     PublishedCrl {
@@ -612,9 +572,6 @@ fn new_list(life: Lifetime, covers: u64, der: Vec<u8>) -> PublishedCrl {
 pub(crate) fn whole_second(at: Timestamp) -> Result<Timestamp> {
     Timestamp::from_second(at.as_second()).map_err(|_| NpcError::Request("time out of range"))
 }
-
-const SIGNED: [(&str, Kind); 4] =
-    [("scope", Kind::Integer), ("number", Kind::Integer), ("change", Kind::Integer), ("der", Kind::Bytes)];
 
 /// So often a list is begun again because another process was faster with one that is not right either.
 const MOST_OVERTAKEN: usize = 5;

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use model::lifecycle::Stamp;
 use model::{CardSerial, CertificateState, RocDate, SuspensionCause};
 use serde_json::json;
-use store::{Migration, Tx, params};
+use store::{Migration, Tx, params, transaction};
 use x509::Serial;
 
 use crate::row::{CertificateRow, select_certificate};
@@ -65,18 +65,52 @@ impl Npc {
         now: Timestamp,
     ) -> Result<()> {
         let Some(primary) = enrolment.rests_on else { return Ok(()) };
-        end_of(tx, primary, holder, now).await?;
-        let card = enrolment.card.as_str();
+        self.link_device(tx, enrolment.card, primary, holder, operator, now).await.map(drop)
+    }
+
+    /// The same for a device whose holder has asked with the card itself. Gives the last day of what rests on it.
+    pub(crate) async fn rest_device(
+        &self,
+        device: CardSerial,
+        primary: CardSerial,
+        holder: &str,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<RocDate> {
+        transaction!(self.db, |tx| {
+            // A number under which something else was issued is no device's: it would follow a card that is not its own.
+            let sql = "SELECT 1 FROM certificate WHERE card = $1 AND carrier <> $2 LIMIT 1";
+            let other =
+                tx.optional(sql, params![device.as_str(), Carrier::VirtualSmartCard.as_str()]).await?;
+            if other.is_some() {
+                return Err(NpcError::Primary("the number is that of another card"));
+            }
+            Ok(RocDate::in_taipei(self.link_device(tx, device, primary, holder, actor, now).await?))
+        })
+    }
+
+    /// Gives the last moment of the card that is rested on.
+    async fn link_device(
+        &self,
+        tx: &mut Tx,
+        card: CardSerial,
+        primary: CardSerial,
+        holder: &str,
+        operator: &str,
+        now: Timestamp,
+    ) -> Result<Timestamp> {
+        let ends = end_of(tx, primary, holder, now).await?;
+        let card = card.as_str();
         if let Some(row) = tx.optional("SELECT rests_on FROM derived WHERE card = $1", params![card]).await? {
             return match row.read::<String>(0)? == primary.as_str() {
-                true => Ok(()),
+                true => Ok(ends),
                 false => Err(NpcError::Primary("the virtual smart card rests on another card already")),
             };
         }
         let sql = "INSERT INTO derived (card, rests_on, linked_by, linked_at) VALUES ($1, $2, $3, $4)";
         tx.execute_one(sql, params![card, primary.as_str(), operator, now]).await?;
         self.audit(tx, "carrier-link", card, operator, json!({ "rests_on": primary.as_str() }), now).await?;
-        Ok(())
+        Ok(ends)
     }
 
     /// What rests on a card, changed as the card was. Called after the card's own certificates have their new state.

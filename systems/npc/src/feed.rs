@@ -35,10 +35,7 @@ impl Npc {
     /// Reads every change that is not known yet, however many they are.
     pub(crate) async fn read_changes(&self, now: Timestamp) -> Result<()> {
         let _turn = self.feed.reading.lock().await;
-        self.feed.lock().tried = Some(now);
-        self.read_all(now, Some(PATIENCE)).await?;
-        *self.feed.lock() = Known { as_of: Some(now), tried: None };
-        Ok(())
+        self.feed.note(now, self.read_all(now, Some(PATIENCE))).await
     }
 
     /// The same up to the change with this number: of many who were told of changes together one reads for all.
@@ -85,11 +82,9 @@ impl Npc {
     }
 
     async fn read_feed(&self, now: Timestamp) -> Result<()> {
-        self.feed.lock().tried = Some(now);
         // A database that hangs is one that does not answer.
-        tokio::time::timeout(PATIENCE, self.read_all(now, None)).await.map_err(|_| no_answer())??;
-        *self.feed.lock() = Known { as_of: Some(now), tried: None };
-        Ok(())
+        let reading = tokio::time::timeout(PATIENCE, self.read_all(now, None));
+        self.feed.note(now, async { reading.await.map_err(|_| no_answer())? }).await
     }
 
     /// All changes, page by page; a page that takes longer than `patience` is an error.
@@ -166,6 +161,14 @@ impl Feed {
         known.tried = None;
         // Known as of just then, but due to be read again.
         known.as_of = known.as_of.map(|at| at - DOUBT);
+    }
+
+    /// Reads, and notes when it was tried and, if it succeeds, that everything is known as of then.
+    async fn note(&self, now: Timestamp, reading: impl Future<Output = Result<()>> + Send) -> Result<()> {
+        self.lock().tried = Some(now);
+        reading.await?;
+        *self.lock() = Known { as_of: Some(now), tried: None };
+        Ok(())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Known> {

@@ -22,6 +22,7 @@ mod compress;
 mod config;
 mod cps;
 mod crl;
+mod delta;
 mod derived;
 mod documents;
 mod drill;
@@ -40,6 +41,7 @@ mod request;
 mod row;
 mod schema;
 mod status;
+mod switch;
 mod timestamp;
 mod weak_key;
 
@@ -93,6 +95,7 @@ pub struct Npc {
     crls: crl::Cache,
     ocsp: ocsp::Cache,
     on_demand: ocsp::Admission,
+    first_asked: ocsp::Admission,
     stamper: timestamp::Stamper,
     documents: documents::Documents,
     moduli: Mutex<weak_key::SeenModuli>,
@@ -140,6 +143,7 @@ impl Npc {
             crls: crl::Cache::default(),
             ocsp: ocsp::Cache::default(),
             on_demand: ocsp::Admission::default(),
+            first_asked: ocsp::Admission::default(),
             stamper: timestamp::Stamper::default(),
             documents: documents::Documents::default(),
             moduli: Mutex::default(),
@@ -237,6 +241,8 @@ async fn migrate(db: &Db) -> Result<()> {
         derived::MIGRATION,
         schema::SELECTED,
         schema::CONCERNED,
+        schema::ENROLLED,
+        delta::MIGRATION,
     ])
     .await?;
     Ok(())

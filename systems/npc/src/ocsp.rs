@@ -5,7 +5,9 @@
 //! for again and again are signed anew by [`Npc::maintain`] before they are too old, each at a moment of its own, so that nobody
 //! who asks waits for a signature; where that did not happen in time, the next who asks has it signed. What has to be
 //! signed for its asker alone, because of a nonce, several certificates or a serial number that was never given out, is
-//! admitted only so often in a second; beyond that such askers hear `tryLater`, and the others are served as before.
+//! admitted only so often in a second, and so, apart from it, is what has to be signed because nobody has asked lately: a
+//! revocation list names millions to ask about. Beyond that such askers hear `tryLater`, and whoever asks for what is kept is
+//! served as before.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -219,7 +221,11 @@ impl Npc {
         }
         // A number that was never given out costs its asker nothing to make up: such answers are not kept.
         let shared = alone.filter(|(_, status)| *status != Status::Unknown);
-        if shared.is_none() && !self.on_demand.enter(now, self.config.on_demand_per_second) {
+        let admitted = match shared {
+            Some(_) => self.first_asked.enter(now, self.config.first_asked_per_second),
+            None => self.on_demand.enter(now, self.config.on_demand_per_second),
+        };
+        if !admitted {
             return Ok(error(ErrorStatus::TryLater));
         }
         if now + self.config.ocsp_lifetime > generation.responder.certificate.validity().not_after() {

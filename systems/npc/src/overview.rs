@@ -11,6 +11,7 @@ use x509::{Certificate, Serial};
 
 use crate::row::{parse_state, serial};
 use crate::status::at_time;
+use crate::switch::ISSUING;
 use crate::{Npc, NpcError, Result};
 
 /// What was issued, counted; and the way to the last ones.
@@ -161,8 +162,7 @@ impl Npc {
 
     /// Whether issuing is stopped.
     pub async fn issuing_is_stopped(&self) -> Result<bool> {
-        let sql = "SELECT 1 FROM setting WHERE name = 'issuing-stopped'";
-        Ok(self.db.optional(sql, params![]).await?.is_some())
+        self.is_stopped(&ISSUING).await
     }
 
     /// What was issued since a day in Taipei, newest day first.

@@ -62,6 +62,15 @@ pub struct Policy {
     pub modules: Vec<CertifiedModule>,
     /// Who does what on behalf of the CA (CP section 1.3.6, NPC-08).
     pub delegated: Vec<Delegated>,
+    /// What a card that carries certificates and nothing else costs, in new Taiwan dollars; the certificates cost nothing
+    /// (NPC-12). Versions from before it was said have what was built in.
+    #[serde(default = "carrier_fee")]
+    pub carrier_fee: u32,
+}
+
+/// What such a card costs where nobody has decided.
+const fn carrier_fee() -> u32 {
+    250
 }
 
 /// A kind of cryptographic module with its certificate.
@@ -118,7 +127,7 @@ impl Policy {
                 "secp521r1",
                 "ML-DSA-65",
             ]),
-            subscriber_keys: words(&["rsa-2048", "secp521r1"]),
+            subscriber_keys: words(&["rsa-2048", "secp521r1", "secp384r1"]),
             root_years: 30,
             authority_years: 20,
             subscriber_years: 5,
@@ -134,6 +143,7 @@ impl Policy {
                     "開通資料、解鎖與卡片管理 activation data, unblocking and card management",
                 ]),
             }],
+            carrier_fee: carrier_fee(),
         }
     }
 
@@ -176,6 +186,9 @@ impl Policy {
         }
         if i64::from(self.list_hours) < config.crl_lifetime.as_hours() {
             return wrong("the lists of this CA serve longer than that");
+        }
+        if self.carrier_fee > 100_000 {
+            return wrong("the fee of a carrier is at most 100000");
         }
         let text = [&self.practice_statement_version];
         let named = self.delegated.iter().flat_map(|party| [&party.name, &party.management]);

@@ -1,10 +1,10 @@
 //! The queue of a mass reissue: after an incident every card concerned gets certificates on its next key pairs, in an order
 //! and at a pace that offices can keep (NPC-55, NPC-57, RECALL-13).
 //!
-//! A queue belongs to an incident and is filled from the certificates it concerned in batches, each one commit that says how far it came. Who
-//! comes first is data: the plan names priority classes in their order (doctors and courts before everybody else) and how
-//! many cards an office takes in a day; lists of cards put cards into classes and at offices. Planning gives each waiting card
-//! its day. Doing it is no step of its own: the holder's card makes its keys and the CA issues with [`crate::Period::Reissue`]
+//! A queue belongs to an incident and is filled from the certificates it concerned in batches, each one commit that says how
+//! far it came. Who comes first is data: the plan names priority classes in their order (doctors and courts before everybody
+//! else) and how many cards an office takes in a day; lists of cards put cards into classes and at offices. Planning gives each
+//! waiting card its day. Doing it is no step of its own: the holder's card makes its keys and the CA issues with [`crate::Period::Reissue`]
 //! as ever, and the same commit that signs the last certificate a card needs takes the card off the queue. So the queue
 //! never says done where nothing was issued.
 //!

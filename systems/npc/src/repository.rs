@@ -22,10 +22,11 @@ use jiff::Timestamp;
 use model::CardSerial;
 use serde_json::json;
 use std::sync::Arc;
-use store::{Migration, Tx, params, transaction};
+use store::{Migration, params, transaction};
 use x509::{Certificate, Serial};
 
 use crate::ceremony::check_person;
+use crate::switch::REPOSITORY;
 use crate::{Npc, NpcError, Receipt, Result};
 
 /// The cards whose certificates are published.
@@ -89,25 +90,12 @@ impl Npc {
 
     /// Whether the repository is closed.
     pub async fn repository_is_closed(&self) -> Result<bool> {
-        Ok(self.db.optional(IS_CLOSED, params![]).await?.is_some())
+        self.is_stopped(&REPOSITORY).await
     }
 
     async fn switch_repository(&self, closed: bool, operator: &str, now: Timestamp) -> Result<()> {
         check_person(operator)?;
-        transaction!(self.db, |tx| {
-            if is_closed(tx).await? == closed {
-                return Ok(());
-            }
-            let sql = if closed {
-                "INSERT INTO setting (name, value) VALUES ('repository-closed', 'yes')"
-            } else {
-                "DELETE FROM setting WHERE name = 'repository-closed'"
-            };
-            tx.execute_one(sql, params![]).await?;
-            let action = if closed { "repository-close" } else { "repository-open" };
-            self.audit(tx, action, "repository", operator, json!({}), now).await?;
-            Ok::<_, NpcError>(())
-        })
+        self.turn(&REPOSITORY, closed, operator, now).await
     }
 
     /// The published certificates that are meant.
@@ -152,12 +140,6 @@ impl Lookup {
             _ => None,
         }
     }
-}
-
-const IS_CLOSED: &str = "SELECT 1 FROM setting WHERE name = 'repository-closed'";
-
-async fn is_closed(tx: &mut Tx) -> Result<bool> {
-    Ok(tx.optional(IS_CLOSED, params![]).await?.is_some())
 }
 
 pub(crate) fn router(npc: Arc<Npc>) -> Router {

@@ -1,6 +1,7 @@
 //! Checking a request before anything is stored: proof of possession, kind and strength of the key, period.
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
+use curve::Curve;
 use model::KeySlot;
 use model::validity::Validity;
 use x509::cmp::{CertificateRequest, Possession};
@@ -79,16 +80,17 @@ fn prove(der: &[u8]) -> Result<Proved, x509::Error> {
 
 fn check_key(slot: KeySlot, proved: &Proved) -> Result<Option<Vec<u8>>> {
     let key = PublicKey::from_spki(&proved.spki).map_err(NpcError::Csr)?;
-    let expected = if slot.is_rsa() { "RSA-2048" } else { "P-521" };
+    let expected = if slot.is_rsa() { "RSA-2048" } else { "P-521 or P-384" };
     match key {
         PublicKey::Rsa(key) if slot.is_rsa() && key.bits() == 2048 => {
             weak_key::inspect(&key).map_err(NpcError::WeakKey)?;
             Ok(Some(key.modulus().to_vec()))
         }
-        PublicKey::Ec(point) if !slot.is_rsa() && point.curve() == curve::Curve::P521 => {
-            // NPC-59: P-521 goes with SHA-512.
-            if proved.algorithm != SignatureAlgorithm::EcdsaSha512 {
-                return Err(NpcError::Request("a P-521 request is signed with SHA-512"));
+        // The reserve chip has P-384 (CARD-12).
+        PublicKey::Ec(point) if !slot.is_rsa() && matches!(point.curve(), Curve::P521 | Curve::P384) => {
+            // NPC-59: a hash as strong as the key.
+            if proved.algorithm != SignatureAlgorithm::for_curve(point.curve()) {
+                return Err(NpcError::Request("a P-521 request is signed with SHA-512, P-384 with SHA-384"));
             }
             Ok(None)
         }

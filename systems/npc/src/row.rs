@@ -83,6 +83,7 @@ pub(crate) fn parse_state(text: &str) -> Result<CertificateState> {
 }
 
 /// A state in its columns: text, and what lists and OCSP need of it.
+#[derive(Clone)]
 pub(crate) struct StateColumns {
     pub(crate) state: String,
     pub(crate) status: i64,

@@ -379,3 +379,16 @@ pub(crate) const CONCERNED: Migration = Migration::new(
     ALTER TABLE reissue_queue ADD COLUMN taken BYTEA;
     DELETE FROM reissue WHERE incident IN (SELECT incident FROM reissue_queue WHERE filled_at IS NULL);",
 );
+
+/// Whose enrolment a certificate comes from. The enrolment itself goes with its names when the certificate is there.
+pub(crate) const ENROLLED: Migration = Migration::new(
+    26,
+    "registration authorities of certificates",
+    "CREATE TABLE enrolled (request_id BYTEA PRIMARY KEY, ra TEXT NOT NULL);
+    INSERT INTO enrolled (request_id, ra)
+        SELECT request_id, ra FROM enrolment
+        UNION
+        SELECT certificate.request_id, cmp_transaction.ra FROM cmp_transaction JOIN certificate USING (serial)
+            WHERE TRUE
+        ON CONFLICT DO NOTHING;",
+);

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use model::lifecycle::Stamp;
-use model::{CardSerial, CertificateState, RevocationReason, SuspensionCause};
+use model::{CardSerial, CertificateState, RevocationReason, RocDate, SuspensionCause};
 use serde_json::{Value, json};
 use store::{Tx, new_id, params, transaction};
 use x509::Serial;
@@ -11,7 +11,9 @@ use x509::Serial;
 use crate::authority::hex;
 use crate::feed::next_number;
 use crate::row::{CertificateRow, StateColumns, select_certificate};
-use crate::{CertificateAuthority, IssueRequest, IssuedCertificate, Npc, NpcError, Receipt, Result, SYSTEM};
+use crate::{
+    Carrier, CertificateAuthority, IssueRequest, IssuedCertificate, Npc, NpcError, Receipt, Result, SYSTEM,
+};
 
 #[async_trait]
 impl CertificateAuthority for Npc {
@@ -36,6 +38,10 @@ impl CertificateAuthority for Npc {
 
     async fn issue_many(&self, requests: &[IssueRequest], now: Timestamp) -> Vec<Result<IssuedCertificate>> {
         self.issue_certificates(requests, now).await
+    }
+
+    async fn check_many(&self, requests: &[IssueRequest], now: Timestamp) -> Vec<Result<()>> {
+        self.check_certificates(requests, now).await
     }
 
     async fn suspend(
@@ -114,6 +120,25 @@ impl CertificateAuthority for Npc {
 
     async fn status(&self, serial: &Serial, now: Timestamp) -> Result<Option<CertificateState>> {
         Ok(self.certificate(serial, now).await?.map(|certificate| certificate.state))
+    }
+
+    async fn rest_on(
+        &self,
+        device: CardSerial,
+        primary: CardSerial,
+        holder_no: &str,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<RocDate> {
+        self.rest_device(device, primary, holder_no, actor, now).await
+    }
+
+    async fn carrier_fee(&self, carrier: Carrier) -> Result<u32> {
+        match carrier {
+            Carrier::CertificateCard | Carrier::ForeignResidentCard => Ok(self.policy().await?.1.carrier_fee),
+            // A New eID is management's to charge for, and a virtual smart card is no thing.
+            Carrier::NewEid | Carrier::VirtualSmartCard => Ok(0),
+        }
     }
 
     async fn chain_of(&self, certificate: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>> {

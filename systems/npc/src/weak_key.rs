@@ -4,8 +4,9 @@
 //! first primes. The modulus is then a power of 65537 modulo each of these primes, which a sound modulus is with a
 //! probability of about 2^-50 for the 38 odd primes up to 167.
 //!
-//! Shared factors are looked for among the newest [`REMEMBERED`] moduli this process knows; the whole population is the
-//! business of a periodic batch computation. Duplicates are found by the database, over everything.
+//! Shared factors are looked for among the newest [`REMEMBERED`] moduli this process knows: generators of poor randomness make
+//! such keys near each other, in one lot of cards. A factor shared with an older key is not found. Duplicates are found by the
+//! database, over everything.
 
 use std::collections::VecDeque;
 use std::fmt;

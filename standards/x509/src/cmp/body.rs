@@ -76,6 +76,8 @@ impl FailureInfo {
 pub enum Status {
     /// accepted (0)
     Accepted,
+    /// grantedWithMods (1): something like what was asked for, with words for people that say what.
+    GrantedWithMods(String),
     /// rejection (2), with its reason and words for people.
     Rejected(FailureInfo, String),
 }
@@ -84,6 +86,10 @@ impl Status {
     fn der(&self) -> Vec<u8> {
         match self {
             Self::Accepted => tlv::sequence(&[&integer(0)]),
+            Self::GrantedWithMods(text) => {
+                let text = tlv::sequence(&[&encode(UTF8_STRING, text.as_bytes())]);
+                tlv::sequence(&[&integer(1), &text])
+            }
             Self::Rejected(failure, text) => {
                 let text = tlv::sequence(&[&encode(UTF8_STRING, text.as_bytes())]);
                 tlv::sequence(&[&integer(2), &text, &failure.der()])

@@ -17,7 +17,7 @@ use store::{Db, Tx, params, transaction};
 use super::act::{Act, Script, Step};
 use super::adoption::Belongings;
 use super::work::{changed, checked, found, key_found, module_found, show, signed};
-use super::{CHANGED, Ceremony, Hands, LAPSES, check_person, kept, load_ceremony, subject};
+use super::{CHANGED, Ceremony, Hands, check_person, kept, load_ceremony, subject};
 use crate::authority::{
     Ground, Paperwork, Root, ca_label, generate, generation_to_be_signed, hex, off_thread, party, prepare,
     root_label, root_to_be_signed, sign_prepared, stored_certificate,
@@ -95,7 +95,7 @@ impl Founding {
             Some((by, _)) if by == operator => return Ok(ceremony),
             Some(_) => return Err(NpcError::Ceremony("it is approved already")),
             None if ceremony.proposed_by == operator => return Err(NpcError::SamePerson),
-            None if now >= ceremony.proposed_at + LAPSES => {
+            None if ceremony.lapsed(now) => {
                 return Err(NpcError::Ceremony("the proposal has lapsed; propose it again"));
             }
             None => {}

@@ -94,6 +94,11 @@ impl Ceremony {
         self.act.expected()
     }
 
+    /// Whether nobody approved it in time: it is proposed again, or forgotten.
+    pub fn lapsed(&self, now: Timestamp) -> bool {
+        self.approved.is_none() && self.finished_at.is_none() && now >= self.proposed_at + LAPSES
+    }
+
     /// Whether it was given up before its last step.
     pub fn is_abandoned(&self) -> bool {
         self.finished_at.is_some() && self.next().is_some()
@@ -155,7 +160,7 @@ impl Npc {
         if ceremony.proposed_by == operator {
             return Err(NpcError::SamePerson);
         }
-        if now >= ceremony.proposed_at + LAPSES {
+        if ceremony.lapsed(now) {
             return Err(NpcError::Ceremony("the proposal has lapsed; propose it again"));
         }
         if ceremony.abandonment.is_some() || ceremony.finished_at.is_some() {

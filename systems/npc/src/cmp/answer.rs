@@ -137,7 +137,7 @@ impl Npc {
         Ok(ReplyBody::Confirmed.into())
     }
 
-    /// rr: each certificate by itself.
+    /// rr: each certificate by itself, and only what the registration authority has enrolled.
     pub(super) async fn revocations(
         &self,
         ra: &RegistrationAuthority,
@@ -148,7 +148,7 @@ impl Npc {
         let mut statuses = Vec::with_capacity(requests.len());
         for request in requests {
             statuses.push(match self.change_one(ra, request, now).await {
-                Ok(()) => Status::Accepted,
+                Ok(status) => status,
                 // Nothing of the answer counts if the system cannot answer: it is asked again.
                 Err(refused @ Refused(FailureInfo::SystemUnavail | FailureInfo::SystemFailure, _)) => {
                     return Err(refused);
@@ -169,21 +169,28 @@ impl Npc {
         ra: &RegistrationAuthority,
         request: &RevocationRequest,
         now: Timestamp,
-    ) -> Result<(), Refused> {
+    ) -> Result<Status, Refused> {
         self.own(&request.issuer)?;
+        self.enrolled_by(ra, &request.serial).await?;
+        let cause = SuspensionCause::RegistrationAuthority;
         let which = Which::One(request.serial);
         let by = actor(&ra.name);
         let reason = match request.reason.unwrap_or(Reason::Unspecified) {
             // RFC 5280 §5.3.1: on hold and off it again.
             Reason::CertificateHold => {
-                self.suspend_which(which, SuspensionCause::Authority, &by, now).await?;
-                return self
-                    .expect(&request.serial, now, |state| matches!(state, CertificateState::Suspended { .. }))
-                    .await;
+                self.suspend_which(which, cause, &by, now).await?;
+                let held = |state: &CertificateState| matches!(state, CertificateState::Suspended { .. });
+                self.expect(&request.serial, now, held).await?;
+                return Ok(Status::Accepted);
             }
             Reason::RemoveFromCrl => {
-                self.resume_which(which, SuspensionCause::Authority, &by, now).await?;
-                return Ok(());
+                self.resume_which(which, cause, &by, now).await?;
+                // What others have suspended stays so, and whoever asked hears it (LOSS-10).
+                let other = "the certificate stays suspended for causes that are not yours to end";
+                return Ok(match self.status(&request.serial, now).await? {
+                    Some(CertificateState::Suspended { .. }) => Status::GrantedWithMods(other.to_owned()),
+                    _ => Status::Accepted,
+                });
             }
             Reason::Unspecified => RevocationReason::Unspecified,
             Reason::KeyCompromise => RevocationReason::KeyCompromise,
@@ -200,7 +207,8 @@ impl Npc {
             now,
             |state| matches!(state, CertificateState::Revoked { reason: first, .. } if *first == reason),
         )
-        .await
+        .await?;
+        Ok(Status::Accepted)
     }
 
     /// The state is the one that was asked for; a revocation for another reason has come before, or the end.
@@ -231,11 +239,12 @@ impl Npc {
                 }
                 oid::IT_CURRENT_CRL => self.crl(Scope::Complete, now).await?.der.to_vec(),
                 oid::IT_SIGN_KEY_PAIR_TYPES => {
-                    // What the cards' keys are: RSA, and P-521.
+                    // What the cards' keys are: RSA, and P-521; of the reserve chip, P-384.
                     let rsa = tlv::sequence(&[&encode_oid(oid::RSA_ENCRYPTION), &encode(0x05, &[])]);
-                    let curve = encode_oid(curve::Curve::P521.oid());
-                    let ec = tlv::sequence(&[&encode_oid(oid::EC_PUBLIC_KEY), &curve]);
-                    tlv::sequence(&[&rsa, &ec])
+                    let ec = |curve: curve::Curve| {
+                        tlv::sequence(&[&encode_oid(oid::EC_PUBLIC_KEY), &encode_oid(curve.oid())])
+                    };
+                    tlv::sequence(&[&rsa, &ec(curve::Curve::P521), &ec(curve::Curve::P384)])
                 }
                 _ => continue,
             };

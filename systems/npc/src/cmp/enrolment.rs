@@ -6,7 +6,7 @@ use serde_json::json;
 use store::{Row, params, transaction};
 use uuid::Uuid;
 use x509::cmp::{FailureInfo, Message};
-use x509::{Certificate, Name};
+use x509::{Certificate, Name, Serial};
 
 use super::Refused;
 use crate::authority::hex;
@@ -142,6 +142,12 @@ impl Npc {
                 }
                 return Err(NpcError::Conflict(e.request_id));
             }
+            // Whose certificate it will be; a number that another one's request has is not free.
+            let sql =
+                "INSERT INTO enrolled (request_id, ra) VALUES ($1, $2) ON CONFLICT (request_id) DO NOTHING";
+            if tx.execute(sql, params![e.request_id, &e.ra]).await? == 0 {
+                return Err(NpcError::Conflict(e.request_id));
+            }
             self.link_to_card(tx, e, &holder, operator, now).await?;
             let sql = "INSERT INTO enrolment (card, slot, request_id, ra, carrier, holder, subject_name, \
                 id_tail, issue_date, renewal_date, reissue, chip_model) \
@@ -185,6 +191,24 @@ impl Npc {
             return Err(Refused::new(FailureInfo::SignerNotTrusted, "the certificate has expired"));
         }
         Ok(ra)
+    }
+
+    /// Whether a certificate comes from an enrolment of this registration authority. Nobody else's is its to hold or to end
+    /// (NPC-08, NPC-54).
+    pub(super) async fn enrolled_by(
+        &self,
+        ra: &RegistrationAuthority,
+        serial: &Serial,
+    ) -> Result<(), Refused> {
+        let sql = "SELECT 1 FROM certificate JOIN enrolled USING (request_id) WHERE serial = $1 AND ra = $2";
+        let found = self.db.optional(sql, params![serial.octets(), &ra.name]).await;
+        match found.map_err(NpcError::from)? {
+            Some(_) => Ok(()),
+            // The same whether it exists or not.
+            None => {
+                Err(Refused::new(FailureInfo::BadCertId, "no certificate of this registration authority"))
+            }
+        }
     }
 
     /// The enrolment that a request is for: the card is its subject's common name, the slot its serialNumber; without

@@ -15,11 +15,11 @@ use uuid::Uuid;
 use super::second_commit::Unsigned;
 use super::{Answered, Asked, Desk};
 use crate::authority::{hex, issuing_generation};
-use crate::cohort::is_stopped;
 use crate::derived::rests_until;
 use crate::overview::{count_issued, issuance_day};
 use crate::request::sha256;
 use crate::row::{CertificateRow, StateColumns, select_certificate};
+use crate::switch::ISSUING;
 use crate::{Carrier, NpcError, Result, SYSTEM};
 
 /// What is decided about a request.
@@ -89,6 +89,15 @@ impl Desk {
             let _ = answer.send(said);
         }
         self.sign(unsigned);
+    }
+
+    /// What would be decided about each of these requests at this moment.
+    pub(super) async fn consider(&self, group: &[Asked]) -> Result<Vec<Result<()>>> {
+        let mut tx = self.db.begin().await?;
+        let found = Found::read(&mut tx, group).await;
+        tx.rollback().await?;
+        let (decisions, _) = found?.decide(group);
+        Ok(decisions.into_iter().map(|decision| decision.map(|_| ())).collect())
     }
 
     async fn decide(&self, group: &[Asked]) -> Result<Vec<Result<Decision>>> {
@@ -172,7 +181,7 @@ impl Found {
             by_number,
             by_slot,
             keys: HashSet::new(),
-            stopped: is_stopped(tx).await?,
+            stopped: ISSUING.is_stopped(tx).await?,
             issuing: issuing_generation(tx).await?,
             filters: Vec::new(),
             holders: HashSet::new(),

@@ -98,6 +98,31 @@ impl Npc {
         answers
     }
 
+    /// What would be answered to these requests; nothing is stored.
+    pub(crate) async fn check_certificates(
+        &self,
+        requests: &[IssueRequest],
+        now: Timestamp,
+    ) -> Vec<Result<()>> {
+        let mut answers: Vec<Result<()>> = requests.iter().map(|_| Ok(())).collect();
+        let (mut prepared, mut places) = (Vec::new(), Vec::new());
+        for (place, request) in requests.iter().enumerate() {
+            // Nobody listens to this answer.
+            match self.prepare(request, oneshot::channel().0, now).await {
+                Ok(asked) => {
+                    prepared.push(asked);
+                    places.push(place);
+                }
+                Err(error) => answers[place] = Err(error),
+            }
+        }
+        match self.desk.consider(&prepared).await {
+            Ok(decided) => places.into_iter().zip(decided).for_each(|(place, said)| answers[place] = said),
+            Err(error) => places.into_iter().for_each(|place| answers[place] = Err(error.for_another())),
+        }
+        answers
+    }
+
     async fn issue_together(
         &self,
         requests: &[IssueRequest],

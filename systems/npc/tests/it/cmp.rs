@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use model::{CertificateState, KeySlot, RevocationReason};
-use npc::{Carrier, CertificateAuthority, Enrolment, Npc};
+use model::{CertificateState, KeySlot, RevocationReason, SuspensionCause};
+use npc::{Carrier, CertificateAuthority, Cohort, Enrolment, Measure, Npc};
 use store::testkit::each_engine;
 use store::{Db, When, params};
 use x509::{Certificate, Signer};
@@ -313,6 +313,72 @@ async fn strangers_forgeries_and_old_messages_get_nothing() {
     .await;
 }
 
+/// Two registration authorities, the operators' incident between them, and a certificate that management had issued.
+// proves: NPC-08, NPC-54, NPC-57
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registration_authority_changes_its_own_certificates_and_ends_its_own_holds() {
+    each_engine("npc", async |db| {
+        let scene = Scene::new(&db).await;
+        let npc = &scene.npc;
+        npc.register_ra("other-counter", scene.certificate("stranger.pem").der(), "op", present())
+            .await
+            .unwrap();
+        key_file(&scene, "card1.key", 0);
+        scene.enrol(1, KeySlot::SigningRsa).await;
+        let ir = ["-cmd", "ir", "-newkey", "card1.key", "-subject", "/CN=TWA000001", "-certout", "one.pem"];
+        scene.accepts(&ir).await;
+        let serial = scene.certificate("one.pem").serial().unwrap();
+        // What another one has enrolled is known by its number alone, also after names and answers are gone.
+        npc.maintain(present() + SignedDuration::from_hours(48)).await.unwrap();
+        let by_management = {
+            let mut request = request(npc, 2, KeySlot::SigningRsa, 1).await;
+            request.issue_date = model::RocDate::in_taipei(present());
+            npc.issue(&request, present()).await.unwrap()
+        };
+        scene.judge.file("two.pem", x509::pem::encode("CERTIFICATE", &by_management.der));
+
+        let rr =
+            |file: &'static str, reason: &'static str| ["-cmd", "rr", "-oldcert", file, "-revreason", reason];
+        let other = ["-cert", "stranger.pem", "-key", "stranger.key"];
+        let causes = async || match npc.status(&serial, present()).await.unwrap().unwrap() {
+            CertificateState::Suspended { causes } => causes.into_keys().collect(),
+            CertificateState::Good => Vec::new(),
+            state => panic!("{state:?}"),
+        };
+        for reason in ["6", "8", "1"] {
+            scene.refuses(&[&rr("one.pem", reason)[..], &other[..]].concat(), "badCertId").await;
+            scene.refuses(&rr("two.pem", reason), "badCertId").await;
+        }
+        assert_eq!(causes().await, []);
+        let state = npc.status(&by_management.serial, present()).await.unwrap();
+        assert_eq!(state, Some(CertificateState::Good));
+
+        // Two persons suspend; the registration authority holds too, and ends what is its own.
+        let cohort = Cohort { cards: Some((card(1), card(2))), ..Cohort::default() };
+        let incident = async |measure| {
+            let proposed = npc.propose_incident(cohort.clone(), measure, "anna", present()).await.unwrap();
+            npc.approve_incident(proposed.number, "bert", present()).await.unwrap().changed
+        };
+        let of_ra = SuspensionCause::RegistrationAuthority;
+        assert_eq!(incident(Measure::Suspend).await, 2);
+        scene.accepts(&rr("one.pem", "8")).await;
+        assert_eq!(causes().await, [SuspensionCause::Incident], "nothing of its own to end");
+        scene.accepts(&rr("one.pem", "6")).await;
+        assert_eq!(causes().await, [SuspensionCause::Incident, of_ra]);
+        let said = scene.accepts(&rr("one.pem", "8")).await;
+        assert!(said.contains("not yours to end"), "{said}");
+        assert_eq!(causes().await, [SuspensionCause::Incident]);
+        // And the end of the incident leaves its hold.
+        scene.accepts(&rr("one.pem", "6")).await;
+        assert_eq!(incident(Measure::Resume).await, 2);
+        assert_eq!(causes().await, [of_ra]);
+        scene.accepts(&rr("one.pem", "8")).await;
+        assert_eq!(causes().await, []);
+        npc.verify_audit(None).await.unwrap();
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_nobody_confirms_is_taken_back_and_a_refusal_counts() {
     each_engine("npc", async |db| {
@@ -438,6 +504,7 @@ async fn enrolments_are_checked_and_repeatable() {
         npc.enrol(&good, "clerk", now()).await.unwrap();
         npc.enrol(&good, "clerk", now()).await.unwrap();
         assert_eq!(refused(&Enrolment { request_id: id(2), ..good.clone() }).await, "NPC-CONFLICT");
+        assert_eq!(refused(&Enrolment { card: card(2), ..good.clone() }).await, "NPC-CONFLICT", "its number");
         for bad in [
             Enrolment { card: card(2), id_tail: "A123456789".into(), ..good.clone() },
             Enrolment { card: card(2), subject_name: "a\nb".into(), ..good.clone() },

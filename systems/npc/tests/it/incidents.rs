@@ -51,12 +51,16 @@ async fn a_cohort_is_chosen_proposed_by_one_and_approved_by_another() {
         assert_eq!(alone.unwrap_err().code(), "NPC-SAME-PERSON");
         npc.maintain(now()).await.unwrap();
         assert_eq!(states(&npc, &serials).await, ["good"; 6]);
-        // What the holder had suspended stays so when the authority's suspension ends.
+        // What the holder had suspended stays so when the incident's suspension ends.
         npc.suspend(card(1), SuspensionCause::Holder, "holder", now()).await.unwrap();
         let done = npc.approve_incident(proposed.number, "bert", now()).await.unwrap();
         assert_eq!((done.looked_at, done.changed, done.finished_at), (3, 3, Some(now())));
         let held = ["suspended", "suspended", "suspended", "good", "suspended", "good"];
         assert_eq!(states(&npc, &serials).await, held);
+        // A recall of the second card that begins and ends meanwhile is not the incident's end.
+        npc.suspend(card(2), SuspensionCause::Authority, "recall", now()).await.unwrap();
+        npc.resume(card(2), SuspensionCause::Authority, "recall", now()).await.unwrap();
+        assert_eq!(states(&npc, &serials).await[2], "suspended");
         // The public hears of it: the complete list has the three, and the other one of the holder.
         let list = npc.crl(npc::Scope::Complete, now()).await.unwrap();
         assert_eq!(x509::crl::Crl::parse(&list.der).unwrap().entries().count(), 4);
@@ -163,11 +167,11 @@ async fn certificates_in_different_states_keep_what_is_theirs() {
         let proposed = npc.propose_incident(everything, Measure::Suspend, "anna", minute(4)).await.unwrap();
         let done = npc.approve_incident(proposed.number, "bert", minute(5)).await.unwrap();
         assert_eq!((done.concerned, done.looked_at, done.changed), (6, 6, 6));
-        use SuspensionCause::{Authority, Holder, Loss};
+        use SuspensionCause::{Holder, Incident, Loss};
         let expected = [
-            vec![(Holder, minute(1)), (Authority, minute(5))],
-            vec![(Holder, minute(3)), (Loss, minute(2)), (Authority, minute(5))],
-            vec![(Authority, minute(5))],
+            vec![(Holder, minute(1)), (Incident, minute(5))],
+            vec![(Holder, minute(3)), (Loss, minute(2)), (Incident, minute(5))],
+            vec![(Incident, minute(5))],
         ];
         for (serial, expected) in serials.iter().zip(expected.iter().flat_map(|causes| [causes, causes])) {
             match npc.status(serial, minute(6)).await.unwrap().unwrap() {

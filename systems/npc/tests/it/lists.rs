@@ -186,6 +186,86 @@ async fn a_delta_says_what_changed_since_its_base_and_nobody_needs_it() {
     .await;
 }
 
+/// Whoever has any list from the base on may add the delta to it (RFC 5280 §5.2.4), and whoever is asked gives the same.
+// proves: NPC-21
+#[tokio::test]
+async fn a_delta_takes_back_what_only_a_list_after_its_base_has_named() {
+    each_engine_url(async |url| {
+        let db = Db::open(&url, "npc").await.unwrap();
+        let here = open(&db).await;
+        let there = open(&Db::open(&url, "npc").await.unwrap()).await;
+        let minute = |n| now() + SignedDuration::from_mins(n);
+        let serial = issued(&here, 1, KeySlot::SigningRsa, 0).await.serial.octets().to_vec();
+        let n = Scope::Partition(u16::from(*serial.last().unwrap()) & 15);
+        let Scope::Partition(number) = n else { unreachable!() };
+        let delta = Scope::Delta(number);
+        let base = list(&here, n, now()).await.number();
+        here.suspend(card(1), SuspensionCause::Holder, "holder", minute(1)).await.unwrap();
+        let held = list(&there, n, minute(1)).await;
+        assert_eq!(entries(&held), [(serial.clone(), Reason::CertificateHold)]);
+        for npc in [&there, &here] {
+            assert_eq!(
+                entries(&list(npc, delta, minute(1)).await),
+                [(serial.clone(), Reason::CertificateHold)]
+            );
+        }
+        here.resume(card(1), SuspensionCause::Holder, "holder", minute(2)).await.unwrap();
+        let full = list(&here, n, minute(2)).await;
+        assert!(entries(&full).is_empty());
+        let afterwards = open(&Db::open(&url, "npc").await.unwrap()).await;
+        for npc in [&here, &there, &afterwards] {
+            let delta = list(npc, delta, minute(2)).await;
+            assert_eq!((delta.number(), delta.base_number()), (full.number(), base));
+            assert_eq!(entries(&delta), [(serial.clone(), Reason::RemoveFromCrl)]);
+        }
+        // A list that was signed and not stored is nobody's base, though its time has come.
+        let half_a_day = now() + SignedDuration::from_hours(13);
+        db.fail_after(2, When::BeforeCommit);
+        assert_eq!(list(&here, n, half_a_day).await.number(), full.number(), "which still holds");
+        db.revive();
+        let new_base = list(&there, n, half_a_day).await.number();
+        for npc in [&here, &there] {
+            let delta = list(npc, delta, half_a_day).await;
+            assert_eq!((delta.number(), delta.base_number()), (new_base, new_base));
+            assert!(entries(&delta).is_empty());
+        }
+        let mut kept =
+            db.all("SELECT number FROM crl WHERE scope = $1", params![i64::from(number)]).await.unwrap();
+        assert_eq!(kept.pop().map(|row| row.read::<i64>(0).unwrap() as u64), new_base);
+        assert!(kept.is_empty(), "the base of before has gone with the last list that needed it");
+        for db in [there.db(), afterwards.db(), &db] {
+            db.close().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_list_that_was_stored_stands_in_the_audit() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let made = npc.crl(Scope::Complete, now()).await.unwrap();
+        let told = async || {
+            let entries = audit::events(&db, Some("lists"), 0, 100).await.unwrap();
+            let told = entries.iter().flat_map(|entry| {
+                let detail: serde_json::Value = serde_json::from_str(&entry.detail).unwrap();
+                detail["lists"].as_array().unwrap().clone()
+            });
+            told.map(|list| (list["list"].as_str().unwrap().to_owned(), list["sha256"].clone()))
+                .collect::<Vec<_>>()
+        };
+        let digest = curve::Hash::Sha256.digest(&made.der);
+        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(told().await, [("npc.crl".to_owned(), digest.into())]);
+        // All that are due, together.
+        npc.maintain(now()).await.unwrap();
+        let told = told().await;
+        assert_eq!(told.len(), npc.lists().len(), "{told:?}");
+        npc.verify_audit(None).await.unwrap();
+    })
+    .await;
+}
+
 /// A clock that was ahead and is put right: lists from the future are replaced, and numbers still ascend.
 #[tokio::test]
 async fn a_clock_that_goes_back_gives_lists_of_now() {

@@ -171,6 +171,35 @@ async fn a_flood_of_nonces_does_not_starve_the_others() {
     .await;
 }
 
+/// Whoever asks about everything that a list names has a budget too; what is kept is given out as before.
+#[tokio::test]
+async fn asking_about_everybody_once_does_not_starve_the_others() {
+    each_engine("npc", async |db| {
+        let config = npc::NpcConfig { first_asked_per_second: 3, ..config() };
+        let npc =
+            Npc::open(db.clone(), shared_keys(), config, Box::new(curve::SystemRandom), now()).await.unwrap();
+        let mut plain = Vec::new();
+        for n in 1..=5 {
+            let serial = issued(&npc, n, KeySlot::SigningEc, 0).await.serial;
+            plain.push(build_request(&[cert_id(&npc, Hash::Sha256, &serial)], None));
+        }
+        let try_later = [0x30, 3, 0x0A, 1, 3];
+        for _ in 0..3 {
+            for request in &plain[..3] {
+                BasicResponse::parse(&npc.ocsp(request, now()).await).unwrap();
+            }
+            for request in &plain[3..] {
+                assert_eq!(npc.ocsp(request, now()).await, try_later);
+            }
+        }
+        let next = now() + SignedDuration::from_secs(1);
+        for request in &plain {
+            BasicResponse::parse(&npc.ocsp(request, next).await).unwrap();
+        }
+    })
+    .await;
+}
+
 /// The services' own certificates have a status too.
 #[tokio::test]
 async fn the_certificates_of_the_services_are_known() {

@@ -47,7 +47,6 @@ async fn a_key_of_another_kind_than_its_slot_is_refused() {
             (&rsa_slot, csr_of(&big)),
             (&ec_slot, csr_of(&rsa(0))),
             (&ec_slot, csr_of(&ec(Curve::P256, 1))),
-            (&ec_slot, csr_of(&ec(Curve::P384, 1))),
             (&ec_slot, csr_of(&ec(Curve::BrainpoolP512r1, 1))),
         ] {
             let error = npc.issue(&IssueRequest { csr, ..request.clone() }, now()).await.err().unwrap();
@@ -58,30 +57,50 @@ async fn a_key_of_another_kind_than_its_slot_is_refused() {
     .await;
 }
 
-// proves: NPC-59
+// proves: CARD-12, NPC-59
 #[tokio::test]
-async fn p_521_goes_with_sha_512() {
+async fn p_521_goes_with_sha_512_and_the_reserve_chips_p_384_with_sha_384() {
     each_engine("npc", async |db| {
         let npc = open(&db).await;
-        let good = request(&npc, 1, KeySlot::SigningEc, 0).await;
-        let key = curve::SecretKey::generate(Curve::P521, &mut curve::SeedRandom::new(b"p521"));
-        let spki = curve::spki_from_point(&key.public_key());
-        let subject = x509::Name::builder().country("TW").common_name("card").build().unwrap();
-        let signed_with = |algorithm: x509::SignatureAlgorithm| {
-            x509::csr::build(&subject, &spki, algorithm, |info| {
-                Ok::<_, x509::Error>(key.sign_digest(&algorithm.hash().digest(info)).to_der())
-            })
-            .unwrap()
-        };
-        for weaker in [x509::SignatureAlgorithm::EcdsaSha256, x509::SignatureAlgorithm::EcdsaSha384] {
-            let request = IssueRequest { csr: signed_with(weaker), ..good.clone() };
-            assert_eq!(npc.issue(&request, now()).await.err().unwrap().code(), "NPC-REQUEST");
-        }
-        nothing_stored(&db).await;
-        let csr = signed_with(x509::SignatureAlgorithm::EcdsaSha512);
-        npc.issue(&IssueRequest { csr, ..good.clone() }, now()).await.unwrap();
+        let [sha256, sha384, sha512] = [
+            x509::SignatureAlgorithm::EcdsaSha256,
+            x509::SignatureAlgorithm::EcdsaSha384,
+            x509::SignatureAlgorithm::EcdsaSha512,
+        ];
+        goes_with(&db, &npc, 1, Curve::P521, sha512, [sha256, sha384]).await;
+        goes_with(&db, &npc, 2, Curve::P384, sha384, [sha256, sha512]).await;
     })
     .await;
+}
+
+async fn goes_with(
+    db: &Db,
+    npc: &npc::Npc,
+    number: u32,
+    curve: Curve,
+    right: x509::SignatureAlgorithm,
+    wrong: [x509::SignatureAlgorithm; 2],
+) {
+    let good = request(npc, number, KeySlot::SigningEc, 0).await;
+    let key = curve::SecretKey::generate(curve, &mut curve::SeedRandom::new(b"key"));
+    let spki = curve::spki_from_point(&key.public_key());
+    let subject = x509::Name::builder().country("TW").common_name("card").build().unwrap();
+    let signed_with = |algorithm: x509::SignatureAlgorithm| {
+        x509::csr::build(&subject, &spki, algorithm, |info| {
+            Ok::<_, x509::Error>(key.sign_digest(&algorithm.hash().digest(info)).to_der())
+        })
+        .unwrap()
+    };
+    for algorithm in wrong {
+        let request = IssueRequest { csr: signed_with(algorithm), ..good.clone() };
+        assert_eq!(npc.issue(&request, now()).await.err().unwrap().code(), "NPC-REQUEST");
+    }
+    let count =
+        async || db.one("SELECT count(*) FROM certificate", params![]).await.unwrap().read::<i64>(0).unwrap();
+    let before = count().await;
+    let issued = npc.issue(&IssueRequest { csr: signed_with(right), ..good.clone() }, now()).await.unwrap();
+    assert_eq!(x509::Certificate::parse(&issued.der).unwrap().spki(), spki);
+    assert_eq!(count().await, before + 1, "nothing of the refused ones is there");
 }
 
 // proves: NPC-58
@@ -138,6 +157,27 @@ async fn fields_of_the_wrong_form_are_refused() {
     .await;
 }
 
+/// A request with a challengePassword (RFC 2985 §5.4.1) of so many letters, signed as it has to be.
+fn csr_with_attribute(key: &x509::RsaSigner, bytes: usize) -> Vec<u8> {
+    let subject = x509::Name::builder().country("TW").common_name("card").build().unwrap();
+    let oid = [6, 9, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 9, 7];
+    let value = tlv(0x31, &[&tlv(0x0C, &[&vec![b'x'; bytes]])]);
+    let attributes = tlv(0xA0, &[&tlv(0x30, &[&oid, &value])]);
+    let info = tlv(0x30, &[&[2, 1, 0], subject.der(), key.spki(), &attributes]);
+    // sha256WithRSAEncryption with NULL.
+    let algorithm = [0x30, 13, 6, 9, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 11, 5, 0];
+    let signature = key.sign(&info).unwrap();
+    tlv(0x30, &[&info, &algorithm, &tlv(3, &[&[0], &signature])])
+}
+
+fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let content = parts.concat();
+    let length = content.len().to_be_bytes();
+    let length = &length[length.iter().take_while(|byte| **byte == 0).count()..];
+    let long = (content.len() > 127).then_some(0x80 | length.len() as u8);
+    [&[tag][..], long.as_slice(), length, &content].concat()
+}
+
 /// Requests with a key and a proof that are right, and of a size that no card makes; and one that was heard before, sent for
 /// another card.
 #[tokio::test]
@@ -146,17 +186,14 @@ async fn huge_and_replayed_requests_are_refused() {
         let npc = open(&db).await;
         let good = request(&npc, 1, KeySlot::SigningRsa, 0).await;
         let key = rsa(0);
-        let huge = |bytes: usize| -> Option<Vec<u8>> {
-            let subject = x509::Name::builder().country("TW").common_name(&"x".repeat(bytes)).build().ok()?;
-            x509::csr::build(&subject, key.spki(), key.algorithm(), |info| key.sign(info)).ok()
-        };
-        for bytes in [20_000, 100_000, 5_000_000] {
-            // Where no such name can be made, padding outside the signature makes it as long.
-            let csr = huge(bytes).unwrap_or_else(|| [&good.csr[..], &vec![0; bytes]].concat());
-            let error = npc.issue(&IssueRequest { csr, ..good.clone() }, now()).await.err().unwrap();
+        let padded = |bytes: usize| IssueRequest { csr: csr_with_attribute(&key, bytes), ..good.clone() };
+        for bytes in [16 * 1024, 100_000, 5_000_000] {
+            let error = npc.issue(&padded(bytes), now()).await.err().unwrap();
             assert_eq!(error.code(), "NPC-CSR", "{bytes}: {error}");
         }
         nothing_stored(&db).await;
+        // The same request with less of it is issued: it is the length alone that is refused.
+        let good = padded(8 * 1024);
         npc.issue(&good, now()).await.unwrap();
         for (request_id, number, slot) in [
             (id(900), 2, KeySlot::SigningRsa),
