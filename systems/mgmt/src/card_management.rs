@@ -9,19 +9,22 @@ use curve::{Curve, Hash, SecretBytes, SecretKey, Signature};
 use eac::Password;
 use eac::cvc::{Rights, UpdateRights};
 use jiff::{SignedDuration, Timestamp};
-use model::{CardSerial, CardState, KeySlot, NationalIdNo, Pin2, RevocationReason, RocDate, UserCode};
+use model::{
+    CardSerial, CardState, CaseNo, KeySlot, NationalIdNo, Pin2, RevocationReason, RocDate, UserCode,
+};
 use production::OrderNo;
 use registry::Person;
 use serde_json::json;
 use std::sync::Arc;
 use store::params;
-use terminal::npc_card::NpcCard;
+use terminal::npc_card::{NpcCard, Pin2Status};
 use terminal::perso::{self, PIN_MANAGEMENT_KEY_VERSION, PinReference};
 use uuid::Uuid;
 
 use crate::application::{Contact, certificate_allowed, entitled};
 use crate::books::{CardEntry, card, card_now, log, parse, stamp, to_json};
 use crate::cards::{HOLDER as HOLDER_ACCOUNT, Told};
+use crate::counter_case::CounterCase;
 use crate::pins::card_error;
 use crate::service::{CERTIFICATES, Mgmt};
 use crate::vault::{HOLDER, RowKey};
@@ -210,12 +213,17 @@ pub trait CardManagement: Send + Sync {
         now: Timestamp,
     ) -> Result<(), MgmtError>;
 
-    /// Changes PIN2 of the card in the reader; the card compares the present one.
+    /// The case of a counter under which a clerk acts; `None` if there is none with this number.
+    async fn counter_case(&self, no: CaseNo, now: Timestamp) -> Result<Option<CounterCase>, MgmtError>;
+
+    /// Changes PIN2 of the card in the reader; the card compares the present one. `begun`: an earlier call may have changed it,
+    /// and nobody knows. Then the new one is tried first, unless a wrong try could be the last.
     async fn change_pin2(
         &self,
         serial: CardSerial,
         present: &Pin2,
         new: &Pin2,
+        begun: bool,
         reader: Reader,
         now: Timestamp,
     ) -> Result<(), MgmtError>;
@@ -381,6 +389,10 @@ impl CardManagement for Mgmt {
             let by = stamp(now, actor);
             log(tx, &by, "contact-change", serial.as_str(), json!({ "way": contact.way.as_str() })).await
         })
+    }
+
+    async fn counter_case(&self, no: CaseNo, now: Timestamp) -> Result<Option<CounterCase>, MgmtError> {
+        self.counter_case_now(no, now).await
     }
 
     async fn subject(&self, serial: CardSerial) -> Result<Subject, MgmtError> {
@@ -553,6 +565,7 @@ impl CardManagement for Mgmt {
         serial: CardSerial,
         present: &Pin2,
         new: &Pin2,
+        begun: bool,
         reader: Reader,
         now: Timestamp,
     ) -> Result<(), MgmtError> {
@@ -564,6 +577,11 @@ impl CardManagement for Mgmt {
             let can = Password::can(serial.can().as_str());
             let failed = |error: terminal::npc_card::NpcError| MgmtError::Card(error.to_string());
             let mut zone = NpcCard::open(reader, &can, &mut random).map_err(failed)?;
+            let status = zone.pin2_status().map_err(failed)?;
+            let may_try = begun && matches!(status, Pin2Status::Required { tries_left } if tries_left > 1);
+            if may_try && zone.verify_pin2(&new).is_ok() {
+                return Ok(());
+            }
             zone.change_pin2(&present, &new).map_err(failed)
         })
         .await

@@ -1,5 +1,6 @@
 //! What the ministry decides and may change: policy as data.
 
+use chip::Profile;
 use jiff::SignedDuration;
 use model::{CardProfile, KeySlot};
 
@@ -20,10 +21,14 @@ pub struct Config {
     pub user_code_attempts: u32,
     /// How long it stays locked.
     pub user_code_lock: SignedDuration,
+    /// How long a case of a counter stays open if nobody closes it.
+    pub counter_case_life: SignedDuration,
     /// Cases worked on at the same time.
     pub parallel: usize,
     /// How long a step may take before another worker takes it up.
     pub lease: SignedDuration,
+    /// A profile of somebody's own that every card gets in the place of the one its application names: for sample cards.
+    pub own_profile: Option<&'static Profile>,
 }
 
 /// Parameters of Argon2id.
@@ -46,8 +51,10 @@ impl Default for Config {
             user_code_cost: UserCodeCost { memory: 19 * 1024, passes: 2 },
             user_code_attempts: 5,
             user_code_lock: SignedDuration::from_mins(15),
+            counter_case_life: SignedDuration::from_hours(24 * 30),
             parallel: 4,
             lease: SignedDuration::from_secs(60),
+            own_profile: None,
         }
     }
 }

@@ -261,6 +261,10 @@ refusals! {
     CaseUnknown "MGMT-E-CASE-UNKNOWN" Caller
         { "查無此案件編號。", "No such case number." }
         { "請核對案件編號。", "Check the case number." }
+    /// Whose card it is does not fit.
+    CasePerson "MGMT-E-CASE-PERSON" Caller
+        { "所填之人並非此卡片之持卡人，或卡片非本系統所發而未填統一編號。", "The person is not the card's holder, or the card is not known here and no person was named." }
+        { "核對卡片與證件；純憑證卡請填統一編號。", "Compare card and papers; for a certificate-only card give the person's number." }
     /// No such card.
     CardUnknown "MGMT-E-CARD-UNKNOWN" Caller
         { "查無此卡片序號。", "No such card serial number." }
@@ -285,7 +289,15 @@ refusals! {
     RecallEmpty "MGMT-E-RECALL-EMPTY" Caller
         { "召回案未涉及使用中之卡片，或未載明原因。", "The recall concerns no card in use, or gives no reason." }
         { "核對選取條件。", "Check the criteria." }
-    /// The second person of two is the first, or it is too late.
+    /// An update, though the software of the chips cannot be changed.
+    RecallNotPatchable "MGMT-E-RECALL-NOT-PATCHABLE" Caller
+        { "所選卡片有晶片型別未登錄為可更新韌體。", "Among these cards are chips whose type is not registered as patchable." }
+        { "改為換發新卡，或以重新簽發改用卡上之橢圓曲線金鑰。", "Decide for a new card, or have certificates reissued on the card's EC keys." }
+    /// Nobody approved it in time.
+    RecallLapsed "MGMT-E-RECALL-LAPSED" Caller
+        { "提案已逾七日未經核可，不得再核可。", "The proposal was not approved within seven days, and cannot be any more." }
+        { "請重新提案：涉及之卡片將重新選取。", "Propose it again: the cards it concerns are chosen anew." }
+    /// The second person of two is the first, or it was approved already.
     RecallApproval "MGMT-E-RECALL-APPROVAL" Caller
         { "召回案須由提案人以外之另一人於七日內核可一次。", "A second person approves a recall, once and within seven days." }
         { "請另一人核可，或重新提案。", "Ask somebody else, or propose it again." }

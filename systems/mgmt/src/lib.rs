@@ -19,6 +19,7 @@ mod card_list;
 mod card_management;
 mod cards;
 mod config;
+mod counter_case;
 mod error;
 mod office;
 pub mod photo;
@@ -44,13 +45,15 @@ mod zones;
 
 pub use acceptance::{Acceptance, CertificateContent};
 pub use application::{Contact, NewApplication, NoticeWay};
+pub use card_list::NOT_ACCEPTED;
 pub use card_management::{
     CallerAnswers, CardManagement, CertifiedCard, PeerProof, PeerStatement, Reader, Subject,
 };
 pub use config::{Config, UserCodeCost};
+pub use counter_case::{CaseService, CounterCase, NewCounterCase};
 pub use error::{Fault, Message, MgmtError, Refusal, golden_list};
 pub use office::{Checked, CollectionConfirmation, Inspection, Receipt};
-pub use queries::{CardSummary, CaseSummary, SampleSecrets, StateCounts};
+pub use queries::{CARD_COUNTS, CardSummary, CaseSummary, SampleSecrets, StateCounts};
 pub use recall::{Recall, RecallCard, RecallLevel, RecallPlan, RecallProgress, Treatment};
 pub use review::{Decision, PhotoReason, PhotoReview};
 pub use service::{CaChain, Mgmt, Neighbours};

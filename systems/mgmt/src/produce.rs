@@ -305,7 +305,7 @@ impl Mgmt {
         let object = zones::security_object(&files);
         files.insert(lds::DataGroup::Sod, self.signing.sign_public_zone(&serial, &object, now).await?);
         let household = self.signing.sign_household(&zones::household(&person)?, now).await?;
-        let encrypted = zones::encrypted_zone(&person, &data, read.profile)?;
+        let encrypted = zones::encrypted_zone(&person, &data, &self.config)?;
         let groups: Vec<(u8, Vec<u8>)> = encrypted
             .files()
             .map_err(zone_error)?
@@ -319,7 +319,7 @@ impl Mgmt {
             .map_err(zone_error)?;
         let encrypted_object = self.signing.sign_encrypted_zone(&serial, &object, now).await?;
         let trust_point = self.authorisation.trust_point().await?.encode();
-        let infos = zones::card_security_infos(read.profile, &paired.chip_authentication)?;
+        let infos = zones::card_security_infos(&self.config, read.profile, &paired.chip_authentication)?;
         let card_security = self.signing.sign_card_security(&infos, now).await?;
         let keys = self.keys.pin_management(serial)?;
         let package = Package {
@@ -331,7 +331,7 @@ impl Mgmt {
             encrypted_object,
             trust_point,
             document_anchor: self.signing.csca_certificate().await?.der().to_vec(),
-            card_access: zones::card_access(read.profile)?,
+            card_access: zones::card_access(&self.config, read.profile)?,
             card_security,
             certificates: self.certificates_for_card(serial).await?,
             pin_management_keys: [keys.enc, keys.mac, keys.dek],

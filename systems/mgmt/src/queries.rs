@@ -114,6 +114,9 @@ pub struct StateCounts {
     pub cards: Vec<(CardState, u64)>,
 }
 
+/// How many cards there are in each state, from an index alone.
+pub const CARD_COUNTS: &str = "SELECT state, count(*) AS n FROM card GROUP BY state";
+
 impl Mgmt {
     /// All cards, sample persons' first, at most `limit` after `after` in the order of their serials.
     pub async fn cards(&self, after: Option<CardSerial>, limit: u32) -> Result<Vec<CardSummary>, MgmtError> {
@@ -257,7 +260,7 @@ impl Mgmt {
         for row in &rows {
             counts.cases.push((parse(row, "state")?, row.read("n")?));
         }
-        let rows = self.db.all("SELECT state, count(*) AS n FROM card GROUP BY state", params![]).await?;
+        let rows = self.db.all(CARD_COUNTS, params![]).await?;
         for row in &rows {
             counts.cards.push((parse(row, "state")?, row.read("n")?));
         }

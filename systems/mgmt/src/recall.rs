@@ -34,7 +34,7 @@ pub enum RecallLevel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Treatment {
-    /// 韌體更新: its chip gets another version.
+    /// 韌體更新: its chip gets another version. Only for types of chips that the register calls patchable (OPEN-13).
     Update,
     /// 換發新卡
     NewCard,
@@ -134,6 +134,13 @@ pub struct Recall {
     pub closed_at: Option<Timestamp>,
 }
 
+impl Recall {
+    /// Whether nobody approved it in time: it is proposed again, or forgotten.
+    pub fn lapsed(&self, now: Timestamp) -> bool {
+        self.approved_by.is_none() && self.closed_at.is_none() && now >= self.proposed_at + LAPSES
+    }
+}
+
 /// A card of a recall. Names nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RecallCard {
@@ -177,6 +184,13 @@ impl Mgmt {
             return Err(Refusal::RecallEmpty.into());
         }
         let made = self.centre.select(&plan.criteria).await?;
+        // OPEN-13: an update where every chip can take one; otherwise other keys by a reissue, or a new card.
+        if plan.treatment == Treatment::Update {
+            let patchable = self.centre.patchable_types().await?;
+            if made.iter().any(|card| !patchable.contains(&card.chip_type)) {
+                return Err(Refusal::RecallNotPatchable.into());
+            }
+        }
         let number = store::transaction!(self.db, |tx| {
             let row = tx.one("SELECT COALESCE(MAX(number), 0) FROM recall", params![]).await?;
             let number = row.read::<i64>(0)? + 1;
@@ -230,8 +244,10 @@ impl Mgmt {
         store::transaction!(self.db, |tx| {
             let recall = recall(tx, number).await?;
             let open = recall.approved_by.is_none() && recall.closed_at.is_none();
-            let lapsed = now >= recall.proposed_at + LAPSES;
-            if !open || lapsed || recall.proposed_by == actor || actor.trim().is_empty() {
+            if recall.lapsed(now) {
+                return Err(Refusal::RecallLapsed.into());
+            }
+            if !open || recall.proposed_by == actor || actor.trim().is_empty() {
                 return Err(Refusal::RecallApproval.into());
             }
             if recall.cards == 0 {

@@ -220,4 +220,23 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         "paper cards that were lost",
         "CREATE TABLE paper_loss (person BYTEA PRIMARY KEY, at BIGINT NOT NULL, actor TEXT NOT NULL);",
     ),
+    // The card status list and the counts of the first page are made each minute.
+    Migration::new(10, "cards by their state", "CREATE INDEX card_state ON card (state, serial);"),
+    Migration::new(
+        11,
+        "cases of counters",
+        "CREATE TABLE counter_case (
+            case_no TEXT PRIMARY KEY,
+            -- also of cards that are not known here
+            card TEXT NOT NULL,
+            person BYTEA NOT NULL,
+            -- what for, by name
+            services TEXT NOT NULL,
+            office TEXT NOT NULL,
+            opened_by TEXT NOT NULL,
+            opened_at BIGINT NOT NULL,
+            closed_by TEXT,
+            closed_at BIGINT
+        );",
+    ),
 ];

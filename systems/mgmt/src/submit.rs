@@ -243,7 +243,7 @@ fn check_kind(
     }
 }
 
-async fn next_case_no(tx: &mut Tx, today: RocDate) -> Result<CaseNo, MgmtError> {
+pub(crate) async fn next_case_no(tx: &mut Tx, today: RocDate) -> Result<CaseNo, MgmtError> {
     let year = today.roc_year();
     let row = tx
         .one(

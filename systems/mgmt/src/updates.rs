@@ -351,7 +351,7 @@ impl Mgmt {
         }
         let public = Some(public).filter(|public| *public != on_card.public);
 
-        let zone = zones::encrypted_zone(person, &data, entry.profile)?;
+        let zone = zones::encrypted_zone(person, &data, &self.config)?;
         let fresh = zone.files().map_err(zone_error)?;
         let sequence = on_card.object.sequence.checked_add(1).ok_or(MgmtError::Data("updates of a card"))?;
         let mut object = FieldSecurityObject { sequence, ..on_card.object.clone() };

@@ -17,8 +17,8 @@ use tlv::oid;
 use crate::{Config, MgmtError};
 
 /// What the chip of a card with this profile can do, and where the fields of its encrypted zone stand.
-fn facts(profile: CardProfile) -> Result<&'static Profile, MgmtError> {
-    Profile::by_name(profile.as_str()).ok_or(MgmtError::Data("card profile"))
+fn facts(config: &Config, profile: CardProfile) -> Result<&'static Profile, MgmtError> {
+    config.own_profile.or_else(|| Profile::by_name(profile.as_str())).ok_or(MgmtError::Data("card profile"))
 }
 
 /// The PACEInfos of a card, preferred first: what EF.CardAccess announces, and DG14 and EF.CardSecurity repeat.
@@ -86,7 +86,7 @@ pub(crate) fn public_zone(
     config: &Config,
 ) -> Result<PublicZone, MgmtError> {
     let place = person.address.place().ok_or(MgmtError::Data("address"))?;
-    let profile = facts(card.profile)?;
+    let profile = facts(config, card.profile)?;
     Ok(PublicZone {
         chinese_name: person.name.chinese().to_owned(),
         cns: person.name.codes().iter().map(|code| code.map(|code| code.to_bytes())).collect(),
@@ -138,12 +138,12 @@ pub(crate) fn household(person: &Person) -> Result<HouseholdData, MgmtError> {
 pub(crate) fn encrypted_zone(
     person: &Person,
     card: &CardData<'_>,
-    profile: CardProfile,
+    config: &Config,
 ) -> Result<EncryptedZone, MgmtError> {
     let latin = latin_name(person, card.foreign_name)?;
     let (family, given) = latin.split_once(',').unwrap_or((latin, ""));
     Ok(EncryptedZone {
-        placement: facts(profile)?.fields,
+        placement: facts(config, card.profile)?.fields,
         state: "TWN".into(),
         expiry: card.renewal.map(date).transpose()?,
         given_names: given.trim().to_owned(),
@@ -169,8 +169,8 @@ fn name(name: &model::PersonName) -> PersonName {
 }
 
 /// EF.CardAccess: the order is the preference.
-pub(crate) fn card_access(profile: CardProfile) -> Result<Vec<u8>, MgmtError> {
-    let profile = facts(profile)?;
+pub(crate) fn card_access(config: &Config, profile: CardProfile) -> Result<Vec<u8>, MgmtError> {
+    let profile = facts(config, profile)?;
     let mut infos = pace(profile);
     infos.extend([
         SecurityInfo::terminal_authentication(),
@@ -182,10 +182,11 @@ pub(crate) fn card_access(profile: CardProfile) -> Result<Vec<u8>, MgmtError> {
 
 /// The SecurityInfos that EF.CardSecurity signs: those of EF.CardAccess and the chip's authentication key.
 pub(crate) fn card_security_infos(
+    config: &Config,
     profile: CardProfile,
     chip_authentication: &[u8],
 ) -> Result<Vec<u8>, MgmtError> {
-    let profile = facts(profile)?;
+    let profile = facts(config, profile)?;
     let key = chip_key(profile, chip_authentication)?;
     let mut infos = pace(profile);
     infos.extend([
@@ -290,9 +291,10 @@ mod tests {
     #[test]
     fn a_card_announces_what_its_chip_offers() {
         for profile in CardProfile::ALL {
-            let chip = facts(*profile).expect("a profile of the chip");
+            let config = Config::default();
+            let chip = facts(&config, *profile).expect("a profile of the chip");
             assert_eq!(encode_set_in_order(&pace(chip)), chip.card_access(), "{profile}");
-            let announced = card_access(*profile).expect("encodes");
+            let announced = card_access(&config, *profile).expect("encodes");
             let whole = eac::security_infos::parse_file(&announced).expect("decodes");
             assert!(whole.starts_with(&pace(chip)), "{profile}");
             assert!(whole.contains(&SecurityInfo::chip_authentication_domain(chip.curve, None)), "{profile}");

@@ -139,6 +139,9 @@ pub trait CardCentre: Send + Sync {
     /// The cards that meet all criteria, with what they are made of (RECALL-01).
     async fn select(&self, criteria: &MakeCriteria) -> Result<Vec<CardMake>, ProductionError>;
 
+    /// The types of chips whose software can be changed on cards already issued (OPEN-13).
+    async fn patchable_types(&self) -> Result<Vec<String>, ProductionError>;
+
     /// Takes back a card found flawed at an office or no longer wanted, for destruction (MGMT-66).
     async fn take_back(
         &self,

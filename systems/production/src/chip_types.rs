@@ -34,6 +34,10 @@ pub struct ChipTypeEntry {
     pub applets: Vec<Applet>,
     /// The certificates by which the type was admitted (CARD-09).
     pub certificates: Vec<Certification>,
+    /// Whether operating system and applets can be changed on cards already issued (OPEN-13). A type whose software lies in ROM is
+    /// not; where the entry does not say, neither.
+    #[serde(default)]
+    pub patchable: bool,
 }
 
 /// An applet with its version.
@@ -111,6 +115,13 @@ pub struct RiskProposal {
     pub proposed_at: Timestamp,
     /// Who approved it, once somebody has.
     pub approved_by: Option<String>,
+}
+
+impl RiskProposal {
+    /// Whether nobody approved it in time: it is proposed again, or forgotten.
+    pub fn lapsed(&self, now: Timestamp) -> bool {
+        self.approved_by.is_none() && now >= self.proposed_at + LAPSES
+    }
 }
 
 /// What a single card is made of (CARD-12).
@@ -227,6 +238,13 @@ impl Centre {
         self.inner.db.all(sql, params![]).await?.iter().map(registered).collect()
     }
 
+    /// The types whose software can be changed on cards already issued, by name (OPEN-13).
+    pub async fn patchable_chip_types(&self) -> Result<Vec<String>, ProductionError> {
+        let rows = self.inner.db.all("SELECT entry FROM chip_type ORDER BY name", params![]).await?;
+        let entries = rows.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+        Ok(entries.into_iter().filter(|entry| entry.patchable).map(|entry| entry.name).collect())
+    }
+
     /// How many cards of each type are in the centre's books and not destroyed. Reads all of them: for a report, not for a page.
     pub async fn cards_by_type(&self) -> Result<BTreeMap<String, u64>, ProductionError> {
         let sql = "SELECT card_type, count(*) AS cards FROM card JOIN lot ON lot.lot = card.lot \
@@ -312,7 +330,7 @@ impl Centre {
             if proposal.approved_by.is_some() {
                 return Err(ProductionError::DualControl("it is approved already"));
             }
-            if now >= proposal.proposed_at + LAPSES {
+            if proposal.lapsed(now) {
                 return Err(ProductionError::DualControl("the proposal has lapsed"));
             }
             tx.execute_one(
@@ -365,7 +383,7 @@ pub(crate) fn made_of(entry: &ChipTypeEntry, profile: &str) -> Result<(String, S
 }
 
 fn chip_profile(name: &str) -> Result<&'static Profile, ProductionError> {
-    Profile::by_name(name).ok_or(ProductionError::Data("profile without a chip type"))
+    Profile::given(name).ok_or(ProductionError::Data("profile without a chip type"))
 }
 
 /// The algorithms of the keys that a chip makes under this profile.
@@ -438,7 +456,7 @@ mod tests {
         serde_json::from_str(FIRST).expect("reads")
     }
 
-    // proves: CARD-09
+    // proves: CARD-09, OPEN-51
     #[test]
     fn a_type_without_its_certificates_is_refused() {
         for entry in first() {
@@ -466,6 +484,19 @@ mod tests {
             let unknown = ChipTypeEntry { name: "XX-0000".into(), ..entry };
             assert!(matches!(unknown.check(), Err(ProductionError::ChipTypeUnknown)));
         }
+    }
+
+    // An entry from before the register asked says nothing of it.
+    #[test]
+    fn a_type_is_patchable_only_where_its_entry_says_so() {
+        let silent = serde_json::to_value(&first()[1]).map(|mut entry| {
+            entry.as_object_mut().and_then(|entry| entry.remove("patchable")).expect("it stands there");
+            entry
+        });
+        let silent: ChipTypeEntry = serde_json::from_value(silent.expect("writes")).expect("reads");
+        assert!(!silent.patchable && first()[1].patchable);
+        // CARD-10: what citizens get has its software in ROM.
+        assert!(!first()[0].patchable);
     }
 
     // A profile whose chip is not in the register could never be made.

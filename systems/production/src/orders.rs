@@ -189,6 +189,10 @@ impl CardCentre for Centre {
         self.select_cards(criteria).await
     }
 
+    async fn patchable_types(&self) -> Result<Vec<String>, ProductionError> {
+        self.patchable_chip_types().await
+    }
+
     async fn take_back(
         &self,
         serial: CardSerial,

@@ -44,6 +44,9 @@ pub struct CentreConfig {
     pub lease: SignedDuration,
     /// Attempts after which a card that fails is taken out.
     pub attempts: u32,
+    /// The text of a profile of somebody's own (`chip::Profile::own`) that every card of this centre gets in the place of the one
+    /// its order names. Of such a profile sample cards alone are made.
+    pub own_profile: Option<String>,
 }
 
 impl CentreConfig {
@@ -60,6 +63,7 @@ impl CentreConfig {
             ready: 0,
             lease: SignedDuration::from_secs(60),
             attempts: 3,
+            own_profile: None,
         }
     }
 }

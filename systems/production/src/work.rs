@@ -209,6 +209,7 @@ impl Centre {
         let mut answers = None;
         if card.state == CardState::Washed {
             let profile = card.profile.clone().ok_or(ProductionError::Data("profile"))?;
+            let profile = self.inner.config.own_profile.clone().unwrap_or(profile);
             let chip_type = self.usable_chip_type(&self.chip_type_of_card(serial).await?).await?;
             let made_of = chip_types::made_of(&chip_type, &profile)?;
             let inner = self.inner.clone();

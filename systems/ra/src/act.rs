@@ -9,12 +9,12 @@ use serde_json::json;
 use store::params;
 use uuid::Uuid;
 
-use crate::authorise::{in_a_case, permitted};
+use crate::authorise::{Stage, in_a_case, permitted};
 use crate::certificate_card::CertificateCard;
 use crate::functions::{Channel, Function, OnCertificateCard};
 use crate::messages::notice;
 use crate::request::{Detail, Proof, Request};
-use crate::{Ra, RaError, Refusal, Result};
+use crate::{Barcode, Charges, Ra, RaError, Refusal, Result};
 
 /// A request that was carried out (NPC-54).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Done {
     pub outcome: Outcome,
     /// Whether it had been carried out before.
     pub repeated: bool,
+    /// What it costs (NPC-12).
+    pub charges: Charges,
 }
 
 /// What came of a request.
@@ -39,6 +41,10 @@ pub enum Outcome {
     Certificates(HandedOver),
     /// The new default user code, for the holder alone. It is told once.
     UserCode(UserCode),
+    /// The barcode of the card (NPC-65).
+    Barcode(Barcode),
+    /// The number of a virtual smart card, and its certificates for the device (NPC-63).
+    VirtualCard(CardSerial, HandedOver),
     /// How the card and its certificates stand: whoever takes loss reports answers for both (LOSS-15).
     Status {
         /// The card; none for one that carries certificates and nothing else.
@@ -82,6 +88,20 @@ enum Known {
     Done(Done),
 }
 
+/// A request nothing speaks against.
+enum Admitted {
+    /// It was carried out before.
+    Before(Done),
+    /// It is carried out now.
+    Now(InProgress),
+}
+
+struct InProgress {
+    certificate_card: Option<CertificateCard>,
+    /// It was begun before, and may have been done.
+    begun: bool,
+}
+
 impl Ra {
     /// Carries out a request that came in through a channel. `reader` holds the card, for the functions that need it.
     pub async fn act(
@@ -92,44 +112,20 @@ impl Ra {
         reader: Option<Reader>,
         now: Timestamp,
     ) -> Result<Done> {
-        permitted(request.function, channel, proof.kind())?;
-        if !request.detail.fits(request.function) {
-            return Err(Refusal::Incomplete.into());
-        }
         let hash = request.hash(channel);
-        let begun = match self.known(request, &hash, now).await? {
-            // An answer about a person is given to nobody who cannot ask for it.
-            Known::Done(mut done) => {
-                let may_know = match done.outcome {
-                    Outcome::Status { .. } | Outcome::Certificates(_) => {
-                        self.authorise(request, proof, true, now).await
-                    }
-                    _ => Ok(()),
-                };
-                if let (Err(_), Outcome::Certificates(all)) = (&may_know, &done.outcome) {
-                    // The receipt is the request's, whatever has become of the certificate that signed it.
-                    done.outcome = Outcome::Written(all.0.len());
-                    return Ok(done);
-                }
-                may_know?;
-                return Ok(done);
+        let admitted = match self.examine(channel, request, proof, &hash, reader.is_some(), now).await {
+            Ok(Admitted::Before(done)) => return Ok(done),
+            Ok(Admitted::Now(admitted)) => admitted,
+            Err(error) => {
+                self.note_refused(channel, request, proof, &error, now).await?;
+                return Err(error);
             }
-            Known::Begun => true,
-            Known::New => false,
         };
-        self.authorise(request, proof, begun, now).await?;
-        let on = self.certificate_card(request.card).await?;
-        let on = on.map(|card| (card, request.function.on_certificate_card()));
-        match &on {
-            Some((_, OnCertificateCard::Refused(refusal))) => return Err((*refusal).into()),
-            None if request.function.needs_card() && reader.is_none() => return Err(Refusal::NoCard.into()),
-            _ => {}
-        }
+        let InProgress { certificate_card, begun } = admitted;
         if !begun {
             self.begin(channel, request, proof, &hash, now).await?;
         }
-        let outcome = match self.carry_out(request, proof, on.map(|(card, _)| card), reader, begun, now).await
-        {
+        let outcome = match self.carry_out(request, proof, certificate_card, reader, begun, now).await {
             Ok(outcome) => outcome,
             Err(error) => {
                 self.note_failure(request, proof, &error, now).await?;
@@ -139,25 +135,77 @@ impl Ra {
         self.finish(request, proof, outcome, now).await
     }
 
+    /// Everything that can be said against a request before anything of it is stored.
+    async fn examine(
+        &self,
+        channel: Channel,
+        request: &Request,
+        proof: &Proof,
+        hash: &[u8],
+        card_in_reader: bool,
+        now: Timestamp,
+    ) -> Result<Admitted> {
+        permitted(request.function, channel, proof.kind())?;
+        if !request.detail.fits(request.function) {
+            return Err(Refusal::Incomplete.into());
+        }
+        let begun = match self.known(request, hash, now).await? {
+            // An answer about a person is given to nobody who cannot ask for it.
+            Known::Done(mut done) => {
+                let may_know = match done.outcome {
+                    Outcome::Status { .. }
+                    | Outcome::Certificates(_)
+                    | Outcome::Barcode(_)
+                    | Outcome::VirtualCard(..) => self.authorise(request, proof, Stage::Done, now).await,
+                    _ => Ok(()),
+                };
+                if let (Err(_), Outcome::Certificates(all)) = (&may_know, &done.outcome) {
+                    // The receipt is the request's, whatever has become of the certificate that signed it.
+                    done.outcome = Outcome::Written(all.0.len());
+                    return Ok(Admitted::Before(done));
+                }
+                may_know?;
+                return Ok(Admitted::Before(done));
+            }
+            Known::Begun => true,
+            Known::New => false,
+        };
+        let stage = if begun { Stage::Begun } else { Stage::New };
+        self.authorise(request, proof, stage, now).await?;
+        let on = self.certificate_card(request.card).await?;
+        match on.as_ref().map(|_| request.function.on_certificate_card()) {
+            Some(OnCertificateCard::Refused(refusal)) => return Err(refusal.into()),
+            None if request.function.needs_card() && !card_in_reader => return Err(Refusal::NoCard.into()),
+            _ => {}
+        }
+        Ok(Admitted::Now(InProgress { certificate_card: on, begun }))
+    }
+
     async fn known(&self, request: &Request, hash: &[u8], now: Timestamp) -> Result<Known> {
-        let sql = "SELECT hash, receipt, outcome FROM request WHERE id = $1";
+        let sql = "SELECT hash, receipt, outcome, carrier_fee FROM request WHERE id = $1";
         let Some(row) = self.db.optional(sql, params![request.id]).await? else { return Ok(Known::New) };
         if row.read::<Vec<u8>>("hash")? != hash {
             return Err(Refusal::Conflict.into());
         }
         let Some(receipt) = row.read::<Option<String>>("receipt")? else { return Ok(Known::Begun) };
+        let charges = Charges { carrier: row.read("carrier_fee")? };
         let outcome: String = row.read("outcome")?;
         let outcome = match outcome.split_once(' ') {
             Some(("written", count)) => {
                 Outcome::Written(count.parse().map_err(|_| RaError::Data("outcome"))?)
             }
+            Some(("virtual-card", device)) => {
+                let device = device.parse().map_err(|_| RaError::Data("outcome"))?;
+                Outcome::VirtualCard(device, HandedOver(self.good_certificates(device, now).await?))
+            }
             Some(("certificates", _)) => {
                 Outcome::Certificates(HandedOver(self.good_certificates(request.card, now).await?))
             }
             _ if outcome == "status" => self.status(request.card, now).await?,
+            _ if outcome == "barcode" => Outcome::Barcode(self.barcode_of(request.card, now).await?),
             _ => Outcome::Done,
         };
-        Ok(Known::Done(Done { receipt, outcome, repeated: true }))
+        Ok(Known::Done(Done { receipt, outcome, repeated: true, charges }))
     }
 
     async fn begin(
@@ -169,14 +217,15 @@ impl Ra {
         now: Timestamp,
     ) -> Result<()> {
         let kind = proof.kind();
+        let charges = self.charges(request).await?;
         let place = match proof {
             Proof::Clerk { office, case, .. } if in_a_case(kind) => Some((office, case)),
             _ => None,
         };
         store::transaction!(self.db, |tx| {
             tx.execute_one(
-                "INSERT INTO request (id, hash, function, channel, authorised_by, card, actor, office, case_no, at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                "INSERT INTO request (id, hash, function, channel, authorised_by, card, actor, office, case_no, at, carrier_fee) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
                 params![
                     request.id,
                     hash,
@@ -188,6 +237,7 @@ impl Ra {
                     place.map(|(office, _)| office.as_str()),
                     place.map(|(_, case)| case.as_str()),
                     now,
+                    charges.carrier,
                 ],
             )
             .await?;
@@ -230,10 +280,15 @@ impl Ra {
             Outcome::Certificates(all) => format!("certificates {}", all.0.len()),
             Outcome::Written(count) => format!("written {count}"),
             Outcome::Status { .. } => "status".to_owned(),
+            Outcome::Barcode(_) => "barcode".to_owned(),
+            Outcome::VirtualCard(device, _) => format!("virtual-card {device}"),
         };
-        let receipt = store::transaction!(self.db, |tx| {
+        let (receipt, charges) = store::transaction!(self.db, |tx| {
+            let row = tx.one("SELECT carrier_fee FROM request WHERE id = $1", params![request.id]).await?;
+            let charges = Charges { carrier: row.read(0)? };
             let detail = json!({
                 "request": request.id.simple().to_string(), "function": request.function.as_str(), "outcome": &stored,
+                "charges": { "certificate": charges.certificate(), "carrier": charges.carrier },
             });
             let head =
                 self.audit(tx, "request-done", request.card.as_str(), proof.actor(), detail, now).await?;
@@ -248,9 +303,18 @@ impl Ra {
                 let until = now + jiff::SignedDuration::from_hours(24 * 7);
                 self.post(tx, contact, request.function.as_str(), &text, now, until).await?;
             }
-            Ok::<_, RaError>(receipt)
+            Ok::<_, RaError>((receipt, charges))
         })?;
-        Ok(Done { receipt, outcome, repeated: false })
+        Ok(Done { receipt, outcome, repeated: false, charges })
+    }
+
+    /// What a request costs: the carrier that is handed out with certificates, by the policy in force. What a New eID costs
+    /// is management's.
+    async fn charges(&self, request: &Request) -> Result<Charges> {
+        match &request.detail {
+            Detail::NewCard(new) => Ok(Charges { carrier: self.authority.carrier_fee(new.carrier).await? }),
+            _ => Ok(Charges::default()),
+        }
     }
 
     async fn carry_out(
@@ -263,6 +327,9 @@ impl Ra {
         now: Timestamp,
     ) -> Result<Outcome> {
         let (card, actor) = (request.card, proof.actor());
+        if let (Function::VirtualCard, Detail::Device(device)) = (request.function, &request.detail) {
+            return self.bind_device(request, device, certificate_card.as_ref(), actor, now).await;
+        }
         if let Some(known) = &certificate_card {
             let (holder, loss) = (SuspensionCause::Holder, SuspensionCause::Loss);
             match (request.function, &request.detail) {
@@ -294,7 +361,7 @@ impl Ra {
             }
         }
         match (request.function, &request.detail) {
-            (Function::Issue, Detail::NewCard(new)) => self.issue_card(request, new, now).await,
+            (Function::Issue, Detail::NewCard(new)) => self.issue_card(request, new, actor, now).await,
             (Function::Suspend, _) => self.hold(card, true, actor, begun, now).await,
             (Function::Resume, _) => self.hold(card, false, actor, begun, now).await,
             (Function::Revoke, Detail::Reason(reason)) => {
@@ -306,6 +373,7 @@ impl Ra {
             (Function::ReportLoss, _) => self.lose(card, true, actor, begun, now).await,
             (Function::WithdrawLoss, _) => self.lose(card, false, actor, begun, now).await,
             (Function::QueryStatus, _) => self.status(card, now).await,
+            (Function::Barcode, _) => Ok(Outcome::Barcode(self.barcode_of(card, now).await?)),
             (Function::ChangePublication, Detail::Published(published)) => {
                 self.authority.publish(card, *published, actor, now).await?;
                 Ok(Outcome::Done)
@@ -330,7 +398,7 @@ impl Ra {
                 let (Some(reader), Proof::Pin2Change(present, new)) = (reader, proof) else {
                     return Err(Refusal::Incomplete.into());
                 };
-                self.management.change_pin2(card, present, new, reader, now).await?;
+                self.management.change_pin2(card, present, new, begun, reader, now).await?;
                 Ok(Outcome::Done)
             }
             (Function::ResetUserCode, _) => {

@@ -21,6 +21,8 @@ pub(crate) struct CertificateCard {
     pub(crate) carrier: Carrier,
     person: Vec<u8>,
     contact: Option<Vec<u8>>,
+    /// The register has ended it: it gets no certificates any more.
+    pub(crate) ended: bool,
 }
 
 impl CertificateCard {
@@ -30,6 +32,7 @@ impl CertificateCard {
             carrier: Carrier::from_name(&carrier).ok_or(RaError::Data("carrier"))?,
             person: row.read("person")?,
             contact: row.read("contact")?,
+            ended: row.read::<Option<Timestamp>>("ended_at")?.is_some(),
         })
     }
 
@@ -46,7 +49,7 @@ impl Ra {
     }
 
     pub(crate) async fn certificate_card(&self, card: CardSerial) -> Result<Option<CertificateCard>> {
-        let sql = "SELECT carrier, person, contact FROM certificate_card WHERE card = $1";
+        let sql = "SELECT carrier, person, contact, ended_at FROM certificate_card WHERE card = $1";
         let row = self.db.optional(sql, params![card.as_str()]).await?;
         row.as_ref().map(CertificateCard::read).transpose()
     }
@@ -198,7 +201,7 @@ impl Ra {
         Ok(own)
     }
 
-    fn draw<const N: usize>(&self) -> [u8; N] {
+    pub(crate) fn draw<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         self.random.clone().fill(&mut bytes);
         bytes

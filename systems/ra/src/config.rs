@@ -22,6 +22,10 @@ pub struct Config {
     pub user_code_lock: SignedDuration,
     /// How long after its change a contact cannot be used for unblocking (OPEN-44).
     pub contact_wait: SignedDuration,
+    /// Refused requests that stand in the audit log one by one in an hour; what is beyond is counted.
+    pub refusals_an_hour: i64,
+    /// The same for one card.
+    pub refusals_of_a_card_an_hour: i64,
 }
 
 impl Default for Config {
@@ -36,6 +40,8 @@ impl Default for Config {
             one_time_code_life: SignedDuration::from_mins(10),
             one_time_code_attempts: 3,
             contact_wait: SignedDuration::from_hours(24),
+            refusals_an_hour: 1_000,
+            refusals_of_a_card_an_hour: 20,
         }
     }
 }

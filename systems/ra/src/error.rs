@@ -54,6 +54,22 @@ refusals! {
     NoClerk "RA-E-NO-CLERK" Caller
         { "未記載承辦人或案號。", "The clerk or the case number is missing." }
         { "填寫承辦人帳號、戶政事務所及案號。", "Give the clerk's account, the office and the case number." }
+    /// There is no such case.
+    CaseUnknown "RA-E-CASE-UNKNOWN" Caller
+        { "查無此臨櫃案件。", "There is no such case of a counter." }
+        { "核對案號；`neweid ra case` 開案。", "Compare the number; `neweid ra case` opens a case." }
+    /// The case is closed.
+    CaseClosed "RA-E-CASE-CLOSED" Caller
+        { "案件已結案或逾期。", "The case is closed, or was open for too long." }
+        { "為當事人另開新案。", "Open another case for the holder." }
+    /// The case is about another card or person.
+    CaseOther "RA-E-CASE-OTHER" Caller
+        { "案件所載之卡片或當事人不符。", "The case is about another card or person." }
+        { "核對案號與卡片。", "Compare the number of the case with the card." }
+    /// The case is for something else.
+    CaseService "RA-E-CASE-SERVICE" Caller
+        { "案件所載申請事項不含此項功能。", "The holder did not come for this: the case is for something else." }
+        { "另開載明此事項之案件。", "Open a case that names it." }
     /// There is no such office.
     NoOffice "RA-E-NO-OFFICE" Caller
         { "無此戶政事務所或機動櫃檯。", "There is no such household registration office or temporary counter." }
@@ -114,6 +130,10 @@ refusals! {
     NothingToWrite "RA-E-NOTHING-TO-WRITE" Applicant
         { "此卡片無有效憑證可重寫。", "The card has no good certificate to be written again." }
         { "先復用憑證，或申請新卡。", "Resume the certificate first, or apply for a new card." }
+    /// The card has no certificate, or none that is in force or suspended.
+    NoCertificate "RA-E-NO-CERTIFICATE" Applicant
+        { "此卡片無有效之自然人憑證，亦無憑證條碼。", "The card has no natural-person certificate in force, and so no barcode." }
+        { "以有憑證之卡片申請；憑證已廢止或屆期者請申辦新卡。", "Ask with a card that has certificates; where they are revoked or over apply for a new card." }
     /// The content of the certificate is what the register says.
     Unchanged "RA-E-UNCHANGED" Applicant
         { "憑證內容與戶籍登記或居留證相符，無須變更。", "The certificate says what the register or the permit says; there is nothing to change." }
@@ -243,6 +263,16 @@ impl RaError {
                 .find(|other| other.0 == self.code())
                 .map(|other| (other.1, owned(other.2), owned(other.3))),
             _ => None,
+        }
+    }
+
+    /// Whether somebody refused by a rule; else something failed.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Refused(_) => true,
+            Self::Management(error) => error.refusal().is_some(),
+            Self::Authority(error) => error.is_refusal(),
+            _ => false,
         }
     }
 

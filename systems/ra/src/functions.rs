@@ -42,6 +42,10 @@ pub enum Function {
     ResetUserCode,
     /// 變更用戶代碼 (MGMT-59)
     ChangeUserCode,
+    /// 查詢憑證條碼 (NPC-65)
+    Barcode,
+    /// 申辦虛擬智慧卡 (NPC-63): a device whose certificates rest on the card.
+    VirtualCard,
 }
 
 /// Where it is asked.
@@ -99,6 +103,8 @@ pub struct Rule {
     pub authorised_by: &'static [Authorisation],
 }
 
+use mgmt::CaseService;
+
 use crate::Refusal;
 
 use Authorisation as A;
@@ -135,6 +141,7 @@ pub const RULES: &[Rule] = &[
     // What a residence permit says, a clerk alone has seen.
     rule(F::Modify, C::Counter, 0, CLERK),
     rule(F::ResetUserCode, C::Counter, 0, CLERK),
+    rule(F::Barcode, C::Counter, 0, CLERK),
     // NPC-44: online.
     rule(F::Suspend, C::Online, 1, HOLDER),
     // A suspended certificate signs nothing.
@@ -151,6 +158,9 @@ pub const RULES: &[Rule] = &[
     rule(F::ReportLoss, C::Online, 0, HOLDER),
     rule(F::WithdrawLoss, C::Online, 0, &[A::UserCode]),
     rule(F::ChangeUserCode, C::Online, 0, &[A::PresentUserCode]),
+    rule(F::Barcode, C::Online, 0, HOLDER),
+    // MOBILE-14: the holder applies with the card itself.
+    rule(F::VirtualCard, C::Online, 0, &[A::Pin2]),
     // LOSS-04, LOSS-05, OPEN-43: whoever calls may do little harm.
     rule(F::ReportLoss, C::Telephone, 0, &[A::CallerAnswers]),
     rule(F::WithdrawLoss, C::Telephone, 0, &[A::CallerUserCode]),
@@ -166,7 +176,7 @@ pub fn rule_of(function: Function, channel: Channel) -> Option<&'static Rule> {
 
 impl Function {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::MutualVerification,
         Self::Issue,
         Self::Suspend,
@@ -186,6 +196,8 @@ impl Function {
         Self::WithdrawLoss,
         Self::ResetUserCode,
         Self::ChangeUserCode,
+        Self::Barcode,
+        Self::VirtualCard,
     ];
 
     /// The stable text form.
@@ -210,6 +222,8 @@ impl Function {
             Self::WithdrawLoss => "withdraw-loss",
             Self::ResetUserCode => "reset-user-code",
             Self::ChangeUserCode => "change-user-code",
+            Self::Barcode => "barcode",
+            Self::VirtualCard => "virtual-card",
         }
     }
 
@@ -235,12 +249,39 @@ impl Function {
             Self::WithdrawLoss => "撤銷掛失",
             Self::ResetUserCode => "重設用戶代碼",
             Self::ChangeUserCode => "變更用戶代碼",
+            Self::Barcode => "查詢憑證條碼",
+            Self::VirtualCard => "申辦虛擬智慧卡",
         }
     }
 
     /// Whether a New eID in a reader takes part.
     pub const fn needs_card(self) -> bool {
         matches!(self, Self::Extend | Self::Rewrite | Self::Unblock | Self::ChangePin)
+    }
+
+    /// For what a holder came to a counter under whose case the function is offered: one of these.
+    pub const fn services(self) -> &'static [CaseService] {
+        match self {
+            Self::Issue => &[CaseService::NewCard],
+            Self::Suspend
+            | Self::Resume
+            | Self::Revoke
+            | Self::Extend
+            | Self::Modify
+            | Self::Rewrite
+            | Self::Barcode
+            | Self::VirtualCard
+            | Self::ChangePublication => &[CaseService::Certificates],
+            // LOSS-15: whoever takes a loss report answers for the certificates too.
+            Self::QueryStatus => &[CaseService::Certificates, CaseService::Loss],
+            Self::ReportLoss | Self::WithdrawLoss => &[CaseService::Loss],
+            Self::Unblock | Self::ChangePin | Self::ResetUserCode | Self::ChangeUserCode => {
+                &[CaseService::Codes]
+            }
+            Self::ChangeEmail | Self::ChangeMobile => &[CaseService::Contact],
+            // Between systems.
+            Self::MutualVerification | Self::ConfirmPassword => &[],
+        }
     }
 
     /// What the function is for a card that carries certificates and nothing else.

@@ -25,11 +25,13 @@ pub enum UseClass {
     HighRisk,
     /// 開戶、申請金融憑證: opening an account, obtaining a financial certificate.
     Account,
+    /// 電子發票載具: barcodes and what is aggregated to them ([`crate::CarrierInquiry`]), and no person (NPC-65).
+    Invoice,
 }
 
 impl UseClass {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Contract, Self::LowRisk, Self::HighRisk, Self::Account];
+    pub const ALL: [Self; 5] = [Self::Contract, Self::LowRisk, Self::HighRisk, Self::Account, Self::Invoice];
 
     /// The stable text form.
     pub const fn as_str(self) -> &'static str {
@@ -38,6 +40,7 @@ impl UseClass {
             Self::LowRisk => "low-risk",
             Self::HighRisk => "high-risk",
             Self::Account => "account",
+            Self::Invoice => "invoice",
         }
     }
 
@@ -116,6 +119,16 @@ impl Inquiry {
     }
 }
 
+/// A question that is let in: once, and within the contract.
+pub(crate) struct Admission {
+    /// What for.
+    pub(crate) class: UseClass,
+    pub(crate) at: Timestamp,
+    pub(crate) nonce: [u8; 16],
+    /// Under which wrong answers for one certificate are counted, where guessing pays.
+    pub(crate) mark: Option<[u8; 32]>,
+}
+
 /// The most bytes of a signed inquiry.
 pub const MAX_INQUIRY: usize = 32 * 1024;
 /// Wrong numbers for one certificate in a day, over all firms.
@@ -165,18 +178,16 @@ impl Ra {
 
     /// Answers an inquiry that a firm has signed: whether the certificate is good and the person's.
     pub async fn confirm_identity(&self, signed: &[u8], now: Timestamp) -> Result<bool> {
-        let (firm, inquiry) = self.authentic(signed).await?;
-        let today = RocDate::in_taipei(now);
-        if firm.until < today || !firm.classes.contains(&inquiry.class) {
+        let (firm, inquiry) = self.authentic(signed, Inquiry::decode).await?;
+        // Who asks about barcodes hears of no person.
+        if inquiry.class == UseClass::Invoice {
             return Err(Refusal::FirmContract.into());
         }
-        if now.duration_since(inquiry.at).abs() > SKEW {
-            return Err(Refusal::Stale.into());
-        }
         let certificate = Certificate::parse(&inquiry.certificate).map_err(|_| Refusal::FirmMessage)?;
-        let day = today.iso();
+        let day = RocDate::in_taipei(now).iso();
         let mark = self.keys.derive(&format!("ics/{day}")).lookup(certificate.serial_octets());
-        self.admit(&firm, &inquiry, &day, &mark, now).await?;
+        let Inquiry { class, at, nonce, .. } = inquiry;
+        self.admit(&firm, &Admission { class, at, nonce, mark: Some(mark) }, now).await?;
         let yes = self.belongs(&certificate, &inquiry, now).await?;
         if yes {
             // The try was counted before it was compared; a right one is forgotten.
@@ -204,41 +215,47 @@ impl Ra {
     }
 
     /// The firm whose certificate signed the message, and what it says.
-    async fn authentic(&self, signed: &[u8]) -> Result<(Firm, Inquiry)> {
+    pub(crate) async fn authentic<T>(
+        &self,
+        signed: &[u8],
+        decode: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Result<(Firm, T)> {
         if signed.len() > MAX_INQUIRY {
             return Err(Refusal::FirmMessage.into());
         }
         let cms = SignedData::parse(signed).map_err(|_| Refusal::FirmMessage)?;
         let signer = cms.verify().map_err(|_| Refusal::FirmMessage)?.der();
         let firm = self.firms().await?.into_iter().find(|firm| firm.certificate == signer);
-        let inquiry = cms.content().and_then(Inquiry::decode);
+        let inquiry = cms.content().and_then(decode);
         firm.zip(inquiry).ok_or_else(|| Refusal::FirmMessage.into())
     }
 
-    /// Counts the inquiry: once by its nonce, within the firm's rate, and within the wrong numbers a certificate may have.
-    async fn admit(
-        &self,
-        firm: &Firm,
-        inquiry: &Inquiry,
-        day: &str,
-        mark: &[u8; 32],
-        now: Timestamp,
-    ) -> Result<()> {
+    /// Lets an inquiry in: under the contract, fresh, once by its nonce, within the firm's rate, and within the wrong numbers a
+    /// certificate may have. It is counted.
+    pub(crate) async fn admit(&self, firm: &Firm, asked: &Admission, now: Timestamp) -> Result<()> {
+        let today = RocDate::in_taipei(now);
+        if firm.until < today || !firm.classes.contains(&asked.class) {
+            return Err(Refusal::FirmContract.into());
+        }
+        if now.duration_since(asked.at).abs() > SKEW {
+            return Err(Refusal::Stale.into());
+        }
+        let day = today.iso();
         let minute = now.as_second().div_euclid(60);
         let refusal = store::transaction!(self.db, |tx| {
             tx.execute("DELETE FROM ics_nonce WHERE until <= $1", params![now]).await?;
-            tx.execute("DELETE FROM ics_wrong WHERE day <> $1", params![day]).await?;
+            tx.execute("DELETE FROM ics_wrong WHERE day <> $1", params![&day]).await?;
             if tx
                 .execute(
                     "INSERT INTO ics_nonce (firm, nonce, until) VALUES ($1, $2, $3) ON CONFLICT (firm, nonce) DO NOTHING",
-                    params![&firm.name, inquiry.nonce, inquiry.at + SKEW + SKEW],
+                    params![&firm.name, asked.nonce, asked.at + SKEW + SKEW],
                 )
                 .await?
                 == 0
             {
                 return Ok(Some(Refusal::FirmMessage));
             }
-            let asked = counted(
+            let in_minute = counted(
                 tx,
                 "INSERT INTO ics_rate (firm, minute, asked) VALUES ($1, $2, 1) ON CONFLICT (firm) DO UPDATE SET \
                  asked = CASE WHEN ics_rate.minute = EXCLUDED.minute THEN ics_rate.asked + 1 ELSE 1 END, \
@@ -246,23 +263,25 @@ impl Ra {
                 params![&firm.name, minute],
             )
             .await?;
-            if asked > firm.per_minute {
+            if in_minute > firm.per_minute {
                 return Ok(Some(Refusal::FirmRate));
             }
-            let tries = counted(
-                tx,
-                "INSERT INTO ics_wrong (mark, day, tries) VALUES ($1, $2, 1) \
-                 ON CONFLICT (mark) DO UPDATE SET tries = ics_wrong.tries + 1 RETURNING tries",
-                params![mark, day],
-            )
-            .await?;
-            if tries > WRONG_A_DAY {
-                return Ok(Some(Refusal::FirmGuesses));
+            if let Some(mark) = &asked.mark {
+                let tries = counted(
+                    tx,
+                    "INSERT INTO ics_wrong (mark, day, tries) VALUES ($1, $2, 1) \
+                     ON CONFLICT (mark) DO UPDATE SET tries = ics_wrong.tries + 1 RETURNING tries",
+                    params![mark, &day],
+                )
+                .await?;
+                if tries > WRONG_A_DAY {
+                    return Ok(Some(Refusal::FirmGuesses));
+                }
             }
             tx.execute_one(
                 "INSERT INTO ics_tally (firm, day, class, answered) VALUES ($1, $2, $3, 1) \
                  ON CONFLICT (firm, day, class) DO UPDATE SET answered = ics_tally.answered + 1",
-                params![&firm.name, day, inquiry.class.as_str()],
+                params![&firm.name, &day, asked.class.as_str()],
             )
             .await?;
             Ok::<_, RaError>(None)
@@ -295,11 +314,11 @@ async fn counted(tx: &mut Tx, sql: &'static str, values: &[store::Value<'_>]) ->
     Ok(tx.one(sql, values).await?.read(0)?)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }

@@ -12,7 +12,10 @@
 
 mod act;
 mod authorise;
+mod barcode;
+mod carrier;
 mod certificate_card;
+mod charges;
 mod config;
 mod error;
 pub mod functions;
@@ -21,9 +24,11 @@ mod issue;
 mod messages;
 mod next_keys;
 mod peers;
+mod refused;
 mod register;
 mod request;
 mod schema;
+mod virtual_card;
 
 use std::sync::Arc;
 
@@ -36,11 +41,14 @@ use serde_json::Value;
 use store::{Db, Tx};
 
 pub use act::{CertificateFacts, Done, HandedOver, Outcome};
+pub use barcode::{Barcode, NoBarcode};
+pub use carrier::{Ask, CarrierInquiry};
+pub use charges::Charges;
 pub use config::Config;
 pub use error::{RaError, Refusal, golden_list};
 pub use ics::{Firm, Inquiry, MAX_INQUIRY, Tally, UseClass};
 pub use messages::{Message, Way};
-pub use request::{Consent, Detail, NewCard, NextKeys, Proof, Request};
+pub use request::{Consent, Detail, Device, NewCard, NextKeys, Proof, Request};
 
 /// What a call of this crate returns.
 pub type Result<T, E = RaError> = std::result::Result<T, E>;
@@ -93,10 +101,13 @@ impl Ra {
         detail: Value,
         now: Timestamp,
     ) -> Result<audit::Head> {
-        let event = audit::Event { at: now, actor, system: "ra", action, subject, detail };
+        let event = audit::Event { at: now, actor, system: SYSTEM, action, subject, detail };
         Ok(audit::append(tx, &event).await?)
     }
 }
+
+/// The name of this system in events, and the account under which it acts by itself.
+const SYSTEM: &str = "ra";
 
 impl std::fmt::Debug for Ra {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -75,7 +75,8 @@ impl Ra {
         store::transaction!(self.db, |tx| {
             tx.execute_one(
                 "INSERT INTO one_time_code (card, hash, until, failures) VALUES ($1, $2, $3, 0) \
-                 ON CONFLICT (card) DO UPDATE SET hash = EXCLUDED.hash, until = EXCLUDED.until, failures = 0",
+                 ON CONFLICT (card) DO UPDATE SET hash = EXCLUDED.hash, until = EXCLUDED.until, failures = 0, \
+                 used_for = NULL",
                 params![card.as_str(), hash, until],
             )
             .await?;
@@ -159,7 +160,10 @@ impl Ra {
 
 /// What a holder is told after a function was carried out; nothing after a question.
 pub(crate) fn notice(function: Function, card: CardSerial, receipt: &str) -> Option<String> {
-    if matches!(function, Function::QueryStatus | Function::ConfirmPassword | Function::MutualVerification) {
+    if matches!(
+        function,
+        Function::QueryStatus | Function::Barcode | Function::ConfirmPassword | Function::MutualVerification
+    ) {
         return None;
     }
     let tail = &card.as_str()[5..];

@@ -4,7 +4,7 @@
 //! Changed content never stands under the old keys: who has a certificate of before goes on meaning the old name with it. So
 //! the old certificates are revoked (affiliationChanged) as soon as the new ones exist, and these end on the same day.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use model::{CardSerial, CertificateState, KeySlot, RevocationReason, RocDate};
 use npc::{Carrier, IssueRequest, IssuedCertificate, Period};
 use store::params;
@@ -80,11 +80,13 @@ impl Ra {
             }
         });
         let asked: Vec<_> = asked.collect();
+        self.begin_pair(request.card, now).await?;
         let mut issued = Vec::with_capacity(asked.len());
         for (asked, answer) in asked.iter().zip(self.authority.issue_many(&asked, now).await) {
             issued.push((asked.slot, answer?.der));
         }
         self.follow_first(request.card, proof.actor(), now).await?;
+        self.db.execute("DELETE FROM next_pair WHERE card = $1", params![request.card.as_str()]).await?;
         if card.carrier == Carrier::CertificateCard {
             self.expect_entitled(request.card, &keys.person, now).await?;
         }
@@ -128,6 +130,29 @@ impl Ra {
         }
     }
 
+    /// Notes that a second pair is being certified, before its first certificate exists.
+    async fn begin_pair(&self, card: CardSerial, now: Timestamp) -> Result<()> {
+        let sql = "INSERT INTO next_pair (card, at) VALUES ($1, $2) ON CONFLICT (card) DO UPDATE SET at = EXCLUDED.at";
+        self.db.execute(sql, params![card.as_str(), now]).await?;
+        Ok(())
+    }
+
+    /// Second pairs whose certification stopped in the middle follow the first ones all the same: nobody need ask again for
+    /// that.
+    pub(crate) async fn follow_pairs(&self, now: Timestamp) -> Result<()> {
+        for row in self.db.all("SELECT card, at FROM next_pair ORDER BY at LIMIT 100", params![]).await? {
+            let card: CardSerial = row.read::<String>("card")?.parse().map_err(|_| RaError::Data("card"))?;
+            self.follow_first(card, SYSTEM, now).await?;
+            let at: Timestamp = row.read("at")?;
+            // Another process may be about to issue.
+            if now.duration_since(at) > SETTLED {
+                let sql = "DELETE FROM next_pair WHERE card = $1 AND at = $2";
+                self.db.execute(sql, params![card.as_str(), at]).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// What befell the first pair while the second one was certified holds for the second one too.
     async fn follow_first(&self, card: CardSerial, actor: &str, now: Timestamp) -> Result<()> {
         for first in self.pairs_of(card, now).await?.first {
@@ -148,6 +173,12 @@ impl Ra {
         Ok(())
     }
 }
+
+/// After this time nobody is in the middle of certifying a pair.
+const SETTLED: SignedDuration = SignedDuration::from_mins(10);
+
+/// The account under which a pair follows when nobody asked.
+const SYSTEM: &str = "registration-authority";
 
 fn first_signing(pairs: &Pairs) -> Result<&IssuedCertificate> {
     let signing = pairs.first.iter().find(|certificate| certificate.slot.is_signing());
@@ -179,7 +210,7 @@ fn may_be_reissued(pairs: &Pairs) -> Result<(), Refusal> {
 }
 
 /// The name that a certificate shows.
-fn named(certificate: &IssuedCertificate) -> Result<Option<String>> {
+pub(crate) fn named(certificate: &IssuedCertificate) -> Result<Option<String>> {
     let inconsistent = |_| RaError::Data("a certificate");
     let subject = Certificate::parse(&certificate.der)
         .and_then(|parsed| parsed.subject_name())

@@ -7,7 +7,7 @@ use mgmt::{PeerProof, PeerStatement};
 use serde_json::json;
 use store::params;
 
-use crate::{Ra, RaError, Refusal, Result};
+use crate::{Ra, RaError, Refusal, Result, SYSTEM};
 
 impl Ra {
     /// Verifies management and lets it verify this system. Gives the receipt number.
@@ -17,8 +17,8 @@ impl Ra {
         let statement = PeerStatement { at: now, nonce };
         let key = SecretKey::from_bytes(Curve::P256, self.keys.derive_bytes::<32>("system").expose());
         let key = key.map_err(|_| RaError::Data("the system's key"))?;
-        let answer = self.management.verify_peer(&PeerProof::sign(NAME, &key, statement), now).await?;
-        let fresh = answer.statement == statement && answer.name != NAME && answer.holds(now);
+        let answer = self.management.verify_peer(&PeerProof::sign(SYSTEM, &key, statement), now).await?;
+        let fresh = answer.statement == statement && answer.name != SYSTEM && answer.holds(now);
         let receipt = store::transaction!(self.db, |tx| {
             let row = tx.optional("SELECT spki FROM peer WHERE name = $1", params![&answer.name]).await?;
             let known: Option<Vec<u8>> = row.map(|row| row.read("spki")).transpose()?;
@@ -28,11 +28,9 @@ impl Ra {
                 tx.execute_one(sql, params![&answer.name, &answer.spki]).await?;
             }
             let action = if good { "peer-verify" } else { "peer-refuse" };
-            let head = self.audit(tx, action, &answer.name, NAME, json!({}), now).await?;
+            let head = self.audit(tx, action, &answer.name, SYSTEM, json!({}), now).await?;
             Ok::<_, RaError>(good.then(|| format!("RA-{:010}", head.seq)))
         })?;
         receipt.ok_or_else(|| Refusal::PeerUnknown.into())
     }
 }
-
-const NAME: &str = "ra";

@@ -48,6 +48,17 @@ pub enum Detail {
     NewCard(Box<NewCard>),
     /// The second pair of keys of such a card.
     NextKeys(Box<NextKeys>),
+    /// A device that is to be a virtual smart card under the card.
+    Device(Box<Device>),
+}
+
+/// A device whose certificates rest on the card that asks (NPC-63). Names a person: no `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Whose card and device it is.
+    pub person: NationalIdNo,
+    /// The requests that the device's keys have signed, slots 1 and 2.
+    pub requests: Vec<(KeySlot, Vec<u8>)>,
 }
 
 /// The second pair of keys of a certificate-only card, for its reissue or for changed content. Names a person: no `Debug`.
@@ -167,6 +178,9 @@ impl Detail {
                 value(&keys.resident_name),
                 fingerprints(&keys.requests)
             ),
+            Self::Device(device) => {
+                format!("device {} {}", device.person.as_str(), fingerprints(&device.requests))
+            }
             Self::Pins(pins) => {
                 pins.iter().map(|pin| format!("{pin:?}")).collect::<Vec<_>>().join(" ").to_lowercase()
             }
@@ -184,9 +198,11 @@ impl Detail {
                     | Function::Revoke
                     | Function::Unblock
                     | Function::Issue
+                    | Function::VirtualCard
                     | Function::MutualVerification
             ),
             Self::NewCard(_) => function == Function::Issue,
+            Self::Device(_) => function == Function::VirtualCard,
             Self::NextKeys(_) => matches!(function, Function::Extend | Function::Modify),
             Self::Email(_) => function == Function::ChangeEmail,
             Self::Mobile(_) => function == Function::ChangeMobile,

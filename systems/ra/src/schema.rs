@@ -89,4 +89,54 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         ALTER TABLE certificate_card ADD COLUMN failures BIGINT NOT NULL DEFAULT 0;
         ALTER TABLE certificate_card ADD COLUMN locked_until BIGINT;",
     ),
+    Migration::new(
+        4,
+        "certificate barcodes, carriers of invoices, fees",
+        "CREATE TABLE barcode (
+            barcode TEXT PRIMARY KEY,
+            card TEXT NOT NULL UNIQUE,
+            -- keyed hash of the holder number
+            holder BYTEA NOT NULL,
+            given_at BIGINT NOT NULL
+        );
+        CREATE INDEX barcode_holder ON barcode (holder, given_at);
+        CREATE TABLE aggregation (
+            firm TEXT NOT NULL,
+            -- keyed hash of firm and carrier
+            carrier BYTEA NOT NULL,
+            barcode TEXT NOT NULL,
+            at BIGINT NOT NULL,
+            PRIMARY KEY (firm, carrier)
+        );
+        -- second pairs that are being certified, and have to follow what befalls the first meanwhile
+        CREATE TABLE next_pair (card TEXT PRIMARY KEY, at BIGINT NOT NULL);
+        -- new Taiwan dollars for the carrier; a certificate has no price
+        ALTER TABLE request ADD COLUMN carrier_fee BIGINT NOT NULL DEFAULT 0;",
+    ),
+    Migration::new(
+        5,
+        "ends of certificate-only cards",
+        "-- when the register ended it; its certificates are revoked then, and those that come later too
+        ALTER TABLE certificate_card ADD COLUMN ended_at BIGINT;
+        CREATE INDEX request_open ON request (card) WHERE receipt IS NULL;",
+    ),
+    Migration::new(
+        6,
+        "one-time codes of requests, refused requests",
+        "-- the request a code was used for; it may be sent again with the code, and no other
+        ALTER TABLE one_time_code ADD COLUMN used_for BYTEA;
+        -- what was refused in this hour: in all ('') and for each card that stands in the audit log
+        CREATE TABLE refused (
+            card TEXT PRIMARY KEY,
+            hour BIGINT NOT NULL,
+            noted BIGINT NOT NULL,
+            counted BIGINT NOT NULL
+        );",
+    ),
+    Migration::new(
+        7,
+        "numbers of virtual smart cards",
+        "-- what a request for one has drawn, before anything is issued under it
+        CREATE TABLE device (request BYTEA PRIMARY KEY, card TEXT NOT NULL UNIQUE, rests_on TEXT NOT NULL, at BIGINT NOT NULL);",
+    ),
 ];

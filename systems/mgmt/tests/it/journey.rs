@@ -1,7 +1,7 @@
 //! From an application to a card in use.
 
 use mgmt::{Acceptance, Inspection, NewApplication, Refusal};
-use model::{ApplicationState, CardState, Pin1, Pin2, PortraitExemption, UserCode};
+use model::{ApplicationState, CardState, KeySlot, Pin1, Pin2, PortraitExemption, UserCode};
 use npc::CertificateAuthority;
 use production::Interface;
 use registry::Register;
@@ -9,7 +9,7 @@ use store::params;
 use terminal::Verdict;
 use terminal::npc_card::{NpcCard, Pin2Status};
 
-use crate::world::{CLERK, World, application, directory, start};
+use crate::world::{CLERK, World, application, directory, person, start};
 
 fn parsed<T: std::str::FromStr>(text: &str) -> T {
     text.parse().ok().expect("valid")
@@ -233,7 +233,7 @@ async fn certificates_are_accepted_when_the_card_is_collected() {
     .await;
 }
 
-// proves: CARD-40, NPC-35
+// proves: CARD-40, NPC-35, OPEN-46
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_without_certificate_has_its_zone_closed() {
     store::testkit::each_engine_url(async |url| {
@@ -268,6 +268,41 @@ async fn a_card_without_certificate_has_its_zone_closed() {
         drop(
             world.mgmt.set_pins(serial, &code, &parsed("246810"), None, card, world.now).await.expect("sets"),
         );
+        world.close().await;
+    })
+    .await;
+}
+
+/// The holder decides what the card says and carries: a foreign name that the register has stands on it only where it was
+/// asked for, and the certificates for signing and for encryption come as the holder chose, both or none.
+// proves: PRIVACY-09
+#[tokio::test(flavor = "multi_thread")]
+async fn the_holder_chooses_the_foreign_name_and_the_certificates() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let world = World::open(&url, &dir, start()).await;
+        world.restock(4).await;
+        for (number, foreign_name, wants_certificate) in
+            [(1, true, true), (2, true, false), (3, false, true), (4, false, false)]
+        {
+            let somebody = person(number);
+            let name = somebody.name.with_romanised("LIN, HSIN-MING").expect("a name");
+            let name = name.with_foreign("LYNN, ELAINE").expect("a name");
+            let holder = registry::Person { name, ..somebody };
+            world.register.enrol(std::slice::from_ref(&holder), world.now).await.expect("enrols");
+            let wish = NewApplication { foreign_name, wants_certificate, ..application(&holder) };
+            let no = world.mgmt.submit(wish, CLERK, world.now).await.expect("submits");
+            world.produce(no).await.expect("is produced");
+            let serial = world.mgmt.hand_over(no, CLERK, world.now).await.expect("is handed over").serial;
+            let report = world.read(serial, Interface::Contact);
+            let zone = report.public_zone().expect("read");
+            assert_eq!(zone.foreign_name.as_deref(), foreign_name.then_some("LYNN, ELAINE"));
+            assert_eq!(zone.mrz_name.starts_with("LYNN"), foreign_name, "{}", zone.mrz_name);
+            let issued = world.npc.certificates_of(serial, world.now).await.expect("answers");
+            let slots: Vec<_> = issued.iter().map(|certificate| certificate.slot).collect();
+            let both = [KeySlot::SigningRsa, KeySlot::EncryptionRsa];
+            assert_eq!(slots, if wants_certificate { &both[..] } else { &[] });
+        }
         world.close().await;
     })
     .await;

@@ -27,7 +27,7 @@ impl World {
     }
 }
 
-// proves: RECALL-01, RECALL-02, RECALL-03, RECALL-11, RECALL-12
+// proves: RECALL-01, RECALL-02, RECALL-03, RECALL-11, RECALL-12, OPEN-13
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recall_is_decided_by_two_and_followed_card_by_card() {
     store::testkit::each_engine_url(async |url| {
@@ -56,6 +56,16 @@ async fn a_recall_is_decided_by_two_and_followed_card_by_card() {
         let refused = mgmt.approve_recall(nobody.number, "bert", now).await.expect_err("concerns nobody");
         assert_eq!((nobody.cards, refused.refusal()), (0, Some(Refusal::RecallEmpty)));
 
+        // OPEN-13: the software of these chips lies in ROM, until a type is registered that takes another version.
+        let refused = mgmt.propose_recall(&urgent, "anna", now).await.expect_err("not patchable");
+        assert_eq!(refused.refusal(), Some(Refusal::RecallNotPatchable));
+        let exchanged = RecallPlan { treatment: Treatment::NewCard, ..urgent.clone() };
+        assert_eq!(mgmt.propose_recall(&exchanged, "anna", now).await.expect("proposes").cards, 2);
+        let types = world.centre.chip_types().await.expect("lists");
+        let planned = types.into_iter().find(|chip| chip.entry.name == "NE-0144").expect("registered");
+        let patchable = production::ChipTypeEntry { patchable: true, ..planned.entry };
+        world.centre.register_chip_type(&patchable, "officer-1", now).await.expect("registers");
+
         // The list and its number stand before anybody approves, and nothing has happened to a card.
         let proposed = mgmt.propose_recall(&urgent, "anna", now).await.expect("proposes");
         let number = proposed.number;
@@ -71,10 +81,16 @@ async fn a_recall_is_decided_by_two_and_followed_card_by_card() {
         mgmt.advance(now).await.expect("advances");
         assert_eq!(world.state(first).await, CardState::Active);
         // RECALL-03: two persons, in time, once.
-        for (who, at) in [("anna", now), ("", now), ("bert", later(now, 7 * 24 * 60))] {
+        let week = later(now, 7 * 24 * 60);
+        for (who, at, refusal) in [
+            ("anna", now, Refusal::RecallApproval),
+            ("", now, Refusal::RecallApproval),
+            ("bert", week, Refusal::RecallLapsed),
+        ] {
             let refused = mgmt.approve_recall(number, who, at).await.expect_err("not so");
-            assert_eq!(refused.refusal(), Some(Refusal::RecallApproval), "{who}");
+            assert_eq!(refused.refusal(), Some(refusal), "{who}");
         }
+        assert!(proposed.lapsed(week) && !proposed.lapsed(later(week, -1)));
         let approved = mgmt.approve_recall(number, "bert", now).await.expect("approves");
         assert_eq!(approved.approved_by.as_deref(), Some("bert"));
         assert!(mgmt.approve_recall(number, "carl", now).await.is_err());
@@ -139,7 +155,7 @@ async fn a_recall_is_decided_by_two_and_followed_card_by_card() {
         let mgmt = &world.mgmt;
         let kept = mgmt.recall(number).await.expect("is kept");
         assert_eq!((kept.plan, kept.cards, kept.closed_at), (urgent, 2, Some(tomorrow)));
-        assert_eq!(mgmt.recalls().await.expect("lists").len(), 3);
+        assert_eq!(mgmt.recalls().await.expect("lists").len(), 4);
         let cards = mgmt.recall_cards(number, None, None, 10).await.expect("lists");
         let updated = cards.iter().find(|card| card.serial == first).expect("is kept");
         assert_eq!(updated.updated_to.as_deref(), Some("eid 2.1"));
@@ -163,6 +179,38 @@ async fn a_recall_is_decided_by_two_and_followed_card_by_card() {
             entries.iter().map(|row| (row.read(0).expect("text"), row.read(1).expect("text"))).collect();
         let expected = [("recall-propose", "anna"), ("recall-approve", "bert"), ("recall-close", "anna")];
         assert_eq!(entries, expected.map(|(action, actor)| (action.to_owned(), actor.to_owned())));
+        world.close().await;
+    })
+    .await;
+}
+
+/// The list of cards that are not to be accepted and the counts by state are made each minute: an index has them, however many
+/// cards there are.
+#[tokio::test(flavor = "multi_thread")]
+async fn cards_are_found_by_their_state_without_reading_all() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let world = World::open(&url, &dir, start()).await;
+        let db = &world.dbs[4];
+        let states = params!["suspended", "recalled", "void", "destroyed"];
+        let plan = async |sql: &'static str, values: &[store::Value<'_>]| -> String {
+            let mut tx = db.begin().await.expect("begins");
+            let rows = if db.engine() == store::Engine::Sqlite {
+                tx.all(store::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")), values).await
+            } else {
+                // Of an empty table everything is read at once, unless that is forbidden.
+                tx.execute("SET LOCAL enable_seqscan = off", params![]).await.expect("set");
+                tx.all(store::AssertSqlSafe(format!("EXPLAIN {sql}")), values).await
+            };
+            let column = usize::from(db.engine() == store::Engine::Sqlite) * 3;
+            let steps = rows.expect("explains");
+            let steps = steps.iter().map(|row| row.read::<String>(column).expect("a step"));
+            steps.collect::<Vec<_>>().join("\n")
+        };
+        for (sql, values) in [(mgmt::NOT_ACCEPTED, states), (mgmt::CARD_COUNTS, &[])] {
+            let plan = plan(sql, values).await;
+            assert!(plan.contains("card_state"), "{sql}: {plan}");
+        }
         world.close().await;
     })
     .await;

@@ -20,22 +20,22 @@ use crate::support::{Counter, refused, request};
 use crate::world::directory;
 
 /// A card of another make: its keys, as its own software uses them.
-struct OtherCard {
-    serial: CardSerial,
+pub(crate) struct OtherCard {
+    pub(crate) serial: CardSerial,
     person: NationalIdNo,
     resident_name: Option<String>,
-    signing: RsaSigner,
-    encryption: RsaSigner,
+    pub(crate) signing: RsaSigner,
+    pub(crate) encryption: RsaSigner,
     next: [EcSigner; 2],
 }
 
-fn csr(signer: &dyn Signer) -> Vec<u8> {
+pub(crate) fn csr(signer: &dyn Signer) -> Vec<u8> {
     let subject = Name::builder().country("TW").common_name("card").build().unwrap();
     x509::csr::build(&subject, signer.spki(), signer.algorithm(), |info| signer.sign(info)).unwrap()
 }
 
 impl OtherCard {
-    fn new(serial: &str, person: NationalIdNo, resident_name: Option<&str>) -> Self {
+    pub(crate) fn new(serial: &str, person: NationalIdNo, resident_name: Option<&str>) -> Self {
         let rsa = || RsaSigner::new(RsaPrivateKey::generate(2048).unwrap());
         let ec = || EcSigner::new(SecretKey::generate(Curve::P521, &mut SystemRandom));
         Self {
@@ -48,8 +48,8 @@ impl OtherCard {
         }
     }
 
-    /// Issues its first certificates at a counter.
-    async fn issue(&self, counter: &Counter) -> Done {
+    /// What its first certificates are asked for with.
+    pub(crate) fn new_card(&self) -> Detail {
         let carrier = match self.resident_name {
             None => Carrier::CertificateCard,
             Some(_) => Carrier::ForeignResidentCard,
@@ -63,11 +63,16 @@ impl OtherCard {
                 (KeySlot::EncryptionRsa, csr(&self.encryption)),
             ],
         };
-        let asked = self.wish(Function::Issue, Detail::NewCard(Box::new(new)), counter.world.now);
+        Detail::NewCard(Box::new(new))
+    }
+
+    /// Issues its first certificates at a counter.
+    pub(crate) async fn issue(&self, counter: &Counter) -> Done {
+        let asked = self.wish(Function::Issue, self.new_card(), counter.world.now);
         counter.ra.act(Channel::Counter, &asked, &counter.clerk(), None, counter.world.now).await.unwrap()
     }
 
-    fn wish(&self, function: Function, detail: Detail, at: Timestamp) -> ra::Request {
+    pub(crate) fn wish(&self, function: Function, detail: Detail, at: Timestamp) -> ra::Request {
         request(function, self.serial, detail, at)
     }
 
@@ -81,28 +86,38 @@ impl OtherCard {
         }
     }
 
-    fn next(&self) -> Detail {
+    pub(crate) fn next(&self) -> Detail {
         Detail::NextKeys(Box::new(self.next_keys()))
     }
 
     /// Signs a request with the first key, as the card's own software does.
-    async fn sign(&self, counter: &Counter, asked: &ra::Request) -> Proof {
-        let all = counter.world.npc.certificates_of(self.serial, asked.at).await.unwrap();
+    pub(crate) async fn sign(&self, counter: &Counter, asked: &ra::Request) -> Proof {
+        Proof::Signature(self.sign_text(counter, &asked.text(), asked.at).await)
+    }
+
+    /// The same of any text.
+    pub(crate) async fn sign_text(&self, counter: &Counter, text: &str, at: Timestamp) -> Vec<u8> {
+        let all = counter.world.npc.certificates_of(self.serial, at).await.unwrap();
         let der = &all.iter().find(|certificate| certificate.slot == KeySlot::SigningRsa).unwrap().der;
-        let (certificate, text) = (Certificate::parse(der).unwrap(), asked.text());
+        let certificate = Certificate::parse(der).unwrap();
         let spec = Spec::new(tlv::oid::CMS_DATA, text.as_bytes(), &certificate, self.signing.algorithm());
-        let spec = Spec { detached: true, signing_time: Some(asked.at), ..spec };
-        Proof::Signature(cms::sign(&spec, &self.signing).unwrap())
+        let spec = Spec { detached: true, signing_time: Some(at), ..spec };
+        cms::sign(&spec, &self.signing).unwrap()
     }
 
     /// Asks online, signed with PIN2.
-    async fn by_pin2(&self, counter: &Counter, function: Function, detail: Detail) -> Result<Done, RaError> {
+    pub(crate) async fn by_pin2(
+        &self,
+        counter: &Counter,
+        function: Function,
+        detail: Detail,
+    ) -> Result<Done, RaError> {
         let asked = self.wish(function, detail, counter.world.now);
         let proof = self.sign(counter, &asked).await;
         counter.ra.act(Channel::Online, &asked, &proof, None, counter.world.now).await
     }
 
-    async fn by_code(
+    pub(crate) async fn by_code(
         &self,
         counter: &Counter,
         function: Function,
@@ -114,7 +129,7 @@ impl OtherCard {
         counter.ra.act(Channel::Online, &asked, &proof, None, counter.world.now).await
     }
 
-    async fn at_counter(
+    pub(crate) async fn at_counter(
         &self,
         counter: &Counter,
         function: Function,
@@ -125,7 +140,7 @@ impl OtherCard {
     }
 
     /// The holder gets a user code at the counter and changes it.
-    async fn own_code(&self, counter: &Counter) -> UserCode {
+    pub(crate) async fn own_code(&self, counter: &Counter) -> UserCode {
         let done = self.at_counter(counter, Function::ResetUserCode, Detail::Nothing).await.unwrap();
         let Outcome::UserCode(default) = done.outcome else { panic!("a code") };
         let own: UserCode = "mine111".parse().unwrap();

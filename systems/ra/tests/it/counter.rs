@@ -22,6 +22,10 @@ fn detail_of(function: Function) -> Detail {
         Function::ChangeMobile => Detail::Mobile(None),
         Function::ChangePublication => Detail::Published(true),
         Function::Revoke => Detail::Reason(model::RevocationReason::Unspecified),
+        Function::VirtualCard => Detail::Device(Box::new(ra::Device {
+            person: NationalIdNo::sample(model::Sex::Male, [1; 9]),
+            requests: Vec::new(),
+        })),
         Function::Unblock => Detail::Pins(vec![PinReference::Pin2]),
         _ => Detail::Nothing,
     }
@@ -400,11 +404,11 @@ async fn a_person_has_certificates_on_several_cards_each_with_a_life_of_its_own(
         let text = String::from_utf8_lossy(&issued[0].der).into_owned();
         assert!(text.contains("SAMPLE NGUYEN THI") && text.contains(resident.tail()));
         issued.iter().for_each(|certificate| shows_no_more_than_the_tail(&certificate.der, resident));
-        for (name, person) in [(None, resident), (Some("SAMPLE NGUYEN THI"), counter.person.id)] {
-            assert_eq!(
-                refused(issue(&wish("TWF000002", foreign(name, person, made.clone()))).await),
-                "RA-E-INCOMPLETE"
-            );
+        for (card, name, person) in
+            [("TWF000002", None, resident), ("TWF000003", Some("SAMPLE NGUYEN THI"), counter.person.id)]
+        {
+            let new = foreign(name, person, made.clone());
+            assert_eq!(refused(issue(&wish(card, new)).await), "RA-E-INCOMPLETE");
         }
 
         // Not in the register, too young, under guardianship.

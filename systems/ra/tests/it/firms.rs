@@ -13,19 +13,19 @@ use crate::support::Counter;
 use crate::world::{CLERK, directory};
 
 /// A firm with its key. Its certificate comes from elsewhere; this one signs itself.
-struct Asker {
+pub(crate) struct Asker {
     signer: EcSigner,
-    certificate: Certificate,
+    pub(crate) certificate: Certificate,
 }
 
 impl Asker {
-    fn new(counter: &Counter) -> Self {
+    pub(crate) fn new(counter: &Counter) -> Self {
         let signer = EcSigner::new(SecretKey::generate(Curve::P384, &mut SystemRandom));
         let certificate = crate::support::certificate_for(&signer, counter.world.now);
         Self { signer, certificate }
     }
 
-    fn signed(&self, content: &[u8]) -> Vec<u8> {
+    pub(crate) fn signed(&self, content: &[u8]) -> Vec<u8> {
         let spec = Spec::new(tlv::oid::CMS_DATA, content, &self.certificate, SignatureAlgorithm::EcdsaSha384);
         cms::sign(&spec, &self.signer).unwrap()
     }

@@ -1,11 +1,14 @@
 //! A country with a registration authority, and requests in short.
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use curve::{Hash, Random, SecretBytes, SeedRandom, SystemRandom};
 use jiff::Timestamp;
-use model::{CardSerial, KeySlot, Pin1, Pin2, UserCode};
+use mgmt::{CaseService, Mgmt, NewCounterCase};
+use model::{CardSerial, CaseNo, KeySlot, NationalIdNo, Pin1, Pin2, UserCode};
+use npc::CertificateAuthority;
 use production::Interface;
 use ra::functions::{Channel, Function};
 use ra::{Config, Consent, Detail, Done, Proof, Ra, RaError, Request};
@@ -24,7 +27,7 @@ pub(crate) const PIN2: &str = "20212021";
 /// A country, its registration authority, and one card in its holder's hands.
 pub(crate) struct Counter {
     pub(crate) world: World,
-    pub(crate) ra: Ra,
+    pub(crate) ra: Desk,
     pub(crate) db: Db,
     pub(crate) person: Person,
     pub(crate) card: CardSerial,
@@ -33,6 +36,11 @@ pub(crate) struct Counter {
 impl Counter {
     /// The holder has set user code and PINs.
     pub(crate) async fn open(url: &str, dir: &Path) -> Self {
+        Self::open_with(url, dir, |_| {}).await
+    }
+
+    /// The same under a policy of its own.
+    pub(crate) async fn open_with(url: &str, dir: &Path, policy: impl Fn(&mut Config)) -> Self {
         let world = World::open(url, dir, start()).await;
         world.restock(1).await;
         let person = world.person(1).await;
@@ -43,16 +51,17 @@ impl Counter {
         let reader = world.centre.reader(card, Interface::Contact).unwrap();
         let (pin1, pin2): (Pin1, Pin2) = ("123456".parse().unwrap(), PIN2.parse().unwrap());
         drop(mgmt.set_pins(card, &code(), &pin1, Some(&pin2), reader, now).await.unwrap());
-        let (db, ra) = authority(url, &world).await;
+        let (db, ra) = authority(url, &world, policy).await;
         Self { world, ra, db, person, card }
     }
 
     /// Everything closed and opened again, as after a restart.
     pub(crate) async fn reopen(self, url: &str, dir: &Path, now: Timestamp) -> Self {
-        let (person, card) = (self.person.clone(), self.card);
+        let (person, card, people) = (self.person.clone(), self.card, self.ra.people.clone());
         self.close().await;
         let world = World::open(url, dir, now).await;
-        let (db, ra) = authority(url, &world).await;
+        let (db, mut ra) = authority(url, &world, |_| {}).await;
+        ra.people = people;
         Self { world, ra, db, person, card }
     }
 
@@ -88,7 +97,7 @@ impl Counter {
         Proof::Clerk {
             clerk: CLERK.into(),
             office: office(&self.person),
-            case: "C11500000077".parse().unwrap(),
+            case: to_be_opened(),
             consent: None,
         }
     }
@@ -112,19 +121,103 @@ impl Counter {
     }
 }
 
-async fn authority(url: &str, world: &World) -> (Db, Ra) {
+async fn authority(url: &str, world: &World, policy: impl Fn(&mut Config)) -> (Db, Desk) {
+    authority_under(url, world, world.npc.clone(), policy).await
+}
+
+/// The same with a CA that does something beside.
+pub(crate) async fn authority_with(
+    url: &str,
+    world: &World,
+    npc: Arc<dyn CertificateAuthority>,
+) -> (Db, Desk) {
+    authority_under(url, world, npc, |_| {}).await
+}
+
+async fn authority_under(
+    url: &str,
+    world: &World,
+    npc: Arc<dyn CertificateAuthority>,
+    policy: impl Fn(&mut Config),
+) -> (Db, Desk) {
+    let user_code_cost = crate::world::test_config().user_code_cost;
+    let mut config = Config { user_code_cost, ..Config::default() };
+    policy(&mut config);
     let db = Db::open(url, "ra").await.unwrap();
     let key = MasterKey::generate(&mut SeedRandom::new(b"ra"));
     let ra = Ra::open(
         db.clone(),
         Arc::new(world.mgmt.clone()),
-        world.npc.clone(),
+        npc,
         world.register.clone(),
         &key,
-        Config { user_code_cost: crate::world::test_config().user_code_cost, ..Config::default() },
+        config,
         SharedRandom::new(SystemRandom),
     );
-    (db, ra.await.unwrap())
+    (db, Desk::new(ra.await.unwrap(), world))
+}
+
+/// The registration authority with a desk in front of it: where a clerk comes without a case of a holder's, one is opened for the
+/// card, by the person whose it is, for everything that there is.
+pub(crate) struct Desk {
+    ra: Ra,
+    mgmt: Mgmt,
+    people: Arc<Mutex<HashMap<CardSerial, NationalIdNo>>>,
+}
+
+impl Desk {
+    pub(crate) fn new(ra: Ra, world: &World) -> Self {
+        Self { ra, mgmt: world.mgmt.clone(), people: Arc::default() }
+    }
+
+    pub(crate) async fn act(
+        &self,
+        channel: Channel,
+        request: &Request,
+        proof: &Proof,
+        reader: Option<mgmt::Reader>,
+        now: Timestamp,
+    ) -> Result<Done, RaError> {
+        let mut proof = proof.clone();
+        if let Proof::Clerk { case, .. } = &mut proof
+            && *case == to_be_opened()
+        {
+            *case = self.case_for(request, now).await;
+        }
+        self.ra.act(channel, request, &proof, reader, now).await
+    }
+
+    async fn case_for(&self, request: &Request, now: Timestamp) -> CaseNo {
+        let person = {
+            let mut people = self.people.lock().unwrap();
+            match &request.detail {
+                Detail::NewCard(new) => Some(*people.entry(request.card).or_insert(new.person)),
+                _ => people.get(&request.card).copied(),
+            }
+        };
+        let office = registry::offices().next().unwrap().code;
+        let services = CaseService::ALL.to_vec();
+        let mut case = NewCounterCase { card: request.card, person: None, services, office };
+        if let Ok(no) = self.mgmt.open_counter_case(&case, CLERK, now).await {
+            return no;
+        }
+        // Not a card of management's: somebody has come with it.
+        case.person = Some(person.unwrap_or_else(|| NationalIdNo::sample(model::Sex::Male, [7; 9])));
+        self.mgmt.open_counter_case(&case, CLERK, now).await.unwrap()
+    }
+}
+
+impl std::ops::Deref for Desk {
+    type Target = Ra;
+
+    fn deref(&self) -> &Ra {
+        &self.ra
+    }
+}
+
+/// Stands for a case that the desk opens.
+pub(crate) fn to_be_opened() -> CaseNo {
+    "C11500000077".parse().unwrap()
 }
 
 pub(crate) fn code() -> UserCode {
