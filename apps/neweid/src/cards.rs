@@ -13,12 +13,14 @@ use terminal::{ReadOptions, ReadReport, TrustStore, read_card};
 
 /// Reads a serial number as typed.
 pub fn parse_serial(text: &str) -> Result<CardSerial, Failure> {
-    text.trim().to_uppercase().parse().map_err(|error| {
+    text.trim().to_uppercase().parse().map_err(|_| {
         Failure::new(
             "NEWEID-E-CARD-SERIAL",
             Fault::Caller,
-            format!("「{text}」不是卡片序號：{error}"),
-            format!("`{text}` is not a card serial number: {error}"),
+            format!("「{text}」不是卡片序號：3 個大寫字母或數字，再加 6 位數字。"),
+            format!(
+                "`{text}` is not a card serial number: three capital letters or digits, then six digits."
+            ),
             "neweid card list",
         )
         .exit(2)
@@ -41,10 +43,15 @@ impl CardFile {
         Self { path, name: serial.to_string() }
     }
 
+    /// Whether what was typed is the file of a card.
+    // The ending decides, so that a mistyped serial number is never taken for a file.
+    pub fn is_named(text: &str) -> bool {
+        text.to_lowercase().ends_with(".card")
+    }
+
     /// What was typed: a serial number, looked up in the country at `dir`, or the file of a card.
     pub fn find(text: &str, dir: &Path) -> Result<Self, Failure> {
-        // The ending decides, so that a mistyped serial number is never taken for a file.
-        if !text.to_lowercase().ends_with(".card") {
+        if !Self::is_named(text) {
             return Ok(Self::of(&Directory::open(dir)?, parse_serial(text)?));
         }
         let path = PathBuf::from(text);

@@ -119,6 +119,10 @@ pub struct Up {
     /// generations are made by `neweid ceremony`.
     #[arg(long, value_enum)]
     pub npc_keys: Option<ceremony::Key>,
+    /// 第一代的清單分割數 Into how many lists the first generation's revoked certificates are divided, a power of two up to 1024;
+    /// 16 if not given. A country takes 1024.
+    #[arg(long, value_parser = power_of_two)]
+    pub npc_partitions: Option<u16>,
 }
 
 #[derive(clap::Args, Debug)]
@@ -167,6 +171,9 @@ pub enum Card {
         /// 逐一說明收到的指令 Tell in plain words what every program does with the card; secrets are hidden.
         #[arg(long)]
         watch: bool,
+        /// 每行一份 JSON One JSON document per line.
+        #[arg(long)]
+        json: bool,
     },
     /// 旁觀 Tell in plain words what programs do with a card that `neweid card insert` holds, until it is taken out.
     Watch {
@@ -182,6 +189,9 @@ pub enum Card {
     /// 辨識 Say what kind of card it is and which middleware works with it: a New eID, an older natural-person certificate
     /// card, a travel document.
     Kind(CardKindOf),
+    /// 設定檔 The profiles of cards: what each offers, and whether one of your own contradicts itself.
+    #[command(subcommand)]
+    Profile(ProfileVerb),
     /// 更新申請 Write down who asks for an update of a card and which papers the clerk has seen; the clerk signs it.
     Request(UpdateRequest),
     /// 更新晶片 Update the fields of a card that may change: as an office of the country in `--dir` with what the register says
@@ -217,7 +227,46 @@ pub enum Card {
         /// 解析度 Resolution of a `.png` in dots per inch; 300, 400 and 600 keep bars on whole pixels.
         #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(72..=1200))]
         dpi: u32,
+        /// 輸出 JSON Print one JSON document instead of text.
+        #[arg(long)]
+        json: bool,
     },
+}
+
+/// Profiles as files; docs/card-profiles.md explains them.
+#[derive(Subcommand, Debug)]
+pub enum ProfileVerb {
+    /// 列出 The built-in profiles and what each is for.
+    List {
+        /// 輸出 JSON Print one JSON document instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// 顯示 The file of a built-in profile: a place to start from.
+    Show {
+        /// 名稱 Its name, as `neweid card profile list` shows it.
+        name: String,
+        /// 輸出 JSON Print one JSON document instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// 檢查 Say what a profile file offers, or everything that is wrong with it, each with its code and line.
+    Check {
+        /// 檔案 The file.
+        file: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl ProfileVerb {
+    /// Whether failures are to be printed as JSON.
+    const fn wants_json(&self) -> bool {
+        match self {
+            Self::List { json } | Self::Show { json, .. } | Self::Check { json, .. } => *json,
+        }
+    }
 }
 
 /// Changes of the simulated household register. They name persons, so they come from files or standard input.
@@ -291,6 +340,9 @@ pub struct UpdateRequest {
     /// 國家目錄 The directory of the country.
     #[arg(long, default_value = "data")]
     pub dir: PathBuf,
+    /// 輸出 JSON Print one JSON document instead of text.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Clerks, by the certificate that their requests are signed with.
@@ -410,21 +462,40 @@ pub enum Persona {
         /// 輸出目錄 Where the files go.
         #[arg(long)]
         out: PathBuf,
-        /// 卡片規格 Profile of the card: `interop` for foreign programs, `national` as citizens get it. A persona about a profile keeps its own.
+        /// 卡片規格 Profile of the card: `interop` for foreign programs, `national` as citizens get it, or a file of your own (`FILE.toml`),
+        /// of which a card is made anew each time. A persona about a profile keeps its own.
         #[arg(long, default_value = "interop", value_parser = persona_profile)]
-        profile: model::CardProfile,
+        profile: PersonaProfile,
         /// 輸出 JSON Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
     },
 }
 
+fn power_of_two(text: &str) -> Result<u16, String> {
+    let number = text.parse().ok().filter(|n: &u16| n.is_power_of_two() && *n <= 1_024);
+    number.ok_or_else(|| "1, 2, 4, ... 1024".to_owned())
+}
+
 /// A profile that personas are offered in.
-fn persona_profile(text: &str) -> Result<model::CardProfile, String> {
-    crate::personas::OFFERED
-        .into_iter()
+#[derive(Clone, Debug)]
+pub enum PersonaProfile {
+    /// One of those that are kept.
+    Offered(model::CardProfile),
+    /// A file of somebody's own.
+    Own(PathBuf),
+}
+
+// The ending decides, so that a mistyped name is never taken for a file.
+fn persona_profile(text: &str) -> Result<PersonaProfile, String> {
+    if text.to_lowercase().ends_with(".toml") {
+        return Ok(PersonaProfile::Own(text.into()));
+    }
+    let mut offered = crate::personas::OFFERED.into_iter();
+    offered
         .find(|profile| profile.as_str() == text)
-        .ok_or_else(|| "interop, national".to_owned())
+        .map(PersonaProfile::Offered)
+        .ok_or_else(|| "interop, national, FILE.toml".to_owned())
 }
 
 /// Sides of a card face.
@@ -451,8 +522,9 @@ pub enum FaceLayout {
 pub struct Read {
     #[command(flatten)]
     pub card: CardArgs,
-    /// 機讀碼檔 File with the three lines of the machine readable zone, instead of the access number.
-    #[arg(long, conflicts_with = "can", required_unless_present_any = ["can", "serial"])]
+    /// 機讀碼檔 File with the three lines of the machine readable zone, instead of the access number. Neither is needed with a
+    /// terminal that may read the access number in the Encrypted Zone.
+    #[arg(long, conflicts_with = "can", required_unless_present_any = ["can", "serial", "terminal_key"])]
     pub mrz: Option<PathBuf>,
     /// 信任憑證目錄 Directory with trusted CSCA certificates (PEM or DER) and CRLs, as `neweid pki export` writes it.
     #[arg(long)]
@@ -1226,13 +1298,19 @@ impl Arguments {
         match &self.command {
             Command::Demo(demo) => demo.json,
             Command::Card(
-                Card::List { json, .. } | Card::Watch { json, .. } | Card::Updates { json, .. },
+                Card::List { json, .. }
+                | Card::Insert { json, .. }
+                | Card::Watch { json, .. }
+                | Card::Updates { json, .. }
+                | Card::Face { json, .. },
             ) => *json,
+            Command::Card(Card::Request(request)) => request.json,
             Command::Clerk(Clerk::List { json, .. }) => *json,
             Command::Clerk(_) => false,
             Command::Register(
                 Register::Show { json, .. } | Register::Change { json, .. } | Register::Renumber { json, .. },
             ) => *json,
+            Command::Card(Card::Profile(verb)) => verb.wants_json(),
             Command::Card(Card::Kind(kind)) => kind.card.json,
             Command::Card(Card::Update(update)) => update.card.json,
             Command::Read(read) => read.card.json,
@@ -1262,7 +1340,7 @@ impl Arguments {
             Command::Cvc(Cvc::Print { json, .. }) => *json,
             Command::Persona(Persona::List { json } | Persona::Export { json, .. }) => *json,
             Command::Operator(operator) => operator.wants_json(),
-            Command::Up(_) | Command::Card(_) | Command::Pki(_) | Command::ChipType(_) => false,
+            Command::Up(_) | Command::Pki(_) | Command::ChipType(_) => false,
         }
     }
 }

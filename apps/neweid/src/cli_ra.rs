@@ -2,7 +2,7 @@
 
 use crate::hand::CardArgs;
 use clap::{Subcommand, ValueEnum};
-use model::{CaseNo, OfficeCode};
+use model::{CardSerial, CaseNo, OfficeCode};
 use std::path::PathBuf;
 use uuid::Uuid;
 
@@ -16,6 +16,44 @@ pub enum RaCommand {
     },
     /// 系統驗證 Management and registration authority prove to each other who they are.
     Verify {
+        /// 國家目錄 The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// 開案 Open a case of a counter: which card a holder has come with, and what for. Each of a clerk's requests names its case.
+    Case {
+        /// 卡片序號 Serial number of the card.
+        #[arg(long, value_name = "SERIAL")]
+        serial: CardSerial,
+        /// 申請事項 What for: new-card, certificates, loss, codes, contact; several with commas.
+        #[arg(long = "for", value_name = "SERVICE", required = true, value_delimiter = ',', value_parser = service)]
+        services: Vec<mgmt::CaseService>,
+        /// 承辦人帳號 Account of the clerk who identified the person.
+        #[arg(long)]
+        clerk: String,
+        /// 承辦機關 The clerk's office.
+        #[arg(long)]
+        office: OfficeCode,
+        /// 統一編號檔 File with the number of the person, for a card that carries certificates and nothing else.
+        #[arg(long, value_name = "FILE")]
+        person: Option<PathBuf>,
+        /// 國家目錄 The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// 結案 Close a case: nothing is begun under it any more.
+    CloseCase {
+        /// 案號 The case.
+        case: CaseNo,
+        /// 承辦人帳號 Account of the clerk.
+        #[arg(long)]
+        clerk: String,
         /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
@@ -113,6 +151,28 @@ pub enum RaCommand {
         #[arg(long, value_name = "FILE")]
         new: Option<PathBuf>,
     },
+    /// 憑證條碼 The barcode of the card's certificate, for electronic invoices.
+    Barcode {
+        #[command(flatten)]
+        request: RaRequest,
+        /// 條碼圖檔 File for the barcode as Code 39, SVG.
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
+    },
+    /// 申辦虛擬智慧卡 Certificates for a device, under the card that signs (PIN2).
+    VirtualCard {
+        #[command(flatten)]
+        request: RaRequest,
+        /// 統一編號檔 File with the holder's number.
+        #[arg(long, value_name = "FILE")]
+        person: PathBuf,
+        /// 裝置簽章金鑰申請檔 PKCS #10 request of the device's signing key (RSA-2048), PEM or DER.
+        #[arg(long, value_name = "FILE")]
+        signing: PathBuf,
+        /// 裝置加密金鑰申請檔 The same of its encryption key.
+        #[arg(long, value_name = "FILE")]
+        encryption: PathBuf,
+    },
     /// 掛失 Report the loss of a card.
     Loss(RaRequest),
     /// 撤銷掛失 Withdraw the report.
@@ -181,7 +241,7 @@ pub enum Ics {
         /// 查詢簽章憑證 The certificate it signs inquiries with, PEM or DER.
         #[arg(long, value_name = "FILE")]
         certificate: PathBuf,
-        /// 查詢類別 What it may ask for: contract, low-risk, high-risk, account.
+        /// 查詢類別 What it may ask for: contract, low-risk, high-risk, account, invoice.
         #[arg(long = "class", required = true, value_parser = use_class)]
         classes: Vec<ra::UseClass>,
         /// 契約末日 The last day of the contract.
@@ -200,6 +260,18 @@ pub enum Ics {
     /// 回覆 Answer an inquiry: CMS signed by the firm over the content that docs/cli.md describes.
     Answer {
         /// 已簽章的查詢 The signed inquiry, DER.
+        file: PathBuf,
+        /// 國家目錄 The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// 條碼查詢 Answer a question about a barcode, signed by an invoice platform (class `invoice`) over the content that docs/cli.md
+    /// describes.
+    Barcode {
+        /// 已簽章的查詢 The signed question, DER.
         file: PathBuf,
         /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
@@ -244,7 +316,7 @@ pub struct RaRequest {
     /// 承辦機關 The clerk's office.
     #[arg(long, requires = "clerk")]
     pub office: Option<OfficeCode>,
-    /// 案號 The case.
+    /// 案號 The case of the counter (`neweid ra case`), about this card and for this function.
     #[arg(long, requires = "clerk")]
     pub case: Option<CaseNo>,
     /// 密碼檔 File with PIN2, readable by its owner alone; `-` is the next line of standard input. The card signs the request.
@@ -293,14 +365,23 @@ pub enum WhichBlocked {
     Both,
 }
 
+fn service(text: &str) -> Result<mgmt::CaseService, String> {
+    let all = || mgmt::CaseService::ALL.map(mgmt::CaseService::as_str).join(", ");
+    mgmt::CaseService::from_name(text).ok_or_else(all)
+}
+
 impl RaCommand {
     /// Whether the answer is to be JSON.
     pub const fn wants_json(&self) -> bool {
         match self {
             Self::Functions { json }
             | Self::Verify { json, .. }
+            | Self::Case { json, .. }
+            | Self::CloseCase { json, .. }
             | Self::Outbox(Outbox::List { json, .. } | Outbox::Count { json, .. }) => *json,
-            Self::Ics(Ics::Answer { json, .. } | Ics::Tally { json, .. }) => *json,
+            Self::Ics(Ics::Answer { json, .. } | Ics::Barcode { json, .. } | Ics::Tally { json, .. }) => {
+                *json
+            }
             Self::Ics(Ics::Register { .. }) | Self::Outbox(Outbox::Sent { .. }) => false,
             Self::Suspend(request)
             | Self::Resume(request)
@@ -319,6 +400,8 @@ impl RaCommand {
             | Self::ChangePin { request, .. }
             | Self::Loss(request)
             | Self::Found(request)
+            | Self::Barcode { request, .. }
+            | Self::VirtualCard { request, .. }
             | Self::Issue { request, .. } => request.card.json,
         }
     }

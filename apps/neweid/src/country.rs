@@ -74,6 +74,8 @@ pub struct Country {
     pub books: Vec<(&'static str, Db)>,
     /// Registration authority.
     pub ra: Ra,
+    /// The natural-person authority of the laboratory, once somebody has asked for it (`personas::laboratory`).
+    pub laboratory: tokio::sync::OnceCell<Arc<Npc>>,
     manufacturer: Manufacturer,
     random: SharedRandom,
     next_maintenance: tokio::sync::Mutex<Timestamp>,
@@ -223,6 +225,7 @@ impl Country {
             meter,
             books,
             ra,
+            laboratory: tokio::sync::OnceCell::new(),
             manufacturer,
             random,
             next_maintenance: tokio::sync::Mutex::new(now),
@@ -263,6 +266,7 @@ impl Country {
         let made = self.centre.run_line(now).await.map_err(Failure::from_system)?;
         let mut advanced = self.mgmt.advance(now).await.map_err(Failure::from_system)?;
         advanced += self.ra.follow_register(now).await.map_err(Failure::from_system)?;
+        self.ra.sum_up_refusals(now).await.map_err(Failure::from_system)?;
         Ok(made + advanced > 0)
     }
 
@@ -280,6 +284,7 @@ impl Country {
             self.renew_document_signer(now).await,
             self.eacpki.renew(now).await.map(drop).map_err(Failure::from_system),
             crate::terminals::renew(self, now).await,
+            crate::personas::laboratory::keep_up(self, now).await,
         ];
         let done = steps.iter().all(Result::is_ok);
         *next = now + if done { UPKEEP } else { UPKEEP_AGAIN };
@@ -510,7 +515,8 @@ fn master_key_in(path: &Path) -> Result<MasterKey, Failure> {
 // The hardware module that holds the signing keys of both CAs, where one is configured.
 // The first run makes root and first generation with keys of this kind; afterwards the CA's own books count.
 fn npc_config(directory: &Directory) -> Result<NpcConfig, Failure> {
-    let config = NpcConfig::test(Urls::at(&directory.settings.status_url));
+    let mut config = NpcConfig::test(Urls::at(&directory.settings.status_url));
+    config.partitions = directory.settings.npc_partitions.unwrap_or(config.partitions);
     let Some(name) = &directory.settings.npc_keys else { return Ok(config) };
     let key = keys::KeyKind::from_name(name).ok_or_else(|| {
         let path = directory.root.join("neweid.json");

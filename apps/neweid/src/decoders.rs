@@ -8,7 +8,7 @@ use crate::commands::{Adoption, caller_answers, enrolment, queue_assignments, qu
 use curve::SecretBytes;
 use keys::KeyStore;
 use mutate::Mutator;
-use ra::Inquiry;
+use ra::{CarrierInquiry, Inquiry};
 use registry::{Change, Renumbering};
 use std::path::Path;
 
@@ -93,6 +93,11 @@ fn files_of_registration_authorities_are_taken_whole_or_not_at_all() {
                 let again = Inquiry::decode(&inquiry.encode()).expect("its own encoding");
                 assert_eq!(again.encode(), inquiry.encode());
             })
+            .is_some()
+    });
+    survives("carrier_inquiry", ROUNDS, |data| {
+        CarrierInquiry::decode(data)
+            .inspect(|inquiry| assert!(CarrierInquiry::decode(&inquiry.encode()).as_ref() == Some(inquiry)))
             .is_some()
     });
     survives("update_request", ROUNDS, |data| {

@@ -47,6 +47,9 @@ pub struct Settings {
     /// Kind of key of the first root and the first generation of the natural-person CA, if it is not RSA-4096.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub npc_keys: Option<String>,
+    /// Into how many lists the first generation's revoked certificates are divided, if it is not 16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub npc_partitions: Option<u16>,
 }
 
 /// A PKCS #11 token.
@@ -74,6 +77,8 @@ pub struct Choices {
     pub hsm: Option<Hsm>,
     /// Kind of key of the natural-person CA.
     pub npc_keys: Option<String>,
+    /// Number of lists of its first generation.
+    pub npc_partitions: Option<u16>,
 }
 
 /// An opened directory.
@@ -162,10 +167,11 @@ impl Directory {
                     database: choices.database.or(settings.database),
                     hsm: choices.hsm.or(settings.hsm),
                     npc_keys: choices.npc_keys.or(settings.npc_keys),
+                    npc_partitions: choices.npc_partitions.or(settings.npc_partitions),
                 },
             ));
         }
-        let Choices { listen, port_base, database, hsm, npc_keys } = choices;
+        let Choices { listen, port_base, database, hsm, npc_keys, npc_partitions } = choices;
         if database.is_some() && database != settings.database {
             return Err(Failure::new(
                 "NEWEID-E-DATABASE-CHANGED",
@@ -184,13 +190,15 @@ impl Directory {
                 "省略 --pkcs11-*，或另選目錄 Leave --pkcs11-* out, or take another directory.",
             ));
         }
-        if npc_keys.is_some() && npc_keys != settings.npc_keys {
+        let other = (npc_keys.is_some() && npc_keys != settings.npc_keys)
+            || (npc_partitions.is_some() && npc_partitions != settings.npc_partitions);
+        if other {
             return Err(Failure::new(
                 "NEWEID-E-NPC-KEYS-CHANGED",
                 Fault::Caller,
-                "此目錄建立時憑證機構使用另一種金鑰。",
-                "This country was created with another kind of key of its certification authority.",
-                "省略 --npc-keys；換代用典禮 Leave --npc-keys out; the next generation is a ceremony: neweid ceremony propose generation",
+                "此目錄建立時憑證機構使用另一種金鑰或清單分割數。",
+                "This country was created with another kind of key, or another number of lists, of its certification authority.",
+                "省略 --npc-keys 與 --npc-partitions；換代用典禮 Leave --npc-keys and --npc-partitions out; the next generation is a ceremony: neweid ceremony propose generation",
             ));
         }
         let listen = listen.unwrap_or(settings.listen);
@@ -200,14 +208,23 @@ impl Directory {
 
     // The settings of a country that is to be.
     fn plan(root: &Path, choices: Choices) -> Self {
-        let Choices { listen, port_base, database, hsm, npc_keys } = choices;
+        let Choices { listen, port_base, database, hsm, npc_keys, npc_partitions } = choices;
         let listen = listen.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let port_base = port_base.unwrap_or(DEFAULT_PORT_BASE);
         let host = if listen.is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { listen };
         let url = |port| format!("http://{}", SocketAddr::new(host, port));
         let (status_url, web_url) = (url(port_base + 1), url(port_base));
-        let settings =
-            Settings { format: FORMAT, listen, port_base, database, status_url, web_url, hsm, npc_keys };
+        let settings = Settings {
+            format: FORMAT,
+            listen,
+            port_base,
+            database,
+            status_url,
+            web_url,
+            hsm,
+            npc_keys,
+            npc_partitions,
+        };
         Self { root: root.to_path_buf(), settings }
     }
 

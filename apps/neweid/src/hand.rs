@@ -1,9 +1,8 @@
 //! A card in hand: in a PC/SC reader, or one of a country's virtual cards held by this process without any reader; with a
 //! trace for whoever wants to see what passes, and a way to stop between two commands.
 
-use crate::cards;
+use crate::cards::{self, CardFile};
 use crate::cli::{Hidden, Interface};
-use crate::directory::Directory;
 use crate::failure::{Failure, Fault};
 use crate::signals::{Interruption, card_interrupted};
 use apdu::{CardChannel, ChannelError, Command, Response};
@@ -24,7 +23,8 @@ pub struct CardArgs {
     /// 讀卡機名稱 Reader name, or the beginning of one, as `pcsc_scan` shows it.
     #[arg(long, required_unless_present = "serial", conflicts_with = "serial")]
     pub reader: Option<String>,
-    /// 卡片序號 Serial number of a card of the country in `--dir`: this process holds it, no reader is needed.
+    /// 卡片序號 Serial number of a card of the country in `--dir`, or the file of a card (`NAME.card`): this process holds it, no reader is
+    /// needed.
     #[arg(long)]
     pub serial: Option<String>,
     /// 國家目錄 Directory of the country, for `--serial`.
@@ -53,8 +53,8 @@ impl CardArgs {
                 Box::new(PcscChannel::connect(reader).map_err(|error| no_card(reader, &error))?)
             }
             (None, serial) => {
-                let serial = cards::parse_serial(serial.as_deref().unwrap_or_default())?;
-                let chip = cards::open(&Directory::open(&self.dir)?, serial)?;
+                let card = CardFile::find(serial.as_deref().unwrap_or_default(), &self.dir)?;
+                let chip = cards::open_file(&card)?;
                 Box::new(InProcessChannel::new(chip, self.interface.into()))
             }
         };
@@ -70,6 +70,14 @@ impl CardArgs {
     pub fn access_number(&self) -> Result<Option<Password>, Failure> {
         let digits = match (&self.can, &self.serial) {
             (Some(Hidden(can)), _) => can.clone(),
+            (None, Some(serial)) if CardFile::is_named(serial) => {
+                // A card of plastic shows its number; a virtual one is asked for it. A blank one has none.
+                let chip = cards::open_file(&CardFile::find(serial, &self.dir)?)?;
+                match chip.serial() {
+                    Some(serial) => cards::parse_serial(serial)?.can().as_str().to_owned(),
+                    None => return Ok(None),
+                }
+            }
             (None, Some(serial)) => cards::parse_serial(serial)?.can().as_str().to_owned(),
             (None, None) => return Ok(None),
         };

@@ -62,13 +62,24 @@ struct State {
     watchers: Vec<UnixStream>,
     serial: String,
     interface: &'static str,
-    prints: bool,
+    prints: Printing,
     socket: PathBuf,
 }
 
+/// What the process that holds the card prints of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Printing {
+    /// Nothing.
+    Nothing,
+    /// One sentence per event.
+    Text,
+    /// One JSON document per event, as a watcher gets it.
+    Json,
+}
+
 impl Watch {
-    /// Listens for watchers of a card that this process holds; prints everything itself too if `prints`.
-    pub fn open(card: &CardFile, interface: &'static str, prints: bool) -> io::Result<Self> {
+    /// Listens for watchers of a card that this process holds; prints everything itself too as `prints` says.
+    pub fn open(card: &CardFile, interface: &'static str, prints: Printing) -> io::Result<Self> {
         let place = Place::open(card)?;
         let socket = place.socket(card);
         // The card's lock is ours: what is there was left by a process that was killed.
@@ -149,8 +160,10 @@ impl State {
     }
 
     fn tell(&mut self, event: &Event<'_>) {
-        if self.prints {
-            say!("{} {}", time(), event.text());
+        match self.prints {
+            Printing::Nothing => {}
+            Printing::Text => say!("{} {}", time(), event.text()),
+            Printing::Json => say!("{}", String::from_utf8_lossy(&encode(event)).trim_end()),
         }
         if !self.watchers.is_empty() {
             let line = encode(event);
@@ -163,13 +176,15 @@ impl State {
 pub fn attach(card: &CardFile) -> Result<UnixStream, Failure> {
     let place = Place::open(card)?;
     let name = &card.name;
+    // A file is found again by its path only.
+    let typed = if CardFile::is_named(name) { card.path.display().to_string() } else { name.clone() };
     UnixStream::connect(place.socket(card)).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Failure::new(
             "NEWEID-E-CARD-NOT-INSERTED",
             Fault::Caller,
             format!("卡片 {name} 不在讀卡機中。"),
             format!("Card {name} is in no reader."),
-            format!("先插入 Insert it first: neweid card insert {name} --interface contact"),
+            format!("先插入 Insert it first: neweid card insert {typed} --interface contact"),
         ),
         _ => error.into(),
     })

@@ -13,9 +13,8 @@ pub async fn run(
     card: &str,
     dir: &Path,
     out: &Path,
-    side: FaceSide,
-    layout: FaceLayout,
-    dpi: u32,
+    (side, layout, dpi): (FaceSide, FaceLayout, u32),
+    json: bool,
 ) -> Result<ExitCode, Failure> {
     let card = CardFile::find(card, dir)?;
     let kind = out.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
@@ -42,6 +41,11 @@ pub async fn run(
         _ => face.render_png(sheet, dpi).map_err(Failure::ours)?,
     };
     write_atomically(out, &bytes)?;
-    say!("{}", out.display());
+    if json {
+        let document = serde_json::json!({ "card": card.name, "format": kind, "file": out });
+        say!("{}", serde_json::to_string_pretty(&document).map_err(Failure::ours)?);
+    } else {
+        say!("{}", out.display());
+    }
     Ok(ExitCode::SUCCESS)
 }

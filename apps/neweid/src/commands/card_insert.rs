@@ -5,10 +5,11 @@
 
 use crate::cards::{self, CardFile};
 use crate::cli::Interface;
+use crate::clock;
 use crate::failure::{Failure, Fault};
 use crate::signals::Interruption;
 use crate::vpcd::{CONTACT_PORT, CONTACTLESS_PORT, Request, Slot};
-use crate::watch::Watch;
+use crate::watch::{Printing, Watch};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
@@ -18,13 +19,46 @@ use std::time::Duration;
 /// How long a reader may take to feel a card. pcscd looks about every 400 ms.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// What is told on standard output.
+#[derive(Clone, Copy)]
+pub struct Telling {
+    /// Every command that arrives.
+    pub watch: bool,
+    /// In JSON, one document per line.
+    pub json: bool,
+}
+
+impl Telling {
+    fn printing(self) -> Printing {
+        match (self.watch, self.json) {
+            (false, _) => Printing::Nothing,
+            (true, false) => Printing::Text,
+            (true, true) => Printing::Json,
+        }
+    }
+
+    /// One of the events that are not the chip's: `waiting`, `inserted`, `taken_out`.
+    fn event(self, event: &str, card: &CardFile, reader: SocketAddr, text: &str) {
+        if self.json {
+            let at = clock::now().to_string();
+            let reader = reader.to_string();
+            say!(
+                "{}",
+                serde_json::json!({ "at": at, "event": event, "card": card.name, "reader": reader, "text": text })
+            );
+        } else {
+            say!("{text}");
+        }
+    }
+}
+
 /// Runs the command.
 pub async fn run(
     card: &str,
     dir: &Path,
     interface: Interface,
     vpcd: Option<&str>,
-    prints: bool,
+    telling: Telling,
 ) -> Result<ExitCode, Failure> {
     let card = CardFile::find(card, dir)?;
     let mut chip = cards::open_file(&card)?;
@@ -34,27 +68,31 @@ pub async fn run(
         Interface::Contactless => chip::Interface::Contactless,
     };
     let mut interruption = Interruption::listen()?;
-    let watch = Watch::open(&card, interface.as_str(), prints)?;
+    let watch = Watch::open(&card, interface.as_str(), telling.printing())?;
     let seen = watch.clone();
     chip.observe(move |exchange| seen.exchange(exchange));
     let _close = Close(watch.clone());
     let slot = Slot::connect(address).map_err(|error| unreachable(address, &error))?;
     if !slot.is_felt(PATIENCE).map_err(|error| unreachable(address, &error))? {
-        say!("讀卡機 {address} 沒有回應，可能已有另一張卡片；等候中。");
-        say!("The reader at {address} is silent, perhaps because another card is in it; waiting.");
+        let waiting = format!(
+            "讀卡機 {address} 沒有回應，可能已有另一張卡片；等候中。\n\
+             The reader at {address} is silent, perhaps because another card is in it; waiting."
+        );
+        telling.event("waiting", &card, address, &waiting);
     }
-    say!(
+    let inserted = format!(
         "已插入 Inserted {} ({interface:?}) at {address}. 按 Ctrl-C 取出 Press Ctrl-C to take it out.",
         card.name
     );
-    let telling = watch.clone();
-    let worker = tokio::task::spawn_blocking(move || hold(&mut chip, side, slot, address, &telling));
+    telling.event("inserted", &card, address, &inserted);
+    let seen = watch.clone();
+    let worker = tokio::task::spawn_blocking(move || hold(&mut chip, side, slot, address, &seen));
     tokio::select! {
         result = worker => result.map_err(Failure::ours)?,
         () = interruption.wait() => {
             // The card is taken out: the connection ends with the process, as power does with a card pulled out of its
             // reader. What it was writing is whole or absent.
-            say!("已取出 Taken out {}.", card.name);
+            telling.event("taken_out", &card, address, &format!("已取出 Taken out {}.", card.name));
             watch.close();
             std::process::exit(0);
         }

@@ -29,6 +29,15 @@ pub async fn request(arguments: &UpdateRequest) -> Result<ExitCode, Failure> {
         .await
         .map_err(Failure::from_system)?;
     write_atomically(&arguments.out, &request.to_json())?;
+    if arguments.json {
+        let document = serde_json::json!({
+            "card": serial.as_str(),
+            "clerk": &arguments.clerk,
+            "request": &arguments.out,
+        });
+        say!("{}", serde_json::to_string_pretty(&document).map_err(Failure::ours)?);
+        return Ok(ExitCode::SUCCESS);
+    }
     say!("更新申請待簽章 Request to be signed: {}", arguments.out.display());
     say!("  neweid sign --key rsa-sign --format cms --in {} --out ...", arguments.out.display());
     Ok(ExitCode::SUCCESS)

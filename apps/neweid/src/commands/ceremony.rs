@@ -99,6 +99,7 @@ async fn found(verb: &Verb) -> Result<Option<ExitCode>, Failure> {
                 database: wanted.database.clone(),
                 hsm,
                 npc_keys: None,
+                npc_partitions: None,
             };
             Directory::open_or_create(dir, choices)?
         }

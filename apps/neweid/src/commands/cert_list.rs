@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use terminal::npc_card::{CertificateId, NpcCard, NpcError};
 use x509::crl::Crl;
 use x509::path::{Options, Purpose, Refusal, Revocation, validate};
-use x509::{Certificate, Name, PublicKey};
+use x509::{Certificate, Name, PublicKey, SignatureAlgorithm};
 
 /// One slot. The names of the fields are a contract.
 #[derive(Serialize)]
@@ -40,6 +40,8 @@ struct Described {
     not_after: String,
     valid_now: bool,
     key: String,
+    /// The algorithm it was signed with.
+    signed_with: &'static str,
     fingerprint_sha256: String,
 }
 
@@ -129,7 +131,22 @@ fn describe(certificate: &Certificate, now: jiff::Timestamp) -> Described {
         not_after: validity.not_after().to_string(),
         valid_now: (validity.not_before()..=validity.not_after()).contains(&now),
         key: PublicKey::from_spki(certificate.spki()).map_or_else(|_| "?".into(), |key| key.name()),
+        signed_with: certificate.signature_algorithm().map_or("?", algorithm_name),
         fingerprint_sha256: hex::encode_upper(certificate.fingerprint()),
+    }
+}
+
+/// The name of a signature algorithm as RFC 8017, RFC 5758 and FIPS 204 have it.
+const fn algorithm_name(algorithm: SignatureAlgorithm) -> &'static str {
+    match algorithm {
+        SignatureAlgorithm::RsaSha256 => "sha256WithRSAEncryption",
+        SignatureAlgorithm::RsaSha384 => "sha384WithRSAEncryption",
+        SignatureAlgorithm::RsaSha512 => "sha512WithRSAEncryption",
+        SignatureAlgorithm::EcdsaSha256 => "ecdsa-with-SHA256",
+        SignatureAlgorithm::EcdsaSha384 => "ecdsa-with-SHA384",
+        SignatureAlgorithm::EcdsaSha512 => "ecdsa-with-SHA512",
+        SignatureAlgorithm::MlDsa65 => "ML-DSA-65",
+        _ => "?",
     }
 }
 
@@ -144,7 +161,7 @@ fn print(slot: &Slot) {
     } else {
         "不在有效期內 OUTSIDE VALIDITY"
     };
-    say!("   {:<12} {}", "", certificate.key);
+    say!("   {:<12} {}  簽署 signed with {}", "", certificate.key, certificate.signed_with);
     say!("   {:<12} {} – {}  {validity}", "", certificate.not_before, certificate.not_after);
     match slot.key_fits {
         Some(true) => say!("   {:<12} 私鑰相符 the private key fits", ""),

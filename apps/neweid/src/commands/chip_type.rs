@@ -37,6 +37,8 @@ fn show(chip: &RegisteredChip, cards: u64) {
     say!("  作業系統 system        {}", entry.operating_system);
     let applets: Vec<_> = entry.applets.iter().map(|a| format!("{} {}", a.name, a.version)).collect();
     say!("  應用程式 applets       {}", applets.join(", "));
+    let patchable = if entry.patchable { "可 yes" } else { "否 no" };
+    say!("  可更新韌體 patchable   {patchable}");
     for certificate in &entry.certificates {
         let part = match certificate.part {
             CertifiedPart::Chip => "晶片 chip",

@@ -5,6 +5,7 @@ mod card_face;
 mod card_insert;
 mod card_kind;
 mod card_list;
+mod card_profile;
 mod card_update;
 mod card_updates;
 mod card_watch;
@@ -45,6 +46,7 @@ pub use {
 };
 
 use crate::cli::{Arguments, Card, Cert, ChipType, Command, Cvc, Npc, Persona, Pin, Pki, Status};
+use crate::commands::card_insert::Telling;
 use crate::failure::{Failure, Fault};
 use apdu::CardChannel;
 use curve::SystemRandom;
@@ -61,21 +63,22 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Up(up) => up::run(up).await,
         Command::Demo(demo) => demo::run(demo).await,
         Command::Card(Card::List { outdated, dir, json }) => card_list::run(&dir, outdated, json).await,
-        Command::Card(Card::Insert { card, dir, interface, vpcd, watch }) => {
-            card_insert::run(&card, &dir, interface, vpcd.as_deref(), watch).await
+        Command::Card(Card::Insert { card, dir, interface, vpcd, watch, json }) => {
+            card_insert::run(&card, &dir, interface, vpcd.as_deref(), Telling { watch, json }).await
         }
         Command::Card(Card::Watch { card, dir, json }) => card_watch::run(&card, &dir, json).await,
+        Command::Card(Card::Profile(verb)) => card_profile::run(&verb),
         Command::Card(Card::Kind(kind)) => card_kind::run(kind).await,
         Command::Card(Card::Update(update)) => card_update::run(update).await,
         Command::Card(Card::Request(request)) => card_updates::request(&request).await,
         Command::Card(Card::Updates { serial, dir, json }) => card_updates::list(&serial, &dir, json).await,
         Command::Clerk(clerk) => clerk::run(&clerk).await,
-        Command::Card(Card::Face { card, dir, out, side, layout, dpi }) => {
-            card_face::run(&card, &dir, &out, side, layout, dpi).await
+        Command::Card(Card::Face { card, dir, out, side, layout, dpi, json }) => {
+            card_face::run(&card, &dir, &out, (side, layout, dpi), json).await
         }
         Command::Persona(Persona::List { json }) => persona::list(json),
         Command::Persona(Persona::Export { name, dir, out, profile, json, .. }) => {
-            persona::export(name.as_deref(), &dir, &out, profile, json).await
+            persona::export(name.as_deref(), &dir, &out, &profile, json).await
         }
         Command::Register(register) => register::run(&register).await,
         Command::Read(read) => read::run(read).await,

@@ -49,7 +49,7 @@ pub async fn run(arguments: &Drill) -> Result<ExitCode, Failure> {
         let store = SoftwareKeyStore::open(&dir.join("keys"), wrapping, Box::new(SystemRandom));
         let store = Arc::new(store.map_err(Failure::from_system)?);
         let db = Db::open(&url, "npc_drill").await.map_err(Failure::from_system)?;
-        let config = NpcConfig::default();
+        let config = NpcConfig { partitions: 1_024, ..NpcConfig::default() };
         Npc::open(db, store, config, Box::new(SystemRandom), clock::now()).await.map_err(Failure::from_system)
     };
     let mut report = Report::new(arguments.json);
@@ -158,6 +158,14 @@ async fn check(npc: &Npc, suspected: &[u128], others: &[u128], report: &mut Repo
     let entries = x509::crl::Crl::parse(&list.der).map_err(Failure::ours)?.entries().count();
     report.number("complete_list_entries", entries as f64);
     report.number("complete_list_bytes", list.der.len() as f64);
+    let partitions = npc.scopes().into_iter().filter(|scope| matches!(scope, Scope::Partition(_)));
+    let (mut lists, mut listed) = (0, 0);
+    for scope in partitions {
+        let list = npc.crl(scope, now).await.map_err(Failure::from_system)?;
+        lists += 1;
+        listed += x509::crl::Crl::parse(&list.der).map_err(Failure::ours)?.entries().count();
+    }
+    report.number("partition_lists", f64::from(lists));
     let document = npc.filter(now).await.map_err(Failure::from_system)?;
     report.number("filter_bytes", document.der.len() as f64);
     let signed = x509::cms::SignedData::parse(&document.der).map_err(Failure::ours)?;
@@ -167,7 +175,7 @@ async fn check(npc: &Npc, suspected: &[u128], others: &[u128], report: &mut Repo
     let is = |serial: &u128, state| filter.state_by_key(&key, *serial) == Some(state);
     let right = suspected.iter().all(|serial| is(serial, State::Suspended))
         && others.iter().all(|serial| is(serial, State::Good));
-    if entries != suspected.len() || !right {
+    if entries != suspected.len() || listed != entries || !right {
         return Err(Failure::ours("list or filter is wrong"));
     }
     let issuer = IssuerHashes::new(&npc.ca_certificate()).map_err(Failure::ours)?;

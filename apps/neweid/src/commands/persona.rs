@@ -1,8 +1,10 @@
 //! `neweid persona`: the catalogue of sample cards, and the cards as files.
 
+use super::card_profile;
+use crate::cli::PersonaProfile;
 use crate::country::Country;
 use crate::failure::{Failure, Fault};
-use crate::personas::{self, PERSONAS};
+use crate::personas::{self, Own, PERSONAS};
 use model::CardProfile;
 use serde::Serialize;
 use std::path::Path;
@@ -55,15 +57,27 @@ pub async fn export(
     name: Option<&str>,
     dir: &Path,
     out: &Path,
-    profile: CardProfile,
+    profile: &PersonaProfile,
     json: bool,
 ) -> Result<ExitCode, Failure> {
     let wanted: Vec<usize> = match name {
         Some(name) => vec![find(name)?],
         None => (0..PERSONAS.len()).collect(),
     };
-    let country = Country::open(dir).await?;
-    let exports = personas::export(&country, &wanted, profile, out).await?;
+    let exports = match profile {
+        PersonaProfile::Offered(profile) => {
+            let country = Country::open(dir).await?;
+            personas::export(&country, &wanted, *profile, out).await?
+        }
+        PersonaProfile::Own(file) => {
+            let own = own(file)?;
+            let number = match wanted[..] {
+                [number] if PERSONAS[number].takes_own_profiles() => number,
+                _ => return Err(no_own_profile()),
+            };
+            vec![personas::export_own(&Country::open(dir).await?, number, &own, out).await?]
+        }
+    };
     if json {
         say!("{}", serde_json::to_string_pretty(&exports).map_err(Failure::ours)?);
         return Ok(ExitCode::SUCCESS);
@@ -77,6 +91,38 @@ pub async fn export(
         say!("  neweid card face {} --out card.png", first.path.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A profile of somebody's own, checked.
+fn own(file: &Path) -> Result<Own, Failure> {
+    let text = card_profile::read(file)?;
+    Own::new(&text).map_err(|findings| {
+        let told: Vec<_> =
+            findings.iter().map(|finding| (finding.code, card_profile::told(finding))).collect();
+        let zh: Vec<String> = told.iter().map(|(code, (zh, _))| format!("{code} {zh}")).collect();
+        let en: Vec<String> = told.iter().map(|(code, (_, en))| format!("{code} {en}")).collect();
+        Failure::new(
+            "NEWEID-E-PROFILE",
+            Fault::Caller,
+            format!("設定檔不能用以製作樣卡：{}", zh.join("；")),
+            format!("No sample card is made of this profile: {}", en.join("; ")),
+            format!("neweid card profile check {}", file.display()),
+        )
+        .exit(2)
+    })
+}
+
+fn no_own_profile() -> Failure {
+    let names: Vec<&str> =
+        PERSONAS.iter().filter(|persona| persona.takes_own_profiles()).map(|persona| persona.name).collect();
+    Failure::new(
+        "NEWEID-E-PERSONA-PROFILE",
+        Fault::Caller,
+        format!("以自己的設定檔製卡，一次一個人物：{}", names.join("、")),
+        format!("With a profile of your own, one persona at a time, of these: {}", names.join(", ")),
+        "neweid persona export normal --profile FILE.toml --out DIR",
+    )
+    .exit(2)
 }
 
 /// The number of a persona in the catalogue.

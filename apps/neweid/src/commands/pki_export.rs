@@ -49,6 +49,7 @@ async fn authorities(country: &Country) -> Result<Vec<(String, Vec<u8>)>, Failur
         ("ocsp.pem".to_owned(), certificates.ocsp.to_pem().into_bytes()),
         ("tsa.pem".to_owned(), certificates.tsa.to_pem().into_bytes()),
         ("status.pem".to_owned(), certificates.status.to_pem().into_bytes()),
+        ("cmp.pem".to_owned(), certificates.cmp.to_pem().into_bytes()),
         ("csca.crl".to_owned(), country.docsigner.csca_crl(now).await.map_err(Failure::from_system)?),
     ];
     files.extend(directory(country).await?);

@@ -10,10 +10,10 @@ use crate::failure::{Failure, Fault};
 use crate::hand::{Stop, work};
 use crate::secrets;
 use curve::{Hash, Random, SystemRandom};
-use mgmt::CallerAnswers;
-use model::{CardSerial, KeySlot, UserCode};
+use mgmt::{CallerAnswers, NewCounterCase};
+use model::{CardSerial, KeySlot, NationalIdNo, UserCode};
 use ra::functions::{self, Channel, Function};
-use ra::{Consent, Detail, Done, Firm, HandedOver, NewCard, NextKeys, Outcome, Proof, Request};
+use ra::{Consent, Detail, Device, Done, Firm, HandedOver, NewCard, NextKeys, Outcome, Proof, Request};
 use serde_json::{Value, json};
 use std::io::Read;
 use std::path::Path;
@@ -29,8 +29,28 @@ pub async fn run(command: RaCommand) -> Result<ExitCode, Failure> {
     match command {
         RaCommand::Functions { json } => list(json),
         RaCommand::Verify { dir, json } => verify(&dir, json).await,
+        RaCommand::Case { serial, services, clerk, office, person, dir, json } => {
+            let person = person.map(|file| person_of(&file)).transpose()?;
+            let case = NewCounterCase { card: serial, person, services, office };
+            open_case(&case, &clerk, &dir, json).await
+        }
+        RaCommand::CloseCase { case, clerk, dir, json } => {
+            check_operator(&clerk)?;
+            let country = Country::open(&dir).await?;
+            country
+                .mgmt
+                .close_counter_case(case, &clerk, clock::now())
+                .await
+                .map_err(Failure::from_system)?;
+            if json {
+                say!("{}", json!({ "case": case.as_str(), "open": false }));
+            } else {
+                say!("已結案 Closed: {case}");
+            }
+            Ok(ExitCode::SUCCESS)
+        }
         RaCommand::Issue { request, person, resident_name, signing, encryption } => {
-            let number = line_of(&person)?.and_then(|number| number.parse().ok()).ok_or_else(no_person)?;
+            let number = person_of(&person)?;
             let resident_name = resident_name.map(|file| line_of(&file)).transpose()?.flatten();
             let carrier = match resident_name {
                 Some(_) => npc::Carrier::ForeignResidentCard,
@@ -80,6 +100,16 @@ pub async fn run(command: RaCommand) -> Result<ExitCode, Failure> {
         RaCommand::ChangeUserCode { request, new } => {
             act(Function::ChangeUserCode, Detail::Nothing, request, Some(new)).await
         }
+        RaCommand::Barcode { request, svg } => {
+            act_and_draw(Function::Barcode, Detail::Nothing, request, None, svg).await
+        }
+        RaCommand::VirtualCard { request, person, signing, encryption } => {
+            let person = line_of(&person)?.and_then(|number| number.parse().ok()).ok_or_else(no_person)?;
+            let requests =
+                vec![(KeySlot::SigningRsa, csr(&signing)?), (KeySlot::EncryptionRsa, csr(&encryption)?)];
+            act(Function::VirtualCard, Detail::Device(Box::new(Device { person, requests })), request, None)
+                .await
+        }
         RaCommand::Loss(request) => plain(Function::ReportLoss, request).await,
         RaCommand::Found(request) => plain(Function::WithdrawLoss, request).await,
         RaCommand::Ics(command) => ics(&command).await,
@@ -119,7 +149,7 @@ fn second_pair(keys: SecondPair) -> Result<Detail, Failure> {
     let (Some(person), Some(signing), Some(encryption)) = (keys.person, keys.signing, keys.encryption) else {
         return Ok(Detail::Nothing);
     };
-    let person = line_of(&person)?.and_then(|number| number.parse().ok()).ok_or_else(no_person)?;
+    let person = person_of(&person)?;
     let resident_name = keys.resident_name.map(|file| line_of(&file)).transpose()?.flatten();
     let requests = vec![(KeySlot::SigningEc, csr(&signing)?), (KeySlot::EncryptionEc, csr(&encryption)?)];
     Ok(Detail::NextKeys(Box::new(NextKeys { person, resident_name, requests })))
@@ -139,6 +169,23 @@ fn pem_or_der(label: &str, file: &Path) -> Result<Vec<u8>, Failure> {
     })
 }
 
+async fn open_case(case: &NewCounterCase, clerk: &str, dir: &Path, json: bool) -> Result<ExitCode, Failure> {
+    check_operator(clerk)?;
+    let country = Country::open(dir).await?;
+    let no = country.mgmt.open_counter_case(case, clerk, clock::now()).await.map_err(Failure::from_system)?;
+    if json {
+        say!("{}", json!({ "case": no.as_str(), "open": true }));
+    } else {
+        say!("案號 Case {no}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The national number, or that of a residence permit, in the first line of a file.
+fn person_of(file: &Path) -> Result<NationalIdNo, Failure> {
+    line_of(file)?.and_then(|number| number.parse().ok()).ok_or_else(no_person)
+}
+
 fn no_person() -> Failure {
     Failure::new(
         "NEWEID-E-PERSON-NUMBER",
@@ -155,6 +202,17 @@ async fn act(
     detail: Detail,
     arguments: RaRequest,
     new: Option<Option<std::path::PathBuf>>,
+) -> Result<ExitCode, Failure> {
+    act_and_draw(function, detail, arguments, new, None).await
+}
+
+/// The same; a barcode that comes of it is drawn into a file.
+async fn act_and_draw(
+    function: Function,
+    detail: Detail,
+    arguments: RaRequest,
+    new: Option<Option<std::path::PathBuf>>,
+    svg: Option<std::path::PathBuf>,
 ) -> Result<ExitCode, Failure> {
     work(move |stop| {
         let card = serial(&arguments)?;
@@ -180,7 +238,9 @@ async fn act(
             Handle::current().block_on(country.ra.act(channel, &request, &proof, reader, clock::now()));
         let done = done.map_err(Failure::from_system)?;
         let files = match &done.outcome {
-            Outcome::Certificates(handed) => Handle::current().block_on(with_chain(&country, handed))?,
+            Outcome::Certificates(handed) | Outcome::VirtualCard(_, handed) => {
+                Handle::current().block_on(with_chain(&country, handed))?
+            }
             _ => Vec::new(),
         };
         if let Some(out) = &arguments.out {
@@ -188,6 +248,9 @@ async fn act(
             for (name, pem) in &files {
                 std::fs::write(out.join(format!("{name}.pem")), pem)?;
             }
+        }
+        if let (Some(file), Outcome::Barcode(barcode)) = (&svg, &done.outcome) {
+            std::fs::write(file, cardface::code_39_svg(barcode.as_str()).map_err(Failure::ours)?)?;
         }
         show(&request, &done, &files, arguments.card.json);
         Ok(ExitCode::SUCCESS)
@@ -304,6 +367,7 @@ fn show(request: &Request, done: &Done, files: &[(&'static str, String)], json: 
         let mut document = json!({
             "request": number.to_string(), "at": request.at.to_string(), "function": request.function.as_str(),
             "card": request.card.to_string(), "receipt": receipt, "repeated": done.repeated,
+            "charges": { "certificate": done.charges.certificate(), "carrier": done.charges.carrier },
         });
         match &done.outcome {
             Outcome::Written(count) => document["written"] = json!(count),
@@ -311,7 +375,13 @@ fn show(request: &Request, done: &Done, files: &[(&'static str, String)], json: 
                 document["handed_over"] =
                     files.iter().map(|(name, pem)| json!({ "for": name, "pem": pem })).collect();
             }
+            Outcome::VirtualCard(device, _) => {
+                document["device"] = json!(device.to_string());
+                document["handed_over"] =
+                    files.iter().map(|(name, pem)| json!({ "for": name, "pem": pem })).collect();
+            }
             Outcome::UserCode(code) => document["user_code"] = json!(code.expose()),
+            Outcome::Barcode(barcode) => document["barcode"] = json!(barcode.as_str()),
             Outcome::Status { card, certificates, published } => {
                 document["card_state"] = json!(card.map(|state| state.as_str()));
                 document["published"] = json!(published);
@@ -337,6 +407,11 @@ fn show(request: &Request, done: &Done, files: &[(&'static str, String)], json: 
         Outcome::UserCode(code) => {
             say!("  預設用戶代碼（僅顯示一次） default user code, shown once: {}", code.expose());
         }
+        Outcome::VirtualCard(device, _) => {
+            say!("  虛擬智慧卡 virtual smart card: {device}");
+            files.iter().for_each(|(name, pem)| say!("  {name}\n{}", pem.trim_end()));
+        }
+        Outcome::Barcode(barcode) => say!("  憑證條碼 barcode: {}", barcode.as_str()),
         Outcome::Status { card, certificates, published } => {
             if let Some(state) = card {
                 say!("  卡片 card {} {}", state.zh(), state.as_str());
@@ -354,6 +429,10 @@ fn show(request: &Request, done: &Done, files: &[(&'static str, String)], json: 
             say!("  {}", if *published { "已公布 published" } else { "不公布 not published" });
         }
         _ => {}
+    }
+    if request.function == Function::Issue {
+        let (certificate, carrier) = (done.charges.certificate(), done.charges.carrier);
+        say!("  費用 charged: 憑證 certificates NT$ {certificate}，載具 carrier NT$ {carrier}");
     }
     let again = if done.repeated { "（先前已辦理 done before）" } else { "" };
     say!("  收件編號 receipt {receipt}{again}，申請編號 request {number}");
@@ -401,6 +480,17 @@ async fn ics(command: &Ics) -> Result<ExitCode, Failure> {
                 say!("{}", json!({ "confirmed": yes }));
             } else {
                 say!("{}", if yes { "相符 yes" } else { "不符 no" });
+            }
+        }
+        Ics::Barcode { file, dir, json } => {
+            let signed = super::input(file)?;
+            let country = Country::open(dir).await?;
+            let yes = country.ra.answer_about_barcode(&signed, clock::now()).await;
+            let yes = yes.map_err(Failure::from_system)?;
+            if *json {
+                say!("{}", json!({ "answer": yes }));
+            } else {
+                say!("{}", if yes { "是 yes" } else { "否 no" });
             }
         }
         Ics::Tally { dir, json } => {

@@ -1,7 +1,8 @@
 //! `neweid read`: reads household and public zone of any card, verifies what can be verified, and writes
 //! the card's files, the photo and a report. With the certificates and the key of a terminal it goes on to the encrypted zone
 //! of a New eID, which PIN1 opens: every field the terminal may read, and for every other which right is missing. With the
-//! public keys of its sectors it asks a sample card for its identifiers there. With a card status list it says whether the card
+//! public keys of its sectors it asks a sample card for its identifiers there. Where neither access number nor MRZ is given, a
+//! terminal that may read the access number takes it from the encrypted zone, in a session that asks for nothing else (OPEN-04). With a card status list it says whether the card
 //! may be accepted; one that may not keeps its encrypted zone closed.
 //!
 //! Exit codes: 0 verified; 2 wrong arguments; 3 nothing failed but signature or chip could not be checked (the document has
@@ -27,7 +28,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 use terminal::eid::{
-    EidError, EncryptedZoneReport, FieldOutcome, Grant, Session, TerminalIdentity, read_encrypted_zone,
+    EidError, EncryptedZoneReport, FieldOutcome, Grant, Session, TerminalIdentity, read_access_number,
+    read_encrypted_zone,
 };
 use terminal::{
     CardStatus, CheckKind, Outcome, ReadOptions, ReadReport, Refusal, TrustStore, Verdict, pin1, read_card,
@@ -42,7 +44,7 @@ pub async fn run(arguments: Read) -> Result<ExitCode, Failure> {
 }
 
 fn read(arguments: &Read, stop: &Stop) -> Result<ExitCode, Failure> {
-    let password = password(arguments)?;
+    let typed = password(arguments)?;
     let trust = match &arguments.trust {
         Some(dir) => trust_store(dir)?,
         None => TrustStore::default(),
@@ -53,6 +55,12 @@ fn read(arguments: &Read, stop: &Stop) -> Result<ExitCode, Failure> {
     };
     let reader = EncryptedZoneReader::new(arguments)?;
     let mut channel = arguments.card.take(stop)?;
+    let password = match (typed, &reader) {
+        (Some(password), _) => password,
+        (None, Some(reader)) => reader.access_number(&mut channel, &trust, clock::now())?,
+        // The arguments ask for one of them.
+        (None, None) => return Err(Failure::ours("neither CAN nor MRZ")),
+    };
     let started = Instant::now();
     let clock = || started.elapsed();
     let options = ReadOptions { clock: Some(&clock), ..ReadOptions::default() };
@@ -166,6 +174,16 @@ impl EncryptedZoneReader {
         Ok(Some(Self { identity, pin1, access_number, sectors, questions }))
     }
 
+    /// The access number as the encrypted zone has it.
+    fn access_number(
+        &self,
+        channel: impl CardChannel,
+        trust: &TrustStore,
+        now: Timestamp,
+    ) -> Result<Password, EidError> {
+        read_access_number(channel, &self.pin1, &self.identity, trust, now, &mut curve::SystemRandom)
+    }
+
     /// Asks for the identifiers in the sectors, if there are any, in a session of its own: beside the fields of the zone the
     /// terminal need not be granted more than this.
     fn identify(
@@ -231,11 +249,9 @@ fn sectors(file: &Path) -> Result<Vec<SectorKey>, Failure> {
     }
 }
 
-fn password(arguments: &Read) -> Result<Password, Failure> {
-    let Some(path) = &arguments.mrz else {
-        // Without the MRZ the arguments hold a number, or a serial that ends in it.
-        return arguments.card.access_number()?.ok_or_else(|| Failure::ours("neither CAN nor MRZ"));
-    };
+/// What opens the public zone, if it was given: the MRZ, the access number, or a serial number that ends in it.
+fn password(arguments: &Read) -> Result<Option<Password>, Failure> {
+    let Some(path) = &arguments.mrz else { return arguments.card.access_number() };
     let text = std::fs::read_to_string(path).map_err(|error| mrz_file(path, &error))?;
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let mrz = lds::mrz::Td1::parse(&lines.join("\n")).map_err(|error| {
@@ -248,7 +264,7 @@ fn password(arguments: &Read) -> Result<Password, Failure> {
         )
         .exit(2)
     })?;
-    Ok(Password::mrz_information(&mrz.information()))
+    Ok(Some(Password::mrz_information(&mrz.information())))
 }
 
 fn mrz_file(path: &Path, error: &std::io::Error) -> Failure {

@@ -49,6 +49,7 @@ pub async fn run(arguments: Up) -> Result<ExitCode, Failure> {
         database: arguments.database,
         hsm,
         npc_keys: arguments.npc_keys.map(|key| key.kind().name()),
+        npc_partitions: arguments.npc_partitions,
     };
     let directory = Directory::open_or_create(&arguments.dir, choices)?;
     let mut interruption = Interruption::listen()?;
@@ -124,7 +125,8 @@ impl Serving {
         ]);
         let (stop, stopped) = watch::channel(false);
         let site = web::router(Arc::clone(&country), endpoints.clone());
-        let status = npc::router(Arc::clone(&country.npc), country.clock());
+        let status = npc::router(Arc::clone(&country.npc), country.clock())
+            .merge(crate::personas::laboratory::router(Arc::clone(&country)));
         let status = web::hardened(country.meter.counting(status));
         let console = web::console::router(Arc::clone(&country));
         let listeners = [

@@ -9,12 +9,14 @@
 
 mod attack;
 mod earlier;
+pub mod laboratory;
 mod office;
 mod people;
 mod shelf;
 
-pub use shelf::{export, file, trust_file};
+pub use shelf::{export, export_own, file, trust_file};
 
+use chip::{Finding, Profile};
 use model::{CardProfile, PortraitExemption};
 use terminal::{CheckKind, Verdict};
 
@@ -89,7 +91,8 @@ enum Signer {
     Revoked,
     /// A document signer of the reserve chip's curve, below a generation of its own.
     Reserve,
-    /// A document signer with ML-DSA-65, below a generation of its own with ML-DSA-65.
+    /// A document signer with ML-DSA-65, below a generation of its own with ML-DSA-65; the certificates come from the laboratory's
+    /// authority with ML-DSA-65.
     MlDsa,
     /// A forger with a country signing certificate that only names the country.
     SelfMade,
@@ -313,7 +316,10 @@ pub const PERSONAS: &[Persona] = &[
     ),
     good(
         "mldsa-lab",
-        ("實驗卡：文件簽章為 ML-DSA-65", "laboratory card signed with ML-DSA-65"),
+        (
+            "實驗卡：文件與憑證均以 ML-DSA-65 簽署",
+            "laboratory card whose documents and certificates are signed with ML-DSA-65",
+        ),
         (
             "驗證通過；認得 ML-DSA-65 的讀卡程式可驗證，其他程式應說明演算法不支援",
             "verified by a reader that knows ML-DSA-65; any other has to say that it does not know the algorithm",
@@ -343,7 +349,29 @@ impl Recipe {
     }
 }
 
+/// A profile of somebody's own, and its text as a chip keeps it.
+pub struct Own {
+    profile: &'static Profile,
+    text: String,
+}
+
+impl Own {
+    /// Checks a text; what is wrong with it otherwise.
+    pub fn new(text: &str) -> Result<Self, Vec<Finding>> {
+        let profile = Profile::own(text)?;
+        Ok(Self { profile, text: Profile::without_comments(text) })
+    }
+}
+
 impl Persona {
+    /// Whether its card can be made by a profile of somebody's own: not where the persona is about a profile, or about who signs.
+    pub fn takes_own_profiles(&self) -> bool {
+        let recipe = &self.recipe;
+        recipe.profile.is_none()
+            && recipe.authorities() == (Signer::Country, Cvca::Present)
+            && recipe.attack.is_none()
+    }
+
     /// The profiles that it can be had in.
     pub fn profiles(&self) -> Vec<CardProfile> {
         self.recipe.profile.map_or_else(|| OFFERED.to_vec(), |profile| vec![profile])

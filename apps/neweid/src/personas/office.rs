@@ -2,7 +2,8 @@
 //! the cards are made; what signs and certifies is handed in.
 
 use crate::failure::Failure;
-use crate::personas::{Persona, Pins};
+use crate::personas::{Own, Persona, Pins};
+use chip::Profile;
 use curve::{Random, SecretBytes, SystemRandom};
 use docsigner::DocumentSigning;
 use eac::Password;
@@ -37,6 +38,8 @@ pub struct Office {
     manufacturer: Manufacturer,
     databases: Vec<Db>,
     now: Timestamp,
+    /// The profile that every card of this office gets, if it is none of those built in.
+    own: Option<&'static Profile>,
 }
 
 /// A card that went all the way, and what its holder knows.
@@ -70,6 +73,7 @@ impl Office {
         authorisation: Arc<dyn TerminalAuthorisation>,
         terminal: Arc<OfficeTerminal>,
         now: Timestamp,
+        own: Option<&Own>,
     ) -> Result<Self, Failure> {
         let random = SharedRandom::new(SystemRandom);
         let key = || MasterKey::generate(&mut SystemRandom);
@@ -86,7 +90,10 @@ impl Office {
         trust.add_certificate(signing.csca_certificate().await.map_err(Failure::from_system)?);
         let list = signing.csca_crl(now).await.map_err(Failure::from_system)?;
         trust.add_crl(x509::crl::Crl::parse(&list).map_err(Failure::ours)?);
-        let config = CentreConfig::new(directory.join("cards"), trust, crate::cards::fonts()?);
+        let config = CentreConfig {
+            own_profile: own.map(|own| own.text.clone()),
+            ..CentreConfig::new(directory.join("cards"), trust, crate::cards::fonts()?)
+        };
         let centre = Centre::open(databases[1].clone(), &key(), config, random.clone())
             .await
             .map_err(Failure::from_system)?;
@@ -106,12 +113,13 @@ impl Office {
             databases[2].clone(),
             neighbours,
             MgmtKeys::new(&key()),
-            mgmt::Config::default(),
+            mgmt::Config { own_profile: own.map(|own| own.profile), ..mgmt::Config::default() },
             random,
         )
         .await
         .map_err(Failure::from_system)?;
-        Ok(Self { mgmt, centre, register, manufacturer: Manufacturer::new(key()), databases, now })
+        let manufacturer = Manufacturer::new(key());
+        Ok(Self { mgmt, centre, register, manufacturer, databases, now, own: own.map(|own| own.profile) })
     }
 
     /// Ends the office.
@@ -145,9 +153,15 @@ impl Office {
             .person(number, RocDate::in_taipei(now))
             .ok_or_else(|| Failure::ours("a persona is no person"))?;
         // A series of its own, so that no serial number of a persona is one of the country's, or another persona's.
-        let letter = ["P", "Q", "R", "S", "T"][order.profile as usize % 5];
+        let letter = match self.own {
+            Some(_) => "U",
+            None => ["P", "Q", "R", "S", "T"][order.profile as usize % 5],
+        };
         let series = format!("{letter}{:02}", number % 100 + order.copy * 50);
-        let chip = production::chip_type_of(order.profile).map_err(Failure::from_system)?;
+        let chip = match self.own {
+            Some(own) => own.chip.name(),
+            None => production::chip_type_of(order.profile).map_err(Failure::from_system)?,
+        };
         self.centre
             .restock_type(&self.manufacturer, &chip, &series, 1, CLERK, now)
             .await
@@ -262,13 +276,18 @@ impl Office {
             // BSI TR-03110-2 §2.3.3: the last try only inside a channel of the access number.
             if attempt == 2 {
                 let can = Password::can(serial.can().as_str());
-                card.open_channel(PACE, &can, &mut SystemRandom).map_err(Failure::ours)?;
+                card.open_channel(self.pace(), &can, &mut SystemRandom).map_err(Failure::ours)?;
             }
-            if card.open_channel(PACE, &wrong, &mut SystemRandom).is_ok() {
+            if card.open_channel(self.pace(), &wrong, &mut SystemRandom).is_ok() {
                 return Err(Failure::ours("a card took a wrong PIN1"));
             }
         }
         Ok(())
+    }
+
+    /// The parameters that the cards prefer.
+    fn pace(&self) -> Parameters {
+        self.own.and_then(|own| own.pace.first().copied()).unwrap_or(PACE)
     }
 
     /// Enters a wrong PIN2 three times.

@@ -7,8 +7,8 @@ use crate::directory::{Directory, write_atomically};
 use crate::failure::{Failure, Fault};
 use crate::personas::earlier::EarlierAuthorisation;
 use crate::personas::office::{Made, Office, Order};
-use crate::personas::{Attack, Cvca, PERSONAS, Persona, Pins, Signer, attack};
-use chip::Interface;
+use crate::personas::{Attack, Cvca, Own, PERSONAS, Persona, Pins, Signer, attack, laboratory};
+use chip::{DocumentSigner, Interface};
 use curve::{Curve, SystemRandom};
 use docsigner::{Act, DocSigner, DocumentSigning, SignerState};
 use eacpki::TerminalAuthorisation;
@@ -32,7 +32,7 @@ pub struct Record {
     /// Name of the persona.
     pub persona: String,
     /// Profile of the card.
-    pub profile: CardProfile,
+    pub profile: String,
     title: Words,
     finding: Words,
     /// Name of the card's file.
@@ -89,7 +89,13 @@ pub struct Export {
 
 /// Whether a persona has been made.
 pub fn is_made(directory: &Directory, persona: &Persona, profile: CardProfile) -> bool {
-    place(directory, persona, persona.profile(profile), "json").exists()
+    let record = std::fs::read(place(directory, persona, persona.profile(profile), "json"));
+    // Earlier versions made the card of this signer with certificates of the country's authority: that one is made anew.
+    record.is_ok_and(|json| {
+        persona.recipe.signer != Signer::MlDsa
+            || serde_json::from_slice::<Record>(&json)
+                .is_ok_and(|record| record.trust == trust_names(Signer::MlDsa))
+    })
 }
 
 /// A file of a persona, `card` or `json`; made now if it is not there.
@@ -136,10 +142,79 @@ pub async fn export(
     Ok(exports)
 }
 
+/// Makes a card of a persona by a profile of somebody's own and writes it to `out` with the trust anchors. Nothing of it is kept
+/// here: the next one is another card.
+pub async fn export_own(country: &Country, number: usize, own: &Own, out: &Path) -> Result<Export, Failure> {
+    let signer = match own.profile.document_signer {
+        DocumentSigner::Ecdsa(Curve::P521) => Signer::Country,
+        DocumentSigner::Ecdsa(Curve::P384) => Signer::Reserve,
+        DocumentSigner::MlDsa65 => Signer::MlDsa,
+        DocumentSigner::Ecdsa(curve) => {
+            return Err(Failure::new(
+                "NEWEID-E-PROFILE-SIGNER",
+                Fault::Caller,
+                format!("沒有以 {} 簽署的文件簽章憑證。", curve.name()),
+                format!("There is no document signer on {}.", curve.name()),
+                "[documents] signer = \"secp521r1\" | \"secp384r1\" | \"ML-DSA-65\"",
+            )
+            .exit(2));
+        }
+    };
+    let persona = &PERSONAS[number];
+    let lock = lock(&country.directory).await?;
+    let by = By { profile: base(own)?, own: Some(own) };
+    make(country, (signer, Cvca::Present), &[number], by).await?;
+    std::fs::create_dir_all(out.join(TRUST))?;
+    let path = out.join(format!("{}.card", persona.name));
+    let made = |ending: &str| by.place(&country.directory, persona, ending);
+    let json = std::fs::read(made("json"))?;
+    write_atomically(&path, &std::fs::read(made("card"))?)?;
+    write_atomically(&path.with_extension("json"), &json)?;
+    for ending in ["json", "card"] {
+        std::fs::remove_file(made(ending))?;
+    }
+    drop(lock);
+    for (name, content) in anchors(country).await? {
+        write_atomically(&out.join(TRUST).join(name), &content)?;
+    }
+    Ok(Export { record: serde_json::from_slice(&json).map_err(Failure::ours)?, path })
+}
+
+// What the office's books call a card of somebody's own profile: one that is made on the same type of chip.
+fn base(own: &Own) -> Result<CardProfile, Failure> {
+    for profile in [CardProfile::Interop, CardProfile::ReserveP384] {
+        if production::chip_type_of(profile).map_err(Failure::from_system)? == own.profile.chip.name() {
+            return Ok(profile);
+        }
+    }
+    Err(Failure::ours("a profile for a type of chip that no order names"))
+}
+
+/// The profile that cards are made by.
+#[derive(Clone, Copy)]
+struct By<'a> {
+    profile: CardProfile,
+    /// In its place.
+    own: Option<&'a Own>,
+}
+
+impl By<'_> {
+    fn name(&self) -> String {
+        self.own.map_or_else(|| self.profile.to_string(), |own| own.profile.name.clone())
+    }
+
+    fn place(&self, directory: &Directory, persona: &Persona, ending: &str) -> PathBuf {
+        match self.own {
+            Some(_) => root(directory).join("own").join(format!("{}.{ending}", persona.name)),
+            None => place(directory, persona, self.profile, ending),
+        }
+    }
+}
+
 /// Directory of the trust anchors beside the cards.
 const TRUST: &str = "trust";
 
-fn root(directory: &Directory) -> PathBuf {
+pub(super) fn root(directory: &Directory) -> PathBuf {
     directory.root.join("personas")
 }
 
@@ -156,21 +231,25 @@ async fn ensure(country: &Country, personas: &[usize], profile: CardProfile) -> 
     if missing().is_empty() {
         return Ok(());
     }
-    let root = root(directory);
-    create_private(&root)?;
-    let file = File::create(root.join("lock"))?;
-    let lock =
-        tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await.map_err(Failure::ours)??;
+    let lock = lock(directory).await?;
     // Another process may have been at work while this one waited.
     let missing = missing();
     let offices: BTreeSet<_> = missing.iter().map(|n| PERSONAS[*n].recipe.authorities()).collect();
     for authorities in offices {
         let some: Vec<usize> =
             missing.iter().copied().filter(|n| PERSONAS[*n].recipe.authorities() == authorities).collect();
-        make(country, authorities, &some, profile).await?;
+        make(country, authorities, &some, By { profile, own: None }).await?;
     }
     drop(lock);
     Ok(())
+}
+
+// One process makes personas at a time.
+async fn lock(directory: &Directory) -> Result<File, Failure> {
+    let root = root(directory);
+    create_private(&root)?;
+    let file = File::create(root.join("lock"))?;
+    Ok(tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await.map_err(Failure::ours)??)
 }
 
 // Makes the personas that one signer signs and that trust the same CVCA.
@@ -178,7 +257,7 @@ async fn make(
     country: &Country,
     (signer, cvca): (Signer, Cvca),
     personas: &[usize],
-    profile: CardProfile,
+    wanted: By<'_>,
 ) -> Result<(), Failure> {
     let work = root(&country.directory).join("work");
     // What a killed process has left.
@@ -215,14 +294,19 @@ async fn make(
         Cvca::Present => country.eacpki.clone(),
         Cvca::Earlier => Arc::new(EarlierAuthorisation::of(country).await?),
     };
-    let (npc, terminal) = (country.npc.clone(), country.mgmt.terminal());
+    let npc = match signer {
+        Signer::MlDsa => laboratory::authority(country).await?,
+        _ => country.npc.clone(),
+    };
+    let terminal = country.mgmt.terminal();
     let trusted = terminals.trust_point().await.map_err(Failure::from_system)?;
-    let office = Office::open(&work, signing.clone(), npc, terminals, terminal, now).await?;
+    let office = Office::open(&work, signing.clone(), npc, terminals, terminal, now, wanted.own).await?;
     let mut orders = Vec::new();
     for number in personas {
         let persona = &PERSONAS[*number];
-        let profile = persona.profile(profile);
-        create_private(&root(&country.directory).join(profile.as_str()))?;
+        let profile = persona.profile(wanted.profile);
+        let place = By { profile, ..wanted }.place(&country.directory, persona, "card");
+        place.parent().map_or(Ok(()), create_private)?;
         orders.push(Order { persona, number: *number, profile, copy: 0 });
         if persona.recipe.attack == Some(Attack::Clone) {
             // The card that the forger owns.
@@ -241,7 +325,7 @@ async fn make(
     }
     let trust = trust(country).await?;
     for (order, card) in orders.iter().zip(&made).filter(|(order, _)| order.copy == 0) {
-        let (persona, profile) = (order.persona, order.profile);
+        let (persona, by) = (order.persona, By { profile: order.profile, ..wanted });
         let own = orders.iter().zip(&made).find(|(o, _)| o.number == order.number && o.copy == 1);
         let file = match persona.recipe.attack {
             None => &card.card,
@@ -258,10 +342,10 @@ async fn make(
                 &own.card
             }
         };
-        let record = inspect(persona, profile, card, file, &trust)?;
-        std::fs::rename(file, place(&country.directory, persona, profile, "card"))?;
+        let record = inspect(persona, &by.name(), signer, card, file, &trust)?;
+        std::fs::rename(file, by.place(&country.directory, persona, "card"))?;
         let json = serde_json::to_vec_pretty(&record).map_err(Failure::ours)?;
-        write_atomically(&place(&country.directory, persona, profile, "json"), &json)?;
+        write_atomically(&by.place(&country.directory, persona, "json"), &json)?;
     }
     std::fs::remove_dir_all(&work)?;
     Ok(())
@@ -271,7 +355,8 @@ async fn make(
 // get is never handed out.
 fn inspect(
     persona: &Persona,
-    profile: CardProfile,
+    profile: &str,
+    signer: Signer,
     made: &Made,
     file: &Path,
     trust: &TrustStore,
@@ -295,13 +380,6 @@ fn inspect(
         check: failed.map(|check| word(&check.check)).transpose()?,
         code: failed.and_then(|check| check.refusal).map(|refusal| refusal.code().to_owned()),
     };
-    let trust = match persona.recipe.signer {
-        Signer::Earlier => [EARLIER_CSCA, EARLIER_LIST],
-        Signer::Revoked => [REVOKED_CSCA, REVOKED_LIST],
-        Signer::Reserve => [RESERVE_CSCA, RESERVE_LIST],
-        Signer::MlDsa => [MLDSA_CSCA, MLDSA_LIST],
-        Signer::Country | Signer::SelfMade => [CSCA, CSCA_LIST],
-    };
     let recipe = &persona.recipe;
     let pin1 = match recipe.pins {
         Pins::Unset => "unset",
@@ -323,7 +401,7 @@ fn inspect(
     Ok(Record {
         format: 1,
         persona: persona.name.to_owned(),
-        profile,
+        profile: profile.to_owned(),
         title: Words { zh: persona.zh.to_owned(), en: persona.en.to_owned() },
         finding: Words { zh: persona.finding_zh.to_owned(), en: persona.finding_en.to_owned() },
         card: format!("{}.card", persona.name),
@@ -336,8 +414,22 @@ fn inspect(
         pin2: secret(pin2, made.pin2.as_ref().map(model::Pin2::expose)),
         user_code: made.user_code.expose().to_owned(),
         expected,
-        trust: trust.map(|name| format!("{TRUST}/{name}")).to_vec(),
+        trust: trust_names(signer),
     })
+}
+
+// What a reader of a card has to trust: country signing CA and its list, and of the laboratory's card the chain of its
+// certificates too, which is not the country's.
+fn trust_names(signer: Signer) -> Vec<String> {
+    let documents = match signer {
+        Signer::Earlier => [EARLIER_CSCA, EARLIER_LIST],
+        Signer::Revoked => [REVOKED_CSCA, REVOKED_LIST],
+        Signer::Reserve => [RESERVE_CSCA, RESERVE_LIST],
+        Signer::MlDsa => [MLDSA_CSCA, MLDSA_LIST],
+        Signer::Country | Signer::SelfMade => [CSCA, CSCA_LIST],
+    };
+    let certificates: &[&str] = if signer == Signer::MlDsa { &laboratory::FILES } else { &[] };
+    documents.iter().chain(certificates).map(|name| format!("{TRUST}/{name}")).collect()
 }
 
 // A word of the report as its JSON has it.
@@ -376,6 +468,12 @@ async fn anchors(country: &Country) -> Result<Vec<(String, Vec<u8>)>, Failure> {
             let signing = open_signer_with(&place, keys, clock::now()).await?;
             files.extend(anchor(&signing, csca, list).await?);
         }
+    }
+    // The chains of the certificates on the cards.
+    files.extend(laboratory::files(&country.npc, "npc").await?);
+    if laboratory::exists(&country.directory) {
+        let npc = laboratory::authority(country).await?;
+        files.extend(laboratory::files(&npc, laboratory::PREFIX).await?);
     }
     Ok(files)
 }
@@ -470,7 +568,7 @@ async fn open_signer_with(
     DocSigner::open(db, Arc::new(keys), config, now, &mut SystemRandom).await.map_err(Failure::from_system)
 }
 
-fn create_private(path: &Path) -> std::io::Result<()> {
+pub(super) fn create_private(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }

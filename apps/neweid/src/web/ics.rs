@@ -14,15 +14,30 @@ use serde_json::json;
 /// `POST /ics`: CMS SignedData as `application/pkcs7-mime` (RFC 8551 §3.2) or `application/cms` (RFC 7193). The answer is JSON:
 /// `{"confirmed": true}`, or `{"error": {...}}` with code, words and remedy.
 pub async fn answer(State(site): State<Site>, headers: HeaderMap, body: Bytes) -> Response {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if !matches!(kind.as_str(), "application/pkcs7-mime" | "application/cms") {
+    if !is_cms(&headers) {
         return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
     }
     match site.country.ra.confirm_identity(&body, clock::now()).await {
         Ok(confirmed) => told(StatusCode::OK, &json!({ "confirmed": confirmed })),
         Err(error) => refused(error),
     }
+}
+
+/// `POST /ics/barcode`: the same for questions about certificate barcodes (NPC-65). The answer is `{"answer": true}`.
+pub async fn barcode(State(site): State<Site>, headers: HeaderMap, body: Bytes) -> Response {
+    if !is_cms(&headers) {
+        return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
+    }
+    match site.country.ra.answer_about_barcode(&body, clock::now()).await {
+        Ok(answer) => told(StatusCode::OK, &json!({ "answer": answer })),
+        Err(error) => refused(error),
+    }
+}
+
+fn is_cms(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    matches!(kind.as_str(), "application/pkcs7-mime" | "application/cms")
 }
 
 fn refused(error: RaError) -> Response {

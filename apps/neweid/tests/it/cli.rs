@@ -112,6 +112,61 @@ fn machine_readable_zone(card: &Value) {
     assert!(lines[2].contains("<<"), "surname and given names");
 }
 
+// proves: CARD-42
+#[test]
+fn profiles_are_listed_shown_and_checked() {
+    let listed = run(["card", "profile", "list", "--json"]).json();
+    let names: Vec<String> = listed.as_array().expect("rows").iter().map(|row| text(&row["name"])).collect();
+    assert_eq!(names, ["national", "interop", "bac-lab", "reserve-p384", "mldsa-lab"]);
+    let plain = run(["card", "profile", "list"]).success();
+    for row in listed.as_array().expect("rows") {
+        assert!(plain.contains(&text(&row["zh"])) && plain.contains(&text(&row["en"])), "{row}");
+    }
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let file = place.path().join("mine.toml");
+    for name in &names {
+        let shown = run(["card", "profile", "show", name]).success();
+        let built_in = chip::Profile::text(name).expect("a profile");
+        assert_eq!(shown.trim_end(), built_in.trim_end(), "the file as it is");
+        std::fs::write(&file, shown).expect("writable");
+        let checked = Ran::of(neweid().args(["card", "profile", "check", "--json"]).arg(&file)).json();
+        assert_eq!((&checked["ok"], &checked["name"]), (&true.into(), &name.as_str().into()));
+        assert_eq!(checked["slots"].as_array().map(Vec::len), Some(6), "{checked}");
+        assert!(checked["pace"].as_array().is_some_and(|pace| pace.len() >= 2), "{checked}");
+    }
+    run(["card", "profile", "show", "passport"]).fails(2, "NEWEID-E-PROFILE-UNKNOWN");
+    run(["card", "profile", "show", "passport", "--json"]).fails_in_json(2, "NEWEID-E-PROFILE-UNKNOWN");
+    run(["card", "profile", "check", "absent.toml"]).fails(2, "NEWEID-E-PROFILE-FILE");
+    run(["card", "profile", "check"]).fails(2, "NEWEID-E-USAGE");
+
+    // Every contradiction, with its code and its lines, in one run.
+    let interop = chip::Profile::text("interop").expect("a profile");
+    let wrong = interop.replace("sample = true", "sample = false").replace("tries = 3", "tries = 10");
+    std::fs::write(&file, &wrong).expect("writable");
+    let ran = Ran::of(neweid().args(["card", "profile", "check", "--json"]).arg(&file));
+    assert_eq!((ran.code, &ran.json()["ok"]), (Some(1), &false.into()), "{ran}");
+    let findings = ran.json()["findings"].as_array().expect("findings").clone();
+    let codes: BTreeSet<String> = findings.iter().map(|finding| text(&finding["code"])).collect();
+    for code in ["PROFILE-TRIES", "PROFILE-SAMPLE-ICAO", "PROFILE-SAMPLE-KEYS", "PROFILE-SAMPLE-RI"] {
+        assert!(codes.contains(code), "{code}: {codes:?}");
+    }
+    let tries = findings.iter().find(|finding| finding["code"] == "PROFILE-TRIES").expect("found");
+    let line = wrong.lines().position(|line| line == "tries = 10").map(|n| n + 1);
+    assert_eq!(
+        (&tries["places"][0]["key"], &tries["places"][0]["line"]),
+        (&"pins.tries".into(), &line.into())
+    );
+    let ran = Ran::of(neweid().args(["card", "profile", "check"]).arg(&file));
+    assert_eq!(ran.code, Some(1), "{ran}");
+    for finding in &findings {
+        let told = [text(&finding["code"]), text(&finding["zh"]), text(&finding["en"])];
+        assert!(told.iter().all(|words| ran.stdout.contains(words)), "{finding}: {ran}");
+    }
+    std::fs::write(&file, interop.replace("tries = 3", "tries: 3")).expect("writable");
+    let ran = Ran::of(neweid().args(["card", "profile", "check"]).arg(&file));
+    assert!(ran.code == Some(1) && ran.stdout.contains("PROFILE-SYNTAX"), "{ran}");
+}
+
 #[test]
 fn the_list_for_people_names_every_card() {
     let dir = &template().dir;
@@ -188,6 +243,12 @@ fn a_face_is_a_picture_or_a_document() {
     ran.success();
     let pdf = std::fs::read(&out).expect("readable");
     assert!(pdf.starts_with(b"%PDF-") && pdf.len() > 10_000);
+    // For programs: what was written, and why nothing was.
+    let named = |out| in_dir(dir, ["card", "face", &serial, "--json", "--out", out]);
+    let told = named(out.to_str().expect("a path")).json();
+    assert_eq!((&told["card"], &told["format"]), (&serial.clone().into(), &"pdf".into()), "{told}");
+    assert_eq!(told["file"], out.to_str().expect("a path"), "{told}");
+    named("card.gif").fails_in_json(2, "NEWEID-E-FACE-FORMAT");
 
     // One side, beside each other, or as a drawing that needs no fonts.
     let side = |name: &str, more: &[&str]| {
@@ -279,6 +340,8 @@ fn wrong_arguments_exit_with_2() {
         &["up", "--port-base", "0"],
         &["up", "--port-base", "65536"],
         &["up", "--listen", "localhost"],
+        &["up", "--npc-partitions", "3"],
+        &["up", "--npc-partitions", "2048"],
         &["up", "--pkcs11-module", "/x.so"],
         &["card", "insert", "N5A000000"],
         &["card", "insert", "N5A000000", "--interface", "telepathy"],

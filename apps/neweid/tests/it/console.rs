@@ -1,7 +1,9 @@
 //! The operators' console as a browser sees it, and what it refuses.
 
+use crate::books::{Books, wait};
 use crate::support::{Answer, Country, Ran, Up, exchange, get, in_dir, neweid};
 use std::path::Path;
+use store::params;
 
 const PASSWORD: &str = "Kx7!mountain-Rain";
 const WRONG: &str = "Lz8?river-Stone-9";
@@ -265,7 +267,7 @@ fn two_persons_suspend_a_cohort_and_an_auditor_follows_it() {
     assert!(serials.len() >= 4);
     let states: Vec<String> =
         serials.iter().map(|s| bert.page(&format!("/console/certificate?serial={s}"))).collect();
-    assert!(states.iter().any(|page| page.contains("suspended (authority)")), "{}", states[0]);
+    assert!(states.iter().any(|page| page.contains("suspended (incident)")), "{}", states[0]);
 
     // Three wrong passwords end what he has open.
     let mut thief = Browser { address: up.console(), cookie: String::new() };
@@ -480,12 +482,24 @@ fn a_policy_and_a_recall_wait_for_the_second_person() {
     in_dir(&up.dir, ["npc", "policy", "propose", &file, "--operator", "ca-anna"]).success();
     let types = in_dir(&up.dir, ["chip-type", "list", "--json"]).json();
     let chip = types[0]["name"].as_str().expect("a name").to_owned();
-    let recall =
-        ["recall", "propose", "--chip-type", &chip, "--level", "scheduled", "--treatment", "new-card"];
-    Ran::of(
-        neweid().args(recall).args(["--reason", "drill <b>", "--operator", "ca-anna", "--dir"]).arg(&up.dir),
-    )
-    .success();
+    let mut recall =
+        vec![("chip_type", chip.as_str()), ("level", "scheduled"), ("treatment", "new-card"), ("why", "")];
+    let path = "/console/incidents/recall";
+    assert!(says(&anna.act(path, &recall), "MGMT-E-RECALL-EMPTY"), "no reason");
+    assert!(says(&anna.act(path, &[("why", "x"), ("level", "soon")]), "NEWEID-E-CONSOLE-FORM"));
+    assert_eq!(wu.act(path, &recall).status, 403);
+    recall[3].1 = "drill <b>";
+    let proposed = anna.act(path, &recall);
+    assert_eq!(proposed.header("location"), Some("/console/incidents?done=proposed"), "{proposed:?}");
+    // The cards it concerns are looked at before anybody approves it.
+    let page = bert.page("/console/incidents");
+    let cards = in_dir(&up.dir, ["recall", "cards", "1", "--json"]).json();
+    let cards = cards.as_array().expect("a list");
+    assert!(!cards.is_empty());
+    for card in cards.iter().take(20) {
+        let serial = card["serial"].as_str().expect("a serial");
+        assert!(page.contains(&format!("<th scope=\"row\">{serial}</th>")), "{serial}: {page}");
+    }
     let (to_policy, to_recall) =
         ("action=\"/console/approvals/policy\"", "action=\"/console/approvals/recall\"");
     // Shown to whoever may see them, offered to the second person alone.
@@ -516,5 +530,32 @@ fn a_policy_and_a_recall_wait_for_the_second_person() {
     assert!(bert.page("/console/approvals").contains("沒有待核可的提案"));
     assert_eq!(in_dir(&up.dir, ["npc", "policy", "list", "--json"]).json()[0]["in_force"], true);
     assert_eq!(in_dir(&up.dir, ["recall", "list", "--json"]).json()[0]["approved_by"], "ca-bert");
+
+    // What nobody has approved within a week waits for nobody, and says so where it stands.
+    assert_eq!(anna.act("/console/incidents/recall", &recall).status, 303);
+    let propose =
+        ["chip-type", "propose", &chip, "--risk", "watch", "--reason", "drill", "--operator", "card-wu"];
+    in_dir(&up.dir, propose).success();
+    let open = bert.page("/console/approvals") + &wu.page("/console/approvals");
+    assert!(open.contains("action=\"/console/approvals/recall\""), "{open}");
+    for (system, sql) in [
+        ("mgmt", "UPDATE recall SET proposed_at = $1 WHERE number = 2"),
+        ("production", "UPDATE chip_risk_proposal SET proposed_at = $1 WHERE number = 1"),
+    ] {
+        wait(async {
+            let db = Books::of(&up.dir).db(system).await;
+            let week_ago = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(7 * 24);
+            assert_eq!(db.execute(sql, params![week_ago]).await.expect("set back"), 1);
+            db.close().await;
+        });
+    }
+    for browser in [&bert, &wu] {
+        assert!(browser.page("/console/approvals").contains("沒有待核可的提案"));
+    }
+    for page in [bert.page("/console/incidents"), wu.page("/console/chip-types")] {
+        assert!(page.contains("逾七日未經核可，提案失效"), "{page}");
+    }
+    let late = bert.act("/console/approvals/recall", &[("number", "2")]);
+    assert!(late.status == 409 && says(&late, "MGMT-E-RECALL-LAPSED"), "{late:?}");
     up.stop();
 }

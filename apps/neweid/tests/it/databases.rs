@@ -104,6 +104,8 @@ fn a_pkcs11_token() {
         "country",
         "--pkcs11-pin-file",
         pin_file.to_str().expect("a path"),
+        "--npc-partitions",
+        "4",
     ];
     Up::spawn_command(&mut with_token(), &dir, free_ports(), &options).ready().stop();
     for system in ["docsigner", "npc"] {
@@ -112,6 +114,12 @@ fn a_pkcs11_token() {
     // Later starts know where the keys are.
     let journey = demo(&dir, &mut with_token());
     assert_eq!(journey.code, Some(0), "{journey}");
+    let out = place.path().join("pki");
+    Ran::of(with_token().args(["pki", "export", "--dir"]).arg(&dir).arg("--out").arg(&out)).success();
+    assert!(
+        out.join("npc-3.crl").exists() && !out.join("npc-4.crl").exists(),
+        "as many lists as the first run chose"
+    );
     let settings = std::fs::read_to_string(dir.join("neweid.json")).expect("settings");
     assert!(!settings.contains(PIN), "the PIN stays in its file");
 

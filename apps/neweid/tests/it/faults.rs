@@ -131,6 +131,8 @@ fn a_first_run_that_could_not_begin_is_begun_again() {
     let pin = pin.to_str().expect("a path");
     up("ports", other, &["--pkcs11-module", "/none.so", "--pkcs11-token", "t", "--pkcs11-pin-file", pin])
         .fails(1, "NEWEID-E-HSM-CHANGED");
+    up("ports", other, &["--npc-keys", "p-384"]).fails(1, "NEWEID-E-NPC-KEYS-CHANGED");
+    up("ports", other, &["--npc-partitions", "8"]).fails(1, "NEWEID-E-NPC-KEYS-CHANGED");
     assert_eq!(settings("ports"), settled);
 }
 

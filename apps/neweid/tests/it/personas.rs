@@ -1,13 +1,16 @@
 //! The personas as files: made by the real chain, the same ever after, and read for what they are meant to be.
 
-use crate::support::{Country, Ran, cards, in_dir, neweid, run, text};
+use crate::holder::{judged, shown};
+use crate::support::{Country, Ran, Up, cards, get, in_dir, neweid, run, text};
 use chip::{Chip, FileMemory, InProcessChannel, Interface};
 use curve::SystemRandom;
 use eac::Password;
 use serde_json::Value;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use terminal::eid::{EncryptedZoneReport, Grant, TerminalIdentity, read_encrypted_zone};
+use terminal::npc_card::{CertificateId, NpcCard};
 use terminal::{Refusal, TrustStore, Verdict};
 
 fn export(dir: &Path, name: &str, out: &Path) -> Value {
@@ -105,6 +108,178 @@ fn personas_about_a_profile_keep_it_and_bring_their_trust() {
     let out = out.to_str().expect("a path");
     let unknown = in_dir(&dir, ["persona", "export", "normal", "--profile", "bac-lab", "--out", out]);
     assert_eq!(unknown.code, Some(2), "{unknown}");
+}
+
+/// What a card says of itself to somebody who has its file.
+fn on_card(card: &Path, args: &[&str]) -> Ran {
+    Ran::of(neweid().args(args).arg("--serial").arg(card))
+}
+
+// proves: OPEN-15, NPC-56
+#[test]
+fn every_certificate_of_the_laboratory_card_is_signed_with_ml_dsa() {
+    let country = Country::new();
+    let (dir, out) = (country.dir(), country.beside("out"));
+    let record = export(&dir, "mldsa-lab", &out);
+    let named: Vec<String> = record["trust"].as_array().expect("names").iter().map(text).collect();
+    for name in ["npc-mldsa-root.pem", "npc-mldsa-ca.pem", "npc-mldsa.crl", "npc-mldsa-root.crl"] {
+        assert!(named.contains(&format!("trust/{name}")) && out.join("trust").join(name).exists(), "{name}");
+    }
+    let card = out.join("mldsa-lab.card");
+    let chip = Chip::open(Box::new(FileMemory::open(&card).expect("opens")), Box::new(SystemRandom));
+    let channel = InProcessChannel::new(chip.expect("a chip"), Interface::Contact);
+    let mut zone = NpcCard::open_in_clear(channel).expect("a sample card");
+    let mut addresses = Vec::new();
+    for id in CertificateId::ALL {
+        let der = zone.certificate(id).expect("all six slots are filled");
+        let certificate = x509::Certificate::parse(&der).expect("a certificate");
+        assert_eq!(certificate.signature_algorithm(), Some(x509::SignatureAlgorithm::MlDsa65), "{id:?}");
+        assert!(der.len() > 3_309, "{id:?}: the signature alone has 3309 bytes (FIPS 204 table 2)");
+        addresses.extend(certificate.crl_distribution_points().to_vec());
+    }
+    drop(zone);
+    assert!(addresses.iter().all(|address| address.contains("/mldsa/crl/npc")), "{addresses:?}");
+
+    // The chip's own keys are as on every card: they fit, sign, and the chain is good up to the laboratory's root.
+    let pin2 = country.beside("pin2");
+    std::fs::write(&pin2, text(&record["pin2"]["value"])).expect("writable");
+    std::fs::set_permissions(&pin2, std::fs::Permissions::from_mode(0o600)).expect("ours");
+    let (trust, pin2) = (shown(&out.join("trust")), shown(&pin2));
+    let listed = on_card(&card, &["cert", "list", "--json", "--pin2", &pin2, "--trust", &trust]).json();
+    let slots = listed.as_array().expect("slots");
+    assert_eq!(slots.len(), 6);
+    for slot in slots {
+        assert_eq!(slot["status"], "good", "{slot}");
+        assert_eq!(slot["signed_with"], "ML-DSA-65", "{slot}");
+        let own = slot["slot"].as_u64().is_some_and(|n| n <= 4);
+        assert_eq!(slot["key_fits"].as_bool(), own.then_some(true), "{slot}");
+        assert_eq!(text(&slot["key"]).starts_with("ML-DSA"), !own, "{slot}");
+    }
+    let (letter, signed) = (shown(&country.beside("letter")), shown(&country.beside("letter.p7s")));
+    std::fs::write(&letter, "同意書 I agree.\n").expect("writable");
+    for key in ["rsa-sign", "ec-sign"] {
+        let args =
+            ["sign", "--key", key, "--format", "cms", "--in", &letter, "--out", &signed, "--pin2", &pin2];
+        on_card(&card, &args).success();
+        // The chain is more than OpenSSL 3.0 can judge; the signature of the card's own key is not.
+        let verify = ["cms", "-verify", "-noverify", "-inform", "DER", "-binary", "-in", &signed, "-content"];
+        judged(&[&verify[..], &[&letter, "-out", "/dev/null"]].concat());
+    }
+    let read = ["read", "--trust", &trust, "--out", &shown(&country.beside("read"))];
+    on_card(&card, &read).success();
+
+    // What the certificates name is there: the running country, which has not made the card, serves the lists.
+    let up = Up::start(&dir);
+    let ca = std::fs::read_to_string(out.join("trust/npc-mldsa-ca.pem")).expect("exported");
+    let ca = x509::Certificate::parse(&x509::pem::decode("CERTIFICATE", &ca).expect("PEM")).expect("a CA");
+    let list = get(&up.status(), "/mldsa/crl/npc.crl");
+    assert_eq!(list.status, 200, "{list:?}");
+    let list = x509::crl::Crl::parse(&list.body).expect("a list");
+    list.verify_signature(ca.spki()).expect("signed by the laboratory's authority");
+    assert_eq!(get(&up.status(), "/mldsa/crl/nothing.crl").status, 404);
+    // Another process has made it and none has been made elsewhere: it stays the one authority.
+    assert_eq!(export(&dir, "mldsa-lab", &out)["sha256"], record["sha256"]);
+    up.stop();
+}
+
+/// A profile of one's own: a built-in one with changes, as a file.
+fn own_profile(country: &Country, from: &str, changes: &[(&str, &str)]) -> String {
+    let mut text = run(["card", "profile", "show", from]).success();
+    for (from, to) in changes {
+        assert!(text.contains(from), "{from}");
+        text = text.replacen(from, to, 1);
+    }
+    let file = country.beside("mine.toml");
+    std::fs::write(&file, text).expect("writable");
+    shown(&file)
+}
+
+// proves: CARD-12
+#[test]
+fn a_card_is_made_by_a_profile_of_ones_own_and_keeps_it() {
+    let country = Country::new();
+    let (dir, out) = (country.dir(), country.beside("out"));
+    let made = |name: &str, profile: &str| {
+        in_dir(&dir, ["persona", "export", name, "--profile", profile, "--json", "--out", &shown(&out)])
+    };
+    let file = own_profile(
+        &country,
+        "interop",
+        &[
+            ("name = \"interop\"", "name = \"mine\""),
+            (
+                "\"18 AES-256, 13 AES-128, 18 CAM-AES-256, 13 IM-AES-128, 18 IM-AES-256\"",
+                "\"16 AES-192, 13 AES-128\"",
+            ),
+        ],
+    );
+    assert_eq!(run(["card", "profile", "check", &file]).code, Some(0));
+    let record: Value = serde_json::from_str(&made("normal", &file).success()).expect("JSON");
+    assert_eq!(
+        (&record[0]["profile"], &record[0]["expected"]["verdict"]),
+        (&"mine".into(), &"verified".into())
+    );
+    // Another process knows the card by itself: the offer is the file's, not that of any profile of the program.
+    let card = out.join("normal.card");
+    let (trust, read) = (shown(&out.join("trust")), shown(&country.beside("read")));
+    let report = on_card(&card, &["read", "--json", "--trust", &trust, "--out", &read]).json();
+    assert_eq!(report["verdict"], "verified", "{report}");
+    let channel = report["channel"].to_string();
+    assert!(channel.contains("brainpoolP384r1"), "{channel}");
+    let listed = on_card(&card, &["cert", "list", "--json", "--trust", &trust]).json();
+    assert!(listed.as_array().expect("slots").iter().all(|slot| slot["status"] == "good"), "{listed}");
+
+    // Another document signer, and a persona whose PIN was forgotten over a channel of the profile's own offer.
+    let changes = [
+        ("name = \"interop\"", "name = \"mine-pq\""),
+        (
+            "\"18 AES-256, 13 AES-128, 18 CAM-AES-256, 13 IM-AES-128, 18 IM-AES-256\"",
+            "\"16 AES-192, 13 AES-128\"",
+        ),
+        ("signer = \"secp521r1\"", "signer = \"ML-DSA-65\""),
+    ];
+    let file = own_profile(&country, "interop", &changes);
+    let record: Value = serde_json::from_str(&made("pin1-blocked", &file).success()).expect("JSON");
+    assert_eq!(
+        (&record[0]["profile"], &record[0]["trust"][0]),
+        (&"mine-pq".into(), &"trust/csca-mldsa.pem".into())
+    );
+    // Another type of chip with other keys and signer.
+    let changes = [("name = \"reserve-p384\"", "name = \"mine-384\""), ("sample = false", "sample = true")];
+    let file = own_profile(&country, "reserve-p384", &changes);
+    let record: Value = serde_json::from_str(&made("pin2-blocked", &file).success()).expect("JSON");
+    assert_eq!(
+        (&record[0]["profile"], &record[0]["trust"][0]),
+        (&"mine-384".into(), &"trust/csca-reserve.pem".into())
+    );
+    let listed = on_card(&out.join("pin2-blocked.card"), &["cert", "list", "--json"]).json();
+    // The authority certifies RSA-2048 and P-521 (NPC-59): the pairs on P-384 stay without a certificate.
+    let present: Vec<_> = listed.as_array().expect("slots").iter().map(|slot| &slot["present"]).collect();
+    assert_eq!(present, [true, true, false, false, true, true]);
+    let status = on_card(&out.join("pin1-blocked.card"), &["pin", "status", "--json"]).json();
+    assert_eq!(status["pin1"]["state"], "blocked", "{status}");
+
+    // What is no profile, is none for samples, or asks for more than one.
+    let file = own_profile(
+        &country,
+        "interop",
+        &[("name = \"interop\"", "name = \"mine\""), ("tries = 3", "tries = 9")],
+    );
+    made("normal", &file).fails_in_json(2, "NEWEID-E-PROFILE");
+    made("normal", &shown(&country.beside("absent.toml"))).fails_in_json(2, "NEWEID-E-PROFILE-FILE");
+    let file = own_profile(&country, "interop", &[]);
+    let refused = made("normal", &file);
+    refused.fails_in_json(2, "NEWEID-E-PROFILE");
+    assert!(refused.stdout.contains("PROFILE-OWN-NAME"), "{refused}");
+    let file = own_profile(&country, "interop", &[("name = \"interop\"", "name = \"mine\"")]);
+    made("expired", &file).fails_in_json(2, "NEWEID-E-PERSONA-PROFILE");
+    made("cloned", &file).fails_in_json(2, "NEWEID-E-PERSONA-PROFILE");
+    made("--all", &file).fails_in_json(2, "NEWEID-E-PERSONA-PROFILE");
+    let changes =
+        [("name = \"interop\"", "name = \"mine\""), ("signer = \"secp521r1\"", "signer = \"secp256r1\"")];
+    let file = own_profile(&country, "interop", &changes);
+    made("normal", &file).fails_in_json(2, "NEWEID-E-PROFILE-SIGNER");
+    assert!(!dir.join("personas/own/normal.card").exists() && !dir.join("personas/work").exists());
 }
 
 /// Reads the encrypted zone of a card's file with the country's sample terminal, with the named certificates.

@@ -9,7 +9,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 fn propose(dir: &Path, chip: &str, level: &str) -> Ran {
-    let args = ["recall", "propose", "--chip-type", chip, "--level", level, "--treatment", "new-card"];
+    propose_to(dir, chip, level, "new-card")
+}
+
+fn propose_to(dir: &Path, chip: &str, level: &str, treatment: &str) -> Ran {
+    let args = ["recall", "propose", "--chip-type", chip, "--level", level, "--treatment", treatment];
     let who = ["--reason", "演習 drill", "--cost", "250000", "--operator", "ca-anna", "--json", "--dir"];
     Ran::of(neweid().args(args).args(who).arg(dir))
 }
@@ -25,6 +29,9 @@ fn a_recall_is_listed_approved_by_another_and_reported_by_office() {
     let dir = country.dir();
     let types = in_dir(&dir, ["chip-type", "list", "--json"]).json();
     let chip = types[0]["name"].as_str().expect("a name").to_owned();
+    // OPEN-13: the software of these chips lies in ROM.
+    let update = propose_to(&dir, &chip, "scheduled", "update");
+    assert!(update.code != Some(0) && update.stdout.contains("MGMT-E-RECALL-NOT-PATCHABLE"), "{update}");
     let proposed = propose(&dir, &chip, "scheduled").json();
     let cards = proposed["cards"].as_u64().expect("a number");
     assert!(cards > 3 && proposed["approved_by"].is_null(), "{proposed}");

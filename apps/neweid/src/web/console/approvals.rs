@@ -1,7 +1,7 @@
 //! Everything that waits for a second person, whichever system it belongs to.
 
 use super::layout::{Frame, Query, taipei};
-use super::{Fields, Site, ceremonies, done, incidents, refused, shown};
+use super::{Fields, Site, approved, ceremonies, incidents, shown};
 use crate::clock;
 use crate::commands::{npc_incident, pki_ceremony};
 use crate::country::Country;
@@ -48,6 +48,8 @@ pub async fn page(
 
 /// What waits, of the systems whose decisions this person may see.
 pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Failure> {
+    // What nobody approved in time waits for nobody: it stands on the page of its kind, as lapsed.
+    let now = clock::now();
     let mut items = Vec::new();
     let sees = |see, decide| session.may(see) || session.may(decide);
     if sees(Right::SeeIncidents, Right::DecideIncidents) {
@@ -73,7 +75,7 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
     }
     if sees(Right::SeeAuthority, Right::DecideCeremonies) {
         for c in country.npc.ceremonies().await.map_err(Failure::from_system)? {
-            if !ceremonies::waits(&c) {
+            if !ceremonies::waits(&c, now) {
                 continue;
             }
             items.push(Item {
@@ -83,7 +85,7 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
                 what_zh: format!("金鑰典禮：{}", ceremonies::kind_zh(c.kind)),
                 what: format!("ceremony: {}", c.kind),
                 own: c.proposed_by == session.name,
-                may_approve: ceremonies::may_approve(&c, session),
+                may_approve: ceremonies::may_approve(&c, session, now),
                 proposed_by: c.proposed_by,
                 proposed_at: taipei(c.proposed_at),
                 action: "/console/ceremonies/approve",
@@ -114,7 +116,7 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
     }
     if sees(Right::SeeIncidents, Right::DecideIncidents) || session.may(Right::SeeChipTypes) {
         for r in country.mgmt.recalls().await.map_err(Failure::from_system)? {
-            if r.approved_by.is_some() || r.closed_at.is_some() {
+            if r.approved_by.is_some() || r.closed_at.is_some() || r.lapsed(now) {
                 continue;
             }
             let (plan, criteria) = (&r.plan, r.plan.criteria.words());
@@ -145,7 +147,7 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
     }
     if sees(Right::SeeAuthority, Right::DecideDocumentSigners) {
         for p in country.docsigner.proposals().await.map_err(Failure::from_system)? {
-            if p.approved_by.is_some() {
+            if p.approved_by.is_some() || p.lapsed(now) {
                 continue;
             }
             let (what_zh, what) = pki_ceremony::words(&p.act);
@@ -165,7 +167,7 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
     }
     if sees(Right::SeeChipTypes, Right::DecideChipTypes) {
         for p in country.centre.chip_risk_proposals().await.map_err(Failure::from_system)? {
-            if p.approved_by.is_some() {
+            if p.approved_by.is_some() || p.lapsed(now) {
                 continue;
             }
             items.push(Item {
@@ -191,13 +193,14 @@ pub async fn policy(
     Extension(session): Extension<Session>,
     Extension(fields): Extension<Fields>,
 ) -> Response {
-    let Ok(version) = fields.text("number").parse::<u32>() else {
-        return refused(&super::malformed(), &session);
-    };
-    match country.npc.approve_policy(version, &session.name, clock::now()).await {
-        Ok(()) => done("/console/approvals", "approved"),
-        Err(error) => refused(&Failure::from_system(error), &session),
-    }
+    approved(&fields, "/console/approvals", &session, |version: u32| {
+        let (country, session) = (&country, &session);
+        async move {
+            let done = country.npc.approve_policy(version, &session.name, clock::now()).await;
+            done.map(|()| "approved").map_err(Failure::from_system)
+        }
+    })
+    .await
 }
 
 /// `POST /console/approvals/recall`
@@ -206,13 +209,14 @@ pub async fn recall(
     Extension(session): Extension<Session>,
     Extension(fields): Extension<Fields>,
 ) -> Response {
-    let Ok(number) = fields.text("number").parse::<u64>() else {
-        return refused(&super::malformed(), &session);
-    };
-    match country.mgmt.approve_recall(number, &session.name, clock::now()).await {
-        Ok(_) => done("/console/approvals", "approved"),
-        Err(error) => refused(&Failure::from_system(error), &session),
-    }
+    approved(&fields, "/console/approvals", &session, |number: u64| {
+        let (country, session) = (&country, &session);
+        async move {
+            let done = country.mgmt.approve_recall(number, &session.name, clock::now()).await;
+            done.map(|_| "approved").map_err(Failure::from_system)
+        }
+    })
+    .await
 }
 
 /// `POST /console/approvals/document-signer`
@@ -221,12 +225,13 @@ pub async fn document_signer(
     Extension(session): Extension<Session>,
     Extension(fields): Extension<Fields>,
 ) -> Response {
-    let Ok(number) = fields.text("number").parse::<u64>() else {
-        return refused(&super::malformed(), &session);
-    };
     let mut random = country.random();
-    match country.docsigner.approve(number, &session.name, clock::now(), &mut random).await {
-        Ok(_) => done("/console/approvals", "approved"),
-        Err(error) => refused(&Failure::from_system(error), &session),
-    }
+    approved(&fields, "/console/approvals", &session, |number: u64| {
+        let (country, session) = (&country, &session);
+        async move {
+            let done = country.docsigner.approve(number, &session.name, clock::now(), &mut random).await;
+            done.map(|_| "approved").map_err(Failure::from_system)
+        }
+    })
+    .await
 }

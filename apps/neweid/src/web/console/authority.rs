@@ -1,7 +1,7 @@
 //! The CA: its certificates, their keys, when each ends, whether it issues, and whether its repository is open.
 
 use super::layout::{Frame, Mark, Query, distance, taipei};
-use super::{Fields, Site, done, refused, shown};
+use super::{Fields, Site, answered, refused, shown};
 use crate::clock;
 use crate::country::Country;
 use crate::failure::Failure;
@@ -95,10 +95,7 @@ pub async fn switch(
         "start" => (country.npc.start_issuing(&session.name, now).await, "started"),
         _ => return refused(&super::malformed(), &session),
     };
-    match switched {
-        Ok(()) => done("/console/authority", what),
-        Err(error) => refused(&Failure::from_system(error), &session),
-    }
+    answered(switched.map(|()| what).map_err(Failure::from_system), "/console/authority", &session)
 }
 
 /// `POST /console/authority/repository`
@@ -113,10 +110,7 @@ pub async fn switch_repository(
         "open" => (country.npc.open_repository(&session.name, now).await, "repository-open"),
         _ => return refused(&super::malformed(), &session),
     };
-    match switched {
-        Ok(()) => done("/console/authority", what),
-        Err(error) => refused(&Failure::from_system(error), &session),
-    }
+    answered(switched.map(|()| what).map_err(Failure::from_system), "/console/authority", &session)
 }
 
 /// The newest certificate of each profile: services have had others before, which are meant to end.

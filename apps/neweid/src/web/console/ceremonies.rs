@@ -2,7 +2,7 @@
 //! command line, where operator and witness stand beside each other.
 
 use super::layout::{Frame, Query, taipei};
-use super::{Fields, Site, done, refused, shown};
+use super::{Fields, Site, approved, shown};
 use crate::clock;
 use crate::country::Country;
 use crate::failure::Failure;
@@ -10,6 +10,7 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::{Query as QueryOf, State};
 use axum::response::Response;
+use jiff::Timestamp;
 use npc::Ceremony;
 use operators::{Right, Session};
 
@@ -31,6 +32,7 @@ struct Row {
     approved: Option<(String, String)>,
     finished_at: Option<String>,
     abandoned: bool,
+    lapsed: bool,
     may_approve: bool,
 }
 
@@ -81,7 +83,8 @@ fn row(ceremony: Ceremony, session: &Session) -> Row {
         kind_zh: kind_zh(ceremony.kind),
         expected: ceremony.expected(),
         steps: steps.collect(),
-        may_approve: may_approve(&ceremony, session),
+        may_approve: may_approve(&ceremony, session, clock::now()),
+        lapsed: ceremony.lapsed(clock::now()),
         abandoned: ceremony.is_abandoned(),
         approved: ceremony.approved.map(|(by, at)| (by, taipei(at))),
         finished_at: ceremony.finished_at.map(taipei),
@@ -91,13 +94,13 @@ fn row(ceremony: Ceremony, session: &Session) -> Row {
 }
 
 /// Whether somebody else than its proposer has still to decide.
-pub const fn waits(ceremony: &Ceremony) -> bool {
-    ceremony.approved.is_none() && ceremony.finished_at.is_none()
+pub fn waits(ceremony: &Ceremony, now: Timestamp) -> bool {
+    ceremony.approved.is_none() && ceremony.finished_at.is_none() && !ceremony.lapsed(now)
 }
 
 /// Whether this person may be the second one.
-pub fn may_approve(ceremony: &Ceremony, session: &Session) -> bool {
-    waits(ceremony) && session.may(Right::DecideCeremonies) && ceremony.proposed_by != session.name
+pub fn may_approve(ceremony: &Ceremony, session: &Session, now: Timestamp) -> bool {
+    waits(ceremony, now) && session.may(Right::DecideCeremonies) && ceremony.proposed_by != session.name
 }
 
 /// What a ceremony is about, in Chinese.
@@ -122,11 +125,12 @@ pub async fn approve(
     Extension(session): Extension<Session>,
     Extension(fields): Extension<Fields>,
 ) -> Response {
-    let Ok(number) = fields.text("number").parse::<u64>() else {
-        return refused(&super::malformed(), &session);
-    };
-    match country.npc.approve_ceremony(number, &session.name, clock::now()).await {
-        Ok(_) => done("/console/ceremonies", "scripted"),
-        Err(error) => refused(&Failure::from_system(error), &session),
-    }
+    approved(&fields, "/console/ceremonies", &session, |number: u64| {
+        let (country, session) = (&country, &session);
+        async move {
+            let done = country.npc.approve_ceremony(number, &session.name, clock::now()).await;
+            done.map(|_| "scripted").map_err(Failure::from_system)
+        }
+    })
+    .await
 }

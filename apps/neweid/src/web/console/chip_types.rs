@@ -1,7 +1,7 @@
 //! The register of chip types (CARD-13): how each is judged, and who proposes and approves another judgement.
 
 use super::layout::{Frame, Query, taipei};
-use super::{Fields, Site, done, refused, shown};
+use super::{Fields, Site, answered, approved, refused, shown};
 use crate::clock;
 use crate::country::Country;
 use crate::failure::Failure;
@@ -57,6 +57,7 @@ struct Proposal {
     proposed_by: String,
     proposed_at: String,
     approved_by: Option<String>,
+    lapsed: bool,
     may_approve: bool,
 }
 
@@ -71,7 +72,7 @@ pub async fn page(
 }
 
 async fn make(country: &Country, session: &Session, frame: Frame) -> Result<String, Failure> {
-    let may_decide = session.may(Right::DecideChipTypes);
+    let (now, may_decide) = (clock::now(), session.may(Right::DecideChipTypes));
     let types = country.centre.chip_types().await.map_err(Failure::from_system)?;
     let proposals = country.centre.chip_risk_proposals().await.map_err(Failure::from_system)?;
     let a_type = |t: production::RegisteredChip| Type {
@@ -95,16 +96,20 @@ async fn make(country: &Country, session: &Session, frame: Frame) -> Result<Stri
         reason: t.reason.unwrap_or_default(),
         since: taipei(t.since),
     };
-    let proposal = |p: production::RiskProposal| Proposal {
-        number: p.number,
-        name: p.name,
-        risk_zh: p.risk.zh(),
-        risk: p.risk.to_string(),
-        reason: p.reason,
-        may_approve: may_decide && p.approved_by.is_none() && p.proposed_by != session.name,
-        proposed_by: p.proposed_by,
-        proposed_at: taipei(p.proposed_at),
-        approved_by: p.approved_by,
+    let proposal = |p: production::RiskProposal| {
+        let lapsed = p.lapsed(now);
+        Proposal {
+            number: p.number,
+            name: p.name,
+            risk_zh: p.risk.zh(),
+            risk: p.risk.to_string(),
+            reason: p.reason,
+            may_approve: may_decide && p.approved_by.is_none() && !lapsed && p.proposed_by != session.name,
+            lapsed,
+            proposed_by: p.proposed_by,
+            proposed_at: taipei(p.proposed_at),
+            approved_by: p.approved_by,
+        }
     };
     let page = Page {
         frame,
@@ -134,10 +139,8 @@ pub async fn propose(
         return refused(&super::malformed(), &session);
     };
     let (name, reason) = (fields.text("name"), fields.text("reason"));
-    match country.centre.propose_chip_risk(name, risk, reason, &session.name, clock::now()).await {
-        Ok(_) => done("/console/chip-types", "proposed"),
-        Err(error) => refused(&Failure::from_system(error), &session),
-    }
+    let proposed = country.centre.propose_chip_risk(name, risk, reason, &session.name, clock::now()).await;
+    answered(proposed.map(|_| "proposed").map_err(Failure::from_system), "/console/chip-types", &session)
 }
 
 /// `POST /console/chip-types/approve`
@@ -146,11 +149,12 @@ pub async fn approve(
     Extension(session): Extension<Session>,
     Extension(fields): Extension<Fields>,
 ) -> Response {
-    let Ok(number) = fields.text("number").parse::<u64>() else {
-        return refused(&super::malformed(), &session);
-    };
-    match country.centre.approve_chip_risk(number, &session.name, clock::now()).await {
-        Ok(_) => done("/console/chip-types", "approved"),
-        Err(error) => refused(&Failure::from_system(error), &session),
-    }
+    approved(&fields, "/console/chip-types", &session, |number: u64| {
+        let (country, session) = (&country, &session);
+        async move {
+            let done = country.centre.approve_chip_risk(number, &session.name, clock::now()).await;
+            done.map(|_| "approved").map_err(Failure::from_system)
+        }
+    })
+    .await
 }

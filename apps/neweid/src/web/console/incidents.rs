@@ -1,7 +1,7 @@
 //! Incidents: propose, approve, see how far each is. Who may approve what is the CA's decision.
 
 use super::layout::{Frame, Query, grouped, taipei};
-use super::{Fields, Site, done, refused, shown};
+use super::{Fields, Site, answered, approved, refused, shown};
 use crate::cli::{Action, Make, Selection};
 use crate::clock;
 use crate::commands::npc_incident;
@@ -11,6 +11,7 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::{Query as QueryOf, State};
 use axum::response::Response;
+use mgmt::RecallPlan;
 use model::RocDate;
 use npc::{Incident, Measure};
 use operators::{Right, Session};
@@ -19,6 +20,9 @@ use std::time::Duration;
 
 /// How long an approval's answer waits for the work: most is done by then, the rest is looked at later.
 const WAIT: Duration = Duration::from_secs(2);
+
+/// Cards of a proposed recall that are shown; `neweid recall cards` has all.
+const PREVIEW: u32 = 20;
 
 #[derive(Template)]
 #[template(path = "console/incidents.html")]
@@ -30,6 +34,7 @@ struct Page {
     reasons: Vec<&'static str>,
     makers: Vec<String>,
     applets: Vec<String>,
+    chip_types: Vec<String>,
     recalls: Vec<Recalled>,
 }
 
@@ -47,6 +52,9 @@ struct Recalled {
     proposed_at: String,
     approved_by: Option<String>,
     closed_at: Option<String>,
+    lapsed: bool,
+    /// While nobody has approved it, the first of its cards.
+    preview: Vec<mgmt::RecallCard>,
     progress: Vec<mgmt::RecallProgress>,
 }
 
@@ -104,6 +112,7 @@ async fn make(country: &Country, session: &Session, frame: Frame) -> Result<Stri
         reasons: REASONS.to_vec(),
         makers,
         applets,
+        chip_types: types.into_iter().map(|t| t.entry.name).collect(),
         recalls: recalls(country).await?,
     };
     page.render().map_err(Failure::ours)
@@ -136,6 +145,15 @@ async fn recalls(country: &Country) -> Result<Vec<Recalled>, Failure> {
             Some(_) => country.mgmt.recall_progress(recall.number).await.map_err(Failure::from_system)?,
             None => Vec::new(),
         };
+        let lapsed = recall.lapsed(clock::now());
+        let preview = match recall.approved_by {
+            None if !lapsed => country
+                .mgmt
+                .recall_cards(recall.number, None, None, PREVIEW)
+                .await
+                .map_err(Failure::from_system)?,
+            _ => Vec::new(),
+        };
         shown.push(Recalled {
             number: recall.number,
             level_zh: recall.plan.level.zh(),
@@ -149,6 +167,8 @@ async fn recalls(country: &Country) -> Result<Vec<Recalled>, Failure> {
             proposed_at: taipei(recall.proposed_at),
             approved_by: recall.approved_by,
             closed_at: recall.closed_at.map(taipei),
+            lapsed,
+            preview,
             progress,
         });
     }
@@ -169,10 +189,25 @@ pub async fn propose(
         Ok(selection) => selection,
         Err(failure) => return refused(&failure, &session),
     };
-    match npc_incident::propose(&country, &selection, &session.name).await {
-        Ok(_) => done("/console/incidents", "proposed"),
-        Err(failure) => refused(&failure, &session),
-    }
+    let proposed = npc_incident::propose(&country, &selection, &session.name).await;
+    answered(proposed.map(|_| "proposed"), "/console/incidents", &session)
+}
+
+/// `POST /console/incidents/recall`: proposes a recall. Its list of cards is made with it, and shown before anybody approves.
+pub async fn recall(
+    State(country): Site,
+    Extension(session): Extension<Session>,
+    Extension(fields): Extension<Fields>,
+) -> Response {
+    let proposed = match plan(&fields) {
+        Ok(plan) => country
+            .mgmt
+            .propose_recall(&plan, &session.name, clock::now())
+            .await
+            .map_err(Failure::from_system),
+        Err(failure) => Err(failure),
+    };
+    answered(proposed.map(|_| "proposed"), "/console/incidents", &session)
 }
 
 /// `POST /console/incidents/approve`
@@ -181,33 +216,32 @@ pub async fn approve(
     Extension(session): Extension<Session>,
     Extension(fields): Extension<Fields>,
 ) -> Response {
-    let Ok(number) = fields.text("number").parse::<u64>() else {
-        return refused(&super::malformed(), &session);
-    };
-    // A million certificates take longer than a browser waits: the work goes on by itself.
-    let (npc, name) = (Arc::clone(&country.npc), session.name.clone());
-    let mut work = tokio::spawn(async move { npc.approve_incident(number, &name, clock::now()).await });
-    match tokio::time::timeout(WAIT, &mut work).await {
-        Err(_) => {
-            tokio::spawn(async move {
-                if let Ok(Err(error)) = work.await {
-                    tracing::error!(code = error.code(), number, "an incident was interrupted");
+    approved(&fields, "/console/incidents", &session, |number: u64| {
+        let (country, session) = (&country, &session);
+        async move {
+            // A million certificates take longer than a browser waits: the work goes on by itself.
+            let (npc, name) = (Arc::clone(&country.npc), session.name.clone());
+            let mut work =
+                tokio::spawn(async move { npc.approve_incident(number, &name, clock::now()).await });
+            match tokio::time::timeout(WAIT, &mut work).await {
+                Err(_) => {
+                    tokio::spawn(async move {
+                        if let Ok(Err(error)) = work.await {
+                            tracing::error!(code = error.code(), number, "an incident was interrupted");
+                        }
+                    });
+                    Ok("running")
                 }
-            });
-            done("/console/incidents", "running")
+                Ok(Err(died)) => Err(Failure::ours(died)),
+                Ok(Ok(done)) => done.map(|_| "approved").map_err(Failure::from_system),
+            }
         }
-        Ok(Err(died)) => refused(&Failure::ours(died), &session),
-        Ok(Ok(Err(error))) => refused(&Failure::from_system(error), &session),
-        Ok(Ok(Ok(_))) => done("/console/incidents", "approved"),
-    }
+    })
+    .await
 }
 
 fn selection(fields: &Fields) -> Result<Selection, Failure> {
-    let given = |name| Some(fields.text(name)).filter(|text| !text.is_empty()).map(str::to_owned);
-    let date = |name| match given(name) {
-        None => Ok(None),
-        Some(text) => text.parse::<RocDate>().map(Some).map_err(|_| npc_incident::wrong("日期 date")),
-    };
+    let given = |name| given(fields, name);
     let action = match fields.text("action") {
         "suspend" => Action::Suspend,
         "resume" => Action::Resume,
@@ -223,17 +257,44 @@ fn selection(fields: &Fields) -> Result<Selection, Failure> {
         chip_model: given("chip_model"),
         carrier: given("carrier"),
         cards: given("cards"),
-        from: date("from")?,
-        to: date("to")?,
-        make: Make {
-            manufacturer: given("manufacturer"),
-            applet: given("applet"),
-            algorithm: given("algorithm"),
-            lot: given("lot"),
-            made_from: date("made_from")?,
-            made_to: date("made_to")?,
-        },
+        from: date(fields, "from")?,
+        to: date(fields, "to")?,
+        make: make_of(fields)?,
     })
+}
+
+/// What a recall's form says.
+fn plan(fields: &Fields) -> Result<RecallPlan, Failure> {
+    let cost = given(fields, "cost").map(|cost| cost.parse()).transpose();
+    Ok(RecallPlan {
+        criteria: make_of(fields)?.criteria(given(fields, "chip_type").as_deref()),
+        level: fields.text("level").parse().map_err(|_| super::malformed())?,
+        treatment: fields.text("treatment").parse().map_err(|_| super::malformed())?,
+        reason: fields.text("why").to_owned(),
+        cost: cost.map_err(|_| super::malformed())?,
+    })
+}
+
+/// Cards by what the card centre's books say of them.
+fn make_of(fields: &Fields) -> Result<Make, Failure> {
+    let given = |name| given(fields, name);
+    Ok(Make {
+        manufacturer: given("manufacturer"),
+        applet: given("applet"),
+        algorithm: given("algorithm"),
+        lot: given("lot"),
+        made_from: date(fields, "made_from")?,
+        made_to: date(fields, "made_to")?,
+    })
+}
+
+fn given(fields: &Fields, name: &str) -> Option<String> {
+    Some(fields.text(name)).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+fn date(fields: &Fields, name: &str) -> Result<Option<RocDate>, Failure> {
+    let read = |text: String| text.parse().map_err(|_| npc_incident::wrong("日期 date"));
+    given(fields, name).map(read).transpose()
 }
 
 /// What is to be done, in Chinese.

@@ -33,6 +33,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{MethodRouter, get, post};
 use operators::{Right, Session, Token};
 use std::collections::HashMap;
+use std::str::FromStr;
 use std::sync::Arc;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -100,6 +101,7 @@ static ROUTES: &[Route] = &[
     page("/console/status", Right::SeeStatus, || get(status::page)),
     page("/console/incidents", Right::SeeIncidents, || get(incidents::page)),
     act("/console/incidents/propose", Right::DecideIncidents, || post(incidents::propose)),
+    act("/console/incidents/recall", Right::DecideIncidents, || post(incidents::recall)),
     act("/console/incidents/approve", Right::DecideIncidents, || post(incidents::approve)),
     page("/console/approvals", Right::SeeApprovals, || get(approvals::page)),
     act("/console/approvals/policy", Right::DecideCeremonies, || post(approvals::policy)),
@@ -255,6 +257,28 @@ fn token(headers: &HeaderMap) -> Option<Token> {
 /// Where to go after something was done, and what to say there.
 fn done(path: &str, what: &str) -> Response {
     Redirect::to(&format!("{path}?done={what}")).into_response()
+}
+
+/// Where to go after something was done and what to say there, or why it was not done.
+fn answered(what: Result<&str, Failure>, page: &str, session: &Session) -> Response {
+    match what {
+        Ok(what) => done(page, what),
+        Err(failure) => refused(&failure, session),
+    }
+}
+
+/// The answer to an approval: the number of the proposal stands in the form, and the system it belongs to decides.
+async fn approved<N: FromStr, F: Future<Output = Result<&'static str, Failure>>>(
+    fields: &Fields,
+    page: &str,
+    session: &Session,
+    approve: impl FnOnce(N) -> F,
+) -> Response {
+    let what = match fields.text("number").parse() {
+        Ok(number) => approve(number).await,
+        Err(_) => Err(malformed()),
+    };
+    answered(what, page, session)
 }
 
 /// The answer to something that a system refused, or could not do.
