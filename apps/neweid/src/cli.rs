@@ -781,6 +781,18 @@ pub enum ChipType {
         #[arg(long)]
         json: bool,
     },
+    /// 登錄異動 Enter another version of a type: its maker, versions, certificates, and whether it is patchable. How it is judged
+    /// stays as it is.
+    Register {
+        /// 登錄資料 The entry as JSON,, with the names of `neweid chip-type list --json`.
+        file: PathBuf,
+        /// 登錄者帳號 Account of whoever enters it, for the log.
+        #[arg(long)]
+        operator: String,
+        /// 國家目錄 The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
     /// 提案變更風險狀態 Propose to judge a type otherwise; nothing changes until another person approves.
     Propose {
         /// 名稱 Its name.

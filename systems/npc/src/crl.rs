@@ -407,7 +407,9 @@ impl Npc {
                     false => overtaken.push(*list),
                 }
             }
-            self.audit(tx, "crl-issue", "lists", SYSTEM, issued(&stored), now).await?;
+            if !stored.is_empty() {
+                self.audit(tx, "crl-issue", "lists", SYSTEM, issued(&stored), now).await?;
+            }
             Ok::<_, NpcError>(overtaken)
         })?;
         tracing::info!(lists = made.len(), "revocation lists issued");

@@ -5,6 +5,7 @@
 //! Where the card comes to an end while a certificate that rests on it is being issued, one of the two waits for the other: both
 //! take the head of the audit log before they look.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use jiff::Timestamp;
@@ -84,6 +85,9 @@ impl Npc {
                 tx.optional(sql, params![device.as_str(), Carrier::VirtualSmartCard.as_str()]).await?;
             if other.is_some() {
                 return Err(NpcError::Primary("the number is that of another card"));
+            }
+            if living_devices(tx, device, primary, now).await? >= DEVICES {
+                return Err(NpcError::TooManyDevices(DEVICES));
             }
             Ok(RocDate::in_taipei(self.link_device(tx, device, primary, holder, actor, now).await?))
         })
@@ -165,6 +169,29 @@ impl Npc {
         }
         Ok(followed)
     }
+}
+
+/// How many devices a holder may have under one card at a time. Each is a key that signs in the holder's name: one that is lost is
+/// missed only by somebody who can count them.
+const DEVICES: usize = 5;
+
+/// How many other devices with a certificate that is neither revoked nor expired rest on a card.
+async fn living_devices(
+    tx: &mut Tx,
+    device: CardSerial,
+    primary: CardSerial,
+    now: Timestamp,
+) -> Result<usize> {
+    let sql = select_certificate!("card IN (SELECT card FROM derived WHERE rests_on = $1 AND card <> $2)");
+    let mut living = BTreeSet::new();
+    for row in tx.all(sql, params![primary.as_str(), device.as_str()]).await? {
+        let row = CertificateRow::read(&row)?;
+        let state = at_time(row.state, row.validity.not_after, now);
+        if matches!(state, CertificateState::Good | CertificateState::Suspended { .. }) {
+            living.insert(row.card);
+        }
+    }
+    Ok(living.len())
 }
 
 /// The last moment of the card that a carrier rests on; an error if it rests on none that holds.

@@ -49,6 +49,9 @@ pub enum NpcError {
     /// The carrier rests on a card that does not hold, or on none that is known.
     #[error("所依附之卡片不符 / the carrier does not rest on a card as it must: {0}")]
     Primary(&'static str),
+    /// As many virtual smart cards as may rest on the card do so.
+    #[error("此卡片之虛擬智慧卡已達 {0} 張 / {0} virtual smart cards rest on the card already")]
+    TooManyDevices(usize),
     /// The certificate policy in force forbids it.
     #[error("憑證政策不允許 / the certificate policy in force does not allow it: {0}")]
     Policy(&'static str),
@@ -124,6 +127,7 @@ impl NpcError {
             Self::NoPeriod => "NPC-NO-PERIOD",
             Self::NothingToReissue => "NPC-NOTHING-TO-REISSUE",
             Self::Primary(_) => "NPC-PRIMARY",
+            Self::TooManyDevices(_) => "NPC-DEVICES",
             Self::Policy(_) => "NPC-POLICY",
             Self::NoCertificate(_) => "NPC-NO-CERTIFICATE",
             Self::Revoked(_) => "NPC-REVOKED",
@@ -154,6 +158,7 @@ impl NpcError {
             Self::Inconsistent(what) => Self::Inconsistent(what),
             Self::Stopped => Self::Stopped,
             Self::Primary(why) => Self::Primary(why),
+            Self::TooManyDevices(limit) => Self::TooManyDevices(*limit),
             _ => Self::Died,
         }
     }
@@ -172,6 +177,7 @@ impl NpcError {
                 | Self::NoPeriod
                 | Self::NothingToReissue
                 | Self::Primary(_)
+                | Self::TooManyDevices(_)
                 | Self::Policy(_)
                 | Self::NoCertificate(_)
                 | Self::Revoked(_)

@@ -9,7 +9,7 @@ use x509::cms::SignedData;
 
 use crate::functions::{Authorisation, Channel, Function, rule_of};
 use crate::request::{Consent, Detail, Proof, Request};
-use crate::{Ra, Refusal, Result};
+use crate::{Ra, RaError, Refusal, Result};
 
 /// How far a request has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +58,19 @@ impl Ra {
                 self.confirm(request, code, now).await?;
                 self.use_one_time_code(request, sent, now).await?;
             }
-            // The card compares, or whoever keeps the user code.
-            Proof::Pin2Change(..) | Proof::UserCodeChange(..) => {}
+            // The card compares.
+            Proof::Pin2Change(..) => {}
+            // Compared once more when it is changed; here, so that a wrong one is refused before anything is stored.
+            Proof::UserCodeChange(present, _) => {
+                if stage == Stage::New {
+                    match self.confirm(request, present, now).await {
+                        // The right one, and one that may only be changed.
+                        Err(RaError::Management(error))
+                            if error.refusal() == Some(mgmt::Refusal::UserCodeDefault) => {}
+                        compared => compared?,
+                    }
+                }
+            }
             Proof::Caller { operator, answers } => {
                 named(operator)?;
                 let may = match self.certificate_card(request.card).await? {

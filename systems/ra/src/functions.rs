@@ -138,8 +138,8 @@ pub const RULES: &[Rule] = &[
     rule(F::Revoke, C::Counter, 0, CLERK),
     rule(F::ReportLoss, C::Counter, 0, CLERK),
     rule(F::WithdrawLoss, C::Counter, 0, CLERK),
-    // What a residence permit says, a clerk alone has seen.
-    rule(F::Modify, C::Counter, 0, CLERK),
+    // What a residence permit says, a clerk alone has seen; that the present certificates end, the holder consents to.
+    rule(F::Modify, C::Counter, 0, CLERK_AND_HOLDER),
     rule(F::ResetUserCode, C::Counter, 0, CLERK),
     rule(F::Barcode, C::Counter, 0, CLERK),
     // NPC-44: online.
@@ -536,8 +536,8 @@ mod tests {
     fn nothing_is_written_to_the_certificate_zone_without_the_holders_consent() {
         let consent =
             |by: &Authorisation| by.as_str().ends_with("pin2") || by.as_str().ends_with("user-code");
-        for rule in RULES.iter().filter(|rule| matches!(rule.function, Function::Extend | Function::Rewrite))
-        {
+        let writes = |function| matches!(function, Function::Extend | Function::Modify | Function::Rewrite);
+        for rule in RULES.iter().filter(|rule| writes(rule.function)) {
             assert!(rule.authorised_by.iter().all(consent), "{rule:?}");
         }
     }

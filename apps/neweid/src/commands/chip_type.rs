@@ -2,9 +2,10 @@
 
 use crate::clock;
 use crate::country::Country;
-use crate::failure::Failure;
+use crate::failure::{Failure, Fault};
 use model::ChipRisk;
-use production::{CertifiedPart, RegisteredChip, RiskProposal};
+use production::{CertifiedPart, ChipTypeEntry, RegisteredChip, RiskProposal};
+use serde_json::Value;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -76,6 +77,33 @@ pub async fn cards(dir: &Path, name: &str, json: bool) -> Result<ExitCode, Failu
     }
     say!("{} 張 cards", cards.len());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Enters a type as a file says. What the register shows beside the entry (answers to reset, algorithms, judgement) may stand in the
+/// file and is not taken from there: `list --json` is where a clerk begins.
+pub async fn register(dir: &Path, file: &Path, operator: &str) -> Result<ExitCode, Failure> {
+    let mut document: Value = serde_json::from_slice(&super::input(file)?).map_err(|_| malformed())?;
+    let fields = document.as_object_mut().ok_or_else(malformed)?;
+    for shown in ["atr", "ats", "algorithms", "profiles", "risk", "reason", "since", "cards"] {
+        fields.remove(shown);
+    }
+    let entry: ChipTypeEntry = serde_json::from_value(document).map_err(|_| malformed())?;
+    let country = Country::open(dir).await?;
+    let done = country.centre.register_chip_type(&entry, operator, clock::now()).await;
+    done.map_err(Failure::from_system)?;
+    say!("已登錄 registered: {}", entry.name);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn malformed() -> Failure {
+    Failure::new(
+        "NEWEID-E-CHIP-TYPE",
+        Fault::Caller,
+        "晶片型別登錄檔內容不符。",
+        "The file is no entry of a chip type.",
+        "自 neweid chip-type list --json 取出一筆修改 Take one from neweid chip-type list --json and change it.",
+    )
+    .exit(2)
 }
 
 /// Proposes to judge a type otherwise.

@@ -99,6 +99,10 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Pki(Pki::Proposals { dir, json }) => pki_ceremony::proposals(&dir, json).await,
         Command::ChipType(ChipType::List { dir, json }) => chip_type::list(&dir, json).await,
         Command::ChipType(ChipType::Cards { name, dir, json }) => chip_type::cards(&dir, &name, json).await,
+        Command::ChipType(ChipType::Register { file, operator, dir }) => {
+            pki_ceremony::check_operator(&operator)?;
+            chip_type::register(&dir, &file, &operator).await
+        }
         Command::ChipType(ChipType::Propose { name, risk, reason, operator, dir }) => {
             pki_ceremony::check_operator(&operator)?;
             chip_type::propose(&dir, &name, risk, &reason, &operator).await

@@ -475,23 +475,13 @@ async fn ics(command: &Ics) -> Result<ExitCode, Failure> {
             let signed = super::input(file)?;
             let country = Country::open(dir).await?;
             let yes = country.ra.confirm_identity(&signed, clock::now()).await;
-            let yes = yes.map_err(Failure::from_system)?;
-            if *json {
-                say!("{}", json!({ "confirmed": yes }));
-            } else {
-                say!("{}", if yes { "相符 yes" } else { "不符 no" });
-            }
+            answered("confirmed", yes.map_err(Failure::from_system)?, ["相符 yes", "不符 no"], *json);
         }
         Ics::Barcode { file, dir, json } => {
             let signed = super::input(file)?;
             let country = Country::open(dir).await?;
             let yes = country.ra.answer_about_barcode(&signed, clock::now()).await;
-            let yes = yes.map_err(Failure::from_system)?;
-            if *json {
-                say!("{}", json!({ "answer": yes }));
-            } else {
-                say!("{}", if yes { "是 yes" } else { "否 no" });
-            }
+            answered("answer", yes.map_err(Failure::from_system)?, ["是 yes", "否 no"], *json);
         }
         Ics::Tally { dir, json } => {
             let country = Country::open(dir).await?;
@@ -510,6 +500,15 @@ async fn ics(command: &Ics) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Yes or no under a key, or in the words for each.
+fn answered(key: &str, yes: bool, [affirmed, denied]: [&str; 2], json: bool) {
+    match (json, yes) {
+        (true, _) => say!("{}", json!({ key: yes })),
+        (false, true) => say!("{affirmed}"),
+        (false, false) => say!("{denied}"),
+    }
 }
 
 async fn outbox(command: &Outbox) -> Result<ExitCode, Failure> {

@@ -44,6 +44,28 @@ fn the_register_of_chip_types_is_shown_and_changed_by_two_persons() {
     }
     assert!(in_dir(&dir, ["chip-type", "cards", &name]).success().contains("張 cards"));
 
+    // A new version is entered as the list shows it; the judgement in the file counts for nothing.
+    let file = dir.join("entry.json");
+    let register = |entry: &serde_json::Value| {
+        std::fs::write(&file, entry.to_string()).expect("written");
+        let path = file.to_str().expect("a path");
+        in_dir(&dir, ["chip-type", "register", path, "--operator", "anna"])
+    };
+    let mut entry = types[0].clone();
+    entry["operating_system"] = "測試用 OS 9.1".into();
+    entry["risk"] = "stopped".into();
+    assert!(register(&entry).success().contains(&name));
+    let now = in_dir(&dir, ["chip-type", "list", "--json"]).json();
+    assert_eq!(
+        (&now[0]["operating_system"], &now[0]["risk"]),
+        (&entry["operating_system"], &"normal".into())
+    );
+    entry["name"] = "XX-0000".into();
+    assert_eq!(register(&entry).code, Some(1), "no chip has this name");
+    entry["versions"] = 1.into();
+    register(&entry).fails(2, "NEWEID-E-CHIP-TYPE");
+    register(&serde_json::json!([])).fails(2, "NEWEID-E-CHIP-TYPE");
+
     // One person proposes, nothing changes; the same cannot approve; another does.
     assert!(in_dir(&dir, ["chip-type", "proposals"]).success().contains("There are no proposals"));
     assert!(propose(&dir, &name, "watch", "anna").success().contains("Nothing changes until"));

@@ -318,6 +318,8 @@ fn card_centre_and_ca_do_their_parts() {
             let named = format!("{} {}", text(&applet["name"]), text(&applet["version"]));
             assert!(page.contains(&named), "{named}");
         }
+        let patchable = if chip["patchable"] == true { "<dd>可 " } else { "<dd>否 " };
+        assert!(page.contains(patchable), "{chip}");
         for certificate in chip["certificates"].as_array().expect("a list") {
             assert!(page.contains(&text(&certificate["reference"])), "{certificate}");
         }

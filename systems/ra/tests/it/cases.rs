@@ -5,10 +5,10 @@ use mgmt::{CaseService, NewCounterCase};
 use model::{CardSerial, CaseNo, KeySlot, NationalIdNo, RevocationReason};
 use npc::Carrier;
 use ra::functions::{Channel, Function, RULES};
-use ra::{Detail, NewCard, NextKeys, Proof, RaError};
+use ra::{Consent, Detail, NewCard, NextKeys, Proof, RaError};
 use store::When;
 
-use crate::support::{Counter, refused, request};
+use crate::support::{Counter, code, refused, request};
 use crate::world::{CLERK, directory, office};
 
 impl Counter {
@@ -100,9 +100,15 @@ async fn a_clerk_acts_in_an_open_case_about_this_card_and_person_and_wish() {
         let of_stranger = counter.opened(other_make, Some(stranger), &all, now).await.unwrap();
         assert_eq!(suspend(of_stranger, other_make, now).await, "RA-E-CASE-OTHER");
         let keys = NextKeys { person: stranger, resident_name: None, requests: Vec::new() };
-        let modify =
-            counter.in_case(another, other_make, Function::Modify, Detail::NextKeys(Box::new(keys)), now);
-        assert_eq!(refused(modify.await), "RA-E-CASE-OTHER");
+        let modify = request(Function::Modify, other_make, Detail::NextKeys(Box::new(keys)), now);
+        let consented = Proof::Clerk {
+            clerk: CLERK.into(),
+            office: office(&counter.person),
+            case: another,
+            consent: Some(Consent::UserCode(code())),
+        };
+        let modify = counter.ra.act(Channel::Counter, &modify, &consented, None, now).await;
+        assert_eq!(refused(modify), "RA-E-CASE-OTHER");
 
         // The right one; and what was begun in it is finished after it was closed.
         let right = counter.opened(card, None, &[CaseService::Certificates], now).await.unwrap();

@@ -139,6 +139,19 @@ impl OtherCard {
         counter.ra.act(Channel::Counter, &asked, &counter.clerk(), None, counter.world.now).await
     }
 
+    /// The same with the user code as the holder's consent.
+    async fn with_consent(
+        &self,
+        counter: &Counter,
+        function: Function,
+        detail: Detail,
+        code: &UserCode,
+    ) -> Result<Done, RaError> {
+        let asked = self.wish(function, detail, counter.world.now);
+        let proof = counter.clerk_with(Consent::UserCode(code.clone()));
+        counter.ra.act(Channel::Counter, &asked, &proof, None, counter.world.now).await
+    }
+
     /// The holder gets a user code at the counter and changes it.
     pub(crate) async fn own_code(&self, counter: &Counter) -> UserCode {
         let done = self.at_counter(counter, Function::ResetUserCode, Detail::Nothing).await.unwrap();
@@ -198,6 +211,9 @@ async fn changed_content_is_certified_for_the_second_keys_and_ends_the_first_cer
         // Neither the clerk's word nor PIN2 moves what is suspended.
         card.at_counter(&counter, Function::Suspend, Detail::Nothing).await.unwrap();
         let result = card.at_counter(&counter, Function::Modify, card.next()).await;
+        assert_eq!(refused(result), "RA-E-NOT-AUTHORISED", "not without the holder's consent");
+        let code = card.own_code(&counter).await;
+        let result = card.with_consent(&counter, Function::Modify, card.next(), &code).await;
         assert_eq!(refused(result), "RA-E-SUSPENDED");
         card.at_counter(&counter, Function::Resume, Detail::Nothing).await.unwrap();
         assert_eq!(counter.world.certificate_states(card.serial).await, ["good"; 2]);
@@ -240,16 +256,11 @@ async fn changed_content_is_certified_for_the_second_keys_and_ends_the_first_cer
         for function in [Function::Modify, Function::Extend] {
             let mut keys = card.next_keys();
             keys.requests = OtherCard::new("TWC000001", card.person, None).next_keys().requests;
-            let proof = match function {
-                Function::Modify => counter.clerk(),
-                _ => counter.clerk_with(Consent::UserCode(card.own_code(&counter).await)),
-            };
-            let asked = card.wish(function, Detail::NextKeys(Box::new(keys)), now);
-            let result = counter.ra.act(Channel::Counter, &asked, &proof, None, now).await;
+            let keys = Detail::NextKeys(Box::new(keys));
+            let result = card.with_consent(&counter, function, keys, &code).await;
             assert_eq!(refused(result), "RA-E-NO-FURTHER-KEYS", "{function:?}");
         }
         // The certificates again, for the card's own software.
-        let code = card.own_code(&counter).await;
         let rewritten = card.by_code(&counter, Function::Rewrite, Detail::Nothing, &code).await.unwrap();
         assert_eq!(names(&rewritten), names(&done));
         counter.ra.verify_audit().await.unwrap();
@@ -299,14 +310,15 @@ async fn a_certificate_card_has_a_second_period_once() {
         };
         let result = foreign.by_pin2(&counter, Function::Modify, seen("SAMPLE TRAN THI")).await;
         assert_eq!(refused(result), "RA-E-PERMIT-NEEDED", "nobody has seen it");
-        let result = foreign.at_counter(&counter, Function::Modify, seen("SAMPLE TRAN THI")).await;
+        let result = foreign.with_consent(&counter, Function::Modify, seen("SAMPLE TRAN THI"), &code).await;
         assert_eq!(refused(result), "RA-E-NO-FURTHER-KEYS");
         let other =
             OtherCard::new("TWF000002", NationalIdNo::sample_resident(model::Sex::Male, [2; 9]), Some("A B"));
         other.issue(&counter).await;
         let keys = NextKeys { resident_name: Some("A C".into()), ..other.next_keys() };
         let keys = Detail::NextKeys(Box::new(keys));
-        let done = other.at_counter(&counter, Function::Modify, keys).await.unwrap();
+        let code = other.own_code(&counter).await;
+        let done = other.with_consent(&counter, Function::Modify, keys, &code).await.unwrap();
         assert!(names(&done).iter().all(|(_, name)| name == "A C"));
 
         // NPC-23: what is revoked is not reissued.
@@ -315,11 +327,8 @@ async fn a_certificate_card_has_a_second_period_once() {
         let reason = Detail::Reason(RevocationReason::KeyCompromise);
         third.at_counter(&counter, Function::Revoke, reason).await.unwrap();
         let code = third.own_code(&counter).await;
-        let proof = counter.clerk_with(Consent::UserCode(code));
         for function in [Function::Extend, Function::Modify] {
-            let asked = third.wish(function, third.next(), counter.world.now);
-            let by = if function == Function::Modify { counter.clerk() } else { proof.clone() };
-            let result = counter.ra.act(Channel::Counter, &asked, &by, None, counter.world.now).await;
+            let result = third.with_consent(&counter, function, third.next(), &code).await;
             assert_eq!(refused(result), "RA-E-ENDED", "{function:?}");
         }
         counter.close().await;
@@ -361,7 +370,13 @@ async fn the_holder_of_a_certificate_card_has_a_user_code_and_is_reached() {
         };
         assert_eq!(refused(change(&counter, default, default.expose()).await), "MGMT-E-USER-CODE-UNCHANGED");
         let wrong = "wrong11".parse().unwrap();
+        let requests = async |counter: &Counter| -> i64 {
+            let row = counter.db.one("SELECT count(*) FROM request", store::params![]).await.unwrap();
+            row.read(0).unwrap()
+        };
+        let before = requests(&counter).await;
         assert_eq!(refused(change(&counter, &wrong, "mine111").await), "MGMT-E-USER-CODE-WRONG");
+        assert_eq!(requests(&counter).await, before, "whoever guesses fills no table");
         change(&counter, default, "mine111").await.unwrap();
         assert_eq!(refused(query(&counter, default.expose()).await), "MGMT-E-USER-CODE-WRONG");
         query(&counter, "mine111").await.unwrap();

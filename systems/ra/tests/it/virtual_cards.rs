@@ -96,6 +96,21 @@ async fn a_holder_applies_for_a_virtual_smart_card_with_the_card() {
         assert_eq!(counter.world.certificate_states(serial).await, ["revoked"; 2]);
         assert_eq!(counter.world.certificate_states(counter.card).await, ["good"; 2]);
 
+        // Five at a time; one that was given up counts no more.
+        let one_more = async |counter: &Counter| {
+            let (_, detail) = device(person);
+            let asked = request(Function::VirtualCard, counter.card, detail, now);
+            let signed = counter.sign(&asked, KeySlot::SigningRsa);
+            act(counter, Channel::Online, &asked, &signed).await
+        };
+        let (first, _) = handed(one_more(&counter).await);
+        for _ in 1..5 {
+            handed(one_more(&counter).await);
+        }
+        assert_eq!(refused(one_more(&counter).await), "NPC-DEVICES");
+        counter.world.npc.revoke(first, RevocationReason::Superseded, "clerk", now).await.unwrap();
+        handed(one_more(&counter).await);
+
         // A certificate-only card is a card to rest on too.
         let card = OtherCard::new("TWC000001", person, None);
         card.issue(&counter).await;
