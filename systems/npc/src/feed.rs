@@ -70,9 +70,13 @@ impl Npc {
             }
         };
         let known = *self.feed.lock();
+        // An answer of then begins with a whole second, and may not have ended.
+        let holds = |at: Timestamp| now.as_second() - at.as_second() < self.config.ocsp_lifetime.as_secs();
         match (attempt, known.as_of) {
-            (Ok(()), Some(at)) => Ok(at.min(now)),
-            (Err(error), Some(at)) if now.duration_since(at) < self.config.ocsp_lifetime => {
+            (Ok(()), Some(at)) if holds(at) => Ok(at.min(now)),
+            // Whoever reads hears nothing, and has heard nothing for long.
+            (Ok(()), Some(_)) => Err(no_answer()),
+            (Err(error), Some(at)) if holds(at) => {
                 tracing::warn!(code = error.code(), "statuses are served as they were known");
                 Ok(at.min(now))
             }

@@ -1,5 +1,7 @@
 //! OCSP answers.
 
+use std::task::Poll;
+
 use curve::Hash;
 use jiff::{SignedDuration, Timestamp};
 use model::{KeySlot, RevocationReason, SuspensionCause};
@@ -138,6 +140,33 @@ async fn without_the_database_answers_are_as_old_as_what_is_known() {
         npc.suspend(card(1), SuspensionCause::Loss, "x", minutes(72)).await.unwrap();
         let answer = ask(&npc, &serial, minutes(72)).await;
         assert!(matches!(answer.answers[0].status, CertificateStatus::Revoked { .. }));
+    })
+    .await;
+}
+
+/// The database hangs, and one asker waits for it: what the others hear holds at the moment they ask, or they come again.
+#[tokio::test]
+async fn while_another_waits_for_the_database_nothing_is_signed_that_has_ended() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let serial = issued(&npc, 1, KeySlot::SigningRsa, 0).await.serial;
+        let minutes = |n| now() + SignedDuration::from_mins(n);
+        ask(&npc, &serial, minutes(10)).await;
+        let asked = build_request(&[cert_id(&npc, Hash::Sha256, &serial)], Some(b"12345678"));
+        // Begins to read, and is not woken.
+        let mut waits = Box::pin(npc.ocsp(&asked, minutes(69)));
+        let pending = std::future::poll_fn(|context| Poll::Ready(waits.as_mut().poll(context).is_pending()));
+        assert!(pending.await);
+        let others = BasicResponse::parse(&npc.ocsp(&asked, minutes(69)).await).unwrap();
+        let (known, until) = (others.answers[0].this_update, others.answers[0].next_update.unwrap());
+        assert_eq!((known, until), (minutes(10), minutes(70)), "what is known, as of then");
+        for minute in [70, 71, 200] {
+            assert_eq!(npc.ocsp(&asked, minutes(minute)).await, [0x30, 3, 0x0A, 1, 3], "minute {minute}");
+        }
+        // The database answers after all.
+        let answer = BasicResponse::parse(&waits.await).unwrap();
+        assert_eq!(answer.answers[0].this_update, minutes(69));
+        assert_eq!(ask(&npc, &serial, minutes(200)).await.answers[0].this_update, minutes(200));
     })
     .await;
 }
