@@ -119,6 +119,7 @@ impl Npc {
     /// Revokes what was not confirmed in time, and forgets answers that nobody can ask for again.
     pub(crate) async fn expire_transactions(&self, now: Timestamp) -> Result<()> {
         let late = now - self.config.confirm_within;
+        self.take_back_unanswered(late, now).await?;
         let sql = "SELECT id, serial FROM cmp_transaction WHERE waits = 1 AND at < $1";
         for row in self.db.all(sql, params![late]).await? {
             // RFC 9810 §5.3.18: without confirmation the certificate is taken back.
@@ -129,6 +130,24 @@ impl Npc {
         }
         let old = now - jiff::SignedDuration::from_hours(24);
         self.db.execute("DELETE FROM cmp_transaction WHERE waits = 0 AND at < $1", params![old]).await?;
+        Ok(())
+    }
+
+    /// Revokes what was issued before `late` and never answered: the program died, or the database failed, before the
+    /// transaction was stored, and the registration authority has not come back. The enrolment goes with the answer, so where
+    /// one is left beside its certificate nobody has confirmed that (RFC 9810 §5.3.18).
+    async fn take_back_unanswered(&self, late: Timestamp, now: Timestamp) -> Result<()> {
+        let sql = "SELECT certificate.serial, enrolment.card, enrolment.slot FROM enrolment \
+            JOIN certificate ON certificate.card = enrolment.card AND certificate.slot = enrolment.slot \
+            JOIN event ON event.serial = certificate.serial AND event.kind = 'issue' \
+            WHERE certificate.request_id = enrolment.request_id AND certificate.der IS NOT NULL AND event.at < $1";
+        for row in self.db.all(sql, params![late]).await? {
+            let (card, slot): (String, i64) = (row.read("card")?, row.read("slot")?);
+            self.revoke_which(Which::One(serial(&row)?), RevocationReason::CessationOfOperation, SYSTEM, now)
+                .await?;
+            let sql = "DELETE FROM enrolment WHERE card = $1 AND slot = $2";
+            self.db.execute(sql, params![&card, slot]).await?;
+        }
         Ok(())
     }
 }

@@ -115,6 +115,22 @@ impl Scene {
     async fn refuses(&self, more: &[&str], because: &str) {
         self.judge.refuses(&self.client(more), because).await;
     }
+
+    /// An ir as a client of the registration authority makes it, which reaches nobody.
+    async fn message(&self, key: &str, subject: &str, file: &str) -> Vec<u8> {
+        self.message_of("ra", key, subject, file).await
+    }
+
+    /// The same of another sender.
+    async fn message_of(&self, sender: &str, key: &str, subject: &str, file: &str) -> Vec<u8> {
+        let (own_certificate, own_key) = (format!("{sender}.pem"), format!("{sender}.key"));
+        let nobody = ["cmp", "-server", "127.0.0.1:1/cmp", "-trusted", "root.pem"];
+        let protected = ["-cert", &own_certificate, "-key", &own_key, "-reqout", file];
+        let ir = ["-cmd", "ir", "-certout", "out.pem", "-newkey", key, "-subject", subject];
+        let (ok, _) = self.judge.openssl(&[&nobody[..], &protected[..], &ir[..]].concat()).await;
+        assert!(!ok);
+        self.judge.bytes(file)
+    }
 }
 
 fn key_file(scene: &Scene, name: &str, n: usize) {
@@ -417,6 +433,50 @@ async fn what_nobody_confirms_is_taken_back_and_a_refusal_counts() {
     .await;
 }
 
+/// Killed between the certificate and the answer, and the client does not come back: nobody has the certificate, and it does not
+/// stay good. One that comes back in time has it.
+// proves: NPC-54
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_whose_answer_was_never_stored_is_taken_back() {
+    each_engine("npc", async |db| {
+        let scene = Scene::new(&db).await;
+        let at = present();
+        let later = |minutes| at + SignedDuration::from_mins(minutes);
+        let state =
+            async |number, now| scene.npc.certificates_of(card(number), now).await.unwrap().remove(0).state;
+        let sql = "SELECT count(*) FROM enrolment";
+        let enrolled = async || db.one(sql, params![]).await.unwrap().read::<i64>(0).unwrap();
+        for number in [1, 2] {
+            let (key, message) = (format!("card{number}.key"), format!("ir{number}.der"));
+            key_file(&scene, &key, number as usize);
+            scene.enrol(number, KeySlot::SigningRsa).await;
+            let message = scene.message(&key, &format!("/CN=TWA00000{number}"), &message).await;
+            // The two commits of the certificate; the answer's is the third.
+            db.fail_after(3, When::BeforeCommit);
+            scene.npc.cmp(&message, at).await.unwrap();
+            assert!(db.revive());
+            assert_eq!(state(number, at).await, CertificateState::Good);
+            if number == 2 {
+                let reply = scene.npc.cmp(&message, at).await.unwrap().unwrap();
+                let issued = scene.npc.certificates_of(card(2), at).await.unwrap().remove(0);
+                assert!(contains(&reply, &issued.der), "the same client again");
+                // As its confirmation does.
+                db.execute("UPDATE cmp_transaction SET waits = 0", params![]).await.unwrap();
+            }
+        }
+        assert_eq!(enrolled().await, 1);
+        scene.npc.maintain(later(59)).await.unwrap();
+        assert_eq!(state(1, later(59)).await, CertificateState::Good);
+        scene.npc.maintain(later(61)).await.unwrap();
+        let taken_back = state(1, later(61)).await;
+        let reason = RevocationReason::CessationOfOperation;
+        assert!(matches!(taken_back, CertificateState::Revoked { reason: why, .. } if why == reason));
+        assert_eq!(state(2, later(61)).await, CertificateState::Good, "it was answered");
+        assert_eq!(enrolled().await, 0, "no name stays");
+    })
+    .await;
+}
+
 /// Killed at every commit: the same message again ends with one certificate.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_interrupted_anywhere_can_be_sent_again() {
@@ -425,32 +485,7 @@ async fn a_request_interrupted_anywhere_can_be_sent_again() {
         key_file(&scene, "card.key", 0);
         // The message of a client that reaches nobody.
         scene.enrol(1, KeySlot::SigningRsa).await;
-        let nobody = [
-            "cmp",
-            "-server",
-            "127.0.0.1:1/cmp",
-            "-cert",
-            "ra.pem",
-            "-key",
-            "ra.key",
-            "-trusted",
-            "root.pem",
-        ];
-        let ir = [
-            "-cmd",
-            "ir",
-            "-certout",
-            "out.pem",
-            "-newkey",
-            "card.key",
-            "-subject",
-            "/CN=TWA000001",
-            "-reqout",
-            "ir.der",
-        ];
-        let (ok, _) = scene.judge.openssl(&[&nobody[..], &ir[..]].concat()).await;
-        assert!(!ok);
-        let message = scene.judge.bytes("ir.der");
+        let message = scene.message("card.key", "/CN=TWA000001", "ir.der").await;
         let mut commits = 0;
         loop {
             commits += 1;
