@@ -276,6 +276,10 @@ impl Npc {
                 }
             }
             changed.extend(self.follow(tx, card, &why).await?);
+            if let (Which::Card(card), "revoke") = (which, change.kind) {
+                // Nothing more is issued for this card, and no name waits for it.
+                tx.execute("DELETE FROM enrolment WHERE card = $1", params![card.as_str()]).await?;
+            }
             if refused == rows.len() {
                 return Err(NpcError::Revoked(card.as_str().to_owned()));
             }

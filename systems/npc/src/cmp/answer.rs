@@ -64,13 +64,23 @@ impl Npc {
         now: Timestamp,
     ) -> Result<Answer, Refused> {
         let issued = self.issue(request, now).await?;
+        let status = match &issued.state {
+            CertificateState::Revoked { .. } => {
+                return Err(NpcError::Revoked(issued.card.as_str().to_owned()).into());
+            }
+            CertificateState::Suspended { .. } => {
+                let held = "the certificate is on hold, as others of its card are";
+                Status::GrantedWithMods(held.to_owned())
+            }
+            _ => Status::Accepted,
+        };
         let implicit_confirm = message.header.implicit_confirm;
         let certificate = Certificate::parse(&issued.der).map_err(NpcError::X509)?;
         let ca_certificates = match message.tag {
             body_tag::IR => vec![self.ca_certificates().root.der().to_vec()],
             _ => Vec::new(),
         };
-        let reply = CertificateReply { id, status: Status::Accepted, certificate: Some(issued.der) };
+        let reply = CertificateReply { id, status, certificate: Some(issued.der) };
         Ok(Answer {
             body: ReplyBody::Certificates { request: message.tag, ca_certificates, replies: vec![reply] },
             implicit_confirm,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use model::{CardSerial, CertificateState, KeySlot};
+use model::{CardSerial, CertificateState, KeySlot, SuspensionCause};
 use serde_json::json;
 use store::{Kind, Tx, Value, params, transaction};
 use uuid::Uuid;
@@ -18,14 +18,15 @@ use crate::authority::{hex, issuing_generation};
 use crate::derived::rests_until;
 use crate::overview::{count_issued, issuance_day};
 use crate::request::sha256;
-use crate::row::{CertificateRow, StateColumns, select_certificate};
+use crate::row::{CertificateRow, StateColumns, parse_state, select_certificate};
+use crate::status::at_time;
 use crate::switch::ISSUING;
 use crate::{Carrier, NpcError, Result, SYSTEM};
 
 /// What is decided about a request.
 enum Decision {
-    /// It is stored now.
-    Stored,
+    /// It is stored now, in this state.
+    Stored(CertificateState),
     /// It was stored before.
     Same(Box<CertificateRow>),
     /// It was stored a moment ago, in the same group: the place there.
@@ -59,12 +60,19 @@ impl Desk {
     /// Answers what is decided, and hands on what is to be signed.
     fn carry_on(self: &Arc<Self>, group: Vec<Asked>, decisions: Vec<Result<Decision>>) {
         // Those that are the same as one of the group need its row, which is made before the group is taken apart.
+        let states: Vec<_> = decisions
+            .iter()
+            .map(|decision| match decision {
+                Ok(Decision::Stored(state)) => state.clone(),
+                _ => CertificateState::Good,
+            })
+            .collect();
         let rows: Vec<Option<Result<CertificateRow>>> = decisions
             .into_iter()
             .enumerate()
             .map(|(place, decision)| match decision {
-                Ok(Decision::Stored) => Some(Ok(row_of(&group[place]))),
-                Ok(Decision::SameAs(first)) => Some(Ok(row_of(&group[first]))),
+                Ok(Decision::Stored(state)) => Some(Ok(row_of(&group[place], state))),
+                Ok(Decision::SameAs(first)) => Some(Ok(row_of(&group[first], states[first].clone()))),
                 Ok(Decision::Same(row)) => Some(Ok(*row)),
                 Ok(Decision::Outdated) => None,
                 Err(error) => Some(Err(error)),
@@ -116,7 +124,7 @@ impl Desk {
 }
 
 /// The row that is stored for a request.
-fn row_of(asked: &Asked) -> CertificateRow {
+fn row_of(asked: &Asked, state: CertificateState) -> CertificateRow {
     CertificateRow {
         serial: asked.serial,
         issuer: asked.authority.issuing.number,
@@ -129,7 +137,7 @@ fn row_of(asked: &Asked) -> CertificateRow {
         validity: asked.validity,
         tbs: asked.tbs.tbs_der().to_vec(),
         der: None,
-        state: CertificateState::Good,
+        state,
     }
 }
 
@@ -160,6 +168,8 @@ struct Found {
     chip_models: HashMap<String, String>,
     // For carriers that rest on a card, how long that lasts.
     rest_until: HashMap<CardSerial, Result<Timestamp>>,
+    // Of what registration authorities ask for by CMP, how the card's other certificates stand.
+    siblings: HashMap<Uuid, Siblings>,
 }
 
 impl Found {
@@ -188,6 +198,7 @@ impl Found {
             standing: HashSet::new(),
             chip_models: HashMap::new(),
             rest_until: HashMap::new(),
+            siblings: siblings(tx, group).await?,
         };
         let asked = rows(group, |asked| params![asked.spki_hash].to_vec());
         let sql = "SELECT spki_hash FROM certificate WHERE spki_hash IN (SELECT asked FROM given)";
@@ -235,7 +246,7 @@ impl Found {
         let mut decisions = Vec::with_capacity(group.len());
         for (place, asked) in group.iter().enumerate() {
             let decision = self.decide_one(&earlier, group, asked);
-            if let Ok(Decision::Stored) = decision {
+            if let Ok(Decision::Stored(state)) = &decision {
                 let chip_model =
                     asked.chip_model.clone().or_else(|| self.chip_models.get(asked.card.as_str()).cloned());
                 let chip_model = chip_model.unwrap_or_default();
@@ -248,7 +259,7 @@ impl Found {
                 self.keys.insert(asked.spki_hash);
                 earlier.by_number.insert(asked.request_id, place);
                 earlier.by_slot.insert((asked.card, asked.slot), place);
-                accepted.push(Accepted { asked, chip_model });
+                accepted.push(Accepted { asked, chip_model, state: state.clone() });
             }
             decisions.push(decision);
         }
@@ -300,8 +311,78 @@ impl Found {
             }
             _ => {}
         }
-        Ok(Decision::Stored)
+        let Some(siblings) = self.siblings.get(&asked.request_id) else {
+            return Ok(Decision::Stored(CertificateState::Good));
+        };
+        siblings.state_of(asked).map(Decision::Stored)
     }
+}
+
+/// How the other certificates stand that a card has and that have not ended.
+#[derive(Default)]
+struct Siblings {
+    states: Vec<CertificateState>,
+    // Whether an incident's queue waits for the card's next certificates.
+    queued: bool,
+}
+
+impl Siblings {
+    /// The state in which a further certificate begins: what holds the others holds it too, whoever has decided that. The
+    /// registration authority that asks is not told of it otherwise, and is to end nobody else's cause (LOSS-10).
+    fn state_of(&self, asked: &Asked) -> Result<CertificateState> {
+        let revoked = |state: &CertificateState| matches!(state, CertificateState::Revoked { .. });
+        if !self.states.is_empty() && self.states.iter().all(revoked) {
+            return Err(NpcError::Revoked(asked.card.as_str().to_owned()));
+        }
+        let held = self.states.iter().filter_map(|state| match state {
+            CertificateState::Suspended { causes } => Some(causes.keys().copied()),
+            _ => None,
+        });
+        // The certificates on the next keys are what the incident's queue is for.
+        let remedy = self.queued && asked.reissue;
+        let held = held.flatten().filter(|cause| !(remedy && *cause == SuspensionCause::Incident));
+        let causes: BTreeMap<_, _> = held.map(|cause| (cause, asked.now)).collect();
+        Ok(match causes.is_empty() {
+            true => CertificateState::Good,
+            false => CertificateState::Suspended { causes },
+        })
+    }
+}
+
+/// For each request that comes from an enrolment. Other callers know their cards, and look before they ask.
+async fn siblings(tx: &mut Tx, group: &[Asked]) -> Result<HashMap<Uuid, Siblings>> {
+    let asked = rows(group, |asked| params![asked.card.as_str(), asked.slot.id()].to_vec());
+    let sql = "SELECT request_id FROM enrolment WHERE (card, slot) IN (SELECT asked, at_slot FROM given)";
+    let mut enrolled = HashSet::new();
+    for row in tx.all_given(&SLOT, sql, &asked).await? {
+        enrolled.insert(row.read::<Uuid>(0)?);
+    }
+    let of: Vec<_> = group.iter().filter(|asked| enrolled.contains(&asked.request_id)).collect();
+    if of.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let asked = rows(of.iter().copied(), |asked| params![asked.card.as_str()].to_vec());
+    let mut states: HashMap<String, Vec<(Timestamp, CertificateState)>> = HashMap::new();
+    let sql = "SELECT card, ends, state FROM certificate JOIN certificate_state USING (serial) \
+        WHERE card IN (SELECT asked FROM given)";
+    for row in tx.all_given(&[("asked", Kind::Text)], sql, &asked).await? {
+        let state = parse_state(&row.read::<String>("state")?)?;
+        states.entry(row.read("card")?).or_default().push((row.read("ends")?, state));
+    }
+    let mut queued: HashSet<String> = HashSet::new();
+    let sql = "SELECT card FROM reissue WHERE new_card = FALSE AND card IN (SELECT asked FROM given)";
+    for row in tx.all_given(&[("asked", Kind::Text)], sql, &asked).await? {
+        queued.insert(row.read(0)?);
+    }
+    let known = |asked: &Asked| {
+        let of_card = states.get(asked.card.as_str()).into_iter().flatten();
+        let present = of_card.map(|(ends, state)| at_time(state.clone(), *ends, asked.now));
+        Siblings {
+            states: present.filter(|state| *state != CertificateState::Expired).collect(),
+            queued: queued.contains(asked.card.as_str()),
+        }
+    };
+    Ok(of.into_iter().map(|asked| (asked.request_id, known(asked))).collect())
 }
 
 /// What was decided before in the same group: places in it.
@@ -316,6 +397,8 @@ struct Accepted<'a> {
     asked: &'a Asked,
     /// The model of the card's chip, as whoever asked for its first certificate knew it; empty if nobody did.
     chip_model: String,
+    /// Good, or on hold as the card's other certificates are.
+    state: CertificateState,
 }
 
 fn same(row: &CertificateRow, asked: &Asked) -> Option<Decision> {
@@ -340,11 +423,14 @@ fn rows<'a>(
 
 /// Rows, states, events, audit entries and figures of what is stored.
 async fn write(tx: &mut Tx, accepted: &[Accepted<'_>]) -> Result<()> {
-    let columns = StateColumns::of(&CertificateState::Good)?;
+    let mut columns = Vec::with_capacity(accepted.len());
+    for Accepted { state, .. } in accepted {
+        columns.push(StateColumns::of(state)?);
+    }
     let (mut certificates, mut states, mut events) = (Vec::new(), Vec::new(), Vec::new());
     let mut entries = Vec::with_capacity(accepted.len());
     let mut counts: BTreeMap<(i64, &str, &str), i64> = BTreeMap::new();
-    for Accepted { asked, chip_model } in accepted {
+    for (Accepted { asked, chip_model, state }, columns) in accepted.iter().zip(&columns) {
         let (serial, kind) = (asked.serial.octets(), asked.tbs.kind().name());
         let generation = i64::from(asked.authority.issuing.number);
         let validity = &asked.validity;
@@ -383,18 +469,22 @@ async fn write(tx: &mut Tx, accepted: &[Accepted<'_>]) -> Result<()> {
             .to_vec(),
         );
         events.push(params![asked.event, serial, asked.now, SYSTEM, &columns.state].to_vec());
+        let mut detail = json!({
+            "serial": hex(serial),
+            "slot": asked.slot.id(),
+            "request": asked.request_id.simple().to_string(),
+            "tbs": hex(&sha256(asked.tbs.tbs_der())),
+        });
+        if let CertificateState::Suspended { causes } = state {
+            detail["held"] = causes.keys().map(|cause| cause.as_str()).collect();
+        }
         entries.push(audit::Event {
             at: asked.now,
             actor: SYSTEM,
             system: SYSTEM,
             action: "certificate-issue",
             subject: asked.card.as_str(),
-            detail: json!({
-                "serial": hex(serial),
-                "slot": asked.slot.id(),
-                "request": asked.request_id.simple().to_string(),
-                "tbs": hex(&sha256(asked.tbs.tbs_der())),
-            }),
+            detail,
         });
         *counts.entry((issuance_day(asked.now), kind, asked.carrier.as_str())).or_default() += 1;
     }

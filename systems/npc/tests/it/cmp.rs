@@ -395,6 +395,136 @@ async fn a_registration_authority_changes_its_own_certificates_and_ends_its_own_
     .await;
 }
 
+/// What others have decided about a card holds for what a registration authority asks for afterwards.
+// proves: NPC-57, LOSS-10
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_good_certificate_comes_to_a_card_whose_others_are_on_hold_or_revoked() {
+    each_engine("npc", async |db| {
+        let scene = Scene::new(&db).await;
+        let npc = &scene.npc;
+        key_file(&scene, "other.key", 3);
+        for number in 1..=4 {
+            key_file(&scene, "card.key", number as usize + 3);
+            scene.enrol(number, KeySlot::SigningRsa).await;
+            scene.enrol(number, KeySlot::EncryptionRsa).await;
+            let subject = format!("/CN=TWA00000{number}/serialNumber=1");
+            let ir = ["-cmd", "ir", "-newkey", "card.key", "-subject", &subject, "-certout", "out.pem"];
+            scene.accepts(&ir).await;
+        }
+        let second = async |number: u32, because: Option<&str>| {
+            let subject = format!("/CN=TWA00000{number}/serialNumber=2");
+            let ir = ["-cmd", "ir", "-newkey", "other.key", "-subject", &subject, "-certout", "out.pem"];
+            match because {
+                Some(because) => scene.refuses(&ir, because).await,
+                None => drop(scene.accepts(&ir).await),
+            }
+        };
+        let states = async |number| {
+            let all = npc.certificates_of(card(number), present()).await.unwrap();
+            all.into_iter().map(|one| one.state).collect::<Vec<_>>()
+        };
+        let incident = async |number, measure| {
+            let cohort = Cohort { cards: Some((card(number), card(number))), ..Cohort::default() };
+            let proposed = npc.propose_incident(cohort, measure, "anna", present()).await.unwrap();
+            npc.approve_incident(proposed.number, "bert", present()).await.unwrap().changed
+        };
+        // Two persons revoke what the card has, or its own office the whole card.
+        assert_eq!(incident(1, Measure::Revoke(RevocationReason::KeyCompromise)).await, 1);
+        second(1, Some("certRevoked")).await;
+        npc.revoke(card(2), RevocationReason::CessationOfOperation, "clerk", present()).await.unwrap();
+        second(2, Some("addInfoNotAvailable")).await;
+        let serial = npc.certificates_of(card(3), present()).await.unwrap()[0].serial;
+        npc.revoke_certificate(&serial, RevocationReason::Superseded, "clerk", present()).await.unwrap();
+        second(3, Some("certRevoked")).await;
+        for number in [1, 2, 3] {
+            assert_eq!(states(number).await.len(), 1, "card {number}");
+        }
+        // Two persons put it on hold, and so does a report of loss: the second certificate begins so, and ends each cause by itself.
+        assert_eq!(incident(4, Measure::Suspend).await, 1);
+        npc.suspend(card(4), SuspensionCause::Loss, "hotline", present()).await.unwrap();
+        second(4, None).await;
+        let causes = |state: &CertificateState| match state {
+            CertificateState::Suspended { causes } => causes.keys().copied().collect(),
+            _ => Vec::new(),
+        };
+        let both = [SuspensionCause::Loss, SuspensionCause::Incident];
+        for state in states(4).await {
+            assert_eq!(causes(&state), both, "{state:?}");
+        }
+        let second = scene.certificate("out.pem").serial().unwrap();
+        let list = npc.crl(npc::Scope::Complete, present()).await.unwrap();
+        let list = x509::crl::Crl::parse(&list.der).unwrap();
+        assert!(list.find(second.octets()).is_some(), "a list names it from its first moment");
+        assert_eq!(incident(4, Measure::Resume).await, 2);
+        npc.resume(card(4), SuspensionCause::Loss, "hotline", present()).await.unwrap();
+        assert_eq!(states(4).await, [CertificateState::Good, CertificateState::Good]);
+        npc.verify_audit(None).await.unwrap();
+    })
+    .await;
+}
+
+/// A kur of a card on hold is on hold too, unless a queue of the incident waits for exactly these certificates.
+// proves: NPC-55
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reissue_is_on_hold_as_the_card_is_but_for_the_queue_of_the_incident() {
+    each_engine("npc", async |db| {
+        let scene = Scene::new(&db).await;
+        let npc = &scene.npc;
+        let today = model::RocDate::in_taipei(present());
+        let causes =
+            async |number| match &npc.certificates_of(card(number), present()).await.unwrap()[1].state {
+                CertificateState::Suspended { causes } => causes.keys().copied().collect(),
+                CertificateState::Good => Vec::new(),
+                state => panic!("{state:?}"),
+            };
+        for number in 1..=3_u32 {
+            let eid = Enrolment {
+                carrier: Carrier::NewEid,
+                issue_date: today.plus_years(-5),
+                ..scene.enrolment(number, KeySlot::SigningRsa)
+            };
+            npc.enrol(&eid, "clerk", present()).await.unwrap();
+            key_file(&scene, "card.key", number as usize);
+            let subject = format!("/CN=TWA00000{number}");
+            let cr = ["-cmd", "cr", "-newkey", "card.key", "-subject", &subject, "-certout", "first.pem"];
+            scene.accepts(&cr).await;
+            let next = Enrolment {
+                request_id: id(900 + u128::from(number)),
+                slot: KeySlot::SigningEc,
+                reissue: Some(today),
+                ..eid
+            };
+            npc.enrol(&next, "clerk", present()).await.unwrap();
+            npc.suspend(card(number), SuspensionCause::Holder, "holder", present()).await.unwrap();
+            if number > 1 {
+                let cohort = Cohort { cards: Some((card(number), card(number))), ..Cohort::default() };
+                let proposed =
+                    npc.propose_incident(cohort, Measure::Suspend, "anna", present()).await.unwrap();
+                npc.approve_incident(proposed.number, "bert", present()).await.unwrap();
+                if number == 3 {
+                    let plan = npc::QueuePlan {
+                        classes: vec!["everybody".into()],
+                        per_day: 1,
+                        offices: [].into(),
+                        weekdays: vec![1],
+                        tries: 1,
+                    };
+                    npc.open_queue(proposed.number, &plan, "anna", present()).await.unwrap();
+                }
+            }
+            let curve = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521", "-out", "ec.key"];
+            scene.judge.accepts(&[&["genpkey"][..], &curve[..]].concat()).await;
+            let kur = ["-cmd", "kur", "-newkey", "ec.key", "-subject", &subject, "-certout", "next.pem"];
+            scene.accepts(&[&kur[..], &["-oldcert", "first.pem", "-digest", "sha512"][..]].concat()).await;
+        }
+        let (holder, incident) = (SuspensionCause::Holder, SuspensionCause::Incident);
+        assert_eq!(causes(1).await, [holder]);
+        assert_eq!(causes(2).await, [holder, incident]);
+        assert_eq!(causes(3).await, [holder], "the remedy of the incident");
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_nobody_confirms_is_taken_back_and_a_refusal_counts() {
     each_engine("npc", async |db| {
