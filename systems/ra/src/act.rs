@@ -84,7 +84,10 @@ pub struct CertificateFacts {
 /// How far a request is known.
 enum Known {
     New,
+    /// Stored, and neither refused nor done since: the neighbours may have acted.
     Begun,
+    /// Refused by a neighbour, or begun so long ago that nobody waits for it any more.
+    Over,
     Done(Done),
 }
 
@@ -98,8 +101,7 @@ enum Admitted {
 
 struct InProgress {
     certificate_card: Option<CertificateCard>,
-    /// It was begun before, and may have been done.
-    begun: bool,
+    known: Known,
 }
 
 impl Ra {
@@ -121,10 +123,16 @@ impl Ra {
                 return Err(error);
             }
         };
-        let InProgress { certificate_card, begun } = admitted;
-        if !begun {
+        let InProgress { certificate_card, known } = admitted;
+        if !matches!(known, Known::Begun) {
             self.begin(channel, request, proof, &hash, now).await?;
         }
+        // One that changed a secret, was interrupted, and was refused when it was taken up has changed it. Nothing else that was
+        // refused counts as done.
+        let begun = match known {
+            Known::Over => matches!(request.function, Function::ChangePin | Function::ChangeUserCode),
+            known => matches!(known, Known::Begun),
+        };
         let outcome = match self.carry_out(request, proof, certificate_card, reader, begun, now).await {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -149,7 +157,7 @@ impl Ra {
         if !request.detail.fits(request.function) {
             return Err(Refusal::Incomplete.into());
         }
-        let begun = match self.known(request, hash, now).await? {
+        let known = match self.known(request, hash, now).await? {
             // An answer about a person is given to nobody who cannot ask for it.
             Known::Done(mut done) => {
                 let may_know = match done.outcome {
@@ -167,10 +175,9 @@ impl Ra {
                 may_know?;
                 return Ok(Admitted::Before(done));
             }
-            Known::Begun => true,
-            Known::New => false,
+            known => known,
         };
-        let stage = if begun { Stage::Begun } else { Stage::New };
+        let stage = if matches!(known, Known::Begun) { Stage::Begun } else { Stage::New };
         self.authorise(request, proof, stage, now).await?;
         let on = self.certificate_card(request.card).await?;
         match on.as_ref().map(|_| request.function.on_certificate_card()) {
@@ -178,16 +185,20 @@ impl Ra {
             None if request.function.needs_card() && !card_in_reader => return Err(Refusal::NoCard.into()),
             _ => {}
         }
-        Ok(Admitted::Now(InProgress { certificate_card: on, begun }))
+        Ok(Admitted::Now(InProgress { certificate_card: on, known }))
     }
 
     async fn known(&self, request: &Request, hash: &[u8], now: Timestamp) -> Result<Known> {
-        let sql = "SELECT hash, receipt, outcome, carrier_fee FROM request WHERE id = $1";
+        let sql = "SELECT hash, at, refused_at, receipt, outcome, carrier_fee FROM request WHERE id = $1";
         let Some(row) = self.db.optional(sql, params![request.id]).await? else { return Ok(Known::New) };
         if row.read::<Vec<u8>>("hash")? != hash {
             return Err(Refusal::Conflict.into());
         }
-        let Some(receipt) = row.read::<Option<String>>("receipt")? else { return Ok(Known::Begun) };
+        let Some(receipt) = row.read::<Option<String>>("receipt")? else {
+            let refused = row.read::<Option<Timestamp>>("refused_at")?.is_some();
+            let late = now.duration_since(row.read("at")?) > self.config.begun_life;
+            return Ok(if refused || late { Known::Over } else { Known::Begun });
+        };
         let charges = Charges { carrier: row.read("carrier_fee")? };
         let outcome: String = row.read("outcome")?;
         let outcome = match outcome.split_once(' ') {
@@ -208,6 +219,7 @@ impl Ra {
         Ok(Known::Done(Done { receipt, outcome, repeated: true, charges }))
     }
 
+    /// Stores a request that was authorised now. One that is over begins again, under the proof that it has this time.
     async fn begin(
         &self,
         channel: Channel,
@@ -225,7 +237,10 @@ impl Ra {
         store::transaction!(self.db, |tx| {
             tx.execute_one(
                 "INSERT INTO request (id, hash, function, channel, authorised_by, card, actor, office, case_no, at, carrier_fee) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+                 ON CONFLICT (id) DO UPDATE SET authorised_by = EXCLUDED.authorised_by, actor = EXCLUDED.actor, \
+                 office = EXCLUDED.office, case_no = EXCLUDED.case_no, at = EXCLUDED.at, refused_at = NULL \
+                 WHERE request.receipt IS NULL AND (request.refused_at IS NOT NULL OR request.at < $12)",
                 params![
                     request.id,
                     hash,
@@ -238,6 +253,7 @@ impl Ra {
                     place.map(|(_, case)| case.as_str()),
                     now,
                     charges.carrier,
+                    now - self.config.begun_life,
                 ],
             )
             .await?;
@@ -251,6 +267,8 @@ impl Ra {
         })
     }
 
+    /// Notes why a request was not carried out. Where it was refused it is over: who sends it again is authorised again, by what
+    /// holds then.
     async fn note_failure(
         &self,
         request: &Request,
@@ -262,6 +280,10 @@ impl Ra {
         store::transaction!(self.db, |tx| {
             let (card, actor) = (request.card.as_str(), proof.actor());
             self.audit(tx, "request-refuse", card, actor, detail.clone(), now).await?;
+            if error.is_refusal() {
+                let sql = "UPDATE request SET refused_at = $2 WHERE id = $1 AND receipt IS NULL";
+                tx.execute(sql, params![request.id, now]).await?;
+            }
             Ok::<_, RaError>(())
         })
     }

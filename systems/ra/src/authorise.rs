@@ -14,9 +14,9 @@ use crate::{Ra, RaError, Refusal, Result};
 /// How far a request has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Nobody has heard of it.
+    /// Nobody has heard of it, or it is over.
     New,
-    /// It was authorised and stored, and may have been carried out.
+    /// It was authorised and stored a short while ago, nobody has refused it since, and it may have been carried out.
     Begun,
     /// It has its receipt.
     Done,

@@ -8,6 +8,8 @@ use mgmt::UserCodeCost;
 pub struct Config {
     /// How far the time of a request may lie from now.
     pub skew: SignedDuration,
+    /// How long a request that was begun and neither done nor refused may be taken up by what authorised it.
+    pub begun_life: SignedDuration,
     /// How many days before the end of the first period the reissue may be made.
     pub reissue_days: i32,
     /// How long a one-time code may be used.
@@ -36,6 +38,7 @@ impl Default for Config {
             user_code_attempts: management.user_code_attempts,
             user_code_lock: management.user_code_lock,
             skew: SignedDuration::from_mins(10),
+            begun_life: SignedDuration::from_hours(24),
             reissue_days: 90,
             one_time_code_life: SignedDuration::from_mins(10),
             one_time_code_attempts: 3,

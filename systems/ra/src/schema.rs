@@ -139,4 +139,10 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         "-- what a request for one has drawn, before anything is issued under it
         CREATE TABLE device (request BYTEA PRIMARY KEY, card TEXT NOT NULL UNIQUE, rests_on TEXT NOT NULL, at BIGINT NOT NULL);",
     ),
+    Migration::new(
+        8,
+        "refused requests are over",
+        "-- of one that a neighbour refused after it was begun
+        ALTER TABLE request ADD COLUMN refused_at BIGINT;",
+    ),
 ];

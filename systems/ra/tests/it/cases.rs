@@ -132,6 +132,85 @@ async fn a_clerk_acts_in_an_open_case_about_this_card_and_person_and_wish() {
     .await;
 }
 
+/// What was refused is over: its number is no paper for later, when the case is closed and what it asks for would be possible.
+// proves: NPC-54
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_was_refused_or_left_lying_is_authorised_again() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let counter = Counter::open(&url, &dir).await;
+        let (card, now, mgmt) = (counter.card, counter.world.now, &counter.world.mgmt);
+        let states = async || counter.world.certificate_states(card).await;
+        let by_clerk =
+            |case| Proof::Clerk { clerk: CLERK.into(), office: office(&counter.person), case, consent: None };
+        let send = async |asked: &ra::Request, proof: &Proof, now| {
+            counter.ra.act(Channel::Counter, asked, proof, None, now).await
+        };
+        let later = now + SignedDuration::from_hours(24 * 60);
+
+        // Nothing to resume and no loss to withdraw: management refuses both.
+        let case = counter.opened(card, None, &CaseService::ALL, now).await.unwrap();
+        let resume = request(Function::Resume, card, Detail::Nothing, now);
+        let found = request(Function::WithdrawLoss, card, Detail::Nothing, now);
+        for asked in [&resume, &found] {
+            // Refused it stays, however often it is sent: not done because things are as it would have them.
+            for _ in 0..2 {
+                assert_eq!(refused(send(asked, &by_clerk(case), now).await), "MGMT-E-WRONG-STATE");
+            }
+        }
+        mgmt.close_counter_case(case, CLERK, now).await.unwrap();
+        counter.online(Function::Suspend, Detail::Nothing).await.unwrap();
+        counter.online(Function::ReportLoss, Detail::Nothing).await.unwrap();
+        for asked in [&resume, &found] {
+            assert_eq!(refused(send(asked, &by_clerk(case), now).await), "RA-E-CASE-CLOSED");
+            let again = counter.opened(card, None, &CaseService::ALL, later).await.unwrap();
+            for case in [case, again] {
+                assert_eq!(refused(send(asked, &by_clerk(case), later).await), "RA-E-STALE");
+            }
+        }
+        assert_eq!(mgmt.card(card).await.unwrap().state, model::CardState::Suspended);
+        assert_eq!(states().await, ["suspended"; 2]);
+
+        // In an open case, and soon, the same number does what it asks for, and stands under that case.
+        let open = counter.opened(card, None, &CaseService::ALL, now).await.unwrap();
+        for asked in [&found, &resume] {
+            let done = send(asked, &by_clerk(open), now).await.unwrap();
+            assert!(!done.repeated);
+            assert_eq!(send(asked, &by_clerk(open), now).await.unwrap().receipt, done.receipt);
+            let sql = "SELECT case_no FROM request WHERE id = $1";
+            let row = counter.db.one(sql, store::params![asked.id]).await.unwrap();
+            assert_eq!(row.read::<String>(0).unwrap(), open.as_str());
+        }
+        assert_eq!(states().await, ["good"; 2]);
+
+        // A signature counts while its certificate is good, for what was refused before too.
+        let modify = request(Function::Modify, card, Detail::Nothing, now);
+        let signed = counter.sign(&modify, KeySlot::SigningRsa);
+        let online = async || counter.ra.act(Channel::Online, &modify, &signed, None, now).await;
+        assert_eq!(refused(online().await), "RA-E-UNCHANGED");
+        counter.online(Function::Suspend, Detail::Nothing).await.unwrap();
+        assert_eq!(refused(online().await), "RA-E-SIGNATURE");
+        counter.at_counter(Function::Resume, Detail::Nothing).await.unwrap();
+
+        // Begun and interrupted: taken up for a day by what authorised it, and then no more.
+        for (hours, code) in [(23, None), (25, Some("RA-E-STALE"))] {
+            counter.at_counter(Function::Suspend, Detail::Nothing).await.unwrap();
+            let resume = request(Function::Resume, card, Detail::Nothing, now);
+            let case = counter.opened(card, None, &[CaseService::Certificates], now).await.unwrap();
+            counter.db.fail_after(1, When::AfterCommit);
+            send(&resume, &by_clerk(case), now).await.unwrap_err();
+            assert!(counter.db.revive());
+            mgmt.close_counter_case(case, CLERK, now).await.unwrap();
+            let taken_up = send(&resume, &by_clerk(case), now + SignedDuration::from_hours(hours)).await;
+            assert_eq!(taken_up.err().map(|error| error.code()), code, "{hours} hours");
+        }
+        assert_eq!(states().await, ["suspended"; 2]);
+        counter.ra.verify_audit().await.unwrap();
+        counter.close().await;
+    })
+    .await;
+}
+
 fn mgmt_link(counter: &Counter) -> [u8; 32] {
     mgmt::CardManagement::person_link(&counter.world.mgmt, &counter.person.id)
 }
