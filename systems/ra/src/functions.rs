@@ -134,7 +134,8 @@ pub const RULES: &[Rule] = &[
     rule(F::Rewrite, C::Counter, 6, CLERK_AND_HOLDER),
     rule(F::QueryStatus, C::Counter, 7, CLERK),
     rule(F::ChangePublication, C::Counter, 8, CLERK),
-    rule(F::Unblock, C::Counter, 9, CLERK),
+    // CARD-51: with the user code here too. Whoever has forgotten that is given another one first.
+    rule(F::Unblock, C::Counter, 9, &[A::ClerkAndUserCode]),
     rule(F::Revoke, C::Counter, 0, CLERK),
     rule(F::ReportLoss, C::Counter, 0, CLERK),
     rule(F::WithdrawLoss, C::Counter, 0, CLERK),

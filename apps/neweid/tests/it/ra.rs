@@ -256,7 +256,9 @@ fn a_card_of_another_make_gets_certificates_for_changed_content() {
     rewrite(&default).fails_in_json(1, "MGMT-E-USER-CODE-DEFAULT");
     ra("change-user-code", &["--user-code", &default, "--new", &own]).success();
     assert_eq!(rewrite(&own).json()["handed_over"].as_array().map(Vec::len), Some(4));
-    ra("unblock", &[&clerk[..], &["--json"]].concat()).fails_in_json(1, "RA-E-NO-CARD-KEYS");
+    ra("unblock", &[&clerk[..], &["--json"]].concat()).fails_in_json(1, "RA-E-NOT-AUTHORISED");
+    let consent = [&clerk[..], &["--user-code", &own, "--json"]].concat();
+    ra("unblock", &consent).fails_in_json(1, "RA-E-NO-CARD-KEYS");
     desk.up.stop();
 }
 
@@ -436,6 +438,7 @@ fn a_contact_is_changed_and_a_card_unblocked() {
     let sent = desk.secret("sent", sent);
     run(["ra", "outbox", "sent", &text(&message["id"]), "--dir", &dir]).success();
     desk.ra("unblock", &["--user-code", &code]).fails_in_json(1, "RA-E-NOT-AUTHORISED");
+    desk.ra("unblock", &clerk).fails_in_json(1, "RA-E-NOT-AUTHORISED");
     desk.ra("unblock", &["--user-code", &code, "--one-time-code", &sent]).success();
     let status = run(["pin", "status", "--json", "--serial", &desk.serial(), "--dir", &dir]).json();
     assert_eq!(status["pin2"]["tries_left"], 3, "{status}");

@@ -439,8 +439,10 @@ async fn the_holder_of_a_certificate_card_has_a_user_code_and_is_reached() {
         assert_eq!(counter.world.certificate_states(card.serial).await, ["suspended"; 2]);
         card.by_code(&counter, Function::WithdrawLoss, Detail::Nothing, &code).await.unwrap();
         assert_eq!(counter.world.certificate_states(card.serial).await, ["good"; 2]);
-        let unblock =
-            card.at_counter(&counter, Function::Unblock, Detail::Pins(vec![PinReference::Pin2])).await;
+        let pins = Detail::Pins(vec![PinReference::Pin2]);
+        let asked = card.wish(Function::Unblock, pins, counter.world.now);
+        let by_code = counter.clerk_with(Consent::UserCode(code.clone()));
+        let unblock = counter.ra.act(Channel::Counter, &asked, &by_code, None, counter.world.now).await;
         assert_eq!(refused(unblock), "RA-E-NO-CARD-KEYS");
         let asked = card.wish(Function::ChangePin, Detail::Nothing, counter.world.now);
         let pins = Proof::Pin2Change("20212021".parse().unwrap(), "30303030".parse().unwrap());

@@ -211,7 +211,7 @@ async fn the_holder_hears_of_every_report_of_loss_and_of_its_withdrawal() {
     counter.close().await;
 }
 
-// proves: LOSS-01, LOSS-03, LOSS-05, LOSS-10, LOSS-11, OPEN-43, NPC-33, OPEN-53, UPDATE-20
+// proves: CARD-51, LOSS-01, LOSS-10, OPEN-43, NPC-33, OPEN-53, UPDATE-20
 #[tokio::test(flavor = "multi_thread")]
 async fn counters_and_operators_act_for_holders() {
     store::testkit::each_engine_url(async |url| {
@@ -277,14 +277,20 @@ async fn counters_and_operators_act_for_holders() {
         counter.at_counter(Function::WithdrawLoss, Detail::Nothing).await.unwrap();
         assert_eq!(counter.world.certificate_states(card).await, ["good"; 2]);
 
-        // The counter unblocks a card and writes its certificates again.
+        // The counter unblocks a card with the user code, and with nothing less: a clerk would have tries without end.
         counter.block_pin2();
         let asked = request(Function::Unblock, card, detail_of(Function::Unblock), now);
-        counter
-            .ra
-            .act(Channel::Counter, &asked, &counter.clerk(), Some(counter.reader()), now)
-            .await
-            .unwrap();
+        let unblock = async |asked: &ra::Request, proof: &Proof| {
+            counter.ra.act(Channel::Counter, asked, proof, Some(counter.reader()), now).await
+        };
+        let signed = counter.clerk_with(Consent::Signature(b"no signature".to_vec()));
+        for proof in [counter.clerk(), signed] {
+            assert_eq!(refused(unblock(&asked, &proof).await), "RA-E-NOT-AUTHORISED");
+        }
+        let wrong = counter.clerk_with(Consent::UserCode("wrong11".parse().unwrap()));
+        assert_eq!(refused(unblock(&asked, &wrong).await), "MGMT-E-USER-CODE-WRONG");
+        assert_eq!(counter.zone().pin2_status(), Ok(Pin2Status::Blocked));
+        unblock(&asked, &counter.clerk_with(Consent::UserCode(code()))).await.unwrap();
         assert_eq!(counter.zone().pin2_status(), Ok(Pin2Status::Required { tries_left: 3 }));
         // UPDATE-20: with the holder's consent by PIN2 or user code, and not on the clerk's word alone.
         let asked = request(Function::Rewrite, card, Detail::Nothing, now);
