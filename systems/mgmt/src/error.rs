@@ -141,6 +141,10 @@ refusals! {
     TooYoungForCertificate "MGMT-E-TOO-YOUNG-FOR-CERTIFICATE" Applicant
         { "未達申請自然人憑證之年齡。", "The person is too young for the natural-person certificate." }
         { "請勾選「不申請自然人憑證」後重新送件。", "Choose 'no natural-person certificate' and send the application again." }
+    /// Issuing is stopped: nothing is applied for that cannot be given.
+    IssuingStopped "MGMT-E-ISSUING-STOPPED" Neighbour
+        { "自然人憑證暫停簽發，不受理申請。", "The issuing of natural-person certificates is stopped; applications for them are not taken." }
+        { "請於恢復簽發後申請，或勾選「不申請自然人憑證」後重新送件。", "Apply when issuing goes on, or choose 'no natural-person certificate' and send the application again." }
     // --- the application
     /// A case is open already.
     CaseOpen "MGMT-E-CASE-OPEN" Applicant

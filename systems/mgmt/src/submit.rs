@@ -45,6 +45,10 @@ impl Mgmt {
         let person = entitled(person.as_ref())?;
         if wants_certificate {
             certificate_allowed(person, today, self.config.certificate_age)?;
+            // NPC-55: while issuing is stopped no application for certificates is taken.
+            if self.certificates.issuing_is_stopped().await? {
+                return Err(Refusal::IssuingStopped.into());
+            }
         }
         names_complete(person, foreign_name)?;
         let (photo, facts) = accept_photo(photo, photo_taken, today).await?;

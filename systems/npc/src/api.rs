@@ -105,6 +105,10 @@ pub trait CertificateAuthority: Send + Sync {
         now: Timestamp,
     ) -> Result<RocDate>;
 
+    /// Whether the issuing of certificates is stopped, by one person in an incident (NPC-55). Whoever takes applications for
+    /// them asks this first.
+    async fn issuing_is_stopped(&self) -> Result<bool>;
+
     /// What the carrier of certificates costs in new Taiwan dollars, by the policy in force. A certificate costs nothing (NPC-12).
     async fn carrier_fee(&self, carrier: Carrier) -> Result<u32>;
 

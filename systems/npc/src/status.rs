@@ -11,6 +11,7 @@ use x509::Serial;
 use crate::authority::hex;
 use crate::feed::next_number;
 use crate::row::{CertificateRow, StateColumns, select_certificate};
+use crate::switch::ISSUING;
 use crate::{
     Carrier, CertificateAuthority, IssueRequest, IssuedCertificate, Npc, NpcError, Receipt, Result, SYSTEM,
 };
@@ -120,6 +121,10 @@ impl CertificateAuthority for Npc {
 
     async fn status(&self, serial: &Serial, now: Timestamp) -> Result<Option<CertificateState>> {
         Ok(self.certificate(serial, now).await?.map(|certificate| certificate.state))
+    }
+
+    async fn issuing_is_stopped(&self) -> Result<bool> {
+        self.is_stopped(&ISSUING).await
     }
 
     async fn rest_on(

@@ -179,6 +179,13 @@ impl Ra {
         };
         let stage = if matches!(known, Known::Begun) { Stage::Begun } else { Stage::New };
         self.authorise(request, proof, stage, now).await?;
+        // NPC-55: one that was begun may have its certificates, and gets those.
+        if stage == Stage::New
+            && request.function.needs_certificates()
+            && self.authority.issuing_is_stopped().await?
+        {
+            return Err(Refusal::IssuingStopped.into());
+        }
         let on = self.certificate_card(request.card).await?;
         match on.as_ref().map(|_| request.function.on_certificate_card()) {
             Some(OnCertificateCard::Refused(refusal)) => return Err(refusal.into()),

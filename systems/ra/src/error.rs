@@ -174,6 +174,10 @@ refusals! {
     PeerUnknown "RA-E-PEER-UNKNOWN" Neighbour
         { "管理系統之金鑰或簽章不符。", "The key or signature of management is not what it must be." }
         { "核對兩系統之時鐘；更換金鑰須由雙方人員登錄。", "Compare the clocks of both; a new key must be registered by people on both sides." }
+    /// Issuing is stopped: nothing is applied for that cannot be given.
+    IssuingStopped "RA-E-ISSUING-STOPPED" Neighbour
+        { "自然人憑證暫停簽發，不受理申請。", "The issuing of natural-person certificates is stopped; applications for them are not taken." }
+        { "於恢復簽發後以新編號申請。", "Apply with a new number when issuing goes on." }
     /// The certificates are suspended.
     Suspended "RA-E-SUSPENDED" Applicant
         { "憑證停用中，不得辦理。", "The certificates are suspended, which does not allow this." }

@@ -260,6 +260,11 @@ impl Function {
         matches!(self, Self::Extend | Self::Rewrite | Self::Unblock | Self::ChangePin)
     }
 
+    /// Whether certificates are applied for.
+    pub const fn needs_certificates(self) -> bool {
+        matches!(self, Self::Issue | Self::Extend | Self::Modify | Self::VirtualCard)
+    }
+
     /// For what a holder came to a counter under whose case the function is offered: one of these.
     pub const fn services(self) -> &'static [CaseService] {
         match self {

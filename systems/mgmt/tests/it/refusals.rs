@@ -89,6 +89,31 @@ async fn each_fault_has_its_code_and_leaves_nothing() {
     .await;
 }
 
+/// While issuing is stopped nobody applies in vain: for certificates not at all, for a card alone as ever.
+// proves: NPC-55
+#[tokio::test(flavor = "multi_thread")]
+async fn while_issuing_is_stopped_no_application_for_certificates_is_taken() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let world = World::open(&url, &dir, start()).await;
+        let (one, other) = (world.person(1).await, world.person(2).await);
+        let apply = async |person: &Person, wants_certificate| {
+            let wish = NewApplication { wants_certificate, ..application(person) };
+            world.mgmt.submit(wish, CLERK, world.now).await
+        };
+        world.npc.stop_issuing("anna", world.now).await.expect("stops");
+        let refused = apply(&one, true).await.expect_err("is refused");
+        assert_eq!(refused.code(), "MGMT-E-ISSUING-STOPPED");
+        let count = world.dbs[4].one("SELECT count(*) FROM application", params![]).await.expect("counts");
+        assert_eq!(count.read::<i64>(0).expect("a number"), 0);
+        apply(&other, false).await.expect("submits");
+        world.npc.start_issuing("anna", world.now).await.expect("starts");
+        apply(&one, true).await.expect("submits");
+        world.close().await;
+    })
+    .await;
+}
+
 /// A photo with a black frame.
 fn framed() -> Vec<u8> {
     let portrait = image::load_from_memory(&mgmt::portrait::draw(3)).expect("decodes").to_rgb8();

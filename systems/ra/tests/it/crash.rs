@@ -226,6 +226,10 @@ impl CertificateAuthority for LosesCard {
         self.npc.status(serial, now).await
     }
 
+    async fn issuing_is_stopped(&self) -> npc::Result<bool> {
+        self.npc.issuing_is_stopped().await
+    }
+
     async fn rest_on(
         &self,
         device: CardSerial,

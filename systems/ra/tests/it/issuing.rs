@@ -9,13 +9,13 @@ use jiff::Timestamp;
 use model::{CardSerial, CertificateState, KeySlot, RevocationReason, SuspensionCause};
 use npc::{Carrier, CertificateAuthority, IssueRequest, IssuedCertificate, NpcError, Receipt};
 use ra::functions::{Channel, Function};
-use ra::{Config, Detail, Done, NewCard, Outcome, Ra, RaError, Request};
+use ra::{Config, Detail, Done, NewCard, Outcome, Proof, Ra, RaError, Request};
 use registry::Change;
 use sealed::SharedRandom;
 use store::When;
 use x509::{EcSigner, Name, RsaSigner, Serial, Signer};
 
-use crate::support::{Counter, Desk, refused, request};
+use crate::support::{Counter, Desk, code, refused, request};
 use crate::world::directory;
 
 /// A request of a fresh RSA-2048 key; the n-th of this process, whose tests have databases of their own.
@@ -83,6 +83,50 @@ async fn what_one_request_is_refused_for_refuses_both() {
         let other = asked(&counter, card, &one, &nth(2));
         assert_eq!(refused(issue(&counter, &other).await), "NPC-SLOT-TAKEN");
         assert_eq!(counter.world.certificate_states(card).await, ["good"; 2]);
+        counter.close().await;
+    })
+    .await;
+}
+
+/// While issuing is stopped nothing is applied for in vain; what was issued before the stop is handed over.
+// proves: NPC-55
+#[tokio::test(flavor = "multi_thread")]
+async fn while_issuing_is_stopped_no_application_is_taken() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let counter = Counter::open(&url, &dir).await;
+        let (now, npc) = (counter.world.now, &counter.world.npc);
+        let first: CardSerial = "TWC000001".parse().unwrap();
+        let begun = asked(&counter, first, &nth(0), &nth(1));
+        // Issued, and nobody was told.
+        counter.db.fail_after(3, When::BeforeCommit);
+        issue(&counter, &begun).await.unwrap_err();
+        assert!(counter.db.revive());
+        assert_eq!(counter.world.certificate_states(first).await, ["good"; 2]);
+        npc.stop_issuing("anna", now).await.unwrap();
+
+        let wish = asked(&counter, "TWC000002".parse().unwrap(), &nth(2), &nth(3));
+        assert_eq!(refused(issue(&counter, &wish).await), "RA-E-ISSUING-STOPPED");
+        let rows =
+            counter.db.one("SELECT count(*) FROM request WHERE id = $1", store::params![wish.id]).await;
+        assert_eq!(rows.unwrap().read::<i64>(0).unwrap(), 0, "nothing is begun");
+        let by_code = Proof::UserCode(code());
+        let extend = request(Function::Extend, counter.card, Detail::Nothing, now);
+        let result = counter.ra.act(Channel::Online, &extend, &by_code, Some(counter.reader()), now).await;
+        assert_eq!(refused(result), "RA-E-ISSUING-STOPPED");
+        let (_, device) = crate::virtual_cards::device(counter.person.id);
+        for (function, detail) in [(Function::Modify, Detail::Nothing), (Function::VirtualCard, device)] {
+            let asked = request(function, counter.card, detail, now);
+            let signed = counter.sign(&asked, KeySlot::SigningRsa);
+            let result = counter.ra.act(Channel::Online, &asked, &signed, None, now).await;
+            assert_eq!(refused(result), "RA-E-ISSUING-STOPPED");
+        }
+        // What needs no certificate goes on, and so does what was begun.
+        counter.online(Function::Suspend, Detail::Nothing).await.unwrap();
+        let done = issue(&counter, &begun).await.unwrap();
+        assert!(matches!(done.outcome, Outcome::Certificates(all) if all.0.len() == 2));
+        npc.start_issuing("anna", now).await.unwrap();
+        issue(&counter, &wish).await.unwrap();
         counter.close().await;
     })
     .await;
@@ -340,6 +384,10 @@ impl CertificateAuthority for Quicker {
 
     async fn status(&self, serial: &Serial, now: Timestamp) -> Result<Option<CertificateState>, NpcError> {
         self.0.status(serial, now).await
+    }
+
+    async fn issuing_is_stopped(&self) -> Result<bool, NpcError> {
+        self.0.issuing_is_stopped().await
     }
 
     async fn rest_on(
