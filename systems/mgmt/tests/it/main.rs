@@ -3,6 +3,7 @@
 mod crash;
 mod journey;
 mod life;
+mod policy;
 mod recall;
 mod refusals;
 mod remake;
