@@ -66,7 +66,6 @@ fn a_recall_is_listed_approved_by_another_and_reported_by_office() {
 
 /// An immediate recall reaches whoever has a card before them, from the books of the offices: the list of cards by serial number,
 /// and OCSP and CRL of their certificates.
-// proves: RECALL-04
 #[test]
 fn recalled_cards_are_told_by_serial_number_and_their_certificates_by_ocsp_and_crl() {
     let country = Country::new();

@@ -15,7 +15,7 @@ fn parsed<T: std::str::FromStr>(text: &str) -> T {
     text.parse().ok().expect("valid")
 }
 
-// proves: MGMT-37, MGMT-42, MGMT-59, MGMT-60, MGMT-72, CARD-50, CARD-51, CARDFACE-07, NPC-37, NPC-38, NPC-41, OPEN-14, PRODUCTION-36
+// proves: MGMT-37, MGMT-42, MGMT-59, MGMT-60, MGMT-72, CARD-50, CARD-51, CARDFACE-07, NPC-10, NPC-37, NPC-38, NPC-41, OPEN-14, PRODUCTION-36
 #[tokio::test(flavor = "multi_thread")]
 async fn an_application_becomes_a_card_in_use() {
     store::testkit::each_engine_url(async |url| {

@@ -6,7 +6,7 @@ use registry::Change;
 
 use crate::world::{CLERK, World, application, directory, later, start};
 
-// proves: LOSS-06, LOSS-08, LOSS-10, NPC-47
+// proves: LOSS-10, NPC-47
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_follow_the_card_and_remember_why() {
     store::testkit::each_engine_url(async |url| {

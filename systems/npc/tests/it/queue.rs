@@ -53,7 +53,7 @@ fn counts(report: &[ClassReport]) -> Vec<(u64, u64, u64)> {
     report.iter().map(|class| (class.waiting, class.done, class.failed)).collect()
 }
 
-// proves: NPC-55, NPC-57, RECALL-13
+// proves: NPC-55, NPC-57
 #[tokio::test]
 async fn the_urgent_come_first_each_office_at_its_pace_and_done_means_issued() {
     each_engine("npc", async |db| {
