@@ -330,7 +330,8 @@ impl Ra {
             if let (Some(contact), Some(text)) = (&contact, notice(request.function, request.card, &receipt))
             {
                 let until = now + jiff::SignedDuration::from_hours(24 * 7);
-                self.post(tx, contact, request.function.as_str(), &text, now, until).await?;
+                let kind = request.function.as_str();
+                self.post(tx, request.card, contact, kind, &text, now, until).await?;
             }
             Ok::<_, RaError>((receipt, charges))
         })?;
@@ -526,7 +527,7 @@ impl Ra {
                 )
                 .await?;
             }
-            self.post(tx, &old, "contact-change", &text, now, until).await
+            self.post(tx, card, &old, "contact-change", &text, now, until).await
         })?;
         self.store_contact(card, &new, proof.actor(), now).await?;
         Ok(Outcome::Done)

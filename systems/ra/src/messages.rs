@@ -1,6 +1,7 @@
 //! Messages to holders: one-time codes and notices (NPC-46, LOSS-13). They wait sealed in an outbox for the gateway that sends
-//! mail and SMS. E-mail is preferred; SMS costs money and is counted by the month. A holder without either gets letters from
-//! the office, which are not made here.
+//! mail and SMS. E-mail is preferred; SMS costs money and is counted by the month. To a holder of New eID without either a
+//! letter is sent: it waits here without an address, which the office that prints it takes from the register. A one-time code
+//! never goes by letter.
 
 use curve::Random;
 use jiff::Timestamp;
@@ -20,6 +21,8 @@ pub enum Way {
     Email,
     /// SMS.
     Sms,
+    /// A letter to the registered address.
+    Letter,
 }
 
 /// A message that waits to be sent. Names how a person is reached: no `Debug`.
@@ -29,7 +32,7 @@ pub struct Message {
     pub id: Uuid,
     /// How it goes.
     pub way: Way,
-    /// The address or number.
+    /// The address or number; of a letter the serial number of the card, by which the office finds the holder's address.
     pub to: String,
     /// What it says, Traditional Chinese first.
     pub text: String,
@@ -41,9 +44,15 @@ impl Way {
         match self {
             Self::Email => "email",
             Self::Sms => "sms",
+            Self::Letter => "letter",
         }
     }
 
+    fn from_name(name: &str) -> Option<Self> {
+        [Self::Email, Self::Sms, Self::Letter].into_iter().find(|way| way.as_str() == name)
+    }
+
+    /// How the holder is reached at once; not by letter.
     fn of(contact: &Contact) -> Option<(Self, &str)> {
         let email = contact.email.as_deref().map(|to| (Self::Email, to));
         email.or_else(|| contact.mobile.as_deref().map(|to| (Self::Sms, to)))
@@ -80,7 +89,7 @@ impl Ra {
                 params![card.as_str(), hash, until],
             )
             .await?;
-            self.post(tx, &contact, "one-time-code", &text, now, until).await?;
+            self.post(tx, card, &contact, "one-time-code", &text, now, until).await?;
             let detail = json!({ "way": way.as_str() });
             self.audit(tx, "one-time-code-send", card.as_str(), crate::request::HOLDER, detail, now).await?;
             Ok::<_, RaError>(())
@@ -100,8 +109,8 @@ impl Ra {
                 let value: Value =
                     serde_json::from_slice(plain.expose()).map_err(|_| RaError::Data("message"))?;
                 let text = |name: &str| value[name].as_str().map(str::to_owned);
-                let way = if row.read::<String>("way")? == "sms" { Way::Sms } else { Way::Email };
-                let (Some(to), Some(text)) = (text("to"), text("text")) else {
+                let way = Way::from_name(&row.read::<String>("way")?);
+                let (Some(way), Some(to), Some(text)) = (way, text("to"), text("text")) else {
                     return Err(RaError::Data("message"));
                 };
                 Ok(Message { id, way, to, text })
@@ -134,17 +143,29 @@ impl Ra {
         rows.iter().map(|row| Ok((row.read("month")?, row.read("messages")?))).collect()
     }
 
-    /// Puts a message into the outbox, if the holder can be reached at all.
+    /// Puts a message into the outbox (LOSS-13). Nobody here knows where the holder of a certificate-only card lives, who gets
+    /// none without mail or telephone.
+    #[allow(clippy::too_many_arguments, reason = "a message is all of this")]
     pub(crate) async fn post(
         &self,
         tx: &mut Tx,
+        card: CardSerial,
         contact: &Contact,
         kind: &str,
         text: &str,
         now: Timestamp,
         until: Timestamp,
     ) -> Result<()> {
-        let Some((way, to)) = Way::of(contact) else { return Ok(()) };
+        let (way, to) = match Way::of(contact) {
+            Some(way) => way,
+            None => {
+                let sql = "SELECT 1 FROM certificate_card WHERE card = $1";
+                if tx.optional(sql, params![card.as_str()]).await?.is_some() {
+                    return Ok(());
+                }
+                (Way::Letter, card.as_str())
+            }
+        };
         let mut random = self.random.clone();
         let id = store::new_id(now, &mut random);
         let plain = json!({ "to": to, "text": text }).to_string();

@@ -160,6 +160,16 @@ async fn the_holder_hears_of_every_report_of_loss_and_of_its_withdrawal() {
     std::fs::create_dir(dir.join("db")).unwrap();
     let counter = Counter::open(&url, &dir).await;
     let (card, now) = (counter.card, counter.world.now);
+    // By letter where there is neither mail nor telephone.
+    for function in [Function::ReportLoss, Function::WithdrawLoss] {
+        let done = counter.at_counter(function, Detail::Nothing).await.unwrap();
+        let told = counter.ra.messages(100, now).await.unwrap();
+        assert_eq!(told.len(), 1, "{function:?}");
+        assert_eq!((told[0].way, told[0].to.as_str()), (Way::Letter, card.as_str()));
+        assert!(told[0].text.contains(function.zh()) && told[0].text.contains(&done.receipt));
+        counter.ra.message_sent(told[0].id, now).await.unwrap();
+    }
+    assert!(counter.ra.sms_sent().await.unwrap().is_empty());
     let mobile = Detail::Mobile(Some("0912345678".into()));
     counter.at_counter(Function::ChangeMobile, mobile).await.unwrap();
     let answers = CallerAnswers {

@@ -9,7 +9,7 @@ use terminal::npc_card::{CertificateId, Pin2Status};
 use terminal::perso::PinReference;
 
 use crate::support::{Counter, PIN2, code, refused, request, secret};
-use crate::world::directory;
+use crate::world::{CLERK, directory};
 
 fn years_later(now: Timestamp, days: i64) -> Timestamp {
     now + SignedDuration::from_hours(24 * days)
@@ -106,7 +106,7 @@ fn suspend_of(request: &ra::Request) -> ra::Request {
     other
 }
 
-// proves: NPC-23, NPC-24, NPC-25, NPC-27, NPC-30, OPEN-18, UPDATE-20
+// proves: NPC-23, NPC-24, NPC-25, NPC-27, NPC-29, NPC-30, OPEN-18, UPDATE-20
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_are_reissued_once_and_rewritten() {
     store::testkit::each_engine_url(async |url| {
@@ -184,6 +184,34 @@ async fn certificates_are_reissued_once_and_rewritten() {
         let done =
             counter.ra.act(Channel::Online, &rewrite, &new, Some(counter.reader()), now).await.unwrap();
         assert_eq!(done.outcome, Outcome::Written(2), "those that ended are not written");
+
+        // At ten years the certificates end with the card, and nothing that the holder does alone brings another one.
+        let ended = years_later(now, 5 * 365);
+        assert!(RocDate::in_taipei(ended) > renewal);
+        let counter = counter.reopen(&url, &dir, ended).await;
+        assert_eq!(counter.world.certificate_states(card).await, ["expired"; 4]);
+        for (function, expected) in
+            [(Function::Extend, "RA-E-ALREADY-REISSUED"), (Function::Rewrite, "RA-E-NOTHING-TO-WRITE")]
+        {
+            let asked = request(function, card, Detail::Nothing, ended);
+            let signed = counter.sign(&asked, KeySlot::SigningEc);
+            let alone = counter.ra.act(Channel::Online, &asked, &signed, Some(counter.reader()), ended).await;
+            assert_eq!(refused(alone), "RA-E-SIGNATURE");
+            let by_code =
+                counter.ra.act(Channel::Online, &asked, &by_code, Some(counter.reader()), ended).await;
+            assert_eq!(refused(by_code), expected);
+        }
+        // At a counter the person is identified, and applies for another card with another certificate.
+        let wish = mgmt::NewApplication {
+            kind: model::ApplicationKind::Renewal,
+            photo_taken: RocDate::in_taipei(ended),
+            ..crate::world::application(&counter.person)
+        };
+        let mgmt = &counter.world.mgmt;
+        let case = mgmt.submit(wish, CLERK, ended).await.unwrap();
+        let good = mgmt::Decision::Approve(mgmt::portrait::REVIEW);
+        mgmt.review(case, good, CLERK, ended).await.unwrap();
+        assert_eq!(mgmt.case(case).await.unwrap().state, model::ApplicationState::Approved);
         counter.close().await;
     })
     .await;
@@ -206,7 +234,7 @@ impl apdu::CardChannel for Torn {
     }
 }
 
-// proves: NPC-10, NPC-40, NPC-45, NPC-46, NPC-66, OPEN-44
+// proves: NPC-10, NPC-40, NPC-45, NPC-46, OPEN-44
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blocked_card_is_unblocked_with_a_code_that_was_sent() {
     store::testkit::each_engine_url(async |url| {
@@ -226,23 +254,36 @@ async fn a_blocked_card_is_unblocked_with_a_code_that_was_sent() {
         assert_eq!(refused(counter.online(Function::ChangeEmail, bad).await), "MGMT-E-CONTACT-MISSING");
         let way = counter.ra.send_one_time_code(card, &code(), counter.world.now).await;
         assert_eq!(way.unwrap_err().code(), "RA-E-CONTACT-TOO-NEW", "a failed change waits too");
-        counter.at_counter(Function::ChangeMobile, Detail::Mobile(Some("0912345679".into()))).await.unwrap();
+        // The old contact hears of a change, and the new one gets the receipt.
+        let taken = async |counter: &Counter| -> Vec<(Way, String)> {
+            let now = counter.world.now;
+            let waiting = counter.ra.messages(100, now).await.unwrap();
+            for message in &waiting {
+                counter.ra.message_sent(message.id, now).await.unwrap();
+                counter.ra.message_sent(message.id, now).await.unwrap();
+            }
+            let mut told: Vec<_> = waiting.into_iter().map(|message| (message.way, message.to)).collect();
+            told.sort_by(|one, other| one.1.cmp(&other.1));
+            told
+        };
+        let (first, second) = ((Way::Sms, "0912345678".to_owned()), (Way::Sms, "0912345679".to_owned()));
+        taken(&counter).await;
+        let other = Detail::Mobile(Some(second.1.clone()));
+        counter.at_counter(Function::ChangeMobile, other).await.unwrap();
+        assert_eq!(taken(&counter).await, [first, second.clone()]);
         assert_eq!(counter.ra.send_one_time_code(card, &code(), counter.world.now).await.unwrap(), Way::Sms);
 
-        // An e-mail address is preferred, once it has waited; the old contact hears of the change.
+        // An e-mail address is preferred, once it has waited.
+        assert_eq!(taken(&counter).await, std::slice::from_ref(&second), "the code");
         let email = Detail::Email(Some("holder@example.test".into()));
         counter.online(Function::ChangeEmail, email).await.unwrap();
         let early = counter.ra.send_one_time_code(card, &code(), counter.world.now).await.unwrap_err();
         assert_eq!(early.code(), "RA-E-CONTACT-TOO-NEW");
-        let waiting = counter.ra.messages(100, counter.world.now).await.unwrap();
-        assert!(waiting.iter().any(|m| m.way == Way::Sms && m.to == "0912345679"));
-        assert!(waiting.iter().any(|m| m.way == Way::Email && m.to == "holder@example.test"));
-        for message in &waiting {
-            counter.ra.message_sent(message.id, counter.world.now).await.unwrap();
-            counter.ra.message_sent(message.id, counter.world.now).await.unwrap();
-        }
-        let sms = waiting.iter().filter(|message| message.way == Way::Sms).count() as u64;
-        assert_eq!(counter.ra.sms_sent().await.unwrap(), [("2026-07".to_owned(), sms)]);
+        let new = (Way::Email, "holder@example.test".to_owned());
+        assert_eq!(taken(&counter).await, [second, new]);
+        // Each SMS is counted once: the receipt of the first change and the notice of the one that was refused, two of the second
+        // change, the code, and the notice of the last.
+        assert_eq!(counter.ra.sms_sent().await.unwrap(), [("2026-07".to_owned(), 6)]);
 
         counter.world.now += SignedDuration::from_hours(25);
         let now = counter.world.now;
