@@ -65,7 +65,7 @@ async fn the_certificates_of_a_card_say_what_they_must() {
     .await;
 }
 
-// proves: NPC-22, NPC-29
+// proves: NPC-22
 #[tokio::test]
 async fn periods_follow_the_card() {
     each_engine("npc", async |db| {

@@ -101,7 +101,7 @@ async fn nothing_is_done_that_the_table_does_not_offer() {
 }
 
 /// A counter is where a clerk is: a temporary one in the evening of a Sunday does what the office does, under a code of its own.
-// proves: NPC-09, NPC-67
+// proves: NPC-67
 #[tokio::test(flavor = "multi_thread")]
 async fn a_temporary_counter_does_what_its_office_does() {
     let (_keep, dir) = directory();
@@ -127,6 +127,137 @@ async fn a_temporary_counter_does_what_its_office_does() {
     let row = counter.db.one(sql, store::params![asked.id]).await.unwrap();
     assert_eq!(row.read::<String>(0).unwrap(), there.as_str());
     counter.close().await;
+}
+
+/// Every household registration office is a counter, whichever is the holder's.
+// proves: NPC-09
+#[tokio::test(flavor = "multi_thread")]
+async fn every_household_registration_office_is_a_counter() {
+    let (_keep, dir) = directory();
+    let url = format!("sqlite:{}/", dir.join("db").display());
+    std::fs::create_dir(dir.join("db")).unwrap();
+    let counter = Counter::open(&url, &dir).await;
+    let (card, now) = (counter.card, counter.world.now);
+    let mut there = Vec::new();
+    for office in registry::offices() {
+        let services = vec![mgmt::CaseService::Certificates];
+        let case = mgmt::NewCounterCase { card, person: None, services, office: office.code };
+        let case = counter.world.mgmt.open_counter_case(&case, CLERK, now).await.unwrap();
+        let proof = Proof::Clerk { clerk: CLERK.into(), office: office.code, case, consent: None };
+        let asked = request(Function::QueryStatus, card, Detail::Nothing, now);
+        let done = counter.ra.act(Channel::Counter, &asked, &proof, None, now).await.unwrap();
+        assert!(matches!(done.outcome, Outcome::Status { card: Some(CardState::Active), .. }));
+        there.push(office.code.as_str().to_owned());
+    }
+    assert_eq!(there.len(), 368);
+    let rows = counter.db.all("SELECT office FROM request ORDER BY at, office", &[]).await.unwrap();
+    let mut noted: Vec<String> = rows.iter().map(|row| row.read(0).unwrap()).collect();
+    noted.sort();
+    there.sort();
+    assert_eq!(noted, there);
+    counter.close().await;
+}
+
+/// By telephone: under 14 a parent alone, from then on the child too, and nobody else for either.
+// proves: LOSS-04
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parent_reports_the_loss_of_a_childs_card_by_telephone() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let counter = Counter::open(&url, &dir).await;
+        let (world, now) = (&counter.world, counter.world.now);
+        for (number, age, child_may) in [(2, 10, false), (3, 16, true)] {
+            world.restock(1).await;
+            let mut child = crate::world::person(number);
+            let days = 24 * (366 * age + 30);
+            child.birth = model::RocDate::in_taipei(now - jiff::SignedDuration::from_hours(days));
+            child.father = Some(model::PersonName::new("林大同").unwrap());
+            world.register.enrol(std::slice::from_ref(&child), now).await.unwrap();
+            let alone = crate::world::application(&child);
+            let wish = mgmt::NewApplication { wants_certificate: false, ..alone };
+            let case = world.mgmt.submit(wish, CLERK, now).await.unwrap();
+            world.produce(case).await.unwrap();
+            let card = world.mgmt.hand_over(case, CLERK, now).await.unwrap().serial;
+            let call = async |representative: Option<&str>| {
+                let answers = CallerAnswers {
+                    number: child.id,
+                    birth: child.birth,
+                    district: child.address.village().district().to_string(),
+                    representative: representative.map(str::to_owned),
+                };
+                let proof = Proof::Caller { operator: "operator-7".into(), answers };
+                let asked = request(Function::ReportLoss, card, Detail::Nothing, now);
+                let done = counter.ra.act(Channel::Telephone, &asked, &proof, None, now).await;
+                done.map(drop).map_err(|error| error.code())
+            };
+            let state = async || world.mgmt.card(card).await.unwrap().state;
+            assert_eq!(call(Some("張三")).await, Err("RA-E-CALLER"), "{age}");
+            assert_eq!(call(None).await.is_ok(), child_may, "{age}");
+            let reported = if child_may { CardState::Suspended } else { CardState::Active };
+            assert_eq!(state().await, reported, "{age}");
+            if child_may {
+                world.mgmt.withdraw_loss(card, CLERK, now).await.unwrap();
+            }
+            call(Some("林大同")).await.unwrap();
+            assert_eq!(state().await, CardState::Suspended, "{age}");
+        }
+        counter.close().await;
+    })
+    .await;
+}
+
+/// Who declined the certificate gets it later, on a card of its own or with another New eID.
+// proves: NPC-42
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_declined_the_certificate_gets_one_later() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let counter = Counter::open(&url, &dir).await;
+        let (world, now) = (&counter.world, counter.world.now);
+        world.restock(2).await;
+        let person = world.person(2).await;
+        let declined =
+            mgmt::NewApplication { wants_certificate: false, ..crate::world::application(&person) };
+        let case = world.mgmt.submit(declined, CLERK, now).await.unwrap();
+        world.produce(case).await.unwrap();
+        let without = world.mgmt.hand_over(case, CLERK, now).await.unwrap().serial;
+        assert!(world.certificate_states(without).await.is_empty());
+        let asked = request(Function::Suspend, without, Detail::Nothing, now);
+        let result = counter.ra.act(Channel::Counter, &asked, &counter.clerk(), None, now).await;
+        assert_eq!(refused(result), "MGMT-E-CERTIFICATE-ZONE-CLOSED");
+
+        // A card of its own, which is paid for; the certificate is not.
+        let of = |slot| {
+            let signer = RsaSigner::new(RsaPrivateKey::generate(2048).unwrap());
+            let subject = Name::builder().country("TW").common_name("card").build().unwrap();
+            let sign = |info: &[u8]| signer.sign(info);
+            (slot, x509::csr::build(&subject, signer.spki(), signer.algorithm(), sign).unwrap())
+        };
+        let new = NewCard {
+            carrier: Carrier::CertificateCard,
+            person: person.id,
+            resident_name: None,
+            requests: vec![of(KeySlot::SigningRsa), of(KeySlot::EncryptionRsa)],
+        };
+        let own = "TWC000001".parse().unwrap();
+        let asked = request(Function::Issue, own, Detail::NewCard(Box::new(new)), now);
+        let done = counter.ra.act(Channel::Counter, &asked, &counter.clerk(), None, now).await.unwrap();
+        let fee = world.npc.carrier_fee(Carrier::CertificateCard).await.unwrap();
+        assert!(fee > 0 && (done.charges.carrier, done.charges.certificate()) == (fee, 0));
+        assert_eq!(world.certificate_states(own).await, ["good"; 2]);
+
+        // Or another New eID with the certificate, in the place of the one without.
+        let kind = model::ApplicationKind::Renewal;
+        let renewal = mgmt::NewApplication { kind, ..crate::world::application(&person) };
+        let case = world.mgmt.submit(renewal, CLERK, now).await.unwrap();
+        world.produce(case).await.unwrap();
+        let with = world.mgmt.hand_over(case, CLERK, now).await.unwrap().serial;
+        assert_eq!(world.certificate_states(with).await, ["good"; 2]);
+        assert_eq!(world.mgmt.card(without).await.unwrap().state, CardState::Void);
+        assert_eq!(world.certificate_states(own).await, ["good"; 2], "that of its own stays");
+        counter.close().await;
+    })
+    .await;
 }
 
 /// A loss is reported and card and certificates are asked about at one door, and both answers agree at every moment.
@@ -343,7 +474,7 @@ async fn counters_and_operators_act_for_holders() {
     .await;
 }
 
-// proves: NPC-02, NPC-03, NPC-31, NPC-32, NPC-33, NPC-34, NPC-42, NPC-51, OPEN-16, OPEN-60, PRIVACY-13
+// proves: NPC-02, NPC-03, NPC-31, NPC-32, NPC-33, NPC-34, NPC-51, OPEN-60, PRIVACY-13
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_has_certificates_on_several_cards_each_with_a_life_of_its_own() {
     store::testkit::each_engine_url(async |url| {

@@ -100,6 +100,18 @@ async fn a_firm_under_contract_hears_yes_or_no() {
         counter.ra.register_firm(&firm, CLERK, now).await.unwrap();
         assert!(ask(&counter, &inquiry(UseClass::Contract, own, counter.world.now)).await.unwrap());
 
+        // Uses open in stages: contracts, low risks, high risks, accounts. Whoever has one has no other.
+        let classes = [UseClass::Contract, UseClass::LowRisk, UseClass::HighRisk, UseClass::Account];
+        firm.per_minute = 60;
+        for open in classes {
+            firm.classes = vec![open];
+            counter.ra.register_firm(&firm, CLERK, now).await.unwrap();
+            for class in classes {
+                let asked = ask(&counter, &inquiry(class, own, counter.world.now)).await;
+                let expected = if class == open { Ok(true) } else { Err("RA-E-FIRM-CONTRACT") };
+                assert_eq!(asked.map_err(|error| error.code()), expected, "{open:?} {class:?}");
+            }
+        }
         counter.close().await;
     })
     .await;
