@@ -58,18 +58,36 @@ impl Kind {
     }
 }
 
+/// A card status list or a delta: as it was published, and what it says.
+type PublishedCards = (Arc<PublishedDocument>, Arc<CardList>);
+
 #[derive(Default)]
 pub(crate) struct Documents {
     // The newest last; all of which somebody may still use one.
     filters: Mutex<Vec<(Arc<PublishedDocument>, Arc<Filter>)>>,
-    cards: Mutex<Option<(Arc<PublishedDocument>, Arc<CardList>)>>,
-    delta: Mutex<Option<(Arc<PublishedDocument>, Vec<u8>)>>,
+    cards: Mutex<Option<PublishedCards>>,
+    delta: Mutex<Option<PublishedCards>>,
     making: tokio::sync::Mutex<()>,
-    // When filters of other processes were last looked for.
+    // When filters of other processes were last looked for, and card status lists.
     looked: Mutex<Option<Timestamp>>,
+    looked_for_cards: Mutex<Option<Timestamp>>,
 }
 
-/// How long the filters that are known are taken for all there are.
+/// Whether it is time to look into the database again; notes that it was.
+fn looks(last: &Mutex<Option<Timestamp>>, now: Timestamp) -> bool {
+    let mut looked = last.lock().unwrap_or_else(PoisonError::into_inner);
+    // A clock that went back does not keep it from looking.
+    let recent = looked.is_some_and(|at| at <= now && now.duration_since(at) < LOOK);
+    if !recent {
+        *looked = Some(now);
+    }
+    !recent
+}
+
+/// So often a card status list is begun again because another process was faster.
+const MOST_OVERTAKEN: usize = 5;
+
+/// How long the filters and card status lists that are known are taken for all there are.
 const LOOK: SignedDuration = SignedDuration::from_secs(1);
 
 /// What a filter was made from.
@@ -127,17 +145,10 @@ impl Npc {
 
     /// The filter that is to be served: one that another process has published meanwhile is known a second later.
     pub(crate) async fn served_filter(&self, now: Timestamp) -> Result<Arc<PublishedDocument>> {
-        let looks = {
-            let mut looked = self.documents.looked.lock().unwrap_or_else(PoisonError::into_inner);
-            // A clock that went back does not keep it from looking.
-            let recent = looked.is_some_and(|at| at <= now && now.duration_since(at) < LOOK);
-            if !recent {
-                *looked = Some(now);
-            }
-            !recent
-        };
         // Whoever comes while a filter is made is answered with the one before.
-        if looks && let Ok(_turn) = self.documents.making.try_lock() {
+        if looks(&self.documents.looked, now)
+            && let Ok(_turn) = self.documents.making.try_lock()
+        {
             self.load_filters(now).await?;
         }
         self.filter(now).await
@@ -292,7 +303,8 @@ impl Npc {
     }
 
     /// Publishes which cards are not to be accepted (OPEN-37): a full list with a salt of its own once a day, and a delta to
-    /// it whenever something has changed or half of its time is over.
+    /// it whenever something has changed or half of its time is over. All processes add deltas to one full list, the newest that is
+    /// stored: two lists with salts of their own would each name cards that the other's delta cannot take back.
     pub async fn publish_cards(
         &self,
         listed: &[(CardSerial, Listed)],
@@ -300,16 +312,29 @@ impl Npc {
     ) -> Result<(Arc<PublishedDocument>, Arc<PublishedDocument>)> {
         let _turn = self.documents.making.lock().await;
         let now = whole_second(now)?;
-        let rotation = self.config.crl_lifetime;
-        let mut base = self.cards().clone();
-        if base.is_none() {
-            base = self.load_cards().await?;
+        for _ in 0..MOST_OVERTAKEN {
+            self.load_cards().await?;
+            if let Some(published) = self.try_cards(listed, now).await? {
+                return Ok(published);
+            }
         }
+        Err(NpcError::Inconsistent("a card status list that others overtake again and again"))
+    }
+
+    /// Nothing if another process has stored a full list meanwhile.
+    async fn try_cards(
+        &self,
+        listed: &[(CardSerial, Listed)],
+        now: Timestamp,
+    ) -> Result<Option<(Arc<PublishedDocument>, Arc<PublishedDocument>)>> {
+        let rotation = self.config.crl_lifetime;
         let fresh = |document: &PublishedDocument| {
             now < document.this_update + rotation
                 && now >= document.this_update - SignedDuration::from_mins(5)
         };
-        let (document, list) = match base.filter(|(document, _)| fresh(document)) {
+        let kept = self.cards().clone();
+        let before = kept.as_ref().map_or(0, |(document, _)| document.number);
+        let (document, list) = match kept.filter(|(document, _)| fresh(document)) {
             Some(kept) => kept,
             None => {
                 let mut salt = [0; 32];
@@ -317,29 +342,32 @@ impl Npc {
                 let number = transaction!(self.db, |tx| next_number(tx, "cards", 1).await)?;
                 // A day longer than until the next, for readers that fetch once a day.
                 let list = CardList::full(number, now, rotation * 2, salt, listed.iter().copied())?;
-                (self.publish_list(Kind::Cards, &list).await?, Arc::new(list))
+                let Some(made) = self.publish_list(Kind::Cards, list, before).await? else { return Ok(None) };
+                *self.cards() = Some(made.clone());
+                made
             }
         };
-        *self.cards() = Some((document.clone(), list.clone()));
-        let content = |number, at| CardList::delta(number, at, rotation, &list, listed.iter().copied());
-        // What it says, without number and times, tells whether anything has changed.
-        let state = content(u64::MAX, Timestamp::UNIX_EPOCH)?.write();
+        let delta = CardList::delta(0, now, rotation, &list, listed.iter().copied())?;
         let kept = self.cards_delta().clone();
-        if let Some((delta, known)) = kept
-            && known == state
-            && now < delta.this_update + rotation / 2
-            && now >= delta.this_update
+        if let Some((kept, known)) = kept
+            && known.says_the_same(&delta)
+            && now < kept.this_update + rotation / 2
+            && now >= kept.this_update
         {
-            return Ok((document, delta));
+            return Ok(Some((document, kept)));
         }
         let number = transaction!(self.db, |tx| next_number(tx, "cards", 1).await)?;
-        let delta = self.publish_list(Kind::CardsDelta, &content(number, now)?).await?;
-        *self.cards_delta() = Some((delta.clone(), state));
-        Ok((document, delta))
+        let delta = CardList::delta(number, now, rotation, &list, listed.iter().copied())?;
+        let made = self.publish_list(Kind::CardsDelta, delta, document.number).await?;
+        let Some(made) = made else { return Ok(None) };
+        *self.cards_delta() = Some(made.clone());
+        Ok(Some((document, made.0)))
     }
 
-    async fn publish_list(&self, kind: Kind, list: &CardList) -> Result<Arc<PublishedDocument>> {
+    /// Signs and stores a list; nothing if a full list stands there with a number after `newest`.
+    async fn publish_list(&self, kind: Kind, list: CardList, newest: u64) -> Result<Option<PublishedCards>> {
         let authority = self.authority();
+        let list = Arc::new(list);
         let sealed = list.clone();
         let der = off_thread(move || {
             let party = &authority.status;
@@ -347,19 +375,40 @@ impl Npc {
         })
         .await??;
         let document = new_document(list.number(), list.this_update(), list.next_update(), der);
-        transaction!(self.db, |tx| {
+        let stored = transaction!(self.db, |tx| {
+            // Whoever else stores one waits here.
+            next_number(tx, "cards", 0).await?;
+            let sql = "SELECT 1 FROM status_document WHERE kind = 'cards' AND number > $1";
+            if tx.optional(sql, params![newest as i64]).await?.is_some() {
+                return Ok(false);
+            }
             store_document(tx, kind, &document).await?;
             let detail = json!({ "number": document.number, "entries": list.len() });
             self.audit(tx, "card-list-publish", kind.as_str(), SYSTEM, detail, document.this_update).await?;
-            Ok::<_, NpcError>(())
+            Ok::<_, NpcError>(true)
         })?;
-        Ok(Arc::new(document))
+        Ok(stored.then(|| (Arc::new(document), list)))
     }
 
-    async fn load_cards(&self) -> Result<Option<(Arc<PublishedDocument>, Arc<CardList>)>> {
+    /// Takes over the newest full list and the newest delta that any process has published.
+    async fn load_cards(&self) -> Result<()> {
+        let known = self.cards().as_ref().map_or(0, |(document, _)| document.number);
+        if let Some(newer) = self.newer_list(Kind::Cards, known).await? {
+            *self.cards() = Some(newer);
+        }
+        let known = self.cards_delta().as_ref().map_or(0, |(document, _)| document.number);
+        if let Some(newer) = self.newer_list(Kind::CardsDelta, known).await? {
+            *self.cards_delta() = Some(newer);
+        }
+        Ok(())
+    }
+
+    async fn newer_list(&self, kind: Kind, known: u64) -> Result<Option<PublishedCards>> {
         let sql = "SELECT number, this_update, next_update, der FROM status_document \
-            WHERE kind = 'cards' ORDER BY number DESC LIMIT 1";
-        let Some(row) = self.db.optional(sql, params![]).await? else { return Ok(None) };
+            WHERE kind = $1 AND number > $2 ORDER BY number DESC LIMIT 1";
+        let Some(row) = self.db.optional(sql, params![kind.as_str(), known as i64]).await? else {
+            return Ok(None);
+        };
         let document = document(&row)?;
         let content = x509::cms::SignedData::parse(&document.der)?;
         let content = content.content().ok_or(NpcError::Inconsistent("card status list"))?;
@@ -367,24 +416,37 @@ impl Npc {
         Ok(Some((Arc::new(document), Arc::new(list))))
     }
 
-    /// The card status list and the delta to it, if they were published.
-    pub(crate) fn present_cards(&self, delta: bool) -> Option<Arc<PublishedDocument>> {
-        if delta {
-            self.cards_delta().as_ref().map(|(document, _)| document.clone())
-        } else {
-            self.cards().as_ref().map(|(document, _)| document.clone())
+    /// The card status list, or the delta to it, whichever process has published it a second ago at the latest; none that has
+    /// ended, and no delta to another list than the one that is served.
+    pub(crate) async fn served_cards(&self, delta: bool, now: Timestamp) -> Option<Arc<PublishedDocument>> {
+        if looks(&self.documents.looked_for_cards, now)
+            && let Ok(_turn) = self.documents.making.try_lock()
+            && let Err(error) = self.load_cards().await
+        {
+            tracing::warn!(code = error.code(), "the card status list of before is served");
         }
+        let (base, _) = self.cards().clone()?;
+        let document = if delta {
+            let (document, delta) = self.cards_delta().clone()?;
+            if delta.base() != Some(base.number) {
+                return None;
+            }
+            document
+        } else {
+            base
+        };
+        (now < document.next_update).then_some(document)
     }
 
     fn filters(&self) -> std::sync::MutexGuard<'_, Vec<(Arc<PublishedDocument>, Arc<Filter>)>> {
         self.documents.filters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn cards(&self) -> std::sync::MutexGuard<'_, Option<(Arc<PublishedDocument>, Arc<CardList>)>> {
+    fn cards(&self) -> std::sync::MutexGuard<'_, Option<PublishedCards>> {
         self.documents.cards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn cards_delta(&self) -> std::sync::MutexGuard<'_, Option<(Arc<PublishedDocument>, Vec<u8>)>> {
+    fn cards_delta(&self) -> std::sync::MutexGuard<'_, Option<PublishedCards>> {
         self.documents.delta.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -233,6 +233,11 @@ impl CardList {
         &self.salt
     }
 
+    /// Whether another says the same of every card, of the same base and under the same salt, whatever its number and times.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        (self.base, self.salt, &self.entries) == (other.base, other.salt, &other.entries)
+    }
+
     /// How many entries it has.
     pub fn len(&self) -> usize {
         self.entries.len()

@@ -185,8 +185,8 @@ async fn document(State(service): State<Service>, Path(name): Path<String>, head
                 service.npc.present_filter().filter(|filter| now < filter.next_update)
             }
         },
-        "cards" => service.npc.present_cards(false),
-        "cards-delta" => service.npc.present_cards(true),
+        "cards" => service.npc.served_cards(false, now).await,
+        "cards-delta" => service.npc.served_cards(true, now).await,
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
     let Some(document) = found else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };

@@ -168,3 +168,74 @@ async fn the_card_list_is_published_with_a_new_salt_each_day() {
     })
     .await;
 }
+
+/// Two processes publish the card list of one country, in turn and at once: there is one full list, and every delta is added to it.
+// proves: OPEN-37
+#[tokio::test]
+async fn the_card_lists_of_two_processes_fit_together() {
+    each_engine("npc", async |db| {
+        let (here, there) = (open(&db).await, open(&db).await);
+        let card = |n| CardSerial::new("N5A", n).unwrap();
+        let hours = |n| now() + SignedDuration::from_hours(n);
+        let content = |der: &[u8]| {
+            let signed = x509::cms::SignedData::parse(der).unwrap();
+            CardList::read(signed.content().unwrap()).unwrap()
+        };
+        let publish = async |npc: &Npc, cards: &[(CardSerial, Listed)], at| {
+            let (full, delta) = npc.publish_cards(cards, at).await.unwrap();
+            (content(&full.der), content(&delta.der))
+        };
+        let (lost, void) = ([(card(1), Listed::Suspended)], [(card(1), Listed::Void)]);
+        let (first, _) = publish(&here, &lost, hours(0)).await;
+        let (same, delta) = publish(&there, &void, hours(1)).await;
+        assert_eq!((same.number(), delta.base()), (first.number(), Some(first.number())));
+        // The other one is told what it would have said itself.
+        let (_, again) = publish(&here, &void, hours(2)).await;
+        assert_eq!(again.number(), delta.number());
+        // One makes the list of the next day; the other goes on from it, not from its own.
+        let (second, _) = publish(&there, &lost, hours(24)).await;
+        let (same, delta) = publish(&here, &void, hours(25)).await;
+        assert_eq!((same.number(), delta.base()), (second.number(), Some(second.number())));
+        assert_eq!(second.with(&delta).unwrap().status(card(1)), Ok(Some(Listed::Void)));
+        // Both at once.
+        let (one, other) = tokio::join!(publish(&here, &void, hours(48)), publish(&there, &void, hours(48)));
+        assert!(one.0.number() > second.number());
+        assert_eq!(one.0.number(), other.0.number());
+        for (_, delta) in [&one, &other] {
+            assert_eq!(delta.base(), Some(one.0.number()));
+        }
+        here.verify_audit(None).await.unwrap();
+    })
+    .await;
+}
+
+/// A process that has published no card list serves that of another, and nobody is served one that has ended.
+// proves: OPEN-37
+#[tokio::test]
+async fn every_process_serves_the_card_list_while_it_holds() {
+    each_engine("npc", async |db| {
+        let seconds = Arc::new(AtomicI64::new(0));
+        let clock = seconds.clone();
+        let clock = move || now() + SignedDuration::from_secs(clock.load(Ordering::SeqCst));
+        let (_npc, address) = served(&db, Arc::new(clock)).await;
+        let get = async |name: &str, hours: i64, more: i64| {
+            seconds.store(hours * 3600 + more, Ordering::SeqCst);
+            let reply = fetch(address, &format!("/status/{name}")).await;
+            (reply.status, reply.body)
+        };
+        assert_eq!(get("cards", 0, 0).await.0, 503, "nobody has published one");
+        let other = open(&db).await;
+        let lost = [(CardSerial::new("N5A", 1).unwrap(), Listed::Suspended)];
+        let (full, delta) = other.publish_cards(&lost, now()).await.unwrap();
+        assert_eq!(get("cards", 0, 1).await, (200, full.der.to_vec()));
+        assert_eq!(get("cards-delta", 0, 1).await, (200, delta.der.to_vec()));
+        let (_, newer) = other.publish_cards(&[], now() + SignedDuration::from_hours(1)).await.unwrap();
+        assert_eq!(get("cards-delta", 1, 1).await, (200, newer.der.to_vec()));
+        // Nobody publishes any more.
+        assert_eq!(get("cards-delta", 24, 3599).await.0, 200);
+        assert_eq!(get("cards-delta", 25, 0).await.0, 503);
+        assert_eq!(get("cards", 47, 3599).await, (200, full.der.to_vec()));
+        assert_eq!(get("cards", 48, 0).await.0, 503);
+    })
+    .await;
+}
