@@ -150,9 +150,9 @@ impl NpcConfig {
             partition_crl_interval: SignedDuration::ZERO,
             complete_crl_interval: SignedDuration::ZERO,
             feed_interval: SignedDuration::from_millis(10),
-            on_demand_per_second: 20_000,
-            first_asked_per_second: 20_000,
-            stamps_per_second: 5_000,
+            on_demand_per_second: for_each_processor(30_000),
+            first_asked_per_second: for_each_processor(20_000),
+            stamps_per_second: for_each_processor(20_000),
             filter_interval: SignedDuration::from_mins(15),
             confirm_within: SignedDuration::from_hours(1),
             incident_batch: 100_000,
@@ -191,6 +191,12 @@ impl Default for NpcConfig {
     fn default() -> Self {
         Self::test(Urls::at("http://npc.neweid.test"))
     }
+}
+
+/// What a machine signs in a second grows with its processors: a limit that did not would be below what is asked of each of them.
+fn for_each_processor(count: u32) -> u32 {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    count.saturating_mul(u32::try_from(processors).unwrap_or(u32::MAX))
 }
 
 /// The persisted form.

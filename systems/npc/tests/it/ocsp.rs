@@ -200,6 +200,16 @@ async fn a_flood_of_nonces_does_not_starve_the_others() {
     .await;
 }
 
+/// What a country is given without being asked: as much as each of its processors is to sign.
+#[test]
+fn the_limits_grow_with_the_processors() {
+    let processors = std::thread::available_parallelism().map_or(1, |count| count.get() as u32);
+    let given = npc::NpcConfig::default();
+    assert_eq!(given.on_demand_per_second, 30_000 * processors);
+    assert_eq!(given.first_asked_per_second, 20_000 * processors);
+    assert_eq!(given.stamps_per_second, 20_000 * processors);
+}
+
 /// Whoever asks about everything that a list names has a budget too; what is kept is given out as before.
 #[tokio::test]
 async fn asking_about_everybody_once_does_not_starve_the_others() {
