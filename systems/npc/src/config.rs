@@ -48,9 +48,10 @@ pub struct NpcConfig {
     pub responder_lifetime: SignedDuration,
     /// The same for time stamping authority and status signer.
     pub service_lifetime: SignedDuration,
-    /// How old a partition's list must be before a change makes a new one. With none, no list lacks a known change.
+    /// How old a partition's list must be before a change makes a new one; a long list in any case a second for each megabyte.
+    /// With none, no list of less than a megabyte (some 20,000 entries) lacks a known change.
     pub partition_crl_interval: SignedDuration,
-    /// The same for the complete list, which has a hundred megabytes in a whole country.
+    /// The same for the complete list, which has hundreds of megabytes in a whole country.
     pub complete_crl_interval: SignedDuration,
     /// How long changes made by other processes may stay unseen; the database is not asked more often.
     pub feed_interval: SignedDuration,

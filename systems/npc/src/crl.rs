@@ -2,8 +2,9 @@
 //! and a delta to each partition that nobody needs.
 //!
 //! A list is handed out only if it covers the last change known to this process ([`crate::feed`]) and is young enough, else a new
-//! one is made first. So only lists that have changed, and those whose time is half over, are ever signed. Everything
-//! handed out is in memory.
+//! one is made first. A long list is not made anew for whoever asks before it is a second old for each of its megabytes (ADR 37):
+//! otherwise anybody who asks after each change would keep the CA busy with it. So only lists that have changed, and those whose
+//! time is half over, are ever signed. Everything handed out is in memory.
 //!
 //! All generations of the CA have one name, and a complete list has no scope: so that of every generation, signed by its own key,
 //! has the listed certificates of all (RFC 5280 §5). Whichever a relying party picks by the name of the issuer, it
@@ -136,7 +137,18 @@ impl PublishedCrl {
 #[derive(Default)]
 pub(crate) struct Cache {
     lists: Mutex<HashMap<List, Arc<PublishedCrl>>>,
-    pub(crate) issuing: tokio::sync::Mutex<()>,
+    issuing: tokio::sync::Mutex<()>,
+    complete: tokio::sync::Mutex<()>,
+}
+
+impl Cache {
+    /// The turn of making such a list. A complete list can take half a minute, for which no partition waits.
+    pub(crate) fn turn(&self, scope: Scope) -> &tokio::sync::Mutex<()> {
+        match scope {
+            Scope::Complete => &self.complete,
+            _ => &self.issuing,
+        }
+    }
 }
 
 impl Npc {
@@ -195,7 +207,9 @@ impl Npc {
         let kept = self.kept(list);
         match self.right_list(list, now).await {
             // The database is away: a list that still holds is better than none, unless it is known to lack something.
-            Err(error) => match kept.filter(|kept| now < kept.next_update && self.covers(list, kept)) {
+            Err(error) => match kept.filter(|kept| {
+                now < kept.next_update && (self.covers(list, kept) || self.is_right(list, kept, now))
+            }) {
                 Some(kept) => {
                     tracing::warn!(code = error.code(), ?list, "the list of before is served");
                     Ok(kept)
@@ -212,7 +226,7 @@ impl Npc {
             return Ok(kept);
         }
         // One list at a time in this process; another process may make the same list, under another number.
-        let _turn = self.crls.issuing.lock().await;
+        let _turn = self.crls.turn(list.scope).lock().await;
         if let Some(kept) = self.kept(list).filter(|kept| self.is_right(list, kept, now)) {
             return Ok(kept);
         }
@@ -228,7 +242,7 @@ impl Npc {
         let age = now.duration_since(made.this_update);
         // A clock that went back leaves a list from the future, which nobody would accept.
         let young = age < self.list_lifetime(list.scope) / 2 && age > -SignedDuration::from_mins(5);
-        young && (self.covers(list, made) || age < self.least_age(list.scope))
+        young && (self.covers(list, made) || age < self.least_age(list.scope, made))
     }
 
     fn covers(&self, list: List, made: &PublishedCrl) -> bool {
@@ -356,12 +370,12 @@ impl Npc {
                 continue;
             }
             // As long as all others together.
-            let _turn = self.crls.issuing.lock().await;
+            let _turn = self.crls.turn(list.scope).lock().await;
             self.issue_list(list, now).await?;
         }
         for lists in partitions.chunks(AT_ONCE) {
             // Whoever asks for a list meanwhile has a turn between two parts.
-            let _turn = self.crls.issuing.lock().await;
+            let _turn = self.crls.turn(Scope::Partition(0)).lock().await;
             self.issue_lists(lists, now).await?;
         }
         Ok(())
@@ -529,12 +543,13 @@ impl Npc {
         }
     }
 
-    /// How old a list must at least be before a change makes a new one.
-    fn least_age(&self, scope: Scope) -> SignedDuration {
-        match scope {
+    /// How old a list must at least be before a change makes a new one for whoever asks.
+    fn least_age(&self, scope: Scope, made: &PublishedCrl) -> SignedDuration {
+        let set = match scope {
             Scope::Complete => self.config.complete_crl_interval,
             _ => self.config.partition_crl_interval,
-        }
+        };
+        set.max(SignedDuration::from_secs((made.der.len() / A_SECONDS_BYTES) as i64))
     }
 }
 
@@ -577,6 +592,10 @@ pub(crate) fn whole_second(at: Timestamp) -> Result<Timestamp> {
 
 /// So often a list is begun again because another process was faster with one that is not right either.
 const MOST_OVERTAKEN: usize = 5;
+
+/// For so many bytes a list is left as it is for a second. Copying, signing, storing and compressing them takes about a tenth of one:
+/// a tenth of the time at most is spent on a list, however often it is asked for.
+const A_SECONDS_BYTES: usize = 1_000_000;
 
 /// Lists of partitions that are made together.
 const AT_ONCE: usize = 64;

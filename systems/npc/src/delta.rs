@@ -108,7 +108,7 @@ impl Npc {
         if let Some(kept) = self.kept(list).filter(fitting) {
             return Ok(kept);
         }
-        let _turn = self.crls.issuing.lock().await;
+        let _turn = self.crls.turn(list.scope).lock().await;
         if let Some(kept) = self.kept(list).filter(fitting) {
             return Ok(kept);
         }

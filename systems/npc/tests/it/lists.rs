@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use model::{KeySlot, RevocationReason, SuspensionCause};
-use npc::{CertificateAuthority, Npc, Scope};
+use npc::{CertificateAuthority, Cohort, Measure, Npc, Scope};
 use store::testkit::{each_engine, each_engine_url};
-use store::{Db, When, params};
+use store::{Db, When, params, transaction};
 use x509::crl::{Crl, Reason};
 
 use crate::support::*;
@@ -22,6 +22,80 @@ async fn list(npc: &Npc, scope: Scope, at: Timestamp) -> Crl {
 
 fn entries(crl: &Crl) -> Vec<(Vec<u8>, Reason)> {
     crl.entries().map(|entry| entry.unwrap()).map(|entry| (entry.serial.to_vec(), entry.reason)).collect()
+}
+
+/// Enters so many revoked certificates that nobody signed.
+async fn revoke_many(db: &Db, count: i64) {
+    transaction!(db, |tx| {
+        let sql = "UPDATE counter SET value = value + $1 WHERE name = 'state' RETURNING value";
+        let last: i64 = tx.one(sql, params![count]).await?.read(0)?;
+        let rows = (0..count).map(|n| {
+            let serial = [[0x40; 8], n.to_be_bytes()].concat();
+            let ends = now() + SignedDuration::from_hours(9_000);
+            params![serial, 1_i64, true, last - n, 2_i64, now(), 1_i64, ends, "{}"].to_vec()
+        });
+        let insert = "INSERT INTO certificate_state (serial, generation, signed, state_seq, status, status_at, \
+            reason, ends, state)";
+        tx.insert_many(insert, 9, rows.collect::<Vec<_>>()).await.map(drop)
+    })
+    .unwrap();
+}
+
+/// Whoever asks after each change does not keep the authority busy with a long list: it is made anew a second for each megabyte after
+/// the last. A short one follows at once, as partitions do; operators and incidents do not wait.
+// proves: NPC-57
+#[tokio::test]
+async fn a_long_list_is_not_made_anew_for_each_who_asks() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let serial = issued(&npc, 1, KeySlot::SigningRsa, 0).await.serial;
+        let at = |seconds| now() + SignedDuration::from_secs(seconds);
+        let complete = async |seconds| {
+            let made = npc.crl(Scope::Complete, at(seconds)).await.unwrap();
+            (made.number, Crl::parse(&made.der).unwrap().find(serial.octets()).is_some())
+        };
+        let (holder, hold) = (SuspensionCause::Holder, Measure::Suspend);
+        let (short, named) = complete(0).await;
+        assert!(!named);
+        npc.suspend(card(1), holder, "holder", at(0)).await.unwrap();
+        let (next, named) = complete(0).await;
+        assert!(next > short && named, "a short list lacks nothing");
+        revoke_many(&db, 60_000).await;
+        let bytes = npc.crl(Scope::Complete, at(0)).await.unwrap().der.len();
+        assert!((2_000_000..3_000_000).contains(&bytes), "{bytes}");
+        let long = complete(0).await;
+        assert!(long.0 > next && long.1);
+        npc.resume(card(1), holder, "holder", at(0)).await.unwrap();
+        assert_eq!(complete(0).await, long);
+        npc.maintain(at(1)).await.unwrap();
+        assert_eq!(complete(1).await, long, "nor by the maintenance");
+        for scope in npc.scopes() {
+            if let Scope::Partition(_) = scope {
+                assert!(list(&npc, scope, at(1)).await.find(serial.octets()).is_none(), "{scope:?}");
+            }
+        }
+        let (later, named) = complete(2).await;
+        assert!(later > long.0 && !named);
+        npc.suspend(card(1), holder, "holder", at(2)).await.unwrap();
+        assert_eq!(complete(2).await, (later, false));
+        npc.publish_now("anna", at(2)).await.unwrap();
+        let (published, named) = complete(2).await;
+        assert!(published > later && named, "at once");
+        npc.resume(card(1), holder, "holder", at(2)).await.unwrap();
+        assert_eq!(complete(2).await, (published, true));
+        let cohort = Cohort { cards: Some((card(1), card(1))), ..Cohort::default() };
+        let incident = npc.propose_incident(cohort, hold, "anna", at(2)).await.unwrap();
+        npc.approve_incident(incident.number, "bert", at(2)).await.unwrap();
+        let (of_incident, named) = complete(2).await;
+        assert!(of_incident > published && named, "at once");
+        // The database goes away: the long list holds, as it would if the database were there.
+        npc.resume(card(1), SuspensionCause::Incident, "anna", at(2)).await.unwrap();
+        db.fail_after(1, When::BeforeCommit);
+        npc.suspend(card(1), holder, "holder", at(2)).await.unwrap_err();
+        assert_eq!(complete(3).await, (of_incident, true));
+        db.revive();
+    })
+    .await;
 }
 
 #[tokio::test]
