@@ -62,6 +62,11 @@ pub struct NpcConfig {
     pub first_asked_per_second: u32,
     /// How many time stamps are made in a second. Beyond, askers are told to try again.
     pub stamps_per_second: u32,
+    /// How many CMP messages are looked at in a second that say they are from a registration authority. Beyond, senders are told
+    /// to try again.
+    pub cmp_per_second: u32,
+    /// The same for messages from anybody else, each of which costs a look into the database and a signed refusal.
+    pub cmp_strangers_per_second: u32,
     /// How often a revocation filter is published. It may be used for four times as long.
     pub filter_interval: SignedDuration,
     /// How long a certificate asked for over CMP may stay unconfirmed before it is revoked.
@@ -154,6 +159,8 @@ impl NpcConfig {
             on_demand_per_second: for_each_processor(30_000),
             first_asked_per_second: for_each_processor(20_000),
             stamps_per_second: for_each_processor(20_000),
+            cmp_per_second: for_each_processor(1_000),
+            cmp_strangers_per_second: 50,
             filter_interval: SignedDuration::from_mins(15),
             confirm_within: SignedDuration::from_hours(1),
             incident_batch: 100_000,

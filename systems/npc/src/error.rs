@@ -85,6 +85,9 @@ pub enum NpcError {
     /// The repository was closed, because of an incident (NPC-57).
     #[error("儲存庫已關閉 / the repository of certificates is closed")]
     RepositoryClosed,
+    /// More CMP messages have come in this second than are looked at.
+    #[error("訊息過多，請稍後再送 / too many messages now; send it again in a second")]
+    Busy,
     /// The database.
     #[error(transparent)]
     Store(#[from] store::StoreError),
@@ -138,6 +141,7 @@ impl NpcError {
             Self::SamePerson => "NPC-SAME-PERSON",
             Self::Stopped => "NPC-STOPPED",
             Self::RepositoryClosed => "NPC-REPOSITORY-CLOSED",
+            Self::Busy => "NPC-BUSY",
             Self::Store(error) => error.code(),
             Self::Audit(error) => error.code(),
             Self::Keys(error) => error.code(),

@@ -181,12 +181,10 @@ impl Npc {
     ) -> Result<RegistrationAuthority, Refused> {
         let unknown =
             || Refused::new(FailureInfo::SignerNotTrusted, "無此註冊中心 / unknown registration authority");
-        let found = self.ras().await?.into_iter().find(|ra| match &message.header.sender_kid {
-            Some(kid) => ra.certificate.subject_key_identifier() == Some(kid.as_slice()),
-            // A certificate without key identifier goes by its name.
-            None => message.header.sender == tlv::encode(0xA4, ra.certificate.subject()),
-        });
-        let ra = found.ok_or_else(unknown)?;
+        let ras = self.ras().await?;
+        // One that another process has registered is no stranger from its second message on.
+        self.cmp_door.know(&ras);
+        let ra = ras.into_iter().find(|ra| ra.says_it_sent(message)).ok_or_else(unknown)?;
         if !ra.certificate.validity().contains(now) {
             return Err(Refused::new(FailureInfo::SignerNotTrusted, "the certificate has expired"));
         }
@@ -242,6 +240,17 @@ impl Npc {
             }
         }
         Err(Refused::new(FailureInfo::AddInfoNotAvailable, "無此登記 / nothing is enrolled for this key"))
+    }
+}
+
+impl RegistrationAuthority {
+    /// Whether a message says that it is from this one.
+    pub(super) fn says_it_sent(&self, message: &Message) -> bool {
+        match &message.header.sender_kid {
+            Some(kid) => self.certificate.subject_key_identifier() == Some(kid.as_slice()),
+            // A certificate without key identifier goes by its name.
+            None => message.header.sender == tlv::encode(0xA4, self.certificate.subject()),
+        }
     }
 }
 

@@ -4,6 +4,10 @@
 //! has been enrolled before ([`Enrolment`]): the message brings the key with its proof of possession and names card and
 //! key, never a person, so a name or a number in a message changes nothing. Answers are signed with a key of their own (NPC-06).
 //!
+//! Anybody can send something. So messages are admitted before they cost more than their reading, those that say they are from a
+//! registration authority apart from all others: strangers do not take the turn of those who are known, nor have more than so
+//! many refusals signed in a second (ADR 37). Whoever is not admitted hears 503 and comes again.
+//!
 //! Each transaction happens once. Its answer is stored; the same message again gets the same answer, another one under its
 //! number is refused, and a message older than five minutes is not looked at.
 
@@ -11,13 +15,41 @@ mod answer;
 mod enrolment;
 mod transaction;
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use jiff::{SignedDuration, Timestamp};
 use x509::cmp::{Body, FailureInfo, Header, Message, Reply, ReplyBody, body_tag};
 
 use crate::authority::off_thread;
-use crate::{Npc, NpcError, Result};
+use crate::ocsp::Admission;
+use crate::{Npc, NpcConfig, NpcError, Result};
 
 pub use enrolment::{Enrolment, RegistrationAuthority};
+
+/// How many messages have come, and who was known when somebody was last looked up.
+#[derive(Default)]
+pub(crate) struct Door {
+    known: Admission,
+    strangers: Admission,
+    ras: Mutex<Arc<[RegistrationAuthority]>>,
+}
+
+impl Door {
+    /// Whether a message is to be looked at. Who it says it is from decides nothing but whose turn it takes.
+    fn admits(&self, message: &Message, config: &NpcConfig, now: Timestamp) -> bool {
+        let ras = self.ras.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if message.is_signed() && ras.iter().any(|ra| ra.says_it_sent(message)) {
+            self.known.enter(now, config.cmp_per_second)
+        } else {
+            self.strangers.enter(now, config.cmp_strangers_per_second)
+        }
+    }
+
+    /// Notes who is known.
+    fn know(&self, ras: &[RegistrationAuthority]) {
+        *self.ras.lock().unwrap_or_else(PoisonError::into_inner) = ras.into();
+    }
+}
 
 /// Why a message is answered with an error: for the header of the answer, and for people.
 pub(crate) struct Refused(FailureInfo, String);
@@ -41,7 +73,9 @@ impl From<NpcError> for Refused {
             NpcError::NoPeriod | NpcError::NothingToReissue => FailureInfo::NotAuthorized,
             NpcError::NoCertificate(_) => FailureInfo::BadCertId,
             NpcError::Revoked(_) => FailureInfo::CertRevoked,
-            NpcError::Store(_) | NpcError::Keys(_) | NpcError::Stopped => FailureInfo::SystemUnavail,
+            NpcError::Store(_) | NpcError::Keys(_) | NpcError::Stopped | NpcError::Busy => {
+                FailureInfo::SystemUnavail
+            }
             _ => FailureInfo::SystemFailure,
         };
         if error.is_refusal() {
@@ -69,6 +103,9 @@ impl From<ReplyBody> for Answer {
 
 impl Npc {
     /// Answers a PKIMessage. `None` if the bytes are none, so that there is nobody to answer.
+    ///
+    /// # Errors
+    /// [`NpcError::Busy`] if too many have come in this second; other errors if no answer can be signed.
     pub async fn cmp(&self, bytes: &[u8], now: Timestamp) -> Result<Option<Vec<u8>>> {
         let message = match Message::parse(bytes) {
             Ok(message) => message,
@@ -77,6 +114,9 @@ impl Npc {
                 return Ok(None);
             }
         };
+        if !self.cmp_door.admits(&message, &self.config, now) {
+            return Err(NpcError::Busy);
+        }
         let mut nonce = [0; 16];
         self.random().fill(&mut nonce);
         let answer = match self.cmp_answer(&message, now).await {

@@ -42,7 +42,7 @@ use crate::authority::{FOREIGN_CHAIN, hex};
 use crate::ceremony::FOREIGN_CROSS;
 use crate::ocsp::Answered;
 use crate::request::sha256;
-use crate::{List, Npc, PublishedDocument};
+use crate::{List, Npc, NpcError, PublishedDocument};
 
 pub(crate) use addresses::{Addresses, load as load_addresses};
 
@@ -168,6 +168,7 @@ async fn cmp_post(State(service): State<Service>, headers: HeaderMap, body: Byte
             (head, reply).into_response()
         }
         Ok(None) => StatusCode::BAD_REQUEST.into_response(),
+        Err(NpcError::Busy) => (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")]).into_response(),
         Err(error) => {
             tracing::error!(code = error.code(), "no answer to a CMP message");
             StatusCode::SERVICE_UNAVAILABLE.into_response()

@@ -23,8 +23,12 @@ struct Scene {
 
 impl Scene {
     async fn new(db: &Db) -> Self {
+        Self::with(db, Arc::new(present), config()).await
+    }
+
+    async fn with(db: &Db, clock: npc::Clock, config: npc::NpcConfig) -> Self {
         let judge = Judge::new();
-        let (npc, address) = served(db, Arc::new(present)).await;
+        let (npc, address) = served_as(db, clock, config).await;
         let ca = npc.ca_certificates();
         judge.file("root.pem", ca.root.to_pem());
         judge.file("ca.pem", ca.ca.to_pem());
@@ -325,6 +329,51 @@ async fn strangers_forgeries_and_old_messages_get_nothing() {
         // Its key never was the CA's.
         let own = scene.npc.ca_certificates();
         assert_ne!(own.cmp.spki(), own.ca.spki());
+    })
+    .await;
+}
+
+/// A flood of strangers has few refusals signed and does not take the turn of those who are known. These have a limit too.
+// proves: NPC-08
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_are_told_to_come_again_and_registration_authorities_are_served() {
+    each_engine("npc", async |db| {
+        let at = present();
+        let limits = npc::NpcConfig { cmp_per_second: 4, cmp_strangers_per_second: 3, ..config() };
+        let scene = Scene::with(&db, Arc::new(move || at), limits).await;
+        key_file(&scene, "card1.key", 0);
+        scene.enrol(1, KeySlot::SigningRsa).await;
+        let strange = scene.message_of("stranger", "card1.key", "/CN=TWA000001", "strange.der").await;
+        let known = scene.message("card1.key", "/CN=TWA000001", "known.der").await;
+        let post = async |message: &[u8]| {
+            let head = "POST /cmp HTTP/1.1\r\nContent-Type: application/pkixcmp";
+            let reply = http(scene.address, head, message).await;
+            if reply.status == 503 {
+                assert_eq!((reply.header("retry-after"), reply.body.len()), (Some("1"), 0));
+            }
+            (reply.status, contains(&reply.body, "unknown registration authority".as_bytes()))
+        };
+        // This process has not looked anybody up: the first message of a registration authority is as a stranger's.
+        assert_eq!(post(&known).await, (200, false));
+        for _ in 0..2 {
+            assert_eq!(post(&strange).await, (200, true));
+        }
+        for _ in 0..20 {
+            assert_eq!(post(&strange).await, (503, false));
+        }
+        for _ in 0..4 {
+            assert_eq!(post(&known).await, (200, false));
+        }
+        assert_eq!(post(&known).await, (503, false));
+        // The next second.
+        let next = at + SignedDuration::from_secs(1);
+        assert!(scene.npc.cmp(&known, next).await.unwrap().is_some());
+        let serial = scene.npc.certificates_of(card(1), at).await.unwrap()[0].serial;
+        assert_eq!(scene.npc.status(&serial, at).await.unwrap(), Some(CertificateState::Good));
+        // Removed, it is a stranger at once.
+        scene.npc.remove_ra("taipei-counter", "operator", at).await.unwrap();
+        let refused = scene.npc.cmp(&known, next).await.unwrap().unwrap();
+        assert!(contains(&refused, "unknown registration authority".as_bytes()));
     })
     .await;
 }
