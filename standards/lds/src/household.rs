@@ -2,6 +2,7 @@
 //! residents of a neighbourhood have the same bytes, so that neither they nor their signature can track a card (OPEN-03).
 
 use crate::Error;
+use crate::public_zone::Address;
 
 /// The content of the Household Zone.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -21,6 +22,16 @@ pub struct HouseholdData {
 const FILE: &str = "the Household Zone";
 
 impl HouseholdData {
+    /// Whether this is the neighbourhood of the address.
+    pub fn is_of(&self, address: &Address) -> bool {
+        let Self { county, district, village, village_code, neighbourhood } = self;
+        *county == address.county
+            && *district == address.district
+            && *village == address.village
+            && *village_code == address.village_code
+            && *neighbourhood == address.neighbourhood
+    }
+
     // docs/public-zone.md, section 3:
     // SEQUENCE { version INTEGER (0), villageCode PrintableString, neighbourhood INTEGER, county UTF8String,
     //            district UTF8String, village UTF8String }

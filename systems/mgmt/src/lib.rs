@@ -41,6 +41,7 @@ mod update_request;
 mod updates;
 mod user_code;
 mod vault;
+mod written;
 mod zones;
 
 pub use acceptance::{Acceptance, CertificateContent};

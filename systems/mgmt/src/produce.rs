@@ -23,6 +23,7 @@ use crate::review::PERSON;
 use crate::service::{CASES, Mgmt};
 use crate::submit::put_data;
 use crate::vault::{APPLICANT, HOLDER, PACKAGE, PHOTO, RowKey, StoredApplicant, StoredHolder};
+use crate::written::{WrittenFields, WrittenZones};
 use crate::zones::{self, CardData};
 
 /// What one stage led to.
@@ -299,12 +300,8 @@ impl Mgmt {
         let shown = applicant.portrait_exemption.is_none();
         zone.portrait = shown.then_some(portrait);
         let zone_error = |error: lds::Error| MgmtError::Zones(error.to_string());
-        let mut files = zone.data_groups().map_err(zone_error)?;
-        // DOCPKI-05: every field is read back out of the files and compared before their hashes are signed.
-        zones::check_fields(&zone, &files)?;
-        let object = zones::security_object(&files);
-        files.insert(lds::DataGroup::Sod, self.signing.sign_public_zone(&serial, &object, now).await?);
-        let household = self.signing.sign_household(&zones::household(&person)?, now).await?;
+        let files = zone.data_groups().map_err(zone_error)?;
+        let household = zones::household(&person)?;
         let encrypted = zones::encrypted_zone(&person, &data, &self.config)?;
         let groups: Vec<(u8, Vec<u8>)> = encrypted
             .files()
@@ -317,18 +314,29 @@ impl Mgmt {
         let salted = groups.iter().map(|(group, file)| (*group, file.as_slice()));
         let object = FieldSecurityObject::over(zones::HASH, chip_key.as_uncompressed(), 0, salted)
             .map_err(zone_error)?;
-        let encrypted_object = self.signing.sign_encrypted_zone(&serial, &object, now).await?;
+        let mrz_information = zone.td1().map_err(zone_error)?.information();
+        let written = WrittenZones {
+            household: Some((household.encode().map_err(zone_error)?, household)),
+            public: Some((files, zone)),
+            encrypted: Some(WrittenFields { groups, object, zone: encrypted }),
+        };
+        let signed = written.sign(&*self.signing, &serial, now).await?;
+        let (Some(household), Some(files), Some(encrypted)) =
+            (signed.household, signed.public, signed.encrypted)
+        else {
+            return Err(MgmtError::Data("zones of a card"));
+        };
         let trust_point = self.authorisation.trust_point().await?.encode();
         let infos = zones::card_security_infos(&self.config, read.profile, &paired.chip_authentication)?;
         let card_security = self.signing.sign_card_security(&infos, now).await?;
         let keys = self.keys.pin_management(serial)?;
         let package = Package {
             serial,
-            mrz_information: zone.td1().map_err(zone_error)?.information(),
+            mrz_information,
             household,
             public: files.into_iter().map(|(group, file)| (group.fid(), file)).collect(),
-            encrypted: groups,
-            encrypted_object,
+            encrypted: encrypted.groups,
+            encrypted_object: encrypted.security_object,
             trust_point,
             document_anchor: self.signing.csca_certificate().await?.der().to_vec(),
             card_access: zones::card_access(&self.config, read.profile)?,

@@ -22,7 +22,6 @@ use registry::Person;
 use serde_json::json;
 use store::{Tx, params};
 use terminal::eid::{EidError, Session, UpdateFiles};
-use terminal::perso::EncryptedZoneFiles;
 use terminal::{ReadOptions, TrustStore, Verdict, read_card};
 use x509::cms::SignedData;
 
@@ -31,6 +30,7 @@ use crate::books::{CardEntry, card_now, log, parse, stamp};
 use crate::pins::{Opening, card_error};
 use crate::service::Mgmt;
 use crate::update_request::{SignedRequest, UpdateRequest, hex, sha256};
+use crate::written::{WrittenFields, WrittenZones};
 use crate::zones::{self, CardData};
 use crate::{MgmtError, Refusal};
 
@@ -102,15 +102,12 @@ struct Looked<C> {
     on_card: OnCard<C>,
 }
 
-/// New data groups of the encrypted zone with their salts, and the security object over all of them.
-type Fields = (Vec<(u8, Vec<u8>)>, FieldSecurityObject);
-
 /// What an update would change, unsigned.
 struct Difference {
     changed: UpdateRights,
     household: Option<HouseholdData>,
     public: Option<PublicZone>,
-    encrypted: Option<Fields>,
+    encrypted: Option<WrittenFields>,
 }
 
 impl Mgmt {
@@ -367,7 +364,8 @@ impl Mgmt {
             changed = changed.with(right);
             groups.push((group, salted));
         }
-        let encrypted = Some((groups, object)).filter(|(groups, _)| !groups.is_empty());
+        let encrypted =
+            Some(WrittenFields { groups, object, zone }).filter(|written| !written.groups.is_empty());
         Ok(Difference { changed, household, public, encrypted })
     }
 
@@ -379,25 +377,23 @@ impl Mgmt {
         now: Timestamp,
     ) -> Result<UpdateFiles, MgmtError> {
         let zone_error = |error: lds::Error| MgmtError::Zones(error.to_string());
-        let mut files = UpdateFiles::default();
-        if let Some(household) = difference.household {
-            files.household = Some(self.signing.sign_household(&household, now).await?);
-        }
-        if let Some(public) = difference.public {
-            let mut groups = public.data_groups().map_err(zone_error)?;
-            zones::check_fields(&public, &groups)?;
-            let object = zones::security_object(&groups);
-            let sod = self.signing.sign_public_zone(&serial, &object, now).await?;
-            groups.insert(DataGroup::Sod, sod);
-            let written = [DataGroup::Dg11, DataGroup::Dg13, DataGroup::Sod];
-            files.public =
-                written.into_iter().filter_map(|group| Some((group.fid(), groups.remove(&group)?))).collect();
-        }
-        if let Some((groups, object)) = difference.encrypted {
-            let security_object = self.signing.sign_encrypted_zone(&serial, &object, now).await?;
-            files.encrypted = Some(EncryptedZoneFiles { groups, security_object });
-        }
-        Ok(files)
+        let household = |zone: HouseholdData| Ok::<_, MgmtError>((zone.encode().map_err(zone_error)?, zone));
+        let public = |zone: PublicZone| Ok::<_, MgmtError>((zone.data_groups().map_err(zone_error)?, zone));
+        let written = WrittenZones {
+            household: difference.household.map(household).transpose()?,
+            public: difference.public.map(public).transpose()?,
+            encrypted: difference.encrypted,
+        };
+        let signed = written.sign(&*self.signing, &serial, now).await?;
+        let changed = [DataGroup::Dg11, DataGroup::Dg13, DataGroup::Sod];
+        let public = signed.public.map(|mut groups| {
+            changed.into_iter().filter_map(|group| Some((group.fid(), groups.remove(&group)?))).collect()
+        });
+        Ok(UpdateFiles {
+            household: signed.household,
+            public: public.unwrap_or_default(),
+            encrypted: signed.encrypted,
+        })
     }
 
     /// Whether the card has this file already: with the salt of one of its updates it has the signed hash.

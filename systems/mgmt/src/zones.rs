@@ -199,15 +199,6 @@ pub(crate) fn card_security_infos(
     Ok(encode_set(&infos))
 }
 
-/// Whether the files say what they were made from, field by field; what contradicts itself or another value is not signed.
-pub(crate) fn check_fields(zone: &PublicZone, files: &lds::public_zone::Files) -> Result<(), MgmtError> {
-    match PublicZone::from_data_groups(files) {
-        Ok(read) if read == *zone => Ok(()),
-        Ok(_) => Err(MgmtError::Zones("a field is not what it was made from".into())),
-        Err(error) => Err(MgmtError::Zones(error.to_string())),
-    }
-}
-
 /// The security object over the files.
 pub(crate) fn security_object(files: &lds::public_zone::Files) -> LdsSecurityObject {
     PublicZone::security_object(HASH, files)
@@ -222,70 +213,7 @@ fn date(date: RocDate) -> Result<Date, MgmtError> {
 
 #[cfg(test)]
 mod tests {
-    use lds::public_zone::Address;
-    use lds::{DataGroup, Date, dg13::Term};
-
     use super::*;
-
-    fn zone() -> PublicZone {
-        let term = |code: &str, zh: &str, en: &str| Term { code: code.into(), zh: zh.into(), en: en.into() };
-        PublicZone {
-            chinese_name: "王小明".into(),
-            cns: vec![Some([1, 0x47, 0x3C]), Some([1, 0x44, 0x21]), Some([1, 0x4F, 0x60])],
-            romanised_name: None,
-            foreign_name: None,
-            mrz_name: "WANG, HSIAO-MING".into(),
-            id_number: "A123456789".into(),
-            birth: Date::new(1994, 3, 14).expect("a date"),
-            address: Address {
-                county: "臺北市".into(),
-                district: "中正區".into(),
-                village: "黎明里".into(),
-                village_code: "63000050001".into(),
-                neighbourhood: 3,
-                rest: "徐州路5號".into(),
-            },
-            marital_status: term("single", "無", "Single"),
-            military_service: term("none", "無", "None"),
-            card_serial: "N5A000001".into(),
-            renewal: None,
-            issue: Date::new(2026, 7, 1).expect("a date"),
-            portrait: None,
-            issuing_authority: "內政部 (測試用)".into(),
-            security_infos: tlv::set(&[]),
-            active_authentication_key: tlv::sequence(&[]),
-        }
-    }
-
-    // proves: DOCPKI-05
-    #[test]
-    fn a_field_that_is_not_what_it_was_made_from_is_not_signed() {
-        let files = zone().data_groups().expect("encodes");
-        check_fields(&zone(), &files).expect("as made");
-        let mut others = vec![zone(); 5];
-        others[0].chinese_name = "王大明".into();
-        others[1].id_number = "A223456781".into();
-        others[2].address.rest = "徐州路6號".into();
-        others[3].marital_status.code = "married".into();
-        others[4].portrait = Some(vec![
-            0xFF, 0xD8, 0xFF, 0xE0, 0, 4, 0, 0, 0xFF, 0xC0, 0, 11, 8, 2, 19, 1, 157, 1, 1, 0x11, 0,
-        ]);
-        for (number, other) in others.iter().enumerate() {
-            let foreign = other.data_groups().expect("encodes");
-            assert!(check_fields(&zone(), &foreign).is_err(), "the files of another {number}");
-            for group in DataGroup::ALL {
-                let Some(file) = foreign.get(&group).filter(|file| files.get(&group) != Some(file)) else {
-                    continue;
-                };
-                let mut mixed = files.clone();
-                mixed.insert(group, file.clone());
-                assert!(check_fields(&zone(), &mixed).is_err(), "{number}: {}", group.name());
-            }
-        }
-        let mut without = files;
-        without.remove(&DataGroup::Dg13);
-        assert!(check_fields(&zone(), &without).is_err());
-    }
 
     // What a card announces for PACE is what its chip does, in the chip's order; what follows serves terminals with a right.
     #[test]

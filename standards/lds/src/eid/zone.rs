@@ -51,6 +51,18 @@ impl EncryptedZone {
         self.value(group).encode(&self.placement, group)
     }
 
+    /// Whether the file of data group `group`, read back, says what the zone says (DOCPKI-05). An error is one of form.
+    pub fn is_in(&self, group: u8, file: &[u8]) -> Result<bool, Error> {
+        let mut value = self.value(group);
+        // The sample card's data groups have no room for CNS 11643 codes.
+        if let Value::Name(Some(name)) = &mut value
+            && !self.placement.is_national()
+        {
+            name.cns.clear();
+        }
+        Ok(Value::decode(&self.placement, group, file)? == value)
+    }
+
     fn value(&self, group: u8) -> Value {
         match (group, self.placement.field(group)) {
             (_, Some(Field::Spouse)) => Value::Name(self.spouse.clone()),
