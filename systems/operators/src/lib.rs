@@ -40,7 +40,7 @@ pub struct Config {
     pub attempts: u32,
     /// For how long it is locked.
     pub lock: SignedDuration,
-    /// After how long without a request a session ends (SECURITY-24).
+    /// After how long without a request a session ends (SECURITY-24): [`LONGEST_IDLE`] at most, whatever stands here.
     pub idle: SignedDuration,
     /// After how long it ends at the latest (SECURITY-27).
     pub longest: SignedDuration,
@@ -51,6 +51,10 @@ pub struct Config {
     /// What a guess at a password costs.
     pub cost: Cost,
 }
+
+/// The hard limit of [`Config::idle`].
+// OPEN-27.
+pub const LONGEST_IDLE: SignedDuration = SignedDuration::from_mins(30);
 
 impl Default for Config {
     fn default() -> Self {
@@ -79,6 +83,7 @@ impl Operators {
     /// Opens the tables, making them if they are missing.
     pub async fn open(db: Db, config: Config, random: Box<dyn Random + Send>) -> Result<Self> {
         db.migrate(&[audit::MIGRATION, schema::INIT]).await?;
+        let config = Config { idle: config.idle.min(LONGEST_IDLE), ..config };
         let hasher = password::Hasher::new(config.cost);
         Ok(Self { db, config, random: Arc::new(Mutex::new(random)), hasher })
     }

@@ -157,7 +157,7 @@ const ROWS: [&str; 4] = ["1234567890-=", "qwertyuiop[]", "asdfghjkl;'", "zxcvbnm
 mod tests {
     use super::*;
 
-    // proves: OPEN-26, SECURITY-L18
+    // proves: SECURITY-L18
     #[test]
     fn the_password_rule() {
         let bad = [

@@ -204,6 +204,28 @@ async fn a_session_ends_when_idle_in_time_at_sign_out_and_with_its_account() {
     .await;
 }
 
+// proves: OPEN-27
+#[tokio::test]
+async fn no_configuration_lets_a_session_idle_for_more_than_half_an_hour() {
+    each_engine("operators", async |db| {
+        let now = start();
+        with_anna(&db).await;
+        for (idle, ends) in
+            [(mins(15), mins(15)), (mins(30), mins(30)), (mins(31), mins(30)), (mins(600), mins(30))]
+        {
+            let config = Config { idle, cost: Cost { memory: 8, passes: 1 }, ..Config::default() };
+            let random = SeedRandom::new(idle.to_string().as_bytes());
+            let operators = Operators::open(db.clone(), config, Box::new(random)).await.unwrap();
+            assert_eq!(operators.config().idle, ends, "what is shown is what holds");
+            for (after, alive) in [(ends - SignedDuration::from_secs(1), true), (ends, false)] {
+                let token = operators.sign_in("anna", GOOD, now).await.unwrap();
+                assert_eq!(operators.session(&token, now + after).await.unwrap().is_some(), alive, "{idle}");
+            }
+        }
+    })
+    .await;
+}
+
 // proves: SECURITY-12, SECURITY-55
 #[tokio::test]
 async fn a_role_that_is_withdrawn_holds_from_the_next_request() {
@@ -230,7 +252,7 @@ async fn a_role_that_is_withdrawn_holds_from_the_next_request() {
     .await;
 }
 
-// proves: SECURITY-16, SECURITY-L19
+// proves: OPEN-26, SECURITY-16, SECURITY-L19
 #[tokio::test]
 async fn a_password_is_changed_after_45_days_and_the_last_five_are_not_used_again() {
     each_engine("operators", async |db| {
