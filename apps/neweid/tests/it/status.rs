@@ -1,9 +1,11 @@
 //! The status of certificates and cards, as a reader at home finds it out.
 
+use crate::books::{Books, wait};
 use crate::support::{Country, Ran, Up, card_of, cards, free_ports, get, neweid, run, serial_of, text};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use store::params;
 
 /// Where the services were, with somebody who notices whoever calls.
 struct Overheard(Vec<TcpListener>);
@@ -96,6 +98,64 @@ fn a_certificate_is_checked_with_nobody_to_ask() {
     std::fs::write(&file, &damaged).expect("written");
     check(&certificate, &file, &pki).fails_in_json(2, "NEWEID-E-FILTER");
     check(&certificate, &file, &certificate).fails_in_json(2, "NEWEID-E-TRUST");
+}
+
+/// Enters so many revoked certificates that nobody signed.
+async fn revoke_many(books: &Books, count: i64) {
+    let db = books.db("npc").await;
+    let entered = store::transaction!(db, |tx| {
+        let sql = "UPDATE counter SET value = value + $1 WHERE name = 'state' RETURNING value";
+        let last: i64 = tx.one(sql, params![count]).await?.read(0)?;
+        let now = jiff::Timestamp::now();
+        let rows = (0..count).map(|n| {
+            let serial = [[0x40; 8], n.to_be_bytes()].concat();
+            let ends = now + jiff::SignedDuration::from_hours(9_000);
+            params![serial, 1_i64, true, last - n, 2_i64, now, 1_i64, ends, "{}"].to_vec()
+        });
+        let insert = "INSERT INTO certificate_state (serial, generation, signed, state_seq, status, status_at, \
+            reason, ends, state)";
+        tx.insert_many(insert, 9, rows.collect::<Vec<_>>()).await
+    });
+    assert_eq!(entered.expect("entered"), count as u64);
+    db.close().await;
+}
+
+/// Gives the first of these another reason, as another process would.
+async fn change_one(books: &Books, reason: i64) {
+    let db = books.db("npc").await;
+    let changed = store::transaction!(db, |tx| {
+        let sql = "UPDATE counter SET value = value + 1 WHERE name = 'state' RETURNING value";
+        let change: i64 = tx.one(sql, params![]).await?.read(0)?;
+        let serial = [[0x40; 8], [0; 8]].concat();
+        let sql = "UPDATE certificate_state SET reason = $2, state_seq = $3 WHERE serial = $1";
+        tx.execute_one(sql, params![serial, reason, change]).await
+    });
+    changed.expect("changed");
+    db.close().await;
+}
+
+/// What `up` starts is not kept busy with a long list by whoever asks after each change: between two of them lies a second for each
+/// megabyte.
+#[test]
+fn two_long_lists_are_seconds_apart_however_often_one_is_asked_for() {
+    let country = Country::new();
+    let books = Books::of(&country.dir());
+    wait(revoke_many(&books, 120_000));
+    let up = Up::start(&country.dir());
+    let mut last: Option<x509::crl::Crl> = None;
+    for reason in [4, 1, 4, 1, 4, 1, 4, 1] {
+        wait(change_one(&books, reason));
+        let answer = get(&up.status(), "/crl/npc.crl");
+        assert_eq!(answer.status, 200);
+        assert!(answer.body.len() > 5_000_000, "{}", answer.body.len());
+        let list = x509::crl::Crl::parse(&answer.body).expect("a list");
+        if let Some(before) = last.filter(|before| before.number() != list.number()) {
+            let apart = list.this_update().duration_since(before.this_update());
+            assert!(apart >= jiff::SignedDuration::from_secs(5), "{apart:?}");
+        }
+        last = Some(list);
+    }
+    up.stop();
 }
 
 /// With the log at its most talkative, nothing in it says who asked, or for what.
