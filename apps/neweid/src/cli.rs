@@ -1172,6 +1172,7 @@ impl Make {
             applet: self.applet.clone(),
             algorithm: self.algorithm.clone(),
             lot: self.lot.clone(),
+            cards: None,
             made_from: self.made_from,
             made_to: self.made_to,
         }

@@ -46,7 +46,7 @@ pub enum ProductionError {
     /// A decision that needs two persons (SECURITY-08).
     #[error("PRODUCTION-E-DUAL-CONTROL: 須由另一人核可 two persons decide: {0}")]
     DualControl(&'static str),
-    /// Cards are to be selected by nothing, or by a day that is none.
+    /// Cards are to be selected by nothing, by a range that is none, or by a day that is none.
     #[error("PRODUCTION-E-SELECTION: 未指定範圍 no criterion to select cards by")]
     Selection,
     /// All serial numbers of the series are used.
@@ -200,8 +200,8 @@ pub const EXPLAINED: &[[&str; 4]] = &[
     [
         "PRODUCTION-E-SELECTION",
         "操作者 caller",
-        "未指定卡片範圍。 No criterion says which cards are meant.",
-        "至少指定一項：型別、製造商、程式版本、演算法、批號或製造日。 Give one at least: type, manufacturer, applet, algorithm, batch or day.",
+        "未指定卡片範圍，或起訖序號不屬同一字軌或前後顛倒。 No criterion says which cards are meant, or a range is not within one series, first to last.",
+        "至少指定一項：型別、製造商、程式版本、演算法、批號、卡片範圍或製造日。 Give one at least: type, manufacturer, applet, algorithm, batch, cards or day.",
     ],
     [
         "PRODUCTION-E-SERIES-USED-UP",

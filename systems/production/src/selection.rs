@@ -3,8 +3,8 @@
 
 use jiff::Timestamp;
 use jiff::civil::Time;
-use model::RocDate;
 use model::validity::TAIPEI;
+use model::{CardSerial, RocDate};
 use serde::{Deserialize, Serialize};
 use store::{AssertSqlSafe, Row, Value, params};
 
@@ -31,6 +31,9 @@ pub struct MakeCriteria {
     /// The batch: the lot the card came in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lot: Option<String>,
+    /// The first and the last of a range of serial numbers, both included, of one series: one card is a range too (RECALL-15).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cards: Option<(CardSerial, CardSerial)>,
     /// Made on this day in Taipei or later. A card is made when its keys are: at its initialisation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_from: Option<RocDate>,
@@ -57,6 +60,10 @@ impl MakeCriteria {
         ] {
             parts.extend(value.as_ref().map(|value| format!("{zh} {en} {value}")));
         }
+        if let Some((first, last)) = self.cards {
+            let range = if first == last { first.to_string() } else { format!("{first}..{last}") };
+            parts.push(format!("卡片 cards {range}"));
+        }
         for (sign, day) in [("≥", self.made_from), ("≤", self.made_to)] {
             parts.extend(day.map(|day| format!("製造日 made {sign} {}", day.iso())));
         }
@@ -79,6 +86,12 @@ impl Centre {
         }
         if let Some(lot) = &criteria.lot {
             question.one_of("card.lot", vec![lot.clone()]);
+        }
+        if let Some((first, last)) = criteria.cards {
+            if first.series() != last.series() || first > last {
+                return Err(ProductionError::Selection);
+            }
+            question.between("card.serial", first, last);
         }
         // What cards were made with is said in a few ways for millions of them: those that mean it are looked for first.
         if let Some(applet) = &criteria.applet {
@@ -145,6 +158,12 @@ impl Question {
             places => format!("{column} IN ({})", places.join(", ")),
         };
         self.conditions.push(condition);
+    }
+
+    fn between(&mut self, column: &str, first: CardSerial, last: CardSerial) {
+        self.values.extend([first, last].map(|serial| Value::from(serial.as_str().to_owned())));
+        let last = self.values.len();
+        self.conditions.push(format!("{column} BETWEEN ${} AND ${last}", last - 1));
     }
 
     fn made(&mut self, sign: &str, at: Timestamp) {

@@ -2,6 +2,7 @@
 
 use crate::cli::Make;
 use clap::{Args, Subcommand, ValueEnum};
+use model::CardSerial;
 use std::path::PathBuf;
 
 #[derive(Subcommand, Debug)]
@@ -69,6 +70,9 @@ pub struct Propose {
     pub chip_type: Option<String>,
     #[command(flatten)]
     pub make: Make,
+    /// 卡片範圍 One card, or FIRST..LAST of one series, both included.
+    #[arg(long, value_parser = cards)]
+    pub cards: Option<(CardSerial, CardSerial)>,
     /// 急迫程度 How urgent it is.
     #[arg(long, value_enum)]
     pub level: Level,
@@ -83,6 +87,12 @@ pub struct Propose {
     pub cost: Option<u64>,
     #[command(flatten)]
     pub by: By,
+}
+
+/// One card, or a range of them.
+pub fn cards(text: &str) -> Result<(CardSerial, CardSerial), model::Error> {
+    let (first, last) = text.split_once("..").unwrap_or((text, text));
+    Ok((first.parse()?, last.parse()?))
 }
 
 /// Who does it, and where.

@@ -112,7 +112,10 @@ pub async fn run(command: &Recall) -> Result<ExitCode, Failure> {
 
 fn plan(propose: &Propose) -> RecallPlan {
     RecallPlan {
-        criteria: propose.make.criteria(propose.chip_type.as_deref()),
+        criteria: production::MakeCriteria {
+            cards: propose.cards,
+            ..propose.make.criteria(propose.chip_type.as_deref())
+        },
         level: match propose.level {
             Level::Immediate => mgmt::RecallLevel::Immediate,
             Level::Scheduled => mgmt::RecallLevel::Scheduled,

@@ -64,6 +64,45 @@ fn a_recall_is_listed_approved_by_another_and_reported_by_office() {
     assert!(nobody.code != Some(0) && nobody.stderr.contains("NPC-REQUEST"), "{nobody}");
 }
 
+/// A card that was made wrongly is called in like many: by a range of one.
+// proves: RECALL-15
+#[test]
+fn a_single_card_is_recalled_by_a_range_of_one() {
+    let country = Country::new();
+    let dir = country.dir();
+    let active: Vec<String> = cards(&dir)
+        .iter()
+        .filter(|card| card["state"] == "active")
+        .map(|card| text(&card["serial"]))
+        .collect();
+    let propose = |range: &str| {
+        let what = ["recall", "propose", "--cards", range, "--level", "immediate", "--treatment", "new-card"];
+        let who = ["--reason", "wrongly made", "--operator", "ca-anna", "--json", "--dir"];
+        Ran::of(neweid().args(what).args(who).arg(&dir))
+    };
+    let backwards = propose("N5A000002..N5A000001");
+    assert!(backwards.code == Some(1) && backwards.stdout.contains("PRODUCTION-E-SELECTION"), "{backwards}");
+    assert_eq!(propose("N5A000001..").code, Some(2));
+    let one = &active[1];
+    let proposed = propose(one).json();
+    assert_eq!(proposed["cards"], 1, "{proposed}");
+    approve(&dir, "ca-bert").json();
+    let up = Up::start(&dir);
+    let begun = Instant::now();
+    let state_of = |serial: &String| {
+        let all = cards(&dir);
+        text(&all.iter().find(|card| card["serial"] == **serial).expect("a card")["state"])
+    };
+    while state_of(one) == "active" {
+        assert!(begun.elapsed() < PATIENCE, "it is not called in");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    for serial in &active {
+        assert_eq!(state_of(serial), if serial == one { "recalled" } else { "active" }, "{serial}");
+    }
+    up.stop();
+}
+
 /// An immediate recall reaches whoever has a card before them, from the books of the offices: the list of cards by serial number,
 /// and OCSP and CRL of their certificates.
 #[test]

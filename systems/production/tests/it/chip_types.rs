@@ -168,6 +168,17 @@ async fn cards_are_selected_by_what_they_are_made_of_and_when_and_in_which_batch
         assert_eq!(chosen(MakeCriteria { made_to: Some(before), ..none() }).await, [first]);
         let between = MakeCriteria { made_from: Some(before), made_to: Some(day), ..none() };
         assert_eq!(chosen(between).await, sorted(vec![first, other]));
+        // A range of serial numbers, of one card too; not across series, and not backwards.
+        let range = |first, last| MakeCriteria { cards: Some((first, last)), ..none() };
+        let (low, high) = (first.min(blank), first.max(blank));
+        assert_eq!(chosen(range(low, high)).await, of_planned);
+        for one in [first, blank, other] {
+            assert_eq!(chosen(range(one, one)).await, [one]);
+        }
+        for (from, to) in [(high, low), (low.min(other), low.max(other))] {
+            let refused = centre.select(&range(from, to)).await;
+            assert!(matches!(refused, Err(ProductionError::Selection)), "{refused:?}");
+        }
         // All that is given must hold; what nobody has selects nobody; nothing given is no selection.
         let both = MakeCriteria { chip_type: some(PLANNED), made_from: Some(day), ..none() };
         assert_eq!(chosen(both).await, []);

@@ -266,8 +266,12 @@ fn selection(fields: &Fields) -> Result<Selection, Failure> {
 /// What a recall's form says.
 fn plan(fields: &Fields) -> Result<RecallPlan, Failure> {
     let cost = given(fields, "cost").map(|cost| cost.parse()).transpose();
+    let cards = given(fields, "cards").map(|text| crate::cli::recall::cards(&text)).transpose();
     Ok(RecallPlan {
-        criteria: make_of(fields)?.criteria(given(fields, "chip_type").as_deref()),
+        criteria: production::MakeCriteria {
+            cards: cards.map_err(|_| npc_incident::wrong("卡片範圍 cards"))?,
+            ..make_of(fields)?.criteria(given(fields, "chip_type").as_deref())
+        },
         level: fields.text("level").parse().map_err(|_| super::malformed())?,
         treatment: fields.text("treatment").parse().map_err(|_| super::malformed())?,
         reason: fields.text("why").to_owned(),
