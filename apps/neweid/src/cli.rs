@@ -208,6 +208,38 @@ pub enum Card {
         #[arg(long)]
         json: bool,
     },
+    /// 接受憑證 Note that the holder confirms what the certificates of a card handed over say, or objects, which revokes them.
+    Accept {
+        /// 卡片序號 Card serial number.
+        serial: String,
+        /// 提出異議 The holder objects: possible until the PINs are set.
+        #[arg(long)]
+        object: bool,
+        /// 承辦人帳號 Account of the clerk before whom it is said.
+        #[arg(long)]
+        clerk: String,
+        /// 國家目錄 The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// 紙本身分證掛失 Report the loss of the paper identity card of before New eID, after which its replacement can be applied for online.
+    PaperLoss {
+        /// 統一編號檔 File with the number of whoever lost it.
+        #[arg(long, value_name = "FILE")]
+        person: PathBuf,
+        /// 受理者帳號 Account of whoever takes the report.
+        #[arg(long)]
+        clerk: String,
+        /// 國家目錄 The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
+        #[arg(long)]
+        json: bool,
+    },
     /// 卡面 Draw the face of a card.
     Face {
         /// 卡片序號 Card serial number, as `neweid card list` shows it, or the file of a card (`NAME.card`).
@@ -1315,6 +1347,8 @@ impl Arguments {
                 | Card::Insert { json, .. }
                 | Card::Watch { json, .. }
                 | Card::Updates { json, .. }
+                | Card::Accept { json, .. }
+                | Card::PaperLoss { json, .. }
                 | Card::Face { json, .. },
             ) => *json,
             Command::Card(Card::Request(request)) => request.json,

@@ -2,6 +2,7 @@
 
 mod adoption;
 mod card_face;
+mod card_holder;
 mod card_insert;
 mod card_kind;
 mod card_list;
@@ -72,6 +73,12 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Card(Card::Update(update)) => card_update::run(update).await,
         Command::Card(Card::Request(request)) => card_updates::request(&request).await,
         Command::Card(Card::Updates { serial, dir, json }) => card_updates::list(&serial, &dir, json).await,
+        Command::Card(Card::Accept { serial, object, clerk, dir, json }) => {
+            card_holder::accept(&serial, !object, &clerk, &dir, json).await
+        }
+        Command::Card(Card::PaperLoss { person, clerk, dir, json }) => {
+            card_holder::paper_loss(&person, &clerk, &dir, json).await
+        }
         Command::Clerk(clerk) => clerk::run(&clerk).await,
         Command::Card(Card::Face { card, dir, out, side, layout, dpi, json }) => {
             card_face::run(&card, &dir, &out, (side, layout, dpi), json).await

@@ -182,7 +182,7 @@ async fn open_case(case: &NewCounterCase, clerk: &str, dir: &Path, json: bool) -
 }
 
 /// The national number, or that of a residence permit, in the first line of a file.
-fn person_of(file: &Path) -> Result<NationalIdNo, Failure> {
+pub fn person_of(file: &Path) -> Result<NationalIdNo, Failure> {
     line_of(file)?.and_then(|number| number.parse().ok()).ok_or_else(no_person)
 }
 

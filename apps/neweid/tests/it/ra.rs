@@ -416,6 +416,49 @@ fn a_barcode_is_shown_and_a_carrier_aggregated_over_http() {
     desk.up.stop();
 }
 
+/// What a holder says after the hand-over, and whoever lost the paper card of before.
+// proves: NPC-39, LOSS-14
+#[test]
+fn certificates_are_accepted_and_a_lost_paper_card_is_reported() {
+    let desk = Desk::open("active_national");
+    let dir = shown(&desk.country.dir());
+    let card =
+        |more: &[&str]| run([&["card"], more, &["--clerk", "clerk-1", "--dir", &dir, "--json"]].concat());
+    let serial = desk.serial();
+    // In use: nothing is objected to any more, and confirmed once.
+    card(&["accept", &serial, "--object"]).fails_in_json(1, "MGMT-E-WRONG-STATE");
+    let confirmed = card(&["accept", &serial]).json();
+    assert_eq!((text(&confirmed["card"]), &confirmed["accepted"]), (serial.clone(), &Value::Bool(true)));
+    card(&["accept", &serial]).fails_in_json(1, "MGMT-E-WRONG-STATE");
+    // Another one, as it was handed over: PINs are not set.
+    let other = text(&card_of(&cards(&desk.country.dir()), "active_interop")["serial"]);
+    let books = crate::books::Books::of(&desk.country.dir());
+    crate::books::wait(async {
+        let db = books.db("mgmt").await;
+        let sql = "UPDATE card SET pins_set_at = NULL WHERE serial = $1";
+        db.execute(sql, store::params![other.as_str()]).await.expect("ours");
+        db.close().await;
+    });
+    let first = desk.pki(&format!("sample-citizen-{other}-sign.pem"));
+    desk.expect_status(&first, "good");
+    assert_eq!(card(&["accept", &other, "--object"]).json()["accepted"], false);
+    desk.expect_status(&first, "revoked");
+
+    // Nobody without a New eID but the one whose application waits; whoever has one reports that.
+    let waiting = registry::sample_persons().into_iter().find(|one| one.persona == "just_applied");
+    let number = desk.secret("number", waiting.expect("a sample person").person.id.as_str());
+    for _ in 0..2 {
+        assert_eq!(card(&["paper-loss", "--person", &number]).json()["reported"], true);
+    }
+    assert_eq!(books.count("mgmt", "SELECT count(*) FROM paper_loss"), 1);
+    let holder = run(["register", "show", "--of", &serial, "--json", "--dir", &dir]).json();
+    let holder = desk.secret("holder", &text(&holder["id"]));
+    card(&["paper-loss", "--person", &holder]).fails_in_json(1, "MGMT-E-CARD-EXISTS");
+    let nobody = desk.secret("nobody", "not a number");
+    card(&["paper-loss", "--person", &nobody]).fails_in_json(2, "NEWEID-E-PERSON-NUMBER");
+    desk.up.stop();
+}
+
 // proves: NPC-30, NPC-43
 #[test]
 fn a_contact_is_changed_and_a_card_unblocked() {
