@@ -101,11 +101,30 @@ mod tests {
 
     // proves: NPC-26
     #[test]
-    fn a_card_of_five_years_has_no_second_period_and_one_without_renewal_has_one() {
-        let issue = date("2021-07-01");
-        assert_eq!(reissued_certificate(issue, Some(date("2026-07-01")), date("2026-07-01")), None);
-        let second = reissued_certificate(issue, None, date("2027-01-01")).expect("valid");
-        assert_eq!(second.not_after.to_string(), "2031-07-01T15:59:59Z");
+    fn age_gives_card_and_certificates_their_years() {
+        let (application, issue) = (date("2021-06-20"), date("2021-07-01"));
+        let (in_five, in_ten) = (date("2026-07-01"), date("2031-07-01"));
+        let end = |validity: Validity| RocDate::in_taipei(validity.not_after);
+        // On the day before a birthday that decides, and on it: the card, and whether there is a second period.
+        for (birth, age, card, reissue) in [
+            ("2021-06-01", 0, Some(in_five), false),
+            ("2007-06-21", 13, Some(in_five), false),
+            ("2007-06-20", 14, Some(in_ten), true),
+            ("1956-06-21", 64, Some(in_ten), true),
+            ("1956-06-20", 65, None, true),
+            ("1921-06-20", 100, None, true),
+        ] {
+            assert_eq!(date(birth).years_until(application), age, "{birth}");
+            let renewal = renewal_date(date(birth), application, issue);
+            assert_eq!(renewal, card, "{age}");
+            assert_eq!(first_certificate(issue, renewal).map(end), Some(in_five), "{age}");
+            for day in [in_five, date("2030-01-15"), in_ten] {
+                let second = reissued_certificate(issue, renewal, day).map(end);
+                assert_eq!(second, reissue.then_some(in_ten), "{age} {day:?}");
+            }
+            // After that nothing is issued for this card, though one of somebody old goes on: another card is needed.
+            assert_eq!(reissued_certificate(issue, renewal, date("2031-07-02")), None, "{age}");
+        }
     }
 
     proptest! {
