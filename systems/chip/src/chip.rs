@@ -169,8 +169,20 @@ impl Chip {
 
     /// Takes the protection off, executes, puts the protection of the response on.
     fn transceive(&mut self, bytes: &[u8]) -> Reply {
-        let command = Command::parse(bytes).map_err(|_| StatusWord::WRONG_LENGTH)?;
-        let protection = protection(command.cla)?;
+        let understood = Command::parse(bytes).map_err(|_| StatusWord::WRONG_LENGTH);
+        let understood = understood.and_then(|command| Ok((protection(command.cla)?, command)));
+        let (protection, command) = match understood {
+            Ok(understood) => understood,
+            Err(status) => {
+                // What belongs to no session ends the one there is. Class FF is for readers: one that hands it on has not spoken
+                // for the terminal.
+                if bytes.first() != Some(&0xFF) {
+                    self.session.end_channel();
+                    self.session.issuer.end();
+                }
+                return Err(status.into());
+            }
+        };
         if self.session.channel.is_some() && protection != Protection::Channel {
             self.session.end_channel();
         }

@@ -169,6 +169,9 @@ impl Chip {
             return Err(StatusWord::REFERENCED_DATA_NOT_FOUND.into());
         }
         self.own_channel()?;
+        if self.nvm.is_suspended(Application::Eid) {
+            return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into());
+        }
         self.session.pace = PaceRun::RestrictedIdentification;
         Ok(Response::ok([]))
     }

@@ -175,8 +175,11 @@ impl Chip {
     ) -> Result<BTreeMap<u16, Vec<u8>>, StatusWord> {
         let mut objects = BTreeMap::new();
         for file in package.files {
-            let object = object_of(&file).ok_or(StatusWord::REFERENCED_DATA_NOT_FOUND)?;
+            let (application, object) = object_of(&file).ok_or(StatusWord::REFERENCED_DATA_NOT_FOUND)?;
             self.may_write(object, rights)?;
+            if self.nvm.is_suspended(application) {
+                return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
+            }
             if objects.insert(object, file.content).is_some() {
                 return Err(StatusWord::WRONG_DATA);
             }
@@ -260,9 +263,10 @@ impl Chip {
 /// The right is missing.
 const REFUSED: StatusWord = StatusWord::SECURITY_STATUS_NOT_SATISFIED;
 
-/// The record of a file of an application, if it is one that is stored.
-fn object_of(file: &UpdatedFile) -> Option<u16> {
-    let directory = match Application::from_aid(&file.application)? {
+/// The application of a file and its record, if it is one that is stored.
+fn object_of(file: &UpdatedFile) -> Option<(Application, u16)> {
+    let application = Application::from_aid(&file.application)?;
+    let directory = match application {
         Application::Household => Directory::Household,
         Application::PublicNational => Directory::Public,
         Application::Eid => Directory::Eid,
@@ -271,7 +275,7 @@ fn object_of(file: &UpdatedFile) -> Option<u16> {
     let fid = u16::from_be_bytes(file.file);
     let file = FILES.iter().find(|f| f.directory == directory && f.fid == fid)?;
     match file.content {
-        Content::Stored(object) => Some(object),
+        Content::Stored(object) => Some((application, object)),
         _ => None,
     }
 }

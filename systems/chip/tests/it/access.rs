@@ -208,6 +208,12 @@ fn ef_dir_and_select_agree_on_which_applications_there_are() {
         assert_eq!(reader.sw(&Command::new(0, 0xA4, 0, 0x0C).with_data([0x50, 0x15])), pkcs15);
         reader.select_mf();
         assert_eq!(reader.sw(&Command::new(0, 0xA4, 8, 0x0C).with_data([0x50, 0x15])), pkcs15);
+        // The absolute paths of the directory files, from wherever one stands.
+        for from in [&[][..], PKCS15] {
+            reader.select(from);
+            let path = Command::new(0, 0xA4, 9, 0x0C).with_data([0x3F, 0x00, 0x50, 0x15]);
+            assert_eq!(reader.sw(&path), pkcs15, "{from:02X?}");
+        }
     }
 }
 

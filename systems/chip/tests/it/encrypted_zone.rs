@@ -133,13 +133,27 @@ impl Reader {
         terminal: &Terminal,
         questions: &AuxiliaryData,
     ) -> Result<(), u16> {
-        let id_picc = self.pace_for(password, terminal.rights, terminal.updates);
-        let ephemeral = self.prove(&terminal.chain, &key(TERMINAL), questions, id_picc)?;
-        self.authenticate_chip(ephemeral)?;
+        self.open_session_with(password, terminal, questions)?;
         match self.select(EID) {
             0x9000 => Ok(()),
             sw => Err(sw),
         }
+    }
+
+    /// The same without selecting the application.
+    fn open_session(&mut self, password: &Password, terminal: &Terminal) -> Result<(), u16> {
+        self.open_session_with(password, terminal, &AuxiliaryData::new())
+    }
+
+    fn open_session_with(
+        &mut self,
+        password: &Password,
+        terminal: &Terminal,
+        questions: &AuxiliaryData,
+    ) -> Result<(), u16> {
+        let id_picc = self.pace_for(password, terminal.rights, terminal.updates);
+        let ephemeral = self.prove(&terminal.chain, &key(TERMINAL), questions, id_picc)?;
+        self.authenticate_chip(ephemeral)
     }
 
     /// The data groups that can be read, by all ways to read them.
@@ -824,6 +838,40 @@ fn updates_that_are_refused_leave_everything_as_it_was() {
             .collect::<Vec<_>>()
     };
     assert_eq!(values(flash.image()), values(before));
+}
+
+// What is suspended takes no update and says nothing of the holder; what is not goes on.
+#[test]
+fn a_suspended_zone_takes_no_update_and_gives_no_identifier() {
+    use sectors::{RIGHT, sector, terminal};
+    let flash = Stage::InUse("interop").flash();
+    let (_, family) = changed("interop", 1, &ca_spki(&flash));
+    let visit = |updates, objects: &[(u16, Vec<u8>)]| {
+        let mut office = reader(&flash, Interface::Contact);
+        office.open_session(&can(), &eac_pki::terminal(Rights::NONE, updates)).unwrap();
+        update(&mut office, objects)
+    };
+    let identify = || {
+        let mut agency = reader(&flash, Interface::Contact);
+        agency.open_session(&pin1(), &terminal(RIGHT, sector("bank").raw(), None)).unwrap();
+        agency.identifiers("bank", None).map(drop)
+    };
+    management(&flash).suspend_application(EID).unwrap();
+    let signed = || {
+        let memory = chip::RamMemory::open(Flash::from_image(flash.image())).unwrap();
+        chip::Memory::load(&memory, 0x0618).map(<[u8]>::to_vec)
+    };
+    let before = signed();
+    assert_eq!(reader(&flash, Interface::Contact).select(EID), 0x6283);
+    assert_eq!(visit(FAMILY, &objects(&family)), Err(0x6985));
+    assert_eq!(identify(), Err(0x6985));
+    assert_eq!(signed(), before, "nothing was written");
+    management(&flash).suspend_application(HOUSEHOLD).unwrap();
+    management(&flash).resume_application(EID).unwrap();
+    assert_eq!(visit(UpdateRights::HOUSEHOLD, &household(9)), Err(0x6985));
+    assert_eq!(identify(), Ok(()));
+    assert_eq!(visit(FAMILY, &objects(&family)), Ok(()));
+    assert_ne!(signed(), before);
 }
 
 /// Household data of a neighbourhood with this number.

@@ -165,6 +165,25 @@ fn any_plain_command_inside_a_session_ends_it() {
     let next = wrap(&mut reader, &read_dg1());
     assert_eq!(reader.channel.exchange(&next).unwrap().sw.0, 0x6982);
     assert!(tried >= 14);
+    // So does what is no command at all, or of no class; a reader's own class that came through does not.
+    let malformed: [(&[u8], u16, bool); 8] = [
+        (&[0x00, 0xB0, 0x00, 0x00, 0x05, 0x01], 0x6700, true),
+        (&[0x00, 0xB0], 0x6700, true),
+        (&[0x01, 0xB0, 0x00, 0x00, 0x00], 0x6881, true),
+        (&[0x04, 0xB0, 0x00, 0x00, 0x00], 0x6882, true),
+        (&[0x08, 0xB0, 0x00, 0x00, 0x00], 0x6882, true),
+        (&[0x20, 0xB0, 0x00, 0x00, 0x00], 0x6E00, true),
+        (&[0x90, 0xB0, 0x00, 0x00, 0x00], 0x6E00, true),
+        (&[0xFF, 0xCA, 0x00, 0x00, 0x00], 0x6E00, false),
+    ];
+    for (bytes, status, ends) in malformed {
+        let mut reader = in_public_zone();
+        let answer = reader.channel.transmit(bytes).unwrap();
+        assert_eq!(answer, status.to_be_bytes(), "{bytes:02X?}");
+        let next = wrap(&mut reader, &read_dg1());
+        let after = reader.channel.exchange(&next).unwrap().sw.0;
+        assert_eq!(after == 0x6982, ends, "{bytes:02X?}: {after:04X}");
+    }
 }
 
 // A verified PIN2 is worth nothing in another channel, in no channel, and in another application.
