@@ -29,8 +29,8 @@ check: ## formatting, lints, dependency edges, requirement traces, links
 conformance: build ## the foreign judges alone; ONLY="openssl zbar" picks some
 	@conformance/run $(NEWEID) $(ONLY)
 
-bench: ## figures beside limits and peers; FULL=1: status services at full size; ARGS="rounds --every-curve" for a part and its options
-	@scripts/setup.sh run
+bench: ## figures beside limits and peers; FULL=1: status services at full size, rounds on every curve; ARGS="rounds --every-curve" for a part and its options
+	@scripts/setup.sh test
 	@cargo build --release -p neweid -p bench
 	@$(TARGET)/release/bench $(or $(ARGS),$(if $(FULL),all --full))
 

@@ -46,6 +46,12 @@ impl Figure {
         self.beside = Some(Beside { name: name.into(), value });
         self
     }
+
+    /// Says why a peer that belongs beside it was not measured.
+    pub(crate) fn beside_nothing(mut self, peer: &str, why: &str) -> Self {
+        self.beside = Some(Beside { name: format!("{peer} not measured: {why}"), value: f64::NAN });
+        self
+    }
 }
 
 pub(crate) fn millis(duration: Duration) -> f64 {
@@ -66,6 +72,9 @@ pub(crate) fn print(figures: &[Figure], json: bool) {
             println!("{group}");
         }
         let beside = figure.beside.as_ref().map(|b| {
+            if b.value.is_nan() {
+                return b.name.clone();
+            }
             let value = format!("{} {}", number(b.value), figure.unit);
             format!("{}: {}", value.trim_end(), b.name)
         });
@@ -84,6 +93,7 @@ pub(crate) fn print(figures: &[Figure], json: bool) {
 /// Three significant digits are enough for a shared machine.
 fn number(value: f64) -> String {
     match value.abs() {
+        v if v.is_nan() => "-".to_owned(),
         v if v == 0.0 || v >= 100.0 || v.fract() == 0.0 => format!("{value:.0}"),
         v if v >= 10.0 => format!("{value:.1}"),
         v if v >= 1.0 => format!("{value:.2}"),

@@ -50,7 +50,8 @@ enum What {
         /// Rounds of PACE with each mapping, of Terminal, Chip and Active Authentication.
         #[arg(long, default_value_t = 10_000)]
         rounds: usize,
-        /// Status services over the whole population, as `status --full`.
+        /// Status services over the whole population, as `status --full`; rounds on every curve, as `rounds --every-curve`; 1,000
+        /// random sessions with cards of each profile instead of 200.
         #[arg(long)]
         full: bool,
     },
@@ -188,8 +189,10 @@ fn parts(what: What) -> Vec<Part> {
         What::All { binary, rounds, full } => {
             let mut all: Vec<Part> = vec![
                 Box::new(curves::run),
-                Box::new(move || rounds::run(rounds, None, &rounds::ISSUED)),
-                Box::new(|| random::run(200, None)),
+                Box::new(move || {
+                    rounds::run(rounds, None, if full { &Curve::STANDARDISED } else { &rounds::ISSUED })
+                }),
+                Box::new(move || random::run(if full { 1_000 } else { 200 }, None)),
                 Box::new(read::run),
                 Box::new(sessions::run),
                 Box::new(|| timing::run(20_000)),
