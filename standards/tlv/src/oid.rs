@@ -305,6 +305,16 @@ oids! {
     GPKI_HOLDER_RANK = "2.16.886.1.100.2.2";
     /// GPKI attribute: last four characters of the national identification number.
     GPKI_TAIL_OF_CITIZEN_ID = "2.16.886.1.100.2.51";
+    /// GPKI attribute: uniform organisation number (統一編號), of organisations.
+    GPKI_ORGANISATION_NUMBER = "2.16.886.1.100.2.101";
+    /// GPKI attribute: OID of the body or unit (機關、單位), of organisations.
+    GPKI_ENTITY_OID = "2.16.886.1.100.2.102";
+    /// GPKI attribute: group code (群組代號).
+    GPKI_GROUP_CODE = "2.16.886.1.100.2.200";
+    /// GPKI attribute: certificate type code (憑證類別代號).
+    GPKI_CERTIFICATE_TYPE = "2.16.886.1.100.2.201";
+    /// GPKI attribute: UID.
+    GPKI_UID = "2.16.886.1.100.2.202";
     /// GPKI attribute: card number.
     GPKI_CARD_NUMBER = "2.16.886.1.100.2.204";
     /// GPKI value of the subject type: natural person.

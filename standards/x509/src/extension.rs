@@ -440,6 +440,38 @@ mod tests {
         assert!(read_key_usage(&[3, 2, 7, 0]).is_err());
     }
 
+    // Table 11 names nine attributes that programs of the GPKI read. What other certificates say is understood too.
+    // proves: NPC-18
+    #[test]
+    fn the_nine_attributes_of_the_gpki_have_their_identifiers_and_come_back() {
+        let text = |text: &str| DirectoryValue::Utf8(text.to_owned());
+        // The last arc, and the octets of the identifier after those of 2.16.886.1.100.2.
+        let attributes: [(Oid, DirectoryValue, &[u8]); 9] = [
+            (oid::GPKI_SUBJECT_TYPE, DirectoryValue::Oid(oid::GPKI_NATURAL_PERSON), &[0x01]),
+            (oid::GPKI_HOLDER_RANK, DirectoryValue::Printable("primary".into()), &[0x02]),
+            (oid::GPKI_TAIL_OF_CITIZEN_ID, text("6789"), &[0x33]),
+            (oid::GPKI_ORGANISATION_NUMBER, text("00000000"), &[0x65]),
+            (oid::GPKI_ENTITY_OID, DirectoryValue::Oid(oid::GPKI_POLICY_TEST), &[0x66]),
+            (oid::GPKI_GROUP_CODE, DirectoryValue::Other(vec![0x02, 0x01, 0x07]), &[0x81, 0x48]),
+            (oid::GPKI_CERTIFICATE_TYPE, DirectoryValue::Other(vec![0x02, 0x01, 0x03]), &[0x81, 0x49]),
+            (oid::GPKI_UID, text("TEST-1"), &[0x81, 0x4A]),
+            (oid::GPKI_CARD_NUMBER, text("AB1000123"), &[0x81, 0x4C]),
+        ];
+        let listed: Vec<_> = attributes.iter().map(|(oid, value, _)| (*oid, value.clone())).collect();
+        let der = subject_directory_attributes(&listed);
+        // 2.5.29.9, and each attribute under its own identifier.
+        assert!(der.windows(5).any(|part| part == [0x06, 0x03, 0x55, 0x1D, 0x09]));
+        for (oid, _, last) in attributes {
+            let arcs = [&[0x60, 0x86, 0x76, 0x01, 0x64, 0x02], last].concat();
+            let encoded = [&[0x06, arcs.len() as u8], &arcs[..]].concat();
+            assert!(der.windows(encoded.len()).any(|part| part == encoded), "{oid}");
+        }
+        let natural = [0x06, 0x08, 0x60, 0x86, 0x76, 0x01, 0x64, 0x03, 0x01, 0x01];
+        assert!(der.windows(natural.len()).any(|part| part == natural));
+        let read = read_extension(&mut Der::new(&der)).expect("own encoding");
+        assert_eq!(read_directory_attributes(read.value), Ok(listed));
+    }
+
     #[test]
     fn points_and_locations_come_back() {
         let uris = ["http://crl.example.test/p-1.crl", "http://crl.example.test/complete.crl"];

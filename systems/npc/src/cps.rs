@@ -153,6 +153,28 @@ fn periods(facts: &Facts) -> String {
     )
 }
 
+/// NPC-15 to NPC-20: the fields of subscribers' certificates, as `x509::profiles` makes them.
+fn certificate_profile(facts: &Facts) -> String {
+    format!(
+        "X.509 v3（RFC 5280），格式 DER。X.509 v3 (RFC 5280), DER.\n\n\
+         | 欄位 Field | 內容 Content |\n|---|---|\n\
+         | serialNumber | 十六位元組之亂數，由其得知所屬清冊 16 random bytes, from which the list follows |\n\
+         | subject | countryName, commonName, serialNumber（用戶號碼 holder number） |\n\
+         | subjectPublicKeyInfo | {keys} |\n\
+         | keyUsage（關鍵 critical） | 簽章憑證 signing: digitalSignature；加密憑證 encryption: keyEncipherment, dataEncipherment；P-521: keyAgreement |\n\
+         | certificatePolicies | `{policy}` |\n\
+         | subjectDirectoryAttributes | 主體型別 subject type、證號末四碼 last four of the number、卡號 card number；虛擬智慧卡另載附卡別 of a virtual smart card also its rank |\n\
+         | cRLDistributionPoints | {crl}（所屬清冊及完整清冊 the list it belongs to, and the complete one） |\n\
+         | authorityInfoAccess | OCSP {ocsp}、簽發者 issuers {certs} |\n\
+         | authorityKeyIdentifier, subjectKeyIdentifier | 公鑰雜湊 hashes of the keys |",
+        keys = facts.policy.subscriber_keys.join(", "),
+        policy = facts.policy.certificate_policy,
+        crl = facts.urls.crl,
+        ocsp = facts.urls.ocsp,
+        certs = facts.urls.certs,
+    )
+}
+
 fn lists(facts: &Facts) -> String {
     format!(
         "清冊效期 {} 小時，政策上限 {} 小時；狀態變更即產生新清冊。\nA list serves {} hours, {} at most by policy; every change of a state makes a new one.",
@@ -163,7 +185,15 @@ fn lists(facts: &Facts) -> String {
 /// RFC 3647 §6.
 const HEADINGS: &[(&str, &str, &str, Text)] = &[
     ("1", "序論", "Introduction", Part),
-    ("1.1", "概要", "Overview", Open),
+    (
+        "1.1",
+        "概要",
+        "Overview",
+        Fixed(
+            "自然人憑證與其狀態服務之簽發及管理規則：憑證載於 New eID 之憑證區、純憑證卡或依附卡片之虛擬智慧卡。",
+            "How certificates of natural persons and their statuses are issued and managed: on New eID cards, on cards that carry nothing else, and on virtual smart cards that rest on a card.",
+        ),
+    ),
     ("1.2", "文件名稱及識別", "Document name and identification", Made(identification)),
     ("1.3", "主要成員", "PKI participants", Part),
     ("1.3.1", "憑證機構", "Certification authorities", Made(authorities)),
@@ -176,12 +206,44 @@ const HEADINGS: &[(&str, &str, &str, Text)] = &[
             "Every household registration office is a counter; registered authorities ask by messages signed with their certificates.",
         ),
     ),
-    ("1.3.3", "用戶", "Subscribers", Open),
-    ("1.3.4", "信賴憑證者", "Relying parties", Open),
+    (
+        "1.3.3",
+        "用戶",
+        "Subscribers",
+        Fixed(
+            "設有戶籍且達憑證年齡、未受監護宣告之國民，及持居留證之外來人口。用戶應據實申請、自行保管卡片與密碼，卡片遺失或密碼外洩時立即申報，內容變更時辦理重發；得隨時停用、復用及廢止其憑證，查詢狀態，並決定是否公布。",
+            "Citizens with a registered household, of the age for certificates and not under guardianship, and foreign residents with a permit. A subscriber applies truthfully, keeps card and codes, reports a lost card or a known code at once, and has changed content certified anew; may suspend, resume and revoke the certificates at any time, ask for their status, and decide whether they are published.",
+        ),
+    ),
+    (
+        "1.3.4",
+        "信賴憑證者",
+        "Relying parties",
+        Fixed(
+            "驗證簽章或加密之任何人。應驗證憑證路徑至根憑證、效期、金鑰用途及狀態，並自行判斷簽署人之權限。",
+            "Whoever verifies a signature or encrypts. Relying parties verify the path to a root, the period, the key usage and the status, and judge the signer's authority themselves.",
+        ),
+    ),
     ("1.3.5", "其他相關成員", "Other participants", Made(delegated)),
     ("1.4", "憑證用途", "Certificate usage", Part),
-    ("1.4.1", "適用範圍", "Appropriate certificate uses", Open),
-    ("1.4.2", "禁止事項", "Prohibited certificate uses", Open),
+    (
+        "1.4.1",
+        "適用範圍",
+        "Appropriate certificate uses",
+        Fixed(
+            "簽章憑證：電子簽章及登入。加密憑證：以憑證公鑰加密資料或金鑰協議。",
+            "Signing certificates: signatures and log-in. Encryption certificates: enciphering to their key, or key agreement.",
+        ),
+    ),
+    (
+        "1.4.2",
+        "禁止事項",
+        "Prohibited certificate uses",
+        Fixed(
+            "不得簽發其他憑證；簽章金鑰不得用於加密，加密金鑰不得用於簽章。憑證不證明職務、授權或法人代表權。",
+            "They issue no other certificates; a signing key does not decipher and an encryption key does not sign. A certificate proves no office, mandate or representation.",
+        ),
+    ),
     ("1.5", "政策管理", "Policy administration", Part),
     ("1.5.1", "管理機構", "Organization administering the document", Open),
     ("1.5.2", "聯絡資料", "Contact person", Open),
@@ -198,9 +260,25 @@ const HEADINGS: &[(&str, &str, &str, Text)] = &[
     ("1.6", "名詞定義及縮寫", "Definitions and acronyms", Open),
     ("2", "公布及儲存庫責任", "Publication and repository responsibilities", Part),
     ("2.1", "儲存庫", "Repositories", Made(repository)),
-    ("2.2", "憑證資訊之公布", "Publication of certification information", Open),
+    (
+        "2.2",
+        "憑證資訊之公布",
+        "Publication of certification information",
+        Fixed(
+            "公布本基準、憑證機構憑證、廢止清冊、廢止過濾檔，及用戶同意公布之憑證。",
+            "This statement, certificates of CAs, revocation lists and filter, and the certificates whose holders have them published.",
+        ),
+    ),
     ("2.3", "公布頻率", "Time or frequency of publication", Made(lists)),
-    ("2.4", "存取控制", "Access controls on repositories", Open),
+    (
+        "2.4",
+        "存取控制",
+        "Access controls on repositories",
+        Fixed(
+            "讀取不設限、不留存查詢者；寫入限憑證機構。事件時得由一人關閉用戶憑證之查詢。",
+            "Anybody reads and nobody is recorded; the CA alone writes. In an incident one person can close the search for subscribers' certificates.",
+        ),
+    ),
     ("3", "識別及鑑別", "Identification and authentication", Part),
     ("3.1", "命名", "Naming", Part),
     (
@@ -212,11 +290,45 @@ const HEADINGS: &[(&str, &str, &str, Text)] = &[
             "Subjects have country, name and holder number; of the national number only the last four characters, as a directory attribute.",
         ),
     ),
-    ("3.1.2", "名稱意義", "Need for names to be meaningful", Open),
-    ("3.1.3", "匿名或假名", "Anonymity or pseudonymity of subscribers", Open),
-    ("3.1.4", "名稱解釋規則", "Rules for interpreting various name forms", Open),
-    ("3.1.5", "名稱獨特性", "Uniqueness of names", Open),
-    ("3.1.6", "商標", "Recognition, authentication, and role of trademarks", Open),
+    (
+        "3.1.2",
+        "名稱意義",
+        "Need for names to be meaningful",
+        Fixed(
+            "用戶姓名為戶籍登記之姓名；外來人口為居留證所載之姓名。",
+            "A subscriber's name is the one in the household register, a foreign resident's the one on the permit.",
+        ),
+    ),
+    (
+        "3.1.3",
+        "匿名或假名",
+        "Anonymity or pseudonymity of subscribers",
+        Fixed("不簽發匿名或假名憑證。", "None are certified."),
+    ),
+    (
+        "3.1.4",
+        "名稱解釋規則",
+        "Rules for interpreting various name forms",
+        Fixed(
+            "X.520 屬性，UTF-8；罕用字以其字碼記載。",
+            "Attributes of X.520 in UTF-8; rare characters by their code points.",
+        ),
+    ),
+    (
+        "3.1.5",
+        "名稱獨特性",
+        "Uniqueness of names",
+        Fixed(
+            "以用戶號碼區別同名之人；同一人之各憑證號碼相同。",
+            "A holder number tells persons of one name apart; it is the same in all certificates of a person.",
+        ),
+    ),
+    (
+        "3.1.6",
+        "商標",
+        "Recognition, authentication, and role of trademarks",
+        Fixed("不適用。", "Not applicable."),
+    ),
     ("3.2", "初始註冊", "Initial identity validation", Part),
     (
         "3.2.1",
@@ -227,16 +339,85 @@ const HEADINGS: &[(&str, &str, &str, Text)] = &[
             "A request signed with the key (PKCS #10 or CRMF), verified before issuance.",
         ),
     ),
-    ("3.2.2", "組織鑑別", "Authentication of organization identity", Open),
-    ("3.2.3", "個人鑑別", "Authentication of individual identity", Open),
-    ("3.2.4", "未經驗證之資訊", "Non-verified subscriber information", Open),
-    ("3.2.5", "權限驗證", "Validation of authority", Open),
-    ("3.2.6", "互運準則", "Criteria for interoperation", Open),
-    ("3.3", "更換金鑰之識別", "Identification and authentication for re-key requests", Open),
-    ("3.4", "廢止申請之識別", "Identification and authentication for revocation request", Open),
+    (
+        "3.2.2",
+        "組織鑑別",
+        "Authentication of organization identity",
+        Fixed("不對組織簽發憑證。", "Organisations get no certificates."),
+    ),
+    (
+        "3.2.3",
+        "個人鑑別",
+        "Authentication of individual identity",
+        Fixed(
+            "New eID 於交付時由戶政事務所查驗身分一次；純憑證卡於臨櫃申請時查驗。查驗包含資格：年齡、戶籍、監護宣告。",
+            "Once, by the household office when a New eID is handed over; for a card with certificates only when it is applied for at a counter. Age, household and guardianship are checked with it.",
+        ),
+    ),
+    (
+        "3.2.4",
+        "未經驗證之資訊",
+        "Non-verified subscriber information",
+        Fixed(
+            "無：主體內容均取自戶籍資料或居留證。",
+            "None: everything in the subject comes from the register or the permit.",
+        ),
+    ),
+    (
+        "3.2.5",
+        "權限驗證",
+        "Validation of authority",
+        Fixed(
+            "法定代理人依戶籍登記；承辦人之授權為其帳號及本人、本卡、本項業務之案號。",
+            "Legal representatives by the register; a clerk by account and by a case about this person, this card and this service.",
+        ),
+    ),
+    (
+        "3.2.6",
+        "互運準則",
+        "Criteria for interoperation",
+        Fixed(
+            "以交互憑證為之，由二人核可之典禮簽發，附名稱及政策限制。",
+            "By cross certificates from ceremonies that two persons approve, with constraints on names and policies.",
+        ),
+    ),
+    (
+        "3.3",
+        "更換金鑰之識別",
+        "Identification and authentication for re-key requests",
+        Fixed(
+            "重新簽發及內容變更以 PIN2 簽章或用戶代碼授權，臨櫃辦理者亦同；已廢止者不得重新簽發。",
+            "Reissue and changed content are authorised by a PIN2 signature or the user code, at a counter too; what is revoked is not reissued.",
+        ),
+    ),
+    (
+        "3.4",
+        "廢止申請之識別",
+        "Identification and authentication for revocation request",
+        Fixed(
+            "以 PIN2 簽章，或承辦人附案號；停用另得以用戶代碼。電話申報遺失須答覆身分問題。",
+            "A PIN2 signature, or a clerk with a case; suspension by the user code too. Whoever reports a loss by telephone answers questions about the holder.",
+        ),
+    ),
     ("4", "憑證生命週期", "Certificate life-cycle operational requirements", Part),
-    ("4.1", "憑證申請", "Certificate application", Open),
-    ("4.2", "申請之處理", "Certificate application processing", Open),
+    (
+        "4.1",
+        "憑證申請",
+        "Certificate application",
+        Fixed(
+            "於 New eID 申請書勾選，或臨櫃申請純憑證卡；虛擬智慧卡由用戶以卡片申請。",
+            "On the application for a New eID, or at a counter for a card with certificates only; for a virtual smart card with the card itself.",
+        ),
+    ),
+    (
+        "4.2",
+        "申請之處理",
+        "Certificate application processing",
+        Fixed(
+            "申請經授權、記錄並附收件編號；同一申請重送僅辦理一次。經停止簽發之金鑰種類或憑證機構不受理。",
+            "Each is authorised, recorded and answered with a receipt; sent again it is carried out once. While issuing is stopped, none is taken.",
+        ),
+    ),
     (
         "4.3",
         "憑證簽發",
@@ -246,11 +427,51 @@ const HEADINGS: &[(&str, &str, &str, Text)] = &[
             "Bytes to be signed are linted, rehearsed with a throw-away key and stored before they are signed.",
         ),
     ),
-    ("4.4", "憑證接受", "Certificate acceptance", Open),
-    ("4.5", "金鑰及憑證之使用", "Key pair and certificate usage", Open),
-    ("4.6", "憑證展期", "Certificate renewal", Open),
-    ("4.7", "更換金鑰", "Certificate re-key", Open),
-    ("4.8", "憑證變更", "Certificate modification", Open),
+    (
+        "4.4",
+        "憑證接受",
+        "Certificate acceptance",
+        Fixed(
+            "用戶收受領證確認書後確認，或於期間內不表示異議者，視為接受；表示異議者，憑證廢止。",
+            "By confirming the collection confirmation, or by not objecting to it in time; certificates that are objected to are revoked.",
+        ),
+    ),
+    (
+        "4.5",
+        "金鑰及憑證之使用",
+        "Key pair and certificate usage",
+        Fixed(
+            "用戶設定 PIN2 後始得使用；私鑰僅於晶片內、經 PIN2 使用。信賴憑證者依 4.9.6 查驗。",
+            "A holder sets PIN2 before first use; keys are used in the chip alone and with PIN2. Relying parties check as 4.9.6 says.",
+        ),
+    ),
+    (
+        "4.6",
+        "憑證展期",
+        "Certificate renewal",
+        Fixed(
+            "不延長原憑證之效期。首張憑證屆期時得以第二組金鑰重新簽發一次，至卡片應換領日止；臨櫃及線上均可辦理。",
+            "No certificate is prolonged. When the first ones end they are reissued once, for the second pair of keys, until the card's date of renewal; at a counter or online.",
+        ),
+    ),
+    (
+        "4.7",
+        "更換金鑰",
+        "Certificate re-key",
+        Fixed(
+            "演算法或金鑰不再可信時，二人核可之事件停用相關憑證，並依優先順序對第二組金鑰大量換發。",
+            "Where an algorithm or keys are no longer trusted, an incident approved by two persons suspends the certificates concerned and the second pair of keys is certified in order of priority.",
+        ),
+    ),
+    (
+        "4.8",
+        "憑證變更",
+        "Certificate modification",
+        Fixed(
+            "姓名等內容變更時，New eID 隨新卡發給；純憑證卡經用戶同意，對第二組金鑰簽發並廢止原憑證。",
+            "Changed content comes with a new card; on a card with certificates only the second pair is certified, with the holder's consent, and the old certificates are revoked.",
+        ),
+    ),
     (
         "4.9",
         "停用及廢止",
@@ -312,7 +533,15 @@ const HEADINGS: &[(&str, &str, &str, Text)] = &[
             "Complete, partitioned and delta lists, OCSP, a revocation filter.",
         ),
     ),
-    ("4.11", "終止服務", "End of subscription", Open),
+    (
+        "4.11",
+        "終止服務",
+        "End of subscription",
+        Fixed(
+            "用戶廢止、卡片失效、死亡或受監護宣告時終止。",
+            "With revocation, the end of the card, death or guardianship.",
+        ),
+    ),
     (
         "4.12",
         "金鑰託管及復原",
@@ -330,7 +559,15 @@ const HEADINGS: &[(&str, &str, &str, Text)] = &[
             "What is done with a CA's key follows an approved script, step by step before a witness, and leaves a record with a time stamp; who proposes does not approve.",
         ),
     ),
-    ("5.3", "人員控管", "Personnel controls", Open),
+    (
+        "5.3",
+        "人員控管",
+        "Personnel controls",
+        Fixed(
+            "系統依角色區分權限：憑證機構操作員、註冊中心人員、卡務人員、稽核員；提案者不得核可，稽核員不得操作。任用及訓練由憑證機構撰寫（待填 open）。",
+            "The system divides rights by role: operators of the CA, officers of registration, of cards, auditors; who proposes does not approve, and auditors operate nothing. Recruitment and training are the CA's to write.",
+        ),
+    ),
     (
         "5.4",
         "稽核紀錄",
@@ -340,7 +577,15 @@ const HEADINGS: &[(&str, &str, &str, Text)] = &[
             "Every change of state and its audit entry are one transaction; entries form a chain that can be verified.",
         ),
     ),
-    ("5.5", "紀錄歸檔", "Records archival", Open),
+    (
+        "5.5",
+        "紀錄歸檔",
+        "Records archival",
+        Fixed(
+            "憑證及其狀態變更、稽核紀錄均不刪除；備份依作業文件。",
+            "Certificates, changes of their states and audit entries are not deleted; copies as the operations manual says.",
+        ),
+    ),
     (
         "5.6",
         "金鑰更換",
@@ -350,7 +595,15 @@ const HEADINGS: &[(&str, &str, &str, Text)] = &[
             "The next generation has the same name and another key identifier; roots are linked both ways, and a generation tells status until its last certificate has ended.",
         ),
     ),
-    ("5.7", "危害及災變復原", "Compromise and disaster recovery", Open),
+    (
+        "5.7",
+        "危害及災變復原",
+        "Compromise and disaster recovery",
+        Fixed(
+            "停止簽發、關閉查詢由一人即時為之；批次停用或廢止須二人核可，中斷後可接續。金鑰外洩時以新一代取代。第二站點得以金鑰模組副本接續服務。",
+            "One person stops issuing or closes the repository at once; suspending or revoking a cohort takes two and goes on after an interruption. A compromised key is replaced by the next generation. A second site goes on with a copy of the module.",
+        ),
+    ),
     ("5.8", "終止", "CA or RA termination", Open),
     ("6", "技術安全控管", "Technical security controls", Part),
     ("6.1", "金鑰對產製及安裝", "Key pair generation and installation", Part),
@@ -369,8 +622,21 @@ const HEADINGS: &[(&str, &str, &str, Text)] = &[
         "Private key delivery to subscriber",
         Fixed("私鑰不離開晶片。", "The key never leaves the chip."),
     ),
-    ("6.1.3", "公鑰交付", "Public key delivery to certificate issuer", Open),
-    ("6.1.4", "憑證機構公鑰之交付", "CA public key delivery to relying parties", Open),
+    (
+        "6.1.3",
+        "公鑰交付",
+        "Public key delivery to certificate issuer",
+        Fixed(
+            "以 PKCS #10 或 CRMF 請求檔，經雙方鑑別之通道。",
+            "In PKCS #10 or CRMF requests, by a channel in which both sides are authenticated.",
+        ),
+    ),
+    (
+        "6.1.4",
+        "憑證機構公鑰之交付",
+        "CA public key delivery to relying parties",
+        Fixed("憑證機構憑證公布於儲存庫，並載於卡片。", "In the repository, and on the card."),
+    ),
     ("6.1.5", "金鑰長度", "Key sizes", Made(keys)),
     (
         "6.1.6",
@@ -400,29 +666,100 @@ const HEADINGS: &[(&str, &str, &str, Text)] = &[
         Fixed("備份金鑰以 Shamir 法分持。", "The key of a copy is divided by Shamir's scheme."),
     ),
     ("6.2.3", "私鑰託管", "Private key escrow", Fixed("不託管。", "None.")),
-    ("6.2.4", "私鑰備份", "Private key backup", Open),
-    ("6.2.5", "私鑰歸檔", "Private key archival", Open),
-    ("6.2.6", "私鑰傳輸", "Private key transfer into or from a cryptographic module", Open),
-    ("6.2.7", "私鑰儲存", "Private key storage on cryptographic module", Open),
-    ("6.2.8", "私鑰啟動", "Method of activating private key", Open),
-    ("6.2.9", "私鑰停用", "Method of deactivating private key", Open),
+    (
+        "6.2.4",
+        "私鑰備份",
+        "Private key backup",
+        Fixed(
+            "以典禮產生加密備份，其金鑰由多人分持；或由金鑰模組自身之備份功能。用戶私鑰不備份。",
+            "An enciphered copy by ceremony, its key divided among several persons, or the module's own copies. Subscribers' keys are not copied.",
+        ),
+    ),
+    ("6.2.5", "私鑰歸檔", "Private key archival", Fixed("不歸檔。", "None.")),
+    (
+        "6.2.6",
+        "私鑰傳輸",
+        "Private key transfer into or from a cryptographic module",
+        Fixed("僅以 6.2.4 之備份為之。", "As copies under 6.2.4 alone."),
+    ),
+    (
+        "6.2.7",
+        "私鑰儲存",
+        "Private key storage on cryptographic module",
+        Fixed(
+            "於金鑰模組或加密之金鑰檔；用戶金鑰於晶片。",
+            "In the module or in an enciphered file; subscribers' keys in the chip.",
+        ),
+    ),
+    (
+        "6.2.8",
+        "私鑰啟動",
+        "Method of activating private key",
+        Fixed(
+            "憑證機構金鑰以模組之 PIN 或金鑰檔之密碼，於啟動程式時輸入；用戶金鑰以 PIN2。",
+            "A CA's key by the module's PIN or the file's passphrase when the program starts; a subscriber's by PIN2.",
+        ),
+    ),
+    (
+        "6.2.9",
+        "私鑰停用",
+        "Method of deactivating private key",
+        Fixed("程式結束或模組移除時。", "When the program ends or the module is taken away."),
+    ),
     (
         "6.2.10",
         "私鑰銷毀",
         "Method of destroying private key",
         Fixed("依典禮銷毀並留紀錄。", "By a ceremony, with a record."),
     ),
-    ("6.2.11", "密碼模組評等", "Cryptographic module rating", Open),
+    ("6.2.11", "密碼模組評等", "Cryptographic module rating", Fixed("見 6.2.1。", "See 6.2.1.")),
     ("6.3", "金鑰對管理之其他規定", "Other aspects of key pair management", Part),
-    ("6.3.1", "公鑰歸檔", "Public key archival", Open),
+    (
+        "6.3.1",
+        "公鑰歸檔",
+        "Public key archival",
+        Fixed("公鑰隨憑證保存。", "Public keys are kept with their certificates."),
+    ),
     ("6.3.2", "使用期限", "Certificate operational periods and key pair usage periods", Made(periods)),
-    ("6.4", "啟動資料", "Activation data", Open),
-    ("6.5", "電腦安全控管", "Computer security controls", Open),
-    ("6.6", "生命週期技術控管", "Life cycle technical controls", Open),
-    ("6.7", "網路安全控管", "Network security controls", Open),
+    (
+        "6.4",
+        "啟動資料",
+        "Activation data",
+        Fixed(
+            "PIN1、PIN2 出廠時未設定，由用戶設定；用戶代碼載於領證確認書，首次使用前須變更，僅保存其雜湊。錯誤次數受限。",
+            "PIN1 and PIN2 are unset at delivery and set by the holder; the user code is on the collection confirmation, is changed before it counts, and is kept as a hash. Wrong tries are limited.",
+        ),
+    ),
+    (
+        "6.5",
+        "電腦安全控管",
+        "Computer security controls",
+        Fixed(
+            "帳號依密碼規則，閒置即登出；秘密不載於紀錄。",
+            "Accounts follow password rules and are signed out when idle; no secret stands in a log.",
+        ),
+    ),
+    (
+        "6.6",
+        "生命週期技術控管",
+        "Life cycle technical controls",
+        Fixed(
+            "版本及依賴套件固定，變更經測試及外部程式驗證。",
+            "Versions and dependencies are pinned; changes are tested, also by foreign programs.",
+        ),
+    ),
+    (
+        "6.7",
+        "網路安全控管",
+        "Network security controls",
+        Fixed(
+            "對外服務逐項限流；憑證機構金鑰不經由網路服務直接使用。",
+            "Every public service has a limit; no network service uses a CA's key on its own.",
+        ),
+    ),
     ("6.8", "時戳", "Time-stamping", Fixed("RFC 3161。", "RFC 3161.")),
     ("7", "憑證、廢止清冊及線上憑證狀態協定格式剖繪", "Certificate, CRL, and OCSP profiles", Part),
-    ("7.1", "憑證格式剖繪", "Certificate profile", Fixed("X.509 v3，RFC 5280。", "X.509 v3, RFC 5280.")),
+    ("7.1", "憑證格式剖繪", "Certificate profile", Made(certificate_profile)),
     ("7.2", "廢止清冊格式剖繪", "CRL profile", Made(lists)),
     (
         "7.3",
@@ -430,7 +767,15 @@ const HEADINGS: &[(&str, &str, &str, Text)] = &[
         "OCSP profile",
         Fixed("RFC 6960、RFC 9654、RFC 9919。", "RFC 6960, RFC 9654, RFC 9919."),
     ),
-    ("8", "稽核及其他評核", "Compliance audit and other assessments", Open),
+    (
+        "8",
+        "稽核及其他評核",
+        "Compliance audit and other assessments",
+        Fixed(
+            "稽核員得隨時驗證稽核紀錄鏈並匯出；典禮紀錄附時戳，可獨立驗證。外部評核之頻率及機構由憑證機構撰寫（待填 open）。",
+            "Auditors verify the chain of the audit log and export it at any time; records of ceremonies have time stamps and are verified by themselves. How often and by whom else it is assessed is the CA's to write.",
+        ),
+    ),
     ("9", "其他業務及法律規定", "Other business and legal matters", Part),
     ("9.1", "費用", "Fees", Part),
     ("9.1.1", "憑證簽發及展期費用", "Certificate issuance or renewal fees", Made(fees)),
@@ -444,16 +789,40 @@ const HEADINGS: &[(&str, &str, &str, Text)] = &[
     ("9.1.4", "其他服務費用", "Fees for other services", Open),
     ("9.1.5", "退費", "Refund policy", Open),
     ("9.2", "財務責任", "Financial responsibility", Open),
-    ("9.3", "業務資訊之保密", "Confidentiality of business information", Open),
-    ("9.4", "個人資料之隱私", "Privacy of personal information", Open),
+    (
+        "9.3",
+        "業務資訊之保密",
+        "Confidentiality of business information",
+        Fixed(
+            "申請資料、聯絡資料及確認服務之查詢不對外提供；請求僅以是或否答覆。",
+            "Applications, contacts and questions of the confirmation service are not given out; it answers yes or no.",
+        ),
+    ),
+    (
+        "9.4",
+        "個人資料之隱私",
+        "Privacy of personal information",
+        Fixed(
+            "憑證僅載姓名及證號末四碼。登記資料以金鑰雜湊連結，聯絡資料加密保存；狀態查詢不留存何人查驗何憑證。",
+            "A certificate has a name and the last four characters of the number. Records are linked by keyed hashes, contacts are kept enciphered; nobody records who checks whose status.",
+        ),
+    ),
     ("9.5", "智慧財產權", "Intellectual property rights", Open),
-    ("9.6", "聲明及擔保", "Representations and warranties", Open),
+    (
+        "9.6",
+        "聲明及擔保",
+        "Representations and warranties",
+        Fixed(
+            "憑證機構：依本基準簽發、公布狀態並保護金鑰。註冊中心：查驗身分並於案件中辦理。用戶：據實申請、保管卡片與密碼、立即申報。信賴憑證者：驗證路徑、用途及狀態。",
+            "The CA issues, tells status and protects its keys as stated here. Registration authorities identify persons and act in cases. Subscribers apply truthfully, keep card and codes and report at once. Relying parties verify path, usage and status.",
+        ),
+    ),
     ("9.7", "擔保之排除", "Disclaimers of warranties", Open),
     ("9.8", "責任限制", "Limitations of liability", Open),
     ("9.9", "賠償", "Indemnities", Open),
     ("9.10", "施行及終止", "Term and termination", Open),
     ("9.11", "對參與者之通知及聯絡", "Individual notices and communications with participants", Open),
-    ("9.12", "修訂", "Amendments", Open),
+    ("9.12", "修訂", "Amendments", Fixed("見 1.5.4。", "See 1.5.4.")),
     ("9.13", "爭議處理", "Dispute resolution provisions", Open),
     ("9.14", "準據法", "Governing law", Open),
     ("9.15", "法令遵循", "Compliance with applicable law", Open),

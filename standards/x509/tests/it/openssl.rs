@@ -71,7 +71,6 @@ fn the_test_clock_is_the_one_openssl_is_given() {
     assert_eq!(now().as_second().to_string(), EPOCH);
 }
 
-// proves: NPC-18
 #[test]
 fn openssl_reads_the_citizen_certificate_and_verifies_its_chain() {
     let Some(judge) = OpenSsl::new() else { return };

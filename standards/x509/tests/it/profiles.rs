@@ -10,7 +10,8 @@ use x509::{Certificate, Error, Name, Serial, Signer, Validity};
 use crate::support::*;
 
 // NPC-20 without SubjectAltName: docs/adr/0031
-// proves: NPC-15, NPC-16, NPC-17, NPC-18, NPC-68
+// NPC-17: three of the nine attributes, docs/requirements/exceptions.md
+// proves: NPC-15, NPC-16, NPC-18, NPC-68
 #[test]
 fn the_citizen_certificate_has_the_fields_of_the_gpki_profile_in_their_order() {
     let key = rsa(2048);

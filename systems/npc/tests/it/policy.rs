@@ -147,6 +147,19 @@ async fn the_practice_statement_has_the_headings_of_rfc_3647_and_the_data_of_the
                 "{heading}"
             );
         }
+        // Roles, audit and profiles are what the program enforces, not headings alone.
+        for (number, says) in [
+            ("5.2", "who proposes does not approve"),
+            ("5.3", "auditors operate nothing"),
+            ("5.4", "entries form a chain"),
+            ("6.1.1", "made in the key store by a ceremony"),
+            ("7.1", "| subjectDirectoryAttributes |"),
+            ("7.2", "every change of a state makes a new one"),
+            ("8", "verify the chain of the audit log"),
+        ] {
+            let body = section(&text, number);
+            assert!(body.contains(says), "{number}: {body}");
+        }
         let fingerprint: String =
             npc.ca_certificate().fingerprint().iter().map(|byte| format!("{byte:02x}")).collect();
         assert!(text.contains(&fingerprint) && text.contains("2.16.886.101.0.3.0"));
@@ -155,6 +168,49 @@ async fn the_practice_statement_has_the_headings_of_rfc_3647_and_the_data_of_the
         adopt(&npc, |policy| policy.practice_statement_version = "測試用 2.7".into()).await;
         let later = npc.practice_statement().await.unwrap();
         assert!(later.contains("測試用 2.7") && later.contains("version 2 of the policy data"));
+    })
+    .await;
+}
+
+/// What stands under the heading with a number.
+fn section<'a>(text: &'a str, number: &str) -> &'a str {
+    let heading = |line: &str| {
+        line.trim_start_matches('#').trim_start().split(' ').next() == Some(number) && line.starts_with("##")
+    };
+    let start = text.lines().find(|line| heading(line)).unwrap_or_else(|| panic!("{number}"));
+    let (_, after) = text.split_once(&format!("{start}\n")).unwrap();
+    after.split("\n#").next().unwrap_or(after)
+}
+
+/// Rules, rights and duties for registration, application, update, suspension, revocation and use are explained in both languages.
+// proves: NPC-05
+#[tokio::test]
+async fn the_practice_statement_explains_rights_and_duties() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let text = npc.practice_statement().await.unwrap();
+        for (number, zh, en) in [
+            ("1.3.3", "立即申報", "reports a lost card"),
+            ("1.4.1", "加密憑證", "Encryption certificates"),
+            ("1.4.2", "不證明職務", "proves no office"),
+            ("3.2.3", "查驗身分一次", "Once, by the household office"),
+            ("3.3", "已廢止者不得重新簽發", "revoked is not reissued"),
+            ("3.4", "電話申報遺失", "by telephone"),
+            ("4.1", "勾選", "On the application"),
+            ("4.2", "收件編號", "receipt"),
+            ("4.4", "不表示異議", "not objecting"),
+            ("4.5", "PIN2", "sets PIN2 before first use"),
+            ("4.6", "重新簽發一次", "reissued once"),
+            ("4.8", "內容變更", "Changed content"),
+            ("4.9", "廢止不可回復", "revocation is final"),
+            ("4.11", "死亡", "death"),
+            ("9.3", "以是或否答覆", "answers yes or no"),
+            ("9.4", "末四碼", "last four characters"),
+            ("9.6", "用戶", "Relying parties"),
+        ] {
+            let body = section(&text, number);
+            assert!(body.contains(zh) && body.contains(en), "{number}: {body}");
+        }
     })
     .await;
 }
