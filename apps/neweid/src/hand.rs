@@ -20,7 +20,7 @@ const SHOWN: usize = 48;
 /// Which card, and how to speak to it. The same for every command that works with a card.
 #[derive(clap::Args, Debug, Clone)]
 pub struct CardArgs {
-    /// 讀卡機名稱 Reader name, or the beginning of one, as `pcsc_scan` shows it.
+    /// 讀卡機名稱 Reader name, or a part of one that no other reader has, as `pcsc_scan` shows it.
     #[arg(long, required_unless_present = "serial", conflicts_with = "serial")]
     pub reader: Option<String>,
     /// 卡片序號 Serial number of a card of the country in `--dir`, or the file of a card (`NAME.card`): this process holds it, no reader is

@@ -33,7 +33,8 @@ impl PcscChannel {
         }
     }
 
-    /// Connects to the card in the reader whose name is `name`, or begins with it, or holds it, whichever fits first.
+    /// Connects to the card in the reader whose name is `name`, or in the only one whose name contains it. A PIN goes there:
+    /// where several fit, none is chosen, and the error names them.
     pub fn connect(name: &str) -> Result<Self, ChannelError> {
         let context = Context::establish(Scope::User).map_err(reader_error)?;
         let reader = find_reader(&context, name)?;
@@ -108,11 +109,24 @@ fn find_reader(context: &Context, name: &str) -> Result<CString, ChannelError> {
         Err(pcsc::Error::NoReadersAvailable) => Vec::new(),
         Err(error) => return Err(reader_error(error)),
     };
-    let fits = |test: &dyn Fn(&str) -> bool| readers.iter().find(|reader| test(&text(reader))).cloned();
-    fits(&|reader| reader == name)
-        .or_else(|| fits(&|reader| reader.starts_with(name)))
-        .or_else(|| fits(&|reader| reader.contains(name)))
-        .ok_or_else(|| ChannelError::Reader(format!("no reader called {name}")))
+    let names: Vec<String> = readers.iter().map(|reader| text(reader)).collect();
+    choose(&names, name).map(|at| readers[at].clone()).map_err(ChannelError::Reader)
+}
+
+/// Which of the readers is meant.
+fn choose(readers: &[String], name: &str) -> Result<usize, String> {
+    if let Some(exact) = readers.iter().position(|reader| reader == name) {
+        return Ok(exact);
+    }
+    let fitting: Vec<usize> = (0..readers.len()).filter(|at| readers[*at].contains(name)).collect();
+    match fitting.as_slice() {
+        [] => Err(format!("no reader called {name}")),
+        [one] => Ok(*one),
+        several => {
+            let names: Vec<&str> = several.iter().map(|at| readers[*at].as_str()).collect();
+            Err(format!("{name} may be any of {}: {}", names.len(), names.join(", ")))
+        }
+    }
 }
 
 fn text(name: &CStr) -> String {
@@ -149,6 +163,22 @@ mod tests {
             Err(ChannelError::Reader(reason)) => assert!(!reason.is_empty()),
             other => panic!("{:?}", other.err()),
         }
+    }
+
+    #[test]
+    fn a_short_name_chooses_a_reader_only_where_no_other_has_it() {
+        let readers = ["Maker SCR 00 00", "Maker SCR 00 00 (2)", "Other 00 00"].map(str::to_owned);
+        assert_eq!(
+            choose(&readers, "Maker SCR 00 00"),
+            Ok(0),
+            "the exact name, though another begins with it"
+        );
+        assert_eq!(choose(&readers, "Other"), Ok(2));
+        assert_eq!(choose(&readers, "(2)"), Ok(1));
+        let several = choose(&readers, "Maker").expect_err("two");
+        assert!(several.contains("Maker SCR 00 00, Maker SCR 00 00 (2)") && !several.contains("Other"));
+        assert!(choose(&readers, "00 00").is_err_and(|said| said.contains("Other 00 00")));
+        assert!(choose(&readers, "none").is_err() && choose(&[], "").is_err());
     }
 
     #[test]
