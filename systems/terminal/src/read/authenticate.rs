@@ -122,9 +122,11 @@ impl<C: CardChannel> Reading<'_, C> {
     }
 
     /// Chip authentication mapping: the chip holds the private key to a public key of EF.CardSecurity. Whether that settled
-    /// if the chip is genuine; where its proof is good but nobody vouches for the key, active authentication may still.
+    /// if the chip is genuine. EF.CardSecurity says nothing of the document beside it: whoever has one key of the country could
+    /// put its EF.CardSecurity beside the copied files of another card. So the proof counts for this document where its signed
+    /// DG14 names the same key; otherwise active authentication may still settle it.
     // ICAO 9303-11 §4.4.3.5.2: passive authentication MUST be performed in combination.
-    pub(super) fn chip_mapping(&mut self) -> bool {
+    pub(super) fn chip_mapping(&mut self, passive: &Passive) -> bool {
         let Some(proof) = self.chip_proof.take() else { return false };
         let vouched_for = self.files.get("ef_card_security.bin").and_then(|file| {
             let cms = SignedData::parse(file).ok()?;
@@ -145,7 +147,11 @@ impl<C: CardChannel> Reading<'_, C> {
             self.fail(CheckKind::Chip, Refusal::ActiveAuthenticationFailed, "EF.CardSecurity".into());
             return true;
         }
-        if self.signer_check(&signer).is_trusted().is_err() {
+        let matched = passive.comparison.as_ref().is_some_and(|comparison| comparison.matched(14));
+        let dg14 = self.groups.get(&DataGroup::Dg14).filter(|_| passive.vouched_for && matched);
+        let dg14 = dg14.and_then(|dg14| security_infos::parse_set(dg14::decode(dg14).ok()?).ok());
+        let bound = dg14.is_some_and(|infos| proof.verify_with_infos(&infos).is_ok());
+        if !bound || self.signer_check(&signer).is_trusted().is_err() {
             self.report.mechanism = None;
             return false;
         }

@@ -205,7 +205,7 @@ impl<'a, C: CardChannel> Reading<'a, C> {
         self.check_contents();
         self.check_household();
         self.begin("active_authentication");
-        if self.chip_mapping() {
+        if self.chip_mapping(&passive) {
             return Ok(());
         }
         // ICAO 9303-11 §6.2: a reader takes either. CARD-27 names active authentication, so that comes first.

@@ -74,7 +74,7 @@ impl CheckKind {
 pub enum ChipMechanism {
     /// It signs a challenge with the key of DG15 (ICAO 9303-11 §6.1).
     ActiveAuthentication,
-    /// PACE itself has used the key of EF.CardSecurity (ICAO 9303-11 §4.4.3.5).
+    /// PACE itself has used the key of EF.CardSecurity (ICAO 9303-11 §4.4.3.5), which DG14 names too.
     ChipAuthenticationMapping,
     /// It opens a channel with the key of DG14, version 1 of Chip Authentication (ICAO 9303-11 §6.2).
     ChipAuthentication,

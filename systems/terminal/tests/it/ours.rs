@@ -58,16 +58,31 @@ pub(crate) fn can() -> Password {
 /// Authentication alone.
 pub(crate) const PASSPORT_LIKE: &str = "interop without DG15";
 
+/// The card of another citizen, with the same access number.
+pub(crate) const ANOTHER: &str = "national of another holder";
+
 fn profile_of(kind: &str) -> &'static chip::Profile {
-    let name = if kind == PASSPORT_LIKE { "interop" } else { kind };
+    let name = match kind {
+        PASSPORT_LIKE => "interop",
+        ANOTHER => "national",
+        name => name,
+    };
     chip::Profile::by_name(name).expect("a profile")
+}
+
+fn serial_of(kind: &str) -> &'static str {
+    if kind == ANOTHER { "TWB000123" } else { SERIAL }
 }
 
 pub(crate) type Channel = InProcessChannel<Chip>;
 
 pub(crate) fn open(flash: &Flash, interface: Interface) -> Channel {
+    open_seeded(flash, interface, "chip")
+}
+
+fn open_seeded(flash: &Flash, interface: Interface, seed: &str) -> Channel {
     let memory = RamMemory::open(flash.clone()).expect("a memory");
-    let chip = Chip::open(Box::new(memory), boxed_rng("chip")).expect("a chip");
+    let chip = Chip::open(Box::new(memory), boxed_rng(seed)).expect("a chip");
     InProcessChannel::new(chip, interface).without_waiting()
 }
 
@@ -78,11 +93,13 @@ pub(crate) fn card(profile: &'static str) -> Flash {
     static BAC_LAB: OnceLock<Vec<u8>> = OnceLock::new();
     static MLDSA_LAB: OnceLock<Vec<u8>> = OnceLock::new();
     static PASSPORT: OnceLock<Vec<u8>> = OnceLock::new();
+    static OTHER: OnceLock<Vec<u8>> = OnceLock::new();
     let image = match profile {
         "national" => &NATIONAL,
         "interop" => &INTEROP,
         "bac-lab" => &BAC_LAB,
         PASSPORT_LIKE => &PASSPORT,
+        ANOTHER => &OTHER,
         _ => &MLDSA_LAB,
     };
     Flash::from_image(image.get_or_init(|| make(profile)).clone())
@@ -93,15 +110,18 @@ fn make(profile: &str) -> Vec<u8> {
     let flash = memory.flash();
     let factory_data = FactoryData::new([0x63, 0x20, 0, 0, 0, 1, 0, 7], keys(0x10));
     factory::manufacture(Box::new(memory), &factory_data, boxed_rng("factory")).expect("a chip");
+    // Another chip has other keys.
+    let seed = if profile == ANOTHER { "another chip" } else { "chip" };
     let session = |version, keys: &KeySet| {
-        Session::open(open(&flash, Interface::Contact), version, keys, &mut rng("host")).expect("a session")
+        let channel = open_seeded(&flash, Interface::Contact, seed);
+        Session::open(channel, version, keys, &mut rng("host")).expect("a session")
     };
     session(perso::TRANSPORT_KEY_VERSION, &keys(0x10))
         .put_keys(perso::CENTRE_KEY_VERSION, &keys(0x20))
         .expect("washed");
     let mut centre = session(perso::CENTRE_KEY_VERSION, &keys(0x20));
     let name = profile_of(profile).name.clone();
-    let request = InitialisationRequest { serial: SERIAL.into(), profile: name };
+    let request = InitialisationRequest { serial: serial_of(profile).into(), profile: name };
     let initialised = centre.initialise(&request).expect("initialised");
     centre.personalise(&files(&initialised, profile)).expect("personalised");
     let mut management = session(perso::PIN_MANAGEMENT_KEY_VERSION, &keys(0x30));
@@ -162,6 +182,7 @@ fn files(card: &InitialisedCard, profile: &str) -> PersonalisationFiles {
     let laboratory = facts.document_signer == DocumentSigner::MlDsa65;
     let country: &Country = if laboratory { &LABORATORY } else { &COUNTRY };
     let mut zone = country::public_zone(18_000);
+    zone.card_serial = serial_of(profile).into();
     let key = curve::point_from_spki(&card.ca_spki).expect("a key");
     let mut infos: Vec<_> = facts.pace.iter().map(|parameters| parameters.info()).collect();
     let mut signed = infos.clone();
@@ -189,7 +210,7 @@ fn files(card: &InitialisedCard, profile: &str) -> PersonalisationFiles {
     infos.push(SecurityInfo::chip_authentication_public_key(&key, None));
     infos.extend(facts.restricted_identification_infos());
     PersonalisationFiles {
-        serial: SERIAL.into(),
+        serial: serial_of(profile).into(),
         can: "000123".into(),
         mrz_information: zone.td1().expect("a zone").information(),
         household: country.sign(oid::HOUSEHOLD_DATA, &country::household().encode().expect("encodes")),
@@ -385,6 +406,47 @@ impl<C: CardChannel> CardChannel for Relay<C> {
     fn reset(&mut self) -> Result<Vec<u8>, ChannelError> {
         self.authenticated = false;
         self.inner.reset()
+    }
+}
+
+/// A chip with all files of a genuine card, a chip authentication key of somebody else's, and the EF.CardSecurity that the
+/// country signed for that one: whoever has one key of the country can make it.
+pub(crate) fn with_a_foreign_key(kind: &'static str, flash: &Flash) {
+    let key = SecretKey::generate(Curve::P521, &mut rng("somebody else's"));
+    let mut infos: Vec<_> = profile_of(kind).pace.iter().map(|parameters| parameters.info()).collect();
+    infos.push(SecurityInfo::terminal_authentication());
+    infos.push(SecurityInfo::chip_authentication(Cipher::Aes256, None));
+    infos.push(SecurityInfo::chip_authentication_public_key(&key.public_key(), None));
+    let security = COUNTRY.sign(oid::CARD_SECURITY_OBJECT, &encode_set(&infos));
+    let own = SecretKey::generate(Curve::P521, &mut rng("the copy's own"));
+    let mut memory = RamMemory::open(flash.clone()).expect("a memory");
+    let record = |key: &SecretKey| Some(key.to_pkcs8().expose().to_vec());
+    let changes = [(0x051D, Some(security)), (0x0035, record(&own)), (0x0036, record(&key))];
+    chip::Memory::commit(&mut memory, &changes).expect("written");
+}
+
+// ICAO 9303-11 §4.4.3.5.2: the mapping proves a key; that it is this document's key, only what is signed for the document says.
+#[test]
+fn chip_authentication_mapping_with_the_key_of_another_card_proves_no_copy_of_a_document() {
+    let mapping = Access::Mapping(Mapping::ChipAuthentication);
+    for (kind, mechanism, refusal) in [
+        ("national", ChipMechanism::ActiveAuthentication, Refusal::ActiveAuthenticationFailed),
+        ("interop", ChipMechanism::ActiveAuthentication, Refusal::ActiveAuthenticationFailed),
+        (PASSPORT_LIKE, ChipMechanism::ChipAuthentication, Refusal::ChipAuthenticationFailed),
+    ] {
+        let flash = card(kind);
+        with_a_foreign_key(kind, &flash);
+        let report = read_with(&mut open(&flash, Interface::Contact), &can(), mapping);
+        assert_eq!(chip_check(&report), (Some(mechanism), Outcome::Failed, Some(refusal)), "{kind}");
+        assert_eq!(report.verdict, Verdict::Refused, "{kind}");
+    }
+    // Where DG14 names the key the mapping settles it; a citizen's DG14 names none, and active authentication follows.
+    for (kind, mechanism) in [
+        ("interop", ChipMechanism::ChipAuthenticationMapping),
+        ("national", ChipMechanism::ActiveAuthentication),
+    ] {
+        let report = read_with(&mut open(&card(kind), Interface::Contact), &can(), mapping);
+        assert_eq!(chip_check(&report), (Some(mechanism), Outcome::Passed, None), "{kind}");
     }
 }
 
