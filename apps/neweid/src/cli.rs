@@ -610,6 +610,8 @@ pub struct PinChange {
     pub which: WhichPin,
     #[command(flatten)]
     pub card: CardArgs,
+    #[command(flatten)]
+    pub way: Pin2Way,
     /// 現用 PIN 檔 File with the present PIN, readable by its owner alone; `-` is the next line of standard input. Asked for if absent.
     #[arg(long, value_name = "FILE")]
     pub old: Option<PathBuf>,
@@ -630,6 +632,8 @@ pub enum WhichPin {
 pub struct Sign {
     #[command(flatten)]
     pub card: CardArgs,
+    #[command(flatten)]
+    pub way: Pin2Way,
     /// 金鑰 Which key.
     #[arg(long, value_enum)]
     pub key: SigningKey,
@@ -648,6 +652,15 @@ pub struct Sign {
     /// 密碼檔 File with PIN2, readable by its owner alone; `-` is the next line of standard input. Asked for if absent.
     #[arg(long, value_name = "FILE")]
     pub pin2: Option<PathBuf>,
+}
+
+/// How PIN2 travels where the access number is not known.
+#[derive(clap::Args, Debug, Clone, Copy)]
+pub struct Pin2Way {
+    /// 明文傳送 PIN2 Sends PIN2 in the clear to the card in the reader, where no access number is given. For sample cards of profile
+    /// `interop`; any card that is put in their place gets to know PIN2.
+    #[arg(long, conflicts_with = "can")]
+    pub in_clear: bool,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -677,6 +690,8 @@ pub enum HashChoice {
 pub struct Decipher {
     #[command(flatten)]
     pub card: CardArgs,
+    #[command(flatten)]
+    pub way: Pin2Way,
     /// 要解密的檔案 File to open.
     #[arg(long = "in", value_name = "FILE")]
     pub input: PathBuf,
@@ -713,6 +728,8 @@ pub enum Cert {
 pub struct CertList {
     #[command(flatten)]
     pub card: CardArgs,
+    #[command(flatten)]
+    pub way: Pin2Way,
     /// 試用各私鑰 Uses each private key once to see that it belongs to its certificate: file with PIN2, readable by its owner alone; `-`
     /// is the next line of standard input.
     #[arg(long, value_name = "FILE")]

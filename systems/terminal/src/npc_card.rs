@@ -207,7 +207,8 @@ impl<C: CardChannel> NpcCard<C> {
         Self::select(card)
     }
 
-    /// Resets the card and selects the certificate zone without a secure channel (profile `interop`, contact).
+    /// Resets the card and selects the certificate zone without a secure channel (profile `interop`, contact). PINs then travel
+    /// in the clear, to any card that says it takes them so.
     pub fn open_in_clear(channel: C) -> Result<Self, NpcError> {
         let mut card = Card::new(channel);
         card.connect()?;
@@ -270,6 +271,7 @@ impl<C: CardChannel> NpcCard<C> {
     /// Proves PIN2 for this session.
     pub fn verify_pin2(&mut self, pin: &SecretBytes) -> Result<(), NpcError> {
         check_form(pin)?;
+        self.expect_pin2()?;
         let sw = self.card.send(&verify_pin2(pin.expose()))?.sw;
         pin_answer(sw)
     }
@@ -278,8 +280,22 @@ impl<C: CardChannel> NpcCard<C> {
     pub fn change_pin2(&mut self, old: &SecretBytes, new: &SecretBytes) -> Result<(), NpcError> {
         check_form(old)?;
         check_form(new)?;
+        self.expect_pin2()?;
         let sw = self.card.send(&change_pin2(old.expose(), new.expose()))?.sw;
         pin_answer(sw)
+    }
+
+    /// In the clear: asks first whether the card takes PIN2 so, without sending it.
+    // CARD-43: a national card refuses PIN2 outside of the channel, but only after it has crossed the wire.
+    fn expect_pin2(&mut self) -> Result<(), NpcError> {
+        if self.card.is_secure() {
+            return Ok(());
+        }
+        match self.pin2_status()? {
+            Pin2Status::Required { .. } | Pin2Status::Verified => Ok(()),
+            Pin2Status::Blocked => Err(NpcError::PinBlocked),
+            Pin2Status::NotSet => Err(NpcError::PinNotSet),
+        }
     }
 
     /// RSASSA-PKCS1-v1_5 over a message; the message is hashed and padded here.

@@ -57,7 +57,10 @@ struct Trust {
 pub async fn run(arguments: CertList) -> Result<ExitCode, Failure> {
     work(move |stop| {
         let trust = arguments.trust.as_deref().map(Trust::load).transpose()?;
-        let access_number = arguments.card.access_number()?;
+        let access_number = match arguments.pin2 {
+            Some(_) => super::access_number_for_pin2(&arguments.card, arguments.way.in_clear)?,
+            None => arguments.card.access_number()?,
+        };
         let pin2 = match &arguments.pin2 {
             Some(source) => Some(secrets::pin(Some(source), "", "")?),
             None => None,

@@ -23,7 +23,7 @@ pub async fn run(arguments: Decipher) -> Result<ExitCode, Failure> {
     work(move |stop| {
         let bytes = super::input(&arguments.input)?;
         let input = recognise(&bytes, arguments.format)?;
-        let access_number = arguments.card.access_number()?;
+        let access_number = super::access_number_for_pin2(&arguments.card, arguments.way.in_clear)?;
         let pin2 = secrets::pin(arguments.pin2.as_deref(), "PIN2", "(8-12 digits)")?;
         let (slot, format, plain) = {
             let mut zone = super::zone(arguments.card.take(stop)?, access_number.as_ref())?;

@@ -49,6 +49,7 @@ pub use {
 use crate::cli::{Arguments, Card, Cert, ChipType, Command, Cvc, Npc, Persona, Pin, Pki, Status};
 use crate::commands::card_insert::Telling;
 use crate::failure::{Failure, Fault};
+use crate::hand::CardArgs;
 use apdu::CardChannel;
 use curve::SystemRandom;
 use eac::Password;
@@ -143,6 +144,25 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Npc(Npc::Ra(ra)) => npc_ra::run(&ra).await,
         Command::Npc(Npc::Enrol { file, operator, dir }) => npc_ra::enrol(&file, &operator, &dir).await,
     }
+}
+
+/// The access number for a command that sends PIN2. Without it PIN2 would cross the wire in the clear, to whatever card lies in the
+/// reader: any card can say that it takes it so. Nobody gets that who has not asked for it.
+// CARD-43.
+fn access_number_for_pin2(card: &CardArgs, in_clear: bool) -> Result<Option<Password>, Failure> {
+    let access_number = card.access_number()?;
+    if access_number.is_some() || card.reader.is_none() || in_clear {
+        return Ok(access_number);
+    }
+    Err(Failure::new(
+        "NEWEID-E-CAN-MISSING",
+        Fault::Caller,
+        "未提供讀取碼：PIN2 將以明文傳送，因此未傳送。",
+        "No access number was given: PIN2 would travel in the clear, so it was not sent.",
+        "加上 --can（卡片序號末 6 碼）；僅互通測試卡可用 --in-clear The last six digits of the card serial number with --can; \
+         for sample cards of profile `interop` alone --in-clear",
+    )
+    .exit(2))
 }
 
 /// The certificate zone: in the secure channel where the access number is known, in the clear otherwise.

@@ -120,7 +120,11 @@ fn pin2_state(status: Pin2Status) -> State {
 /// Runs `pin change`.
 pub async fn change(arguments: PinChange) -> Result<ExitCode, Failure> {
     work(move |stop| {
-        let access_number = arguments.card.access_number()?;
+        let access_number = match arguments.which {
+            // PACE proves PIN1 without sending it.
+            WhichPin::Pin1 => arguments.card.access_number()?,
+            WhichPin::Pin2 => super::access_number_for_pin2(&arguments.card, arguments.way.in_clear)?,
+        };
         let name = arguments.which.name();
         let old =
             secrets::pin(arguments.old.as_deref(), &format!("目前的 {name}"), &format!("Present {name}"))?;

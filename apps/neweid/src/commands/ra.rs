@@ -343,7 +343,7 @@ fn sign(
     pin2: &curve::SecretBytes,
     stop: &Stop,
 ) -> Result<Vec<u8>, Failure> {
-    let can = arguments.card.access_number()?;
+    let can = super::access_number_for_pin2(&arguments.card, false)?;
     let mut zone = super::zone(arguments.card.take(stop)?, can.as_ref())?;
     let mut chosen = (KeySlot::SigningRsa, Hash::Sha256);
     match zone.certificate(CertificateId::SigningEc) {

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 pub async fn run(arguments: Sign) -> Result<ExitCode, Failure> {
     work(move |stop| {
         let content = super::input(&arguments.input)?;
-        let access_number = arguments.card.access_number()?;
+        let access_number = super::access_number_for_pin2(&arguments.card, arguments.way.in_clear)?;
         let pin2 = secrets::pin(arguments.pin2.as_deref(), "PIN2", "(8-12 digits)")?;
         let (slot, hash) = (KeySlot::from(arguments.key), arguments.key.hash(arguments.hash));
         // The card is back before anything is written.

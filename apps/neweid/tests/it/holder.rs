@@ -254,6 +254,31 @@ fn the_certificates_of_a_card_are_listed_and_judged() {
     desk.card(&["cert", "list", "--interface", "contactless"]).fails(19, "TERMINAL-E-ZONE-CLOSED");
 }
 
+// CARD-43: without the access number there is no secure channel, and PIN2 is not sent before somebody says that it may be.
+#[test]
+fn pin2_leaves_in_the_clear_only_where_that_is_asked_for() {
+    let desk = Desk::new("active_interop");
+    let (document, out, pin2) = (desk.file("block", &[7; 256]), desk.path("out"), desk.pin2());
+    let in_reader = |args: &[&str], more: &[&str]| {
+        let mut command = neweid();
+        Ran::of(command.args(args).args(["--reader", "no such reader"]).args(more))
+    };
+    for args in [
+        &["sign", "--key", "rsa-sign", "--in", &document, "--out", &out, "--pin2", &pin2][..],
+        &["decipher", "--in", &document, "--out", &out, "--format", "rsa", "--pin2", &pin2],
+        &["cert", "list", "--pin2", &pin2],
+        &["pin", "change", "pin2", "--old", &pin2, "--new", &pin2],
+    ] {
+        in_reader(args, &[]).fails(2, "NEWEID-E-CAN-MISSING");
+        in_reader(args, &["--in-clear"]).fails(4, "NEWEID-E-NO-CARD");
+        in_reader(args, &["--can", "000017"]).fails(4, "NEWEID-E-NO-CARD");
+        assert_eq!(in_reader(args, &["--can", "000017", "--in-clear"]).code, Some(2), "one or the other");
+    }
+    // What sends no PIN2 needs neither.
+    in_reader(&["cert", "list"], &[]).fails(4, "NEWEID-E-NO-CARD");
+    in_reader(&["pin", "change", "pin1", "--old", &pin2, "--new", &pin2], &[]).fails(4, "NEWEID-E-NO-CARD");
+}
+
 fn states(desk: &Desk, more: &[&str]) -> (String, String) {
     let ran = desk.card(&[&["pin", "status", "--json"], more].concat());
     assert_eq!(ran.code, Some(0), "{ran}");

@@ -547,23 +547,27 @@ fn the_household_zone_is_free_on_contact_and_in_the_channel_on_contactless() {
     assert_eq!(report.statements.household_signature_valid, Outcome::Passed);
 }
 
+/// Hears everything that passes.
+struct Wiretap {
+    inner: Channel,
+    heard: Vec<Vec<u8>>,
+}
+
+impl CardChannel for Wiretap {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, ChannelError> {
+        let answer = self.inner.transmit(command)?;
+        self.heard.extend([command.to_vec(), answer.clone()]);
+        Ok(answer)
+    }
+
+    fn reset(&mut self) -> Result<Vec<u8>, ChannelError> {
+        self.inner.reset()
+    }
+}
+
 // proves: CARD-43
 #[test]
 fn nothing_of_the_public_zone_travels_in_the_clear() {
-    struct Wiretap {
-        inner: Channel,
-        heard: Vec<Vec<u8>>,
-    }
-    impl CardChannel for Wiretap {
-        fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, apdu::ChannelError> {
-            let answer = self.inner.transmit(command)?;
-            self.heard.extend([command.to_vec(), answer.clone()]);
-            Ok(answer)
-        }
-        fn reset(&mut self) -> Result<Vec<u8>, apdu::ChannelError> {
-            self.inner.reset()
-        }
-    }
     let mut tap = Wiretap { inner: open(&card("national"), Interface::Contactless), heard: Vec::new() };
     let report = read(&mut tap, &can());
     assert_verified(&report);
@@ -688,7 +692,16 @@ fn the_national_profile_has_no_certificate_zone_in_the_clear_or_without_contact(
     let mut zone = NpcCard::open_in_clear(open(&card("national"), Interface::Contact)).expect("selected");
     let closed = Err(NpcError::ZoneClosed(StatusWord::SECURITY_STATUS_NOT_SATISFIED));
     assert_eq!(zone.verify_pin2(&secret(PIN2)), closed);
+    assert_eq!(zone.change_pin2(&secret(PIN2), &secret(OTHER_PIN2)), closed);
     assert!(zone.certificate(CertificateId::SigningEc).is_err());
+    // CARD-43: and PIN2 was never sent to find that out.
+    let mut tap = Wiretap { inner: open(&card("national"), Interface::Contact), heard: Vec::new() };
+    let mut zone = NpcCard::open_in_clear(&mut tap).expect("selected");
+    assert_eq!(zone.verify_pin2(&secret(PIN2)), closed);
+    assert_eq!(zone.change_pin2(&secret(PIN2), &secret(OTHER_PIN2)), closed);
+    for digits in [PIN2, OTHER_PIN2] {
+        assert!(!tap.heard.iter().any(|message| message.windows(digits.len()).any(|part| part == digits)));
+    }
     let contactless =
         NpcCard::open(open(&card("national"), Interface::Contactless), &can(), &mut rng("holder"));
     assert_eq!(contactless.err(), Some(NpcError::ZoneClosed(StatusWord::FILE_NOT_FOUND)));
