@@ -23,7 +23,7 @@ const EF_CARD_ACCESS: FileRef = FileRef::new(0x011C, 0x1C);
 const EF_ATR_INFO: FileRef = FileRef::new(0x2F01, 0x01);
 /// Response bytes of a card that says nothing about its buffers, in extended length.
 pub(crate) const EXTENDED_BLOCK: usize = 1024;
-/// What fits into a short response with secure messaging around it.
+/// What fits into a short command or response with secure messaging around it.
 const SHORT_BLOCK: usize = 0xDF;
 /// The first read of a file when the usual one is refused: enough for tag and length.
 const HEADER: u32 = 8;
@@ -188,8 +188,28 @@ impl<C: CardChannel> Card<C> {
         self.secure.as_ref().is_some_and(sm::Terminal::is_open)
     }
 
-    /// Sends one command, in the secure channel if there is one, and returns whatever the card answers.
+    /// Sends one command, in the secure channel if there is one, and returns whatever the card answers. Where the card or the
+    /// reader knows only short length, a command that is longer goes in parts, and at most 256 bytes are asked for.
     pub fn send(&mut self, command: &Command) -> Result<Response, CardError> {
+        if self.lengths != Lengths::Short {
+            return self.send_whole(command);
+        }
+        let command = Command { le: command.le.map(|le| le.min(256)), extended: false, ..command.clone() };
+        // ISO/IEC 7816-4 §5.3.3: chaining is a bit of the interindustry class byte; proprietary commands do not have it.
+        if command.cla & 0x80 != 0 {
+            return self.send_whole(&command);
+        }
+        let mut answer = Response::ok([]);
+        for part in apdu::split(&command, SHORT_BLOCK) {
+            answer = self.send_whole(&part)?;
+            if !answer.sw.is_ok() {
+                break;
+            }
+        }
+        Ok(answer)
+    }
+
+    fn send_whole(&mut self, command: &Command) -> Result<Response, CardError> {
         let Some(secure) = &mut self.secure else {
             return self.exchange(command);
         };
@@ -204,18 +224,8 @@ impl<C: CardChannel> Card<C> {
         Ok(response)
     }
 
-    /// Sends one command that must succeed; in parts, where the card knows only short length and the command is longer.
+    /// Sends one command that must succeed.
     pub fn require(&mut self, what: &'static str, command: &Command) -> Result<Vec<u8>, CardError> {
-        // ISO/IEC 7816-4 §5.3.3: chaining is a bit of the interindustry class byte; proprietary commands do not have it.
-        if self.lengths == Lengths::Short && command.cla & 0x80 == 0 {
-            let command =
-                Command { le: command.le.map(|le| le.min(256)), extended: false, ..command.clone() };
-            let mut answer = Vec::new();
-            for part in apdu::split(&command, SHORT_BLOCK) {
-                answer = self.send(&part)?.into_ok().map_err(|sw| CardError::Refused { what, sw })?;
-            }
-            return Ok(answer);
-        }
         self.send(command)?.into_ok().map_err(|sw| CardError::Refused { what, sw })
     }
 
@@ -411,6 +421,14 @@ impl<C: CardChannel> Card<C> {
             StatusWord::OK | StatusWord::END_OF_FILE => Ok(answer.data),
             StatusWord::WRONG_P1_P2 if end == End::File => Ok(Vec::new()),
             sw => Err(CardError::Refused { what: "READ BINARY", sw }),
+        }
+    }
+
+    /// How many plain bytes one proprietary command takes, of at most `most`.
+    pub(crate) const fn command_block(&self, most: usize) -> usize {
+        match self.lengths {
+            Lengths::Short if most > SHORT_BLOCK => SHORT_BLOCK,
+            _ => most,
         }
     }
 

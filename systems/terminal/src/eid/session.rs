@@ -1,6 +1,6 @@
 //! A session with a card in which both sides are authenticated: PACE, Terminal Authentication, Chip Authentication.
 
-use apdu::{CardChannel, Command, Response, StatusWord};
+use apdu::{CardChannel, ChannelError, Command, Response, StatusWord};
 use curve::{Hash, Point, Random, SecretBytes};
 use eac::auxiliary_data::{self, AuxiliaryData};
 use eac::chip_authentication;
@@ -19,7 +19,7 @@ use x509::cms::SignedData;
 use super::AID_EID;
 use super::examine::failed_check;
 use super::identity::TerminalIdentity;
-use crate::card::{Card, CardError, FileRef};
+use crate::card::{Card, CardError, FileRef, Lengths};
 use crate::commands::{AID_HOUSEHOLD, AID_PUBLIC};
 use crate::perso::{EncryptedZoneFiles, PinReference};
 use crate::pin1::{self, Pin1Error};
@@ -36,7 +36,7 @@ const UPDATE_PACKAGE: u16 = 0x0801;
 const UPDATE_LINKS: u16 = 0x0802;
 /// The right to ask for the identifier in a sector.
 const RIGHT: &str = "RESTRICTED_IDENTIFICATION";
-/// Bytes of an object in one STORE DATA.
+/// Bytes of an object in one STORE DATA, where card and reader know extended length.
 const BLOCK: usize = 3_000;
 
 /// Why a session or a command in it did not succeed: a refusal with its words, and where.
@@ -135,9 +135,23 @@ impl<C: CardChannel> Session<C> {
         let mut card = Card::new(channel);
         card.connect().map_err(card_error)?;
         card.select_mf().map_err(card_error)?;
-        let access = card
-            .read_object(EF_CARD_ACCESS)
-            .map_err(|error| refuse(Refusal::NoCardAccess, error.to_string()))?;
+        let access = match card.read_object(EF_CARD_ACCESS) {
+            // A reader that breaks on extended length, whatever the card says of itself. No PIN has been tried yet.
+            Err(
+                CardError::Channel(ChannelError::Reader(_))
+                | CardError::Refused { sw: StatusWord::WRONG_LENGTH, .. },
+            ) if card.lengths() != Lengths::Short => {
+                card.reset().map_err(card_error)?;
+                card.set_lengths(Lengths::Short);
+                card.select_mf().map_err(card_error)?;
+                card.read_object(EF_CARD_ACCESS)
+            }
+            result => result,
+        };
+        let access = access.map_err(|error| match error {
+            CardError::Channel(_) => card_error(error),
+            error => refuse(Refusal::NoCardAccess, error.to_string()),
+        })?;
         let infos = security_infos::parse_file(&access)
             .map_err(|error| refuse(Refusal::NoCardAccess, error.to_string()))?;
         let parameters = Parameters::choose(&infos)
@@ -278,9 +292,11 @@ impl<C: CardChannel> Session<C> {
         let mut manifest = Hash::Sha256.hasher();
         for (object, content) in objects.into_iter().filter(|(_, content)| !content.is_empty()) {
             let data = [&object.to_be_bytes(), content].concat();
-            let count = data.len().div_ceil(BLOCK);
-            for (number, block) in data.chunks(BLOCK).enumerate() {
+            let size = self.card.command_block(BLOCK);
+            let count = data.len().div_ceil(size);
+            for (number, block) in data.chunks(size).enumerate() {
                 let last = if number + 1 == count { 0x80 } else { 0x00 };
+                // The card counts blocks by their last byte.
                 let command = Command::new(0x80, 0xE2, last, number as u8).with_data(block);
                 self.require("STORE DATA", &command, &self.missing_updates(package))?;
             }
