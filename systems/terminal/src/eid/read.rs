@@ -31,11 +31,26 @@ pub enum FieldOutcome {
     NotGranted,
     /// Not what the issuer signed.
     Altered,
-    /// Malformed or not there.
-    Unreadable,
+    /// The signed object has no hash for it.
+    Unsigned,
+    /// The signed object lists it, and the card has no such file, or does not give it.
+    Missing,
+    /// What the issuer signed, but of no form that a field has.
+    Malformed,
 }
 
 impl FieldOutcome {
+    /// What spoils the reading; nothing where the field was read, or was not for this terminal to read.
+    const fn refusal(self) -> Option<Refusal> {
+        match self {
+            Self::Verified | Self::NoRight | Self::NotGranted => None,
+            Self::Altered => Some(Refusal::GroupAltered),
+            Self::Unsigned => Some(Refusal::GroupUnsigned),
+            Self::Missing => Some(Refusal::GroupMissing),
+            Self::Malformed => Some(Refusal::GroupMalformed),
+        }
+    }
+
     /// Why there is no value, in Traditional Chinese and English; nothing for a field that was read.
     pub const fn cause(self) -> Option<(&'static str, &'static str)> {
         match self {
@@ -52,9 +67,12 @@ impl FieldOutcome {
                 "與發卡機關所簽的雜湊值不符，已遭竄改。",
                 "Not what the issuer signed: its hash is another one.",
             )),
-            Self::Unreadable => {
-                Some(("檔案無法讀取或格式不正確。", "The file cannot be read or is malformed."))
-            }
+            Self::Unsigned => Some(("未列於經簽章的安全物件中。", "Not in the signed security object.")),
+            Self::Missing => Some((
+                "安全物件所列，但卡片沒有或未交出此檔案。",
+                "Listed in the security object, but the card does not give the file.",
+            )),
+            Self::Malformed => Some(("檔案格式不正確。", "The file is malformed.")),
         }
     }
 }
@@ -84,7 +102,8 @@ pub struct FieldReport {
 /// Everything one reading gave. It holds personal data.
 #[derive(Clone, Serialize)]
 pub struct EncryptedZoneReport {
-    /// In one word: verified if the session stood, the signature is good and no field was altered.
+    /// In one word: verified if the session stood, the signature is good and no field that may be read is altered, gone or
+    /// malformed.
     pub verdict: Verdict,
     /// What the reading is good for, and what not (CARD-41).
     pub assurance: Text,
@@ -165,10 +184,14 @@ pub fn read_encrypted_zone<C: CardChannel>(
     let result = Session::open(channel, pin1, access_number, identity, grant, &questions, trust, now, rng)
         .and_then(|session| fill(&mut report, session, trust, now));
     match result {
-        Ok(()) if report.fields.iter().any(|field| field.outcome == FieldOutcome::Altered) => {
-            report.refusal = Some(Refusal::GroupAltered);
+        Ok(()) => {
+            // A field that is gone spoils what is left as much as one that was changed: CARD-32, and the same for the public zone.
+            let spoilt = report.fields.iter().find_map(|field| Some((field, field.outcome.refusal()?)));
+            match spoilt.map(|(field, refusal)| (refusal, field.name.clone())) {
+                Some((refusal, name)) => (report.refusal, report.detail) = (Some(refusal), name),
+                None => report.verdict = Verdict::Verified,
+            }
         }
-        Ok(()) => report.verdict = Verdict::Verified,
         Err(EidError { refusal, detail }) => (report.refusal, report.detail) = (Some(refusal), detail),
     }
     report.cause = report.refusal.map(|refusal| refusal.cause().into());
@@ -196,8 +219,7 @@ pub fn read_access_number<C: CardChannel>(
     let refusal = match (report.outcome, report.value) {
         (FieldOutcome::Verified, Some(number)) => return Ok(Password::can(&number)),
         (FieldOutcome::NoRight | FieldOutcome::NotGranted, _) => Refusal::TerminalRight,
-        (FieldOutcome::Altered, _) => Refusal::GroupAltered,
-        (FieldOutcome::Verified | FieldOutcome::Unreadable, _) => Refusal::GroupMalformed,
+        (outcome, _) => outcome.refusal().unwrap_or(Refusal::GroupMalformed),
     };
     Err(refuse(refusal, format!("{field}: {}", report.detail)))
 }
@@ -297,17 +319,25 @@ fn read_field<C: CardChannel>(
         Err(CardError::Refused { sw, what }) => {
             report.outcome = match sw {
                 StatusWord::SECURITY_STATUS_NOT_SATISFIED => FieldOutcome::NotGranted,
-                _ => FieldOutcome::Unreadable,
+                _ => FieldOutcome::Missing,
             };
             report.detail = format!("READ_DG{group}: {what}, SW {sw}");
             return Ok(report);
         }
         Err(error) => return Err(super::session::card_error(error)),
     };
-    if object.check(group, &file) != FieldCheck::Unaltered {
-        report.outcome = FieldOutcome::Altered;
-        report.detail = format!("DG{group}: another hash than was signed");
-        return Ok(report);
+    match object.check(group, &file) {
+        FieldCheck::Unaltered => {}
+        FieldCheck::Altered => {
+            report.outcome = FieldOutcome::Altered;
+            report.detail = format!("DG{group}: another hash than was signed");
+            return Ok(report);
+        }
+        FieldCheck::Unlisted => {
+            report.outcome = FieldOutcome::Unsigned;
+            report.detail = format!("DG{group}: no hash was signed");
+            return Ok(report);
+        }
     }
     match without_salt(&file).and_then(|data_group| Value::decode(placement, group, data_group)) {
         Ok(value) => {
@@ -316,7 +346,7 @@ fn read_field<C: CardChannel>(
             report.value = Some(value.display());
         }
         Err(error) => {
-            report.outcome = FieldOutcome::Unreadable;
+            report.outcome = FieldOutcome::Malformed;
             report.detail = error.to_string();
         }
     }
