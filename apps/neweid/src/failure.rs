@@ -200,7 +200,8 @@ pub const fn exit_code(refusal: Refusal) -> u8 {
         | R::ActiveAuthenticationUnsigned
         | R::ActiveAuthenticationFailed
         | R::ChipKeyUnsigned
-        | R::ChipAuthenticationFailed => 14,
+        | R::ChipAuthenticationFailed
+        | R::AnotherChip => 14,
         R::HouseholdMalformed | R::HouseholdElsewhere => 15,
         R::DocumentExpired | R::CardSuspended | R::CardVoid | R::StatusUnknown => 16,
         R::Pin1Wrong

@@ -549,7 +549,7 @@ impl CardManagement for Mgmt {
             self.opening(&entry, Rights::PIN_MANAGEMENT, UpdateRights::NONE, trust, now).await?;
         let wanted = pins.to_vec();
         tokio::task::spawn_blocking(move || {
-            let mut session = opening.open(reader)?;
+            let mut session = opening.open(reader, None)?;
             wanted.into_iter().try_for_each(|pin| session.unblock_pin(pin).map_err(card_error))
         })
         .await

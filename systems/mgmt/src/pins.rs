@@ -13,9 +13,9 @@ use model::{CardSerial, CardState, Pin1, Pin2, UserCode};
 use sealed::SharedRandom;
 use serde_json::json;
 use store::params;
-use terminal::TrustStore;
-use terminal::eid::{EidError, Grant, Session, TerminalIdentity};
+use terminal::eid::{Document, EidError, Grant, Session, TerminalIdentity};
 use terminal::perso::PinReference;
+use terminal::{ReadReport, TrustStore};
 
 use crate::books::{CardEntry, card_now, log, stamp};
 use crate::service::Mgmt;
@@ -33,13 +33,18 @@ pub(crate) struct Opening {
 }
 
 impl Opening {
-    /// Opens the session; the card must be the one meant: its access number and its chip's key say so.
-    pub(crate) fn open<C: CardChannel>(&mut self, channel: C) -> Result<Session<C>, MgmtError> {
+    /// Opens the session; the card must be the one meant: its access number and its chip's key say so. With a reading of a
+    /// public zone that zone must be this card's too.
+    pub(crate) fn open<C: CardChannel>(
+        &mut self,
+        channel: C,
+        public_zone: Option<&ReadReport>,
+    ) -> Result<Session<C>, MgmtError> {
         let can = Password::can(self.serial.can().as_str());
         let session = Session::open(
             channel,
             &can,
-            None,
+            public_zone.map(|report| Document { password: &can, report }),
             &self.identity,
             self.grant,
             &AuxiliaryData::new(),
@@ -48,7 +53,7 @@ impl Opening {
             &mut self.random,
         )
         .map_err(|error| match error.refusal {
-            terminal::Refusal::WrongPassword => Refusal::OtherCard.into(),
+            terminal::Refusal::WrongPassword | terminal::Refusal::AnotherChip => Refusal::OtherCard.into(),
             _ => card_error(error),
         })?;
         if curve::spki_from_point(session.chip_key()) == self.chip_key {
@@ -111,7 +116,7 @@ impl Mgmt {
         let pin1 = SecretBytes::from(pin1.expose().as_bytes().to_vec());
         let pin2 = pin2.map(|pin2| SecretBytes::from(pin2.expose().as_bytes().to_vec()));
         let channel = tokio::task::spawn_blocking(move || {
-            let mut session = opening.open(channel)?;
+            let mut session = opening.open(channel, None)?;
             session.set_pin(PinReference::Pin1, &pin1).map_err(card_error)?;
             if let Some(pin2) = &pin2 {
                 session.set_pin(PinReference::Pin2, pin2).map_err(card_error)?;

@@ -310,7 +310,7 @@ impl Mgmt {
         let mut random = self.random();
         let on_card = tokio::task::spawn_blocking(move || {
             let password = Password::can(serial.can().as_str());
-            inspect(channel, &password, opening, &trust, now, &mut random)
+            inspect(channel, (serial, &password), opening, &trust, now, &mut random)
         });
         let on_card = on_card.await.map_err(|_| WORKER)??;
         Ok(Looked { entry, person, foreign_name: holder.foreign_name, on_card })
@@ -551,10 +551,11 @@ async fn up_to_date(tx: &mut Tx, serial: CardSerial) -> Result<(), MgmtError> {
     Ok(())
 }
 
-/// Verifies the card as a stranger would, opens the session, and takes what tells the old content.
+/// Verifies the card as a stranger would, opens the session, and takes what tells the old content. Both are of the card with
+/// this number: what is signed and written is made from the public zone, and the session proves the chip alone.
 fn inspect<C: CardChannel>(
     mut channel: C,
-    can: &Password,
+    (serial, can): (CardSerial, &Password),
     mut opening: Opening,
     trust: &TrustStore,
     now: Timestamp,
@@ -570,7 +571,11 @@ fn inspect<C: CardChannel>(
             _ => Refusal::CardUntrusted.into(),
         });
     };
-    let mut session = opening.open(channel)?;
+    // UPDATE-08: the receipt is verified with the key of this DG15, the new security object lists these data groups.
+    if public.card_serial != serial.as_str() {
+        return Err(Refusal::OtherCard.into());
+    }
+    let mut session = opening.open(channel, Some(&report))?;
     let object = session.field_security_object(trust, now).map_err(card_error)?;
     if Placement::from_groups(object.hashes.keys().copied()).is_none() {
         return Err(Refusal::CardUntrusted.into());

@@ -330,6 +330,10 @@ refusals! {
     ZoneOfAnotherChip "TERMINAL-E-ZONE-OF-ANOTHER-CHIP" Card
         ["加密區的簽章屬於另一張卡片。", "The encrypted zone was signed for another card."]
         ["請勿採信，並通報發卡機關。", "Do not rely on the data, and report the card to the issuer."]
+    /// Another chip answers than the one whose public zone was read.
+    AnotherChip "TERMINAL-E-ANOTHER-CHIP" Card
+        ["回應的晶片與先前讀取的公開區不是同一張卡片。", "The chip that answers is not that of the public zone that was read: it is another card's."]
+        ["讀取期間請勿更換卡片；若並未更換，通訊可能遭到竄改，請勿採信並通報發卡機關。", "Do not change cards while reading; if nobody did, somebody may be interfering: do not rely on the data, and report it to the issuer."]
     /// A command in the session that the card refused.
     EidCommandRefused "TERMINAL-E-EID-COMMAND" Card
         ["卡片拒絕加密區的指令。", "The card refused a command of the encrypted zone."]

@@ -28,7 +28,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 use terminal::eid::{
-    EidError, EncryptedZoneReport, FieldOutcome, Grant, Session, TerminalIdentity, read_access_number,
+    self, EidError, EncryptedZoneReport, FieldOutcome, Grant, Session, TerminalIdentity, read_access_number,
     read_encrypted_zone,
 };
 use terminal::{
@@ -72,9 +72,11 @@ fn read(arguments: &Read, stop: &Stop) -> Result<ExitCode, Failure> {
     // LOSS-16: with a card that is suspended or void nobody opens the encrypted zone.
     let barred = matches!(report.statements.card_status, CardStatus::Suspended | CardStatus::Void);
     let reader = reader.filter(|_| !barred);
-    let encrypted = reader.as_ref().map(|reader| reader.read(&mut channel, &trust, now));
-    let identified = reader.as_ref().and_then(|reader| reader.identify(&mut channel, &trust, now));
-    let answers = reader.map(|reader| reader.ask(&mut channel, &trust, now)).unwrap_or_default();
+    // Each session must be with the chip whose public zone was read: what they tell is told of one card.
+    let document = eid::Document { password: &password, report: &report };
+    let encrypted = reader.as_ref().map(|reader| reader.read(&mut channel, document, &trust, now));
+    let identified = reader.as_ref().and_then(|reader| reader.identify(&mut channel, document, &trust, now));
+    let answers = reader.map(|reader| reader.ask(&mut channel, document, &trust, now)).unwrap_or_default();
     drop(channel);
 
     std::fs::create_dir_all(&arguments.out)?;
@@ -157,7 +159,6 @@ impl From<Result<Identifiers, EidError>> for RestrictedIdentification {
 struct EncryptedZoneReader {
     identity: TerminalIdentity,
     pin1: Password,
-    access_number: Option<Password>,
     sectors: Vec<SectorKey>,
     questions: Vec<Question>,
 }
@@ -168,10 +169,9 @@ impl EncryptedZoneReader {
         let identity = terminals::identity(&arguments.terminal_cert, key)?;
         let pin1 = secrets::pin(arguments.pin1.as_deref(), "PIN1（讀取加密區）", "PIN1 (encrypted zone)")?;
         let pin1 = pin1::password(&pin1)?;
-        let access_number = arguments.card.access_number()?;
         let sectors = arguments.restricted_id.as_deref().map_or(Ok(Vec::new()), sectors)?;
         let questions = questions(arguments)?;
-        Ok(Some(Self { identity, pin1, access_number, sectors, questions }))
+        Ok(Some(Self { identity, pin1, sectors, questions }))
     }
 
     /// The access number as the encrypted zone has it.
@@ -189,26 +189,33 @@ impl EncryptedZoneReader {
     fn identify(
         &self,
         channel: impl CardChannel,
+        document: eid::Document<'_>,
         trust: &TrustStore,
         now: Timestamp,
     ) -> Option<Result<Identifiers, EidError>> {
         let (first, second) = (self.sectors.first()?, self.sectors.get(1));
-        let (before, questions) = (self.access_number.as_ref(), AuxiliaryData::new());
+        let (document, questions) = (Some(document), AuxiliaryData::new());
         let grant = Grant { rights: Rights::RESTRICTED_IDENTIFICATION, updates: UpdateRights::NONE };
         let (identity, random) = (&self.identity, &mut curve::SystemRandom);
         let session =
-            Session::open(channel, &self.pin1, before, identity, grant, &questions, trust, now, random);
+            Session::open(channel, &self.pin1, document, identity, grant, &questions, trust, now, random);
         Some(session.and_then(|mut session| session.sector_identifiers(first, second)))
     }
 
     /// Asks the questions, if there are any, in a session of its own: what the card answers needs no field of the zone.
-    fn ask(&self, channel: impl CardChannel, trust: &TrustStore, now: Timestamp) -> Vec<Answer> {
+    fn ask(
+        &self,
+        channel: impl CardChannel,
+        document: eid::Document<'_>,
+        trust: &TrustStore,
+        now: Timestamp,
+    ) -> Vec<Answer> {
         let Some(first) = self.questions.first() else { return Vec::new() };
-        let (before, signed) = (self.access_number.as_ref(), questions::auxiliary_data(&self.questions));
+        let (document, signed) = (Some(document), questions::auxiliary_data(&self.questions));
         let grant = Grant { rights: questions::rights(&self.questions), updates: UpdateRights::NONE };
         let (identity, random) = (&self.identity, &mut curve::SystemRandom);
         let session =
-            Session::open(channel, &self.pin1, before, identity, grant, &signed, trust, now, random);
+            Session::open(channel, &self.pin1, document, identity, grant, &signed, trust, now, random);
         let selected = session.and_then(|mut session| session.select().map(|()| session));
         match selected {
             Ok(mut session) => self.questions.iter().map(|q| Answer::new(q, session.ask(q.oid()))).collect(),
@@ -216,9 +223,27 @@ impl EncryptedZoneReader {
         }
     }
 
-    fn read(&self, channel: impl CardChannel, trust: &TrustStore, now: Timestamp) -> EncryptedZoneReport {
-        let (before, random) = (self.access_number.as_ref(), &mut curve::SystemRandom);
-        read_encrypted_zone(channel, &self.pin1, before, &self.identity, Grant::ALL, trust, now, random)
+    fn read(
+        &self,
+        channel: impl CardChannel,
+        document: eid::Document<'_>,
+        trust: &TrustStore,
+        now: Timestamp,
+    ) -> EncryptedZoneReport {
+        let (document, random) = (Some(document), &mut curve::SystemRandom);
+        read_encrypted_zone(channel, &self.pin1, document, &self.identity, Grant::ALL, trust, now, random)
+    }
+}
+
+impl From<AccessChoice> for Access {
+    fn from(choice: AccessChoice) -> Self {
+        match choice {
+            AccessChoice::Pace => Self::Strongest,
+            AccessChoice::Gm => Self::Mapping(Mapping::Generic),
+            AccessChoice::Im => Self::Mapping(Mapping::Integrated),
+            AccessChoice::Cam => Self::Mapping(Mapping::ChipAuthentication),
+            AccessChoice::Bac => Self::Basic,
+        }
     }
 }
 

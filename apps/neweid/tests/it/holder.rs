@@ -527,6 +527,12 @@ fn the_encrypted_zone_is_read_with_pin1_and_the_rights_of_a_terminal() {
     }
     assert_eq!(field(&document, "access-number")["value"], desk.card["can"]);
     assert!(!ran.stderr.contains(&digits), "PIN1 is not told");
+    // Each session is bound to the public zone that was read: its chip shows the same security object.
+    let sessions = |ran: &Ran| ran.stderr.matches("READ BINARY: read EF.SOD (security object)").count();
+    assert_eq!(sessions(&ran), 2, "the public zone and the encrypted zone: {ran}");
+    let asked =
+        read("identity-server", &["--pin1", &pin1, "--json", "--trace", "--ask", "valid-on=2026-12-31"]);
+    assert_eq!((asked.code, sessions(&asked)), (Some(0), 3), "and the questions: {asked}");
     let stored: Value = serde_json::from_slice(&desk.read("read/report.json")).expect("JSON");
     assert_eq!(stored["encrypted_zone"], document["encrypted_zone"]);
     // Two fields, and for the others which right is missing.

@@ -139,6 +139,70 @@ async fn a_card_is_brought_to_what_the_register_says() {
     .await;
 }
 
+/// The record of the chip that holds the access number.
+const ACCESS_NUMBER: u16 = 0x1001;
+
+/// Somebody between reader and cards: the first card until the second reset, then the other.
+struct Switch<C> {
+    cards: [C; 2],
+    resets: usize,
+}
+
+impl<C> Switch<C> {
+    fn card(&mut self) -> &mut C {
+        &mut self.cards[usize::from(self.resets > 1)]
+    }
+}
+
+impl<C: CardChannel> CardChannel for Switch<C> {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, ChannelError> {
+        self.card().transmit(command)
+    }
+
+    fn reset(&mut self) -> Result<Vec<u8>, ChannelError> {
+        self.resets += 1;
+        self.card().reset()
+    }
+}
+
+// UPDATE-05: what the document signer signs is made from what was read; it must have been read from the card that gets it.
+#[tokio::test]
+async fn the_public_zone_of_another_card_is_never_signed_for_this_one() {
+    store::testkit::each_engine_url(async |url| {
+        let (_place, dir) = directory();
+        let mut world = World::open(&url, &dir, start()).await;
+        world.restock(2).await;
+        let person = world.person(1).await;
+        let serial = world.card_of(&person).await;
+        let others = world.card_of(&world.person(2).await).await;
+        // The card of somebody else. Whoever stands between knows the access numbers of both, and opens each channel with its
+        // own; here the other card takes that of the first instead.
+        let file = dir.join("cards").join(format!("{others}.card"));
+        let mut memory = chip::FileMemory::open(&file).expect("free");
+        let number = serial.can().as_str().as_bytes().to_vec();
+        chip::Memory::commit(&mut memory, &[(ACCESS_NUMBER, Some(number))]).expect("written");
+        drop(memory);
+        let clerk = appointed(&world, &person).await;
+        let change = Change::Birthplace("高雄市".into());
+        world.register.record(&person.id, &change, world.now).await.expect("recorded");
+        world.now = later(world.now, 60);
+        let signed = clerk.sign(&request(&world, serial).await.to_json());
+        let reader = |card| world.centre.reader(card, Interface::Contact).expect("the card is there");
+        let channel = Switch { cards: [reader(others), reader(serial)], resets: 0 };
+        let refused = world.mgmt.update_card(&signed, channel, world.now).await;
+        assert_eq!(refused.err().and_then(|error| error.refusal()), Some(Refusal::OtherCard));
+        let channel = Switch { cards: [reader(others), reader(serial)], resets: 0 };
+        let refused = world.mgmt.compare_card(serial, channel, world.now).await;
+        assert_eq!(refused.err().and_then(|error| error.refusal()), Some(Refusal::OtherCard));
+        assert!(world.mgmt.card_updates(serial).await.expect("kept").is_empty(), "nothing was signed");
+        // The card by itself gets its update.
+        let updated = update(&world, &clerk, serial, serial).await.expect("updated");
+        assert_eq!(updated.fields, ["BIRTHPLACE"]);
+        world.close().await;
+    })
+    .await;
+}
+
 // proves: UPDATE-14
 #[tokio::test]
 async fn a_renumbering_marks_cards_as_out_of_date_and_leaves_them_valid() {

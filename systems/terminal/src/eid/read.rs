@@ -14,7 +14,7 @@ use tlv::oid;
 use x509::cms::SignedData;
 
 use super::identity::TerminalIdentity;
-use super::session::{EidError, Grant, Session, refuse, verify_signer};
+use super::session::{Document, EidError, Grant, Session, refuse, verify_signer};
 use crate::card::{CardError, FileRef};
 use crate::trust::TrustStore;
 use crate::{Refusal, Text, Verdict};
@@ -154,13 +154,14 @@ impl std::fmt::Debug for EncryptedZoneReport {
     }
 }
 
-/// Reads the encrypted zone with PIN1. `access_number` is needed where PIN1 is suspended (one try left).
+/// Reads the encrypted zone with PIN1: that of the card whose public zone was read, where there is a `document`. Whoever has
+/// read none says nothing of it beside the fields.
 // CARD-32: secure channel and PIN1, Terminal Authentication, Chip Authentication, authorised fields, Passive Authentication.
 #[allow(clippy::too_many_arguments, reason = "holder, terminal and issuer all take part")]
 pub fn read_encrypted_zone<C: CardChannel>(
     channel: C,
     pin1: &Password,
-    access_number: Option<&Password>,
+    document: Option<Document<'_>>,
     identity: &TerminalIdentity,
     grant: Grant,
     trust: &TrustStore,
@@ -181,7 +182,7 @@ pub fn read_encrypted_zone<C: CardChannel>(
         fields: Vec::new(),
     };
     let questions = AuxiliaryData::new();
-    let result = Session::open(channel, pin1, access_number, identity, grant, &questions, trust, now, rng)
+    let result = Session::open(channel, pin1, document, identity, grant, &questions, trust, now, rng)
         .and_then(|session| fill(&mut report, session, trust, now));
     match result {
         Ok(()) => {

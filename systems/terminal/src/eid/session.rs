@@ -12,7 +12,7 @@ use eac::terminal_authentication::terminal::{self as terminal_authentication, Ep
 use eac::{Password, PasswordReference, Step};
 use jiff::Timestamp;
 use lds::chip_update::{ChipUpdate, UpdatedFile};
-use lds::{UpdateReceipt, eid};
+use lds::{DataGroup, UpdateReceipt, dg14, eid};
 use tlv::oid;
 use x509::cms::SignedData;
 
@@ -20,12 +20,12 @@ use super::AID_EID;
 use super::examine::failed_check;
 use super::identity::TerminalIdentity;
 use crate::card::{Card, CardError, FileRef, Lengths};
-use crate::commands::{AID_HOUSEHOLD, AID_PUBLIC};
+use crate::commands::{AID_EMRTD, AID_HOUSEHOLD, AID_PUBLIC};
 use crate::perso::{EncryptedZoneFiles, PinReference};
 use crate::pin1::{self, Pin1Error};
 use crate::read::pace_infos;
 use crate::trust::TrustStore;
-use crate::{Refusal, SignerCheck};
+use crate::{ReadReport, Refusal, SignerCheck};
 
 const EF_CARD_ACCESS: FileRef = FileRef::new(0x011C, 0x1C);
 const EF_CARD_SECURITY: FileRef = FileRef::new(0x011D, 0x1D);
@@ -68,6 +68,19 @@ impl Grant {
         let rights = groups.into_iter().filter_map(Rights::read_dg).fold(Rights::NONE, |all, one| all | one);
         Self { rights, updates: UpdateRights::NONE }
     }
+}
+
+/// The document that a session must belong to: what was read of its public zone, and what opened it.
+///
+/// Every session begins with a reset, and authenticates some chip that the country has made: somebody between terminal and
+/// cards can answer each with another card. So the chip at the far end of the session says which public zone is its own, in
+/// the channel of Chip Authentication, where nobody between can answer for it.
+#[derive(Clone, Copy)]
+pub struct Document<'a> {
+    /// The access number or the MRZ, which opens the public zone. A PIN1 with one try left is suspended without it.
+    pub password: &'a Password,
+    /// The reading. What it says itself is not looked at here but for its security object and the key DG14 names.
+    pub report: &'a ReadReport,
 }
 
 /// New content for files of an issued card. Each zone that is touched brings its new security object.
@@ -119,12 +132,13 @@ pub struct Session<C> {
 
 impl<C: CardChannel> Session<C> {
     /// Resets the card and opens a session with a password: PIN1 for reading, the access number for managing PINs and
-    /// updating. `before` is the access number, with which to begin where PIN1 has one try left; it is used then only.
+    /// updating. With a `document` the chip must be the one whose public zone was read; [`Refusal::AnotherChip`] otherwise.
+    /// A PIN1 that cannot be used is not sent, nor a suspended one without a document. The MF is selected afterwards.
     #[allow(clippy::too_many_arguments, reason = "a session has that many parties")]
     pub fn open(
         channel: C,
         password: &Password,
-        before: Option<&Password>,
+        document: Option<Document<'_>>,
         identity: &TerminalIdentity,
         grant: Grant,
         questions: &AuxiliaryData,
@@ -157,7 +171,12 @@ impl<C: CardChannel> Session<C> {
         let parameters = Parameters::choose(&infos)
             .ok_or_else(|| refuse(Refusal::PaceUnsupported, "EF.CardAccess".into()))?;
         if password.reference() == PasswordReference::Pin {
-            pin1::prepare(&mut card, parameters, before, rng).map_err(pin1_error)?;
+            let first = document.map(|document| document.password);
+            pin1::prepare(&mut card, parameters, first, rng).map_err(pin1_error)?;
+            // The public zone is closed to a channel of PIN1 alone: PIN1 is proved in a channel of the access number or MRZ.
+            if let (Some(first), false) = (first, card.is_secure()) {
+                card.open_channel(parameters, first, rng).map_err(|error| pace_error(first, error))?;
+            }
         }
 
         let own = identity.authorisation();
@@ -204,6 +223,9 @@ impl<C: CardChannel> Session<C> {
                     error => card_error(error),
                 })?;
         card.replace_channel(sm);
+        if let Some(document) = document {
+            expect_document(&mut card, document.report, &chip_key)?;
+        }
         let restricted = restricted_identification::announced(&signed);
         Ok(Self { card, grant, updates, trust_point, signer, chip_key, restricted })
     }
@@ -434,6 +456,37 @@ pub(super) fn verify_signer(
         Ok(()) | Err(Refusal::RevocationUnknown) => Ok(signer.clone()),
         Err(refusal) => Err(refusal),
     }
+}
+
+/// Whether the authenticated chip is that of the document: it has the same security object in its public zone, which lists the
+/// keys and fields of no other card, and where DG14 names the key of Chip Authentication, that is the key it has proved.
+fn expect_document<C: CardChannel>(
+    card: &mut Card<C>,
+    report: &ReadReport,
+    chip_key: &Point,
+) -> Result<(), EidError> {
+    let other = |detail: &str| refuse(Refusal::AnotherChip, detail.to_owned());
+    let application = if report.application == Some("emrtd") { AID_EMRTD } else { AID_PUBLIC };
+    let sod = report.file(DataGroup::Sod.file_name());
+    let sod = sod.ok_or_else(|| refuse(Refusal::NoSecurityObject, "EF.SOD".into()))?;
+    match card.select_application(application) {
+        Ok(()) => {}
+        Err(CardError::Refused { sw, .. }) => return Err(other(&format!("SELECT application: SW {sw}"))),
+        Err(error) => return Err(card_error(error)),
+    }
+    match card.read_object(FileRef::new(DataGroup::Sod.fid(), DataGroup::Sod.sfi())) {
+        Ok(own) if own == sod => {}
+        Ok(_) => return Err(other("EF.SOD")),
+        Err(CardError::Refused { sw, .. }) => return Err(other(&format!("EF.SOD: SW {sw}"))),
+        Err(error) => return Err(card_error(error)),
+    }
+    let infos = report.file(DataGroup::Dg14.file_name()).and_then(|file| dg14::decode(file).ok());
+    let infos = infos.and_then(|infos| security_infos::parse_set(infos).ok()).unwrap_or_default();
+    let named: Vec<_> = infos.iter().filter_map(SecurityInfo::chip_authentication_key).collect();
+    if !named.is_empty() && !named.contains(chip_key) {
+        return Err(other("DG14"));
+    }
+    card.select_mf().map_err(card_error)
 }
 
 // TR-03110-3 §B.1: what EF.CardAccess offered must stand under the issuer's signature, all of it and nothing else: who takes

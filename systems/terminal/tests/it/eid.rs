@@ -12,11 +12,11 @@ use eac::cvc::{
 use eac::restricted_identification::SectorKey;
 use lds::eid::{EncryptedZone, Field, PersonName};
 use terminal::eid::{
-    EidError, FieldOutcome, Grant, IdentityError, Session, TerminalIdentity, UpdateFiles, read_access_number,
-    read_encrypted_zone,
+    Document, EidError, EncryptedZoneReport, FieldOutcome, Grant, IdentityError, Session, TerminalIdentity,
+    UpdateFiles, read_access_number, read_encrypted_zone,
 };
 use terminal::perso::{EncryptedZoneFiles, PinReference};
-use terminal::{Refusal, TrustStore, Verdict};
+use terminal::{ReadReport, Refusal, TrustStore, Verdict};
 use x509::EcSigner;
 
 use crate::country::{COUNTRY, Country, now};
@@ -358,6 +358,237 @@ fn an_update_without_its_right_is_refused_with_the_name_of_the_right() {
     let own = certificate(VERIFIER, "TWAGENCY00001", Role::Terminal, Rights::NONE, both, |_| {});
     let above = TerminalIdentity::from_certificates(vec![verifier, own], signer("TWAGENCY00001"));
     assert_eq!(refused(&above.expect("an identity"), &[14, 15]), "COMMIT: FATHER, SW 6982");
+}
+
+/// Somebody between terminal and cards who shows another card after each reset, and stays with the last.
+struct Switch {
+    cards: Vec<Channel>,
+    resets: usize,
+}
+
+impl Switch {
+    fn card(&mut self) -> &mut Channel {
+        let at = self.resets.saturating_sub(1).min(self.cards.len() - 1);
+        &mut self.cards[at]
+    }
+}
+
+impl apdu::CardChannel for Switch {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, apdu::ChannelError> {
+        self.card().transmit(command)
+    }
+
+    fn reset(&mut self) -> Result<Vec<u8>, apdu::ChannelError> {
+        self.resets += 1;
+        self.card().reset()
+    }
+}
+
+/// Reads the public zone and then, bound to it, the encrypted zone of whatever card is there then.
+fn both_zones(mut channel: impl apdu::CardChannel, password: &Password) -> (ReadReport, EncryptedZoneReport) {
+    let (trust, options) = (COUNTRY.trust(), terminal::ReadOptions::default());
+    let report =
+        terminal::read_card(&mut channel, password, &trust, &options, now(), &mut rng("public zone"));
+    let document = Some(Document { password, report: &report });
+    let identity = identity(read(&[9, 12, 13]), UpdateRights::NONE);
+    let zone = read_encrypted_zone(
+        channel,
+        &pin1(),
+        document,
+        &identity,
+        Grant::ALL,
+        &trust,
+        now(),
+        &mut rng("eid"),
+    );
+    (report, zone)
+}
+
+// CARD-32: the fields are those of the holder whose portrait was shown, not only of some card of the country.
+#[test]
+fn every_session_is_with_the_chip_whose_public_zone_was_read() {
+    for profile in ["national", "interop"] {
+        for password in [can(), Password::mrz(ours::SERIAL, "900805", "361120")] {
+            let (public, zone) = both_zones(channel(profile), &password);
+            assert_eq!((public.verdict, zone.verdict), (Verdict::Verified, Verdict::Verified), "{zone:?}");
+        }
+    }
+    // Both cards are genuine, and have the same access number and PIN1.
+    let switch = || Switch { cards: vec![channel("national"), channel(ours::ANOTHER)], resets: 0 };
+    let (public, zone) = both_zones(switch(), &can());
+    assert_eq!(public.verdict, Verdict::Verified);
+    assert_eq!((zone.verdict, zone.refusal), (Verdict::Refused, Some(Refusal::AnotherChip)));
+    assert_eq!((zone.detail.as_str(), zone.fields.len()), ("EF.SOD", 0), "nothing of the other card is told");
+    let (_, zone) = both_zones(channel(ours::ANOTHER), &can());
+    assert_eq!(zone.verdict, Verdict::Verified, "the other card by itself");
+    // A session that only asks questions is no exception.
+    let (questions, trust) = (AuxiliaryData::new().born_on_or_before("20081122"), COUNTRY.trust());
+    let asking = identity(Rights::AGE_VERIFICATION, UpdateRights::NONE);
+    let password = can();
+    let document = Some(Document { password: &password, report: &public });
+    let session = |card| {
+        let (grant, rng) = (Grant::ALL, &mut rng("asking"));
+        Session::open(channel(card), &pin1(), document, &asking, grant, &questions, &trust, now(), rng)
+    };
+    let error = session(ours::ANOTHER).err().expect("another card");
+    assert_eq!(error.refusal, Refusal::AnotherChip);
+    let mut own = session("national").expect("the card that was read");
+    own.select().expect("selected");
+    assert_eq!(own.ask(tlv::oid::AUXILIARY_DATE_OF_BIRTH), Ok(true));
+    // A chip with somebody else's key can say of the public zone what it likes, but not what DG14 signs.
+    let flash = card("interop");
+    let options = terminal::ReadOptions::default();
+    let public = terminal::read_card(
+        open(&flash, Interface::Contact),
+        &password,
+        &trust,
+        &options,
+        now(),
+        &mut rng("public zone"),
+    );
+    ours::with_a_foreign_key("interop", &flash);
+    let document = Some(Document { password: &password, report: &public });
+    let channel = open(&flash, Interface::Contact);
+    let error = Session::open(
+        channel,
+        &pin1(),
+        document,
+        &asking,
+        Grant::ALL,
+        &AuxiliaryData::new(),
+        &trust,
+        now(),
+        &mut rng("asking"),
+    );
+    let error = error.err().expect("another key");
+    assert_eq!((error.refusal, error.detail.as_str()), (Refusal::AnotherChip, "DG14"));
+}
+
+#[test]
+fn a_public_zone_that_was_not_read_is_nobodys() {
+    let wrong = Password::can("000124");
+    let (trust, options) = (COUNTRY.trust(), terminal::ReadOptions::default());
+    let report =
+        terminal::read_card(channel("national"), &wrong, &trust, &options, now(), &mut rng("public zone"));
+    let password = can();
+    let document = Some(Document { password: &password, report: &report });
+    let identity = identity(read(&[9]), UpdateRights::NONE);
+    let zone = read_encrypted_zone(
+        channel("national"),
+        &pin1(),
+        document,
+        &identity,
+        Grant::ALL,
+        &trust,
+        now(),
+        &mut rng("eid"),
+    );
+    assert_eq!((zone.verdict, zone.refusal), (Verdict::Refused, Some(Refusal::NoSecurityObject)));
+    // A PIN1 with one try left needs the access number, which comes with the document.
+    let flash = card("national");
+    for _ in 0..2 {
+        let wrong = Password::pin(b"000000");
+        let channel = open(&flash, Interface::Contact);
+        assert_eq!(refusal(channel, &wrong, &identity, &trust), Refusal::Pin1Wrong);
+    }
+    let suspended = refusal(open(&flash, Interface::Contact), &pin1(), &identity, &trust);
+    assert_eq!(suspended, Refusal::Pin1Suspended);
+    let (_, zone) = both_zones(open(&flash, Interface::Contact), &can());
+    assert_eq!(zone.verdict, Verdict::Verified, "{zone:?}");
+}
+
+// CARD-32, DOCPKI-06: what the issuer has listed and the card does not give is no verified zone.
+#[test]
+fn a_field_that_is_gone_or_malformed_spoils_the_zone() {
+    let read_zone = |flash: &chip::Flash| {
+        read_encrypted_zone(
+            open(flash, Interface::Contact),
+            &pin1(),
+            None,
+            &identity(read(&[9, 11]), UpdateRights::NONE),
+            Grant::ALL,
+            &COUNTRY.trust(),
+            now(),
+            &mut rng("eid"),
+        )
+    };
+    let write = |flash: &chip::Flash, changes: &[(u16, Option<Vec<u8>>)]| {
+        let mut memory = chip::RamMemory::open(flash.clone()).expect("a memory");
+        chip::Memory::commit(&mut memory, changes).expect("written");
+    };
+    let outcome = |report: &EncryptedZoneReport, field| report.field(field).expect("reported").outcome;
+    let flash = card("national");
+    write(&flash, &[(0x0609, None)]);
+    let report = read_zone(&flash);
+    assert_eq!((report.verdict, report.refusal), (Verdict::Refused, Some(Refusal::GroupMissing)));
+    assert_eq!(outcome(&report, Field::Birthplace), FieldOutcome::Missing);
+    assert_eq!(outcome(&report, Field::Sex), FieldOutcome::Verified);
+    assert_eq!(report.detail, Field::Birthplace.name());
+    // One that this terminal may not read is not asked for: whether it is there is not known.
+    let flash = card("national");
+    write(&flash, &[(0x060E, None)]);
+    assert_eq!(read_zone(&flash).verdict, Verdict::Verified);
+    // Signed, and yet no place of birth.
+    let flash = card("national");
+    let office = identity(Rights::CAN_ALLOWED, UpdateRights::SPOUSE);
+    let key =
+        session(open(&flash, Interface::Contact), &can(), &office).expect("a session").chip_key().clone();
+    let spki = curve::spki_from_point(&key);
+    let mut files = ours::encrypted(&COUNTRY, &encrypted_zone("national"), 0, &spki);
+    for (_, file) in files.groups.iter_mut().filter(|(group, _)| *group == 9) {
+        *file =
+            lds::field_security::with_salt(&[0x69, 0x02, 0x05, 0x00], &[9; lds::field_security::SALT_LEN]);
+    }
+    let hashed = files.groups.iter().map(|(group, file)| (*group, file.as_slice()));
+    let object =
+        lds::FieldSecurityObject::over(Hash::Sha512, key.as_uncompressed(), 0, hashed).expect("salted");
+    let object = COUNTRY.sign(tlv::oid::FIELD_SECURITY_OBJECT, &object.encode());
+    let place = files.groups.iter().find(|(group, _)| *group == 9).map(|(_, file)| file.clone());
+    write(&flash, &[(0x0609, place), (0x0618, Some(object))]);
+    let report = read_zone(&flash);
+    assert_eq!((report.verdict, report.refusal), (Verdict::Refused, Some(Refusal::GroupMalformed)));
+    assert_eq!(outcome(&report, Field::Birthplace), FieldOutcome::Malformed);
+}
+
+/// A reader that knows short length only, whatever the card announces.
+struct ShortReader(Channel);
+
+impl apdu::CardChannel for ShortReader {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, apdu::ChannelError> {
+        match apdu::Command::parse(command) {
+            Ok(command) if command.extended => Err(apdu::ChannelError::Reader("too long".into())),
+            _ => self.0.transmit(command),
+        }
+    }
+
+    fn reset(&mut self) -> Result<Vec<u8>, apdu::ChannelError> {
+        self.0.reset()
+    }
+}
+
+// proves: CARD-02
+#[test]
+fn a_reader_with_short_length_reads_and_updates_too() {
+    let flash = card("national");
+    let reader = || ShortReader(open(&flash, Interface::Contact));
+    let (public, zone) = both_zones(reader(), &can());
+    assert_eq!((public.verdict, zone.verdict), (Verdict::Verified, Verdict::Verified), "{zone:?}");
+    let office = identity(Rights::NONE, UpdateRights::SPOUSE);
+    let mut session = session(reader(), &can(), &office).expect("a session");
+    let new = EncryptedZone {
+        spouse: Some(PersonName { text: "王小明".into(), cns: Vec::new() }),
+        ..encrypted_zone("national")
+    };
+    let spki = curve::spki_from_point(session.chip_key());
+    let EncryptedZoneFiles { groups, security_object } = ours::encrypted(&COUNTRY, &new, 1, &spki);
+    let groups = groups.into_iter().filter(|(group, _)| *group == 14).collect();
+    let encrypted = Some(EncryptedZoneFiles { groups, security_object });
+    let files = UpdateFiles { encrypted, ..UpdateFiles::default() };
+    let package = files.package(session.chip_key(), 0).expect("well formed").encode();
+    let receipt = session.update(&COUNTRY.sign(tlv::oid::CHIP_UPDATE, &package), &[]).expect("updated");
+    assert_eq!((receipt.number, &receipt.package), (1, &Hash::Sha256.digest(&package)));
+    let again = session.last_update().expect("answers").expect("a receipt");
+    assert_eq!((again.number, again.package), (receipt.number, receipt.package));
 }
 
 /// Somebody between terminal and card who shows another EF.CardAccess.
