@@ -558,6 +558,13 @@ pub struct Read {
     /// terminal that may read the access number in the Encrypted Zone.
     #[arg(long, conflicts_with = "can", required_unless_present_any = ["can", "serial", "terminal_key"])]
     pub mrz: Option<PathBuf>,
+    /// 安全通道 How the secure channel to the public zone is opened.
+    #[arg(long, value_enum, default_value = "pace")]
+    pub access: AccessChoice,
+    /// 晶片驗證 Has the chip prove itself by Chip Authentication where it offers that to everybody, as passports and sample cards do.
+    /// Otherwise it signs a challenge (active authentication), where it can.
+    #[arg(long)]
+    pub chip_authentication: bool,
     /// 信任憑證目錄 Directory with trusted CSCA certificates (PEM or DER) and CRLs, as `neweid pki export` writes it.
     #[arg(long)]
     pub trust: Option<PathBuf>,
@@ -589,6 +596,20 @@ pub struct Read {
     pub ask: Vec<Question>,
 }
 
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessChoice {
+    /// 最強 PACE with the strongest parameters that the card offers.
+    Pace,
+    /// 通用對應 PACE with generic mapping.
+    Gm,
+    /// 整合對應 PACE with integrated mapping.
+    Im,
+    /// 晶片驗證對應 PACE with chip authentication mapping.
+    Cam,
+    /// 基本存取控制 Basic Access Control with the MRZ (`--mrz`): older passports, and the laboratory card `bac-lab`.
+    Bac,
+}
+
 #[derive(Subcommand, Debug)]
 pub enum Pin {
     /// 查詢 Where PIN1 and PIN2 stand: not set, usable, suspended, blocked. Nothing is tried.
@@ -618,6 +639,15 @@ pub struct PinChange {
     /// 新 PIN 檔 The same for the new PIN.
     #[arg(long, value_name = "FILE")]
     pub new: Option<PathBuf>,
+}
+
+/// How PIN2 travels where the access number is not known.
+#[derive(clap::Args, Debug, Clone, Copy)]
+pub struct Pin2Way {
+    /// 明文傳送 PIN2 Sends PIN2 in the clear to the card in the reader, where no access number is given. For sample cards of profile
+    /// `interop`; any card that is put in their place gets to know PIN2.
+    #[arg(long, conflicts_with = "can")]
+    pub in_clear: bool,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -652,15 +682,6 @@ pub struct Sign {
     /// 密碼檔 File with PIN2, readable by its owner alone; `-` is the next line of standard input. Asked for if absent.
     #[arg(long, value_name = "FILE")]
     pub pin2: Option<PathBuf>,
-}
-
-/// How PIN2 travels where the access number is not known.
-#[derive(clap::Args, Debug, Clone, Copy)]
-pub struct Pin2Way {
-    /// 明文傳送 PIN2 Sends PIN2 in the clear to the card in the reader, where no access number is given. For sample cards of profile
-    /// `interop`; any card that is put in their place gets to know PIN2.
-    #[arg(long, conflicts_with = "can")]
-    pub in_clear: bool,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]

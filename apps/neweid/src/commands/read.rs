@@ -10,7 +10,7 @@
 //! check that failed: see [`refused`]; what the encrypted zone refuses counts after that. Without `--trust` nobody is trusted, so the signer is refused.
 
 use crate::card_status::{CardStatusList, Edition};
-use crate::cli::Read;
+use crate::cli::{AccessChoice, Read};
 use crate::clock;
 use crate::directory::write_atomically;
 use crate::failure::{Failure, Fault, exit_code};
@@ -21,6 +21,7 @@ use apdu::CardChannel;
 use eac::Password;
 use eac::auxiliary_data::AuxiliaryData;
 use eac::cvc::{Rights, UpdateRights};
+use eac::pace::Mapping;
 use eac::restricted_identification::{Identifiers, SectorKey};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -32,7 +33,8 @@ use terminal::eid::{
     read_encrypted_zone,
 };
 use terminal::{
-    CardStatus, CheckKind, Outcome, ReadOptions, ReadReport, Refusal, TrustStore, Verdict, pin1, read_card,
+    Access, CardStatus, CheckKind, Outcome, ReadOptions, ReadReport, Refusal, TrustStore, Verdict, pin1,
+    read_card,
 };
 
 /// Exit code: nothing failed, but not everything could be checked.
@@ -63,7 +65,12 @@ fn read(arguments: &Read, stop: &Stop) -> Result<ExitCode, Failure> {
     };
     let started = Instant::now();
     let clock = || started.elapsed();
-    let options = ReadOptions { clock: Some(&clock), ..ReadOptions::default() };
+    let options = ReadOptions {
+        clock: Some(&clock),
+        access: arguments.access.into(),
+        chip_authentication: arguments.chip_authentication,
+        ..ReadOptions::default()
+    };
     let now = clock::now();
     let mut report = read_card(&mut channel, &password, &trust, &options, now, &mut curve::SystemRandom);
     if let Some(list) = &list {

@@ -110,6 +110,50 @@ fn personas_about_a_profile_keep_it_and_bring_their_trust() {
     assert_eq!(unknown.code, Some(2), "{unknown}");
 }
 
+// proves: CARD-08
+#[test]
+fn the_secure_channel_is_opened_in_the_way_that_is_asked_for() {
+    let country = Country::new();
+    let (dir, out) = (country.dir(), country.beside("out"));
+    let mrz = |name: &str| {
+        let record = export(&dir, name, &out);
+        let lines: Vec<String> = record["mrz"].as_array().expect("three lines").iter().map(text).collect();
+        let file = out.join(format!("{name}-mrz.txt"));
+        std::fs::write(&file, lines.join("\n")).expect("writable");
+        shown(&file)
+    };
+    let (normals, mrz) = (mrz("normal"), mrz("bac-lab"));
+    let (card, trust) = (out.join("bac-lab.card"), shown(&out.join("trust")));
+    let files = shown(&country.beside("read"));
+    let read = |access: &[&str]| {
+        let args = ["read", "--trust", &trust, "--out", &files, "--json"];
+        on_card(&card, &[&args[..], access].concat())
+    };
+    // TR-03110-3 §A.1.1.1: the last two numbers are the mapping and the cipher.
+    for (access, protocol, mechanism) in [
+        (&["--access", "pace"][..], "0.4.0.127.0.7.2.2.4.2.4", "active_authentication"),
+        (&["--access", "gm"], "0.4.0.127.0.7.2.2.4.2.4", "active_authentication"),
+        (&["--access", "im"], "0.4.0.127.0.7.2.2.4.4.4", "active_authentication"),
+        (&["--access", "cam"], "0.4.0.127.0.7.2.2.4.6.4", "chip_authentication_mapping"),
+        (&["--access", "bac", "--mrz", &mrz], "BAC", "active_authentication"),
+        (&["--access", "bac", "--mrz", &mrz, "--chip-authentication"], "BAC", "chip_authentication"),
+        (&["--chip-authentication"], "0.4.0.127.0.7.2.2.4.2.4", "chip_authentication"),
+    ] {
+        let ran = read(access);
+        let document = ran.json();
+        assert_eq!((ran.code, &document["verdict"]), (Some(0), &"verified".into()), "{access:?} {ran}");
+        assert_eq!(document["channel"]["protocol"], protocol, "{access:?}");
+        assert_eq!(document["chip_mechanism"], mechanism, "{access:?}");
+    }
+    // The access number opens no Basic Access Control, and no card that is issued has it.
+    let refused = read(&["--access", "bac"]);
+    assert_eq!(refused.code, Some(11), "{refused}");
+    assert!(refused.stdout.contains("TERMINAL-E-PACE-UNSUPPORTED"), "{refused}");
+    let args = ["read", "--trust", &trust, "--out", &files, "--access", "bac", "--mrz", &normals];
+    let refused = on_card(&out.join("normal.card"), &args);
+    assert!(refused.code != Some(0) && !refused.stdout.contains("姓名 Name"), "{refused}");
+}
+
 /// What a card says of itself to somebody who has its file.
 fn on_card(card: &Path, args: &[&str]) -> Ran {
     Ran::of(neweid().args(args).arg("--serial").arg(card))
