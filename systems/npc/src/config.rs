@@ -40,7 +40,7 @@ pub struct NpcConfig {
     /// How long before the first run root and issuing CA begin: certificates begin on the day their card was issued, which
     /// must not lie before.
     pub backdate: SignedDuration,
-    /// How long a list is valid. A new one is made at every change, and when half of this time is over.
+    /// How long a list is valid. A new one is made after a change, and when half of this time is over.
     pub crl_lifetime: SignedDuration,
     /// How long an OCSP answer is valid. A signed answer is used again for half of this time while the state stays.
     pub ocsp_lifetime: SignedDuration,

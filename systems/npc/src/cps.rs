@@ -177,7 +177,7 @@ fn certificate_profile(facts: &Facts) -> String {
 
 fn lists(facts: &Facts) -> String {
     format!(
-        "清冊效期 {} 小時，政策上限 {} 小時；狀態變更即產生新清冊。\nA list serves {} hours, {} at most by policy; every change of a state makes a new one.",
+        "清冊效期 {} 小時，政策上限 {} 小時；狀態變更即產生新清冊；超過一百萬位元組者，距前一份至少經每百萬位元組一秒，事件時立即公布。\nA list serves {} hours, {} at most by policy; every change of a state makes a new one, of more than a megabyte when the last is a second old for each of its megabytes, and at once in an incident.",
         facts.crl_hours, facts.policy.list_hours, facts.crl_hours, facts.policy.list_hours
     )
 }
