@@ -119,6 +119,13 @@ pub(crate) struct Party {
     pub(crate) signer: Arc<dyn Signer>,
 }
 
+impl Party {
+    /// Its last second.
+    fn end(&self) -> Timestamp {
+        self.certificate.validity().not_after()
+    }
+}
+
 pub(crate) struct ResponderParty {
     pub(crate) certificate: Certificate,
     pub(crate) responder: Responder,
@@ -187,9 +194,15 @@ impl Authority {
             if last_end.is_some_and(|end| ground.now > end + ground.config.crl_lifetime * 2) {
                 continue;
             }
+            // Nothing can be certified by it any more, no responder either, and nobody relies on what it certified.
+            if let Some(Stored { der: Some(der), .. }) = load(ground.db, &ca_label(newest)).await?
+                && has_ended(&Certificate::parse(&der)?, ground.now)
+            {
+                continue;
+            }
             let certified_by: u32 = row.read("root")?;
             let above = roots.iter().find(|root| root.number == certified_by).unwrap_or(&root);
-            let (number, partitions) = (row.read("number")?, row.read("partitions")?);
+            let (number, partitions) = (newest, row.read("partitions")?);
             let made = open_generation(ground, above, number, kind_of(&row)?, partitions).await?;
             let made = Arc::new(made);
             if row.read::<i64>("issues")? == 1 {
@@ -289,16 +302,16 @@ impl Authority {
 
     /// The services whose next certificate is due: kind of key and number of the present one.
     fn due(&self, config: &NpcConfig, now: Timestamp) -> Vec<(String, u32)> {
-        let due = |certificate: &Certificate, lifetime: SignedDuration| {
-            certificate.validity().not_after().duration_since(now) <= lifetime / 3
+        let due = |certificate: &Certificate, lifetime: SignedDuration, by: &Generation| {
+            !serves_on(certificate.validity().not_after(), lifetime, by.ca.end(), now)
         };
         let responders = self.generations.iter().map(|generation| {
             let responder = &generation.responder;
-            let due = due(&responder.certificate, config.responder_lifetime);
+            let due = due(&responder.certificate, config.responder_lifetime, generation);
             (responder_prefix(generation.number), responder.number, due)
         });
         let service = |prefix: &str, number, certificate| {
-            (prefix.to_owned(), number, due(certificate, config.service_lifetime))
+            (prefix.to_owned(), number, due(certificate, config.service_lifetime, &self.issuing))
         };
         let others = [
             service(TSA, self.tsa.number, self.tsa.authority.certificate()),
@@ -331,6 +344,16 @@ impl Npc {
             }
         }
         Ok(())
+    }
+
+    /// Leaves generations behind whose certificate has ended.
+    pub(crate) async fn leave_ended(&self, now: Timestamp) -> Result<()> {
+        let authority = self.authority();
+        let mut others = authority.generations.iter().filter(|one| one.number != authority.issuing.number);
+        match others.any(|generation| has_ended(&generation.ca.certificate, now)) {
+            true => self.refresh_authority(now).await,
+            false => Ok(()),
+        }
     }
 
     /// Reads roots, generations and services anew: another process, or a ceremony, may have made some.
@@ -473,8 +496,8 @@ async fn responder(ground: Ground<'_>, generation: u32, ca: &Party) -> Result<Re
     let prefix = responder_prefix(generation);
     let config = ground.config;
     let (number, label, certificate) = loop {
-        let number =
-            next_number(ground, Kind::OcspResponder, Some(generation), config.responder_lifetime).await?;
+        let kind = Kind::OcspResponder;
+        let number = next_number(ground, kind, Some(generation), config.responder_lifetime, ca.end()).await?;
         let label = label(&prefix, number);
         let key = generate(ground.keys, &label, KeyKind::Ec(Curve::P256), Purpose::OcspResponder).await?;
         let paperwork = Paperwork { label: &label, issuer: generation, withheld: false };
@@ -515,7 +538,8 @@ impl Services<'_> {
             _ => (Purpose::Message, &config.status_name),
         };
         loop {
-            let number = next_number(ground, kind, None, config.service_lifetime).await?;
+            let number =
+                next_number(ground, kind, None, config.service_lifetime, self.issuing.ca.end()).await?;
             let label = label(prefix, number);
             let key = generate(ground.keys, &label, KeyKind::Ec(Curve::P256), purpose).await?;
             // Certified by the generation that issued when it was made.
@@ -693,13 +717,14 @@ async fn papers(db: &Db) -> Result<BTreeMap<String, Paper>> {
 }
 
 /// The number of a service that is to serve now: the newest whose key is in this store, or one more than any has if none of those
-/// has a third of its time left. Sites with a module each have services of their own: what is made later than the copy of the
+/// has a third of its time left. `last` is the end of the CA that would certify it. Sites with a module each have services of their own: what is made later than the copy of the
 /// module serves where it was made (NPC-14).
 async fn next_number(
     ground: Ground<'_>,
     kind: Kind,
     generation: Option<u32>,
     lifetime: SignedDuration,
+    last: Timestamp,
 ) -> Result<u32> {
     let sql = "SELECT label, not_after FROM authority WHERE profile = $1 AND ($2 = 0 OR issuer = $2) \
         ORDER BY not_after DESC";
@@ -711,12 +736,24 @@ async fn next_number(
         let number = label.rsplit('-').next().and_then(|number| number.parse::<u32>().ok());
         let number = number.ok_or(NpcError::Inconsistent("number of a service"))?;
         highest = highest.max(number);
-        let left = row.read::<Timestamp>("not_after")?.duration_since(ground.now);
-        if serving.is_none() && left > lifetime / 3 && has_key(ground, &label, kind).await? {
+        let serves = serves_on(row.read("not_after")?, lifetime, last, ground.now);
+        if serving.is_none() && serves && has_key(ground, &label, kind).await? {
             serving = Some(number);
         }
     }
     Ok(serving.unwrap_or(highest + 1))
+}
+
+/// Whether a service goes on with the certificate it has, until `not_after`: a third of its time is left, or it ends with its CA,
+/// at `last`, and a new one would last no longer.
+fn serves_on(not_after: Timestamp, lifetime: SignedDuration, last: Timestamp, now: Timestamp) -> bool {
+    let left = not_after.duration_since(now);
+    left > lifetime / 3 || (not_after >= last && !left.is_negative())
+}
+
+/// Whether the last second of a certificate is over.
+pub(crate) fn has_ended(certificate: &Certificate, now: Timestamp) -> bool {
+    now.as_second() > certificate.validity().not_after().as_second()
 }
 
 /// Whether the key of a service's certificate is in this store.

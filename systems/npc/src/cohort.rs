@@ -1,13 +1,14 @@
 //! Incidents: many certificates suspended, resumed or revoked at once, because a kind of key or a lot of cards is no longer
 //! trusted (NPC-55, NPC-57, RECALL-14); and the switch that stops issuing.
 //!
-//! One person proposes whom it concerns, another approves. The work is done in batches, each one commit that also says how
-//! far it came: killed anywhere, it goes on there, and no certificate is changed twice. Certificates that come into being while
-//! it runs are found if their number lies ahead; so issuing is stopped first. A batch is a handful of statements, whatever its
+//! One person proposes whom it concerns, another approves, within seven days and only if no certificate of the cohort has come
+//! into being since. The work is done in batches, each one commit that also says how
+//! far it came: killed anywhere, it goes on there, and no certificate is changed twice. Certificates that come into being after
+//! the approval are not of it; so issuing is stopped first. A batch is a handful of statements, whatever its
 //! size, and every certificate has its event, which names the incident. When the last batch is done every list that lacks a
 //! change and the filter are made anew, however young they are; only then is the incident over.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use model::lifecycle::Stamp;
 use model::{CardSerial, CertificateState, RevocationReason, SuspensionCause};
 use serde::{Deserialize, Serialize};
@@ -142,13 +143,11 @@ impl Npc {
             }
             let stored = serde_json::to_string(&Stored::of(&cohort, measure))
                 .map_err(|_| NpcError::Inconsistent("incident"))?;
-            let (conditions, values) = concerned(&cohort, now, false);
-            let count = AssertSqlSafe(format!("SELECT count(*) {conditions}"));
-            let concerned: i64 = tx.one(count, &values).await?.read(0)?;
-            let sql = "INSERT INTO incident (number, what, concerned, proposed_by, proposed_at, after, \
-                looked_at, changed, published) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, FALSE)";
+            let (concerned, in_all) = count(tx, &cohort, now).await?;
+            let sql = "INSERT INTO incident (number, what, concerned, in_all, proposed_by, proposed_at, after, \
+                looked_at, changed, published) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, FALSE)";
             let nothing: &[u8] = &[];
-            let values = params![number as i64, &stored, concerned, operator, now, nothing];
+            let values = params![number as i64, &stored, concerned, in_all, operator, now, nothing];
             tx.execute_one(sql, values).await?;
             let detail = json!({ "what": stored, "concerned": concerned });
             self.audit(tx, "incident-propose", &incident_subject(number), operator, detail, now).await?;
@@ -158,20 +157,37 @@ impl Npc {
     }
 
     /// Approves an incident of another person's and does it. If it is interrupted, [`Npc::maintain`] or the next approval of
-    /// the same goes on.
+    /// the same goes on. What is approved is what was shown: the certificates are noted down with the approval.
+    ///
+    /// # Errors
+    /// [`NpcError::Lapsed`] seven days after the proposal; [`NpcError::Grown`] if certificates of the cohort have come into being
+    /// since: those of a bad lot are neither to be missed nor to be changed unseen. The end of a suspension concerns none of them.
     pub async fn approve_incident(&self, number: u64, operator: &str, now: Timestamp) -> Result<Incident> {
         transaction!(self.db, |tx| {
-            let sql = "SELECT proposed_by, approved_by FROM incident WHERE number = $1";
+            let sql = "SELECT * FROM incident WHERE number = $1";
             let row = tx.optional(sql, params![number as i64]).await?;
             let row = row.ok_or(NpcError::Request("there is no incident of this number"))?;
-            if row.read::<Option<String>>("approved_by")?.is_some() {
+            let incident = read(&row)?;
+            if incident.approved_by.is_some() {
                 return Ok(());
             }
-            if row.read::<String>("proposed_by")? == operator {
+            if incident.proposed_by == operator {
                 return Err(NpcError::SamePerson);
+            }
+            if incident.lapsed(now) {
+                return Err(NpcError::Lapsed);
+            }
+            if incident.measure != Measure::Resume {
+                let (_, in_all) = count(tx, &incident.cohort, incident.proposed_at).await?;
+                // An earlier version has counted only those that were not revoked.
+                let shown = row.read::<Option<i64>>("in_all")?.unwrap_or(incident.concerned as i64);
+                if in_all > shown {
+                    return Err(NpcError::Grown((in_all - shown) as u64));
+                }
             }
             let sql = "UPDATE incident SET approved_by = $2 WHERE number = $1 AND approved_by IS NULL";
             tx.execute_one(sql, params![number as i64, operator]).await?;
+            incident.note_concerned(tx).await?;
             self.audit(tx, "incident-approve", &incident_subject(number), operator, json!({}), now).await?;
             Ok(())
         })?;
@@ -240,6 +256,7 @@ impl Npc {
                 return Ok((true, Vec::new()));
             }
             let after: Vec<u8> = row.read("after")?;
+            // An earlier version noted them down after the approval.
             if !row.read::<bool>("selected")? {
                 incident.note_concerned(tx).await?;
                 return Ok((false, Vec::new()));
@@ -302,6 +319,11 @@ impl Measure {
 }
 
 impl Incident {
+    /// Whether nobody approved it in time: it is proposed again, or forgotten.
+    pub fn lapsed(&self, now: Timestamp) -> bool {
+        self.approved_by.is_none() && now >= self.proposed_at + LAPSES
+    }
+
     /// Notes down whom the incident concerns, in one pass of the table: looking for the next some thousand in each batch would
     /// be a pass for each of them, where no index knows the criterion.
     pub(crate) async fn note_concerned(&self, tx: &mut Tx) -> Result<()> {
@@ -318,15 +340,26 @@ impl Incident {
 }
 
 /// The certificates of a cohort: what had ended when the incident was proposed is nobody's concern, nor what was revoked unless
-/// the incident itself may have done it.
+/// the incident itself may have done it. What is stored and not signed yet is one of them: it will be signed, in the state that
+/// it has by then, and never if it is revoked.
 fn concerned(cohort: &Cohort, proposed_at: Timestamp, revoked_too: bool) -> (String, Vec<Value<'_>>) {
     let mut conditions = Conditions::default();
-    let signed =
-        if revoked_too { "signed = TRUE AND ends >=" } else { "signed = TRUE AND status <> 2 AND ends >=" };
-    conditions.also(signed, proposed_at.into());
+    let standing = if revoked_too { "ends >=" } else { "status <> 2 AND ends >=" };
+    conditions.also(standing, proposed_at.into());
     conditions.cohort(cohort);
     let sql = format!("FROM certificate JOIN certificate_state USING (serial) WHERE {}", conditions.sql);
     (sql, conditions.values)
+}
+
+/// How many certificates a cohort concerns, and how many there are of it in all, with those that are revoked: the first
+/// becomes less by itself, the second only ever more.
+async fn count(tx: &mut Tx, cohort: &Cohort, proposed_at: Timestamp) -> Result<(i64, i64)> {
+    let (conditions, values) = concerned(cohort, proposed_at, true);
+    let sql = format!(
+        "SELECT COUNT(*) AS in_all, COALESCE(SUM(CASE WHEN status <> 2 THEN 1 ELSE 0 END), 0) AS concerned {conditions}"
+    );
+    let row = tx.one(AssertSqlSafe(sql), &values).await?;
+    Ok((row.read("concerned")?, row.read("in_all")?))
 }
 
 /// What a statement asks of `certificate` and `certificate_state`. Only criteria that were given stand in it, so that an
@@ -447,6 +480,9 @@ fn read(row: &Row) -> Result<Incident> {
 pub(crate) fn incident_subject(number: u64) -> String {
     format!("incident-{number}")
 }
+
+/// How long a proposal may wait for its approval.
+pub(crate) const LAPSES: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Cards of a list in one statement.
 const LISTED: usize = 10_000;

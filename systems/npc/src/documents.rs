@@ -231,8 +231,8 @@ impl Npc {
     ) -> Result<bool> {
         transaction!(self.db, |tx| {
             // What is stored and not signed yet has a number that will be given out.
-            let sql =
-                "SELECT serial, generation FROM certificate_state WHERE state_seq = 0 OR state_seq > $1";
+            let sql = "SELECT serial, generation FROM certificate_state \
+                WHERE (signed = FALSE AND status <> 2) OR state_seq > $1";
             for row in tx.all(sql, params![snapshot.seq as i64]).await? {
                 let Some(number) = serial(&row)?.to_u128() else { continue };
                 // Of a generation that the filter does not speak about nobody is told anything.

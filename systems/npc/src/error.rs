@@ -77,6 +77,14 @@ pub enum NpcError {
     /// The second person of two is the first.
     #[error("須由另一人核可 / another person must approve")]
     SamePerson,
+    /// Nobody approved a proposal in time.
+    #[error("提案逾七日未經核可，已失效 / the proposal has lapsed: nobody approved it within seven days")]
+    Lapsed,
+    /// So many certificates of an incident's cohort have come into being since it was proposed.
+    #[error(
+        "提案後範圍內增加 {0} 張憑證 / {0} certificates of the cohort have come into being since the proposal"
+    )]
+    Grown(u64),
 
     // --- the environment
     /// Issuing was stopped, because of an incident.
@@ -139,6 +147,8 @@ impl NpcError {
             Self::Adoption(_) => "NPC-ADOPTION",
             Self::Unfounded => "NPC-UNFOUNDED",
             Self::SamePerson => "NPC-SAME-PERSON",
+            Self::Lapsed => "NPC-LAPSED",
+            Self::Grown(_) => "NPC-GROWN",
             Self::Stopped => "NPC-STOPPED",
             Self::RepositoryClosed => "NPC-REPOSITORY-CLOSED",
             Self::Busy => "NPC-BUSY",
@@ -189,6 +199,8 @@ impl NpcError {
                 | Self::ForeignRoot
                 | Self::Adoption(_)
                 | Self::SamePerson
+                | Self::Lapsed
+                | Self::Grown(_)
         )
     }
 }

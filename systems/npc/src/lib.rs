@@ -158,7 +158,7 @@ impl Npc {
         Ok(npc)
     }
 
-    /// What has to be done from time to time: renews the services' certificates, learns of those of other sites, takes back what was not confirmed, goes
+    /// What has to be done from time to time: leaves generations behind that have ended, renews the services' certificates, learns of those of other sites, takes back what was not confirmed, goes
     /// on with interrupted incidents, makes every list and filter that is out of date or will be soon, and signs anew the OCSP
     /// answers that are asked for again and again. Call it every minute or so; several processes may.
     ///
@@ -166,6 +166,7 @@ impl Npc {
     /// first failure is the answer, and the next call tries again.
     pub async fn maintain(&self, now: Timestamp) -> Result<()> {
         let steps = [
+            self.leave_ended(now).await,
             self.renew_services(now).await,
             self.expire_transactions(now).await,
             self.work_incidents(now).await,
@@ -245,6 +246,7 @@ async fn migrate(db: &Db) -> Result<()> {
         schema::CONCERNED,
         schema::ENROLLED,
         delta::MIGRATION,
+        schema::UNSIGNED,
     ])
     .await?;
     Ok(())

@@ -16,7 +16,7 @@ use axum::body::Bytes;
 use jiff::Timestamp;
 use x509::ocsp::{Answer, CertId, ErrorStatus, Request, Status, error_response};
 
-use crate::authority::{Authority, Generation, ResponderParty, hex, off_thread};
+use crate::authority::{Authority, Generation, ResponderParty, has_ended, hex, off_thread};
 use crate::crl::whole_second;
 use crate::request::sha256;
 use crate::{Npc, NpcError, Result};
@@ -234,10 +234,15 @@ impl Npc {
             let renewed = authority.generation(generation.number);
             generation = renewed.ok_or(NpcError::Inconsistent("generation"))?.clone();
         }
-        // RFC 6960 §2.4: thisUpdate is the moment for which the status is known to be right.
-        let this_update = whole_second(as_of)?;
-        let next_update = this_update + self.config.ocsp_lifetime;
         let responder = &generation.responder;
+        if has_ended(&responder.certificate, now) {
+            return Ok(error(ErrorStatus::TryLater));
+        }
+        // RFC 6960 §2.4: thisUpdate is the moment for which the status is known to be right. In the last hour of a CA an answer
+        // lasts as long as whoever signed it.
+        let this_update = whole_second(as_of)?;
+        let end = responder.certificate.validity().not_after();
+        let next_update = (this_update + self.config.ocsp_lifetime).min(end);
         let der: Bytes = responder
             .responder
             .sign(
@@ -298,8 +303,8 @@ impl Npc {
         let Shared { this_update, next_update, .. } = cached.shared;
         let young = now < this_update + self.config.ocsp_lifetime / 2
             // A new one would be no newer.
-            || (as_of.as_second() <= this_update.as_second() && now < next_update);
-        let right = now >= this_update && young && cached.status == status;
+            || as_of.as_second() <= this_update.as_second();
+        let right = now >= this_update && now < next_update && young && cached.status == status;
         right.then(|| Answered { der: cached.der, shared: Some(cached.shared) })
     }
 }

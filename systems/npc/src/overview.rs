@@ -9,6 +9,7 @@ use model::{CertificateState, KeySlot};
 use store::{Migration, Row, Tx, params};
 use x509::{Certificate, Serial};
 
+use crate::cohort::LAPSES;
 use crate::row::{parse_state, serial};
 use crate::status::at_time;
 use crate::switch::ISSUING;
@@ -134,9 +135,9 @@ pub struct Published {
 /// How much work waits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Waiting {
-    /// Certificates stored and not signed.
+    /// Certificates stored and not signed, but for those that never will be because they were revoked before.
     pub unsigned: u64,
-    /// Incidents that nobody has approved.
+    /// Incidents that nobody has approved and somebody still may.
     pub proposed: u64,
     /// Incidents approved and not finished.
     pub running: u64,
@@ -261,8 +262,8 @@ impl Npc {
     }
 
     /// How much work waits.
-    pub async fn waiting(&self) -> Result<Waiting> {
-        let row = self.db.one(WAITING, params![]).await?;
+    pub async fn waiting(&self, now: Timestamp) -> Result<Waiting> {
+        let row = self.db.one(WAITING, params![now - LAPSES]).await?;
         Ok(Waiting {
             unsigned: row.read("unsigned")?,
             proposed: row.read("proposed")?,
@@ -291,9 +292,9 @@ const ONE: &str = "SELECT serial, card, slot, profile, carrier, key_class, parti
 const EVENTS_OF_ONE: &str =
     "SELECT at, kind, actor, incident FROM event WHERE serial = $1 ORDER BY id DESC LIMIT 50";
 // The first two by way of an index with the few rows in question; incidents are few.
-const WAITING: &str = "SELECT (SELECT COUNT(*) FROM certificate_state WHERE state_seq = 0) AS unsigned, \
+const WAITING: &str = "SELECT (SELECT COUNT(*) FROM certificate_state WHERE signed = FALSE AND status <> 2) AS unsigned, \
     (SELECT COUNT(*) FROM cmp_transaction WHERE waits = 1) AS unconfirmed, \
-    (SELECT COUNT(*) FROM incident WHERE approved_by IS NULL) AS proposed, \
+    (SELECT COUNT(*) FROM incident WHERE approved_by IS NULL AND proposed_at > $1) AS proposed, \
     (SELECT COUNT(*) FROM incident WHERE approved_by IS NOT NULL AND finished_at IS NULL) AS running";
 
 /// The questions to the tables that have a row for each certificate, as the pages ask them: for the test that none of them reads

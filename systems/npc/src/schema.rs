@@ -231,7 +231,7 @@ pub(crate) const STATE: Migration = Migration::new(
         generation BIGINT NOT NULL,
         -- false until the certificate is signed
         signed BOOLEAN NOT NULL,
-        -- 0 until the certificate is signed or revoked; then the number of its last change
+        -- 0 until the certificate is signed or changed; then the number of its last change
         state_seq BIGINT NOT NULL,
         -- 0 good, 1 suspended, 2 revoked; since when; CRLReason
         status BIGINT NOT NULL,
@@ -391,4 +391,14 @@ pub(crate) const ENROLLED: Migration = Migration::new(
         SELECT certificate.request_id, cmp_transaction.ra FROM cmp_transaction JOIN certificate USING (serial)
             WHERE TRUE
         ON CONFLICT DO NOTHING;",
+);
+
+/// The way to what is stored and not signed: its number of the last change does not tell, for a suspension takes one too. And
+/// what there was of a cohort when an incident was proposed.
+pub(crate) const UNSIGNED: Migration = Migration::new(
+    28,
+    "unsigned certificates",
+    "CREATE INDEX certificate_state_unsigned ON certificate_state (serial) WHERE signed = FALSE;
+    -- with those that were revoked already
+    ALTER TABLE incident ADD COLUMN in_all BIGINT;",
 );

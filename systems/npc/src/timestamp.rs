@@ -17,6 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use store::{params, transaction};
 use x509::tsp::{Failure, Request, Stamp, rejection};
 
+use crate::authority::has_ended;
 use crate::crl::whole_second;
 use crate::feed::next_number;
 use crate::ocsp::Admission;
@@ -62,8 +63,18 @@ impl Npc {
             Ok(request) => request,
             Err(error) => return refused(Failure::of(&error), "the request cannot be read"),
         };
-        let authority = self.authority();
+        let mut authority = self.authority();
+        // RFC 3161 §2.3: the certificate holds at the moment the token is dated. Where nobody has renewed it in time, this request does.
+        if has_ended(authority.tsa.authority.certificate(), now) {
+            if let Err(error) = self.renew_services(now).await {
+                tracing::error!(code = error.code(), "the certificate of the time stamps is not renewed");
+            }
+            authority = self.authority();
+        }
         let tsa = &authority.tsa;
+        if has_ended(tsa.authority.certificate(), now) {
+            return refused(Failure::SystemFailure, "the certificate of the time stamps has ended");
+        }
         if request.policy.is_some_and(|policy| policy != tsa.authority.policy()) {
             return refused(Failure::UnacceptedPolicy, "this authority has another policy");
         }

@@ -157,6 +157,7 @@ pub fn wrong(what: &str) -> Failure {
 
 fn line(incident: &Incident) -> String {
     let state = match (&incident.approved_by, incident.finished_at) {
+        (None, _) if incident.lapsed(clock::now()) => "逾七日未經核可，失效 lapsed".to_owned(),
         (None, _) => "待核可 waits".to_owned(),
         (Some(by), None) => format!("{by} 已核可，執行中 approved by {by}, under way"),
         (Some(by), Some(_)) => format!("{by} 已核可，完成 approved by {by}, done"),
@@ -183,6 +184,7 @@ fn document(incident: &Incident) -> serde_json::Value {
         "proposed_by": incident.proposed_by,
         "proposed_at": incident.proposed_at.to_string(),
         "approved_by": incident.approved_by,
+        "lapsed": incident.lapsed(clock::now()),
         "looked_at": incident.looked_at,
         "changed": incident.changed,
         "finished_at": incident.finished_at.map(|at| at.to_string()),

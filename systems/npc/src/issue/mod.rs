@@ -13,7 +13,7 @@ mod second_commit;
 use std::sync::{Arc, PoisonError};
 
 use jiff::Timestamp;
-use model::{CardSerial, CertificateState, KeySlot};
+use model::{CardSerial, KeySlot};
 use store::{Db, Tx, new_id, params};
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
@@ -238,19 +238,25 @@ impl Npc {
     /// Signs everything that was stored when the program was killed.
     pub(crate) async fn sign_what_is_stored(&self, now: Timestamp) -> Result<()> {
         let mut waiting = Vec::new();
-        for row in self.db.all(select_certificate!("state_seq = 0 ORDER BY serial"), params![]).await? {
-            let row = CertificateRow::read(&row)?;
-            if !matches!(row.state, CertificateState::Revoked { .. }) {
+        // A suspended one too: whoever asked for it gets it, and it is told as suspended.
+        let sql = select_certificate!("signed = FALSE AND status <> 2 ORDER BY serial");
+        for row in self.db.all(sql, params![]).await? {
+            let (row, authority) = (CertificateRow::read(&row)?, self.authority());
+            // What a generation did not sign while it lasted is signed by nobody.
+            if authority.generation(row.issuer).is_some() {
                 let (answer, heard) = oneshot::channel();
-                waiting.push((Unsigned { row, authority: self.authority(), now, answer }, heard));
+                waiting.push((Unsigned { row, authority, now, answer }, heard));
             }
         }
         let (unsigned, heard): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
         self.desk.sign(unsigned);
         let mut newest = 0;
         for heard in heard {
-            if let Answered::Issued(_, change) = heard.await.map_err(|_| NpcError::Died)?? {
-                newest = newest.max(change);
+            match heard.await.map_err(|_| NpcError::Died)? {
+                Ok(Answered::Issued(_, change)) => newest = newest.max(change),
+                // Another process was quicker; it is signed by nobody.
+                Ok(Answered::Outdated) | Err(NpcError::Revoked(_)) => {}
+                Err(error) => return Err(error),
             }
         }
         self.tell_changes_to(newest, now).await;

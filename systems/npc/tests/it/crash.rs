@@ -2,6 +2,7 @@
 
 use model::{CertificateState, KeySlot, RevocationReason, SuspensionCause};
 use npc::CertificateAuthority;
+use status::filter::{Filter, State, Trust};
 use store::testkit::each_engine_url;
 use store::{Db, When, params};
 
@@ -125,6 +126,53 @@ async fn what_was_revoked_before_it_was_signed_is_never_signed() {
         assert_eq!(npc.issue(&request, now()).await.err().unwrap().code(), "NPC-REVOKED");
         let row = db.one("SELECT count(*), count(der) FROM certificate", params![]).await.unwrap();
         assert_eq!((row.read::<i64>(0).unwrap(), row.read::<i64>(1).unwrap()), (1, 0));
+        db.close().await;
+    })
+    .await;
+}
+
+/// A loss report between the two commits: the certificate waits as before, its number is kept free of every new filter's noise,
+/// and a restart signs it, suspended.
+#[tokio::test]
+async fn what_was_suspended_before_it_was_signed_is_signed_by_a_restart() {
+    each_engine_url(async |url| {
+        let db = Db::open(&url, "npc").await.unwrap();
+        let npc = open(&db).await;
+        // Half of a small population is listed: the filter is noise for half of all other numbers.
+        for (number, key) in [(21, 0), (22, 1)] {
+            issued(&npc, number, KeySlot::SigningRsa, key).await;
+        }
+        npc.suspend(card(21), SuspensionCause::Loss, "hotline", now()).await.unwrap();
+        let mut requests = Vec::new();
+        for number in 1..=12 {
+            let request = request(&npc, number, KeySlot::SigningEc, 0).await;
+            db.fail_after(1, When::AfterCommit);
+            npc.issue(&request, now()).await.err().unwrap();
+            db.revive();
+            npc.suspend(card(number), SuspensionCause::Loss, "hotline", now()).await.unwrap();
+            requests.push(request);
+        }
+        assert_eq!(npc.waiting(now()).await.unwrap().unsigned, 12);
+        let document = npc.filter(now()).await.unwrap();
+        let made = npc.ca_certificates();
+        let (anchors, intermediates) = ([made.root], [made.ca.clone()]);
+        let trust = Trust { anchors: &anchors, intermediates: &intermediates };
+        let filter = Filter::open(&document.der, &trust, now()).unwrap();
+        drop(npc);
+        db.close().await;
+
+        let db = Db::open(&url, "npc").await.unwrap();
+        let npc = open(&db).await;
+        assert_eq!(npc.waiting(now()).await.unwrap().unsigned, 0);
+        for (number, request) in (1..).zip(&requests) {
+            let [found] = npc.certificates_of(card(number), now()).await.unwrap().try_into().ok().unwrap();
+            assert!(matches!(found.state, CertificateState::Suspended { .. }));
+            assert_eq!(filter.state(&made.ca, &found.serial), Some(State::Good), "when it was made");
+            assert!(npc.issue(request, now()).await.unwrap() == found);
+        }
+        let list = npc.crl(npc::Scope::Complete, now()).await.unwrap();
+        assert_eq!(x509::crl::Crl::parse(&list.der).unwrap().entries().count(), 13);
+        npc.verify_audit(None).await.unwrap();
         db.close().await;
     })
     .await;

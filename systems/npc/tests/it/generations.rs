@@ -6,12 +6,13 @@ use curve::{Curve, Random, SystemRandom};
 use jiff::{SignedDuration, Timestamp};
 use keys::KeyKind;
 use model::{KeySlot, RevocationReason, SuspensionCause};
-use npc::{CertificateAuthority, List, Npc, Plan, Scope};
+use npc::{CertificateAuthority, List, Npc, Plan, Provisions, Scope};
 use store::params;
 use store::testkit::each_engine;
 use x509::crl::{Crl, Reason};
+use x509::ocsp::{BasicResponse, CertId, IssuerHashes, build_request};
 
-use crate::ceremonies::{open_at, quick, run};
+use crate::ceremonies::{HANDS, open_at, quick, run};
 use crate::support::*;
 
 fn complete(generation: u32) -> List {
@@ -205,6 +206,69 @@ async fn complete_lists_of_an_earlier_version_are_made_anew() {
         let after = numbers(&open_at(&db, directory.path()).await).await;
         let anew: Vec<bool> = before.iter().zip(&after).map(|(before, after)| after > before).collect();
         assert_eq!(anew, [true, true, false]);
+    })
+    .await;
+}
+
+/// The last certificate of a generation ends on the last day of its CA, which is not the end of the others: in those days one
+/// responder serves to the end, and an hour after it nothing of the generation keeps a process from opening or from going on.
+#[tokio::test]
+async fn a_generation_that_ends_with_its_ca_takes_no_other_with_it() {
+    each_engine("npc", async |db| {
+        let directory = tempfile::tempdir().unwrap();
+        let first = open_at(&db, directory.path()).await;
+        let serial = issued(&first, 1, KeySlot::SigningRsa, 0).await.serial;
+        let ca = first.ca_certificate();
+        let end = ca.validity().not_after();
+        let years_later = now() + SignedDuration::from_hours(5 * 8766);
+        let plan = Plan::Generation { key: KeyKind::Ec(Curve::P384), partitions: None };
+        let number = first.propose_ceremony(plan, "chief", years_later).await.unwrap().number;
+        first.approve_ceremony(number, "deputy", years_later).await.unwrap();
+        let step = async || first.ceremony_step(number, HANDS, Provisions::default(), years_later).await;
+        while step().await.unwrap().finished_at.is_none() {}
+        assert!(first.ca_certificate().validity().not_after() > end);
+        let last = params![end - SignedDuration::from_hours(1)];
+        db.execute("UPDATE generation SET last_end = $1 WHERE number = 1", last).await.unwrap();
+
+        let keys = key_store(directory.path());
+        let open = async |at| Npc::open(db.clone(), keys.clone(), quick(), Box::new(SystemRandom), at).await;
+        let day = end - SignedDuration::from_hours(24);
+        let npc = open(day).await.unwrap();
+        let services = async || {
+            let sql = "SELECT COUNT(*) FROM authority WHERE profile = 'ocsp-responder' AND issuer = 1";
+            db.one(sql, params![]).await.unwrap().read::<i64>(0).unwrap()
+        };
+        let generations =
+            |npc: &Npc| npc.ca_certificates().generations.iter().map(|(n, _)| *n).collect::<Vec<_>>();
+        let before = (services().await, npc.ca_certificates());
+        assert_eq!(generations(&npc), [1, 2]);
+        for minute in 0..3 {
+            npc.maintain(day + SignedDuration::from_mins(minute)).await.unwrap();
+        }
+        assert!((services().await, npc.ca_certificates()) == before, "one serves to the end");
+        // The last answer lasts as long as its signer.
+        let id = CertId::new(&IssuerHashes::new(&ca).unwrap(), curve::Hash::Sha256, &serial).unwrap();
+        let question = build_request(&[id], None);
+        let late = end - SignedDuration::from_mins(10);
+        let answer = BasicResponse::parse(&npc.ocsp(&question, late).await).unwrap();
+        answer.verify(&ca, late).unwrap();
+        assert_eq!(answer.answers[0].next_update, Some(end));
+
+        let after = end + SignedDuration::from_hours(1);
+        assert!(
+            BasicResponse::parse(&npc.ocsp(&question, after).await).is_err(),
+            "nobody is left to sign it"
+        );
+        npc.maintain(after).await.unwrap();
+        let opened = open(after).await.unwrap();
+        for npc in [&npc, &opened] {
+            assert_eq!(generations(npc), [2]);
+            npc.list(complete(2), after).await.unwrap();
+            npc.maintain(after + SignedDuration::from_mins(1)).await.unwrap();
+        }
+        let person = [7; 32];
+        assert!(opened.holder_number(&person, after).await.is_ok());
+        opened.verify_audit(None).await.unwrap();
     })
     .await;
 }

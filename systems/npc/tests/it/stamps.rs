@@ -6,7 +6,7 @@ use curve::Hash;
 use jiff::{SignedDuration, Timestamp};
 use npc::Npc;
 use store::testkit::{each_engine, each_engine_url};
-use store::{Db, When};
+use store::{Db, When, params};
 use x509::path::{Options, Purpose, validate};
 use x509::tsp::{Failure, Imprint, Request, Response, Token, build_request};
 
@@ -62,6 +62,27 @@ async fn numbers_are_never_given_twice_and_time_never_goes_back() {
             there.db().close().await;
             db.close().await;
         }
+    })
+    .await;
+}
+
+/// Maintenance was missed until the certificate of the service had ended: no token is signed with it.
+#[tokio::test]
+async fn no_token_is_signed_with_a_certificate_that_has_ended() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let before = npc.ca_certificates().tsa;
+        let ended = before.validity().not_after() + SignedDuration::from_secs(1);
+        // Looks that the signer's certificate holds at that moment.
+        stamp(&npc, ended).await;
+        assert!(npc.ca_certificates().tsa != before);
+        // Another process, for which none can be made.
+        let late = npc.ca_certificates().tsa.validity().not_after() + SignedDuration::from_hours(1);
+        db.execute("ALTER TABLE authority RENAME TO away", params![]).await.unwrap();
+        let request = build_request(&Imprint::of(Hash::Sha256, b"document"), None, None);
+        assert_eq!(refused(&npc, &request, late).await, Some(Failure::SystemFailure));
+        db.execute("ALTER TABLE away RENAME TO authority", params![]).await.unwrap();
+        stamp(&npc, late).await;
     })
     .await;
 }

@@ -54,7 +54,7 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
     let sees = |see, decide| session.may(see) || session.may(decide);
     if sees(Right::SeeIncidents, Right::DecideIncidents) {
         for i in country.npc.incidents().await.map_err(Failure::from_system)? {
-            if i.approved_by.is_some() {
+            if i.approved_by.is_some() || i.lapsed(now) {
                 continue;
             }
             let measure = npc_incident::measure(i.measure);

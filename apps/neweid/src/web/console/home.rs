@@ -94,7 +94,7 @@ async fn tiles(country: &Country, session: &Session) -> Result<Vec<Tile>, Failur
         tile("/console/status", "清冊與篩選檔", "Lists and filter", sign, zh, en);
     }
     if session.may(Right::SeeIncidents) {
-        let waiting = npc.waiting().await.map_err(Failure::from_system)?;
+        let waiting = npc.waiting(now).await.map_err(Failure::from_system)?;
         let sign = if waiting.running + waiting.proposed > 0 { "△" } else { "✓" };
         let zh = format!("待核可 {}、執行中 {}", waiting.proposed, waiting.running);
         let en = format!("{} proposed, {} under way", waiting.proposed, waiting.running);

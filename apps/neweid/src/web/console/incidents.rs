@@ -70,6 +70,7 @@ struct Row {
     proposed_at: String,
     approved_by: Option<String>,
     finished_at: Option<String>,
+    lapsed: bool,
     may_approve: bool,
     most: u64,
     queue: Vec<npc::ClassReport>,
@@ -119,7 +120,8 @@ async fn make(country: &Country, session: &Session, frame: Frame) -> Result<Stri
 }
 
 fn row(incident: Incident, queue: Vec<npc::ClassReport>, session: &Session) -> Row {
-    let may_decide = session.may(Right::DecideIncidents);
+    let lapsed = incident.lapsed(clock::now());
+    let may_decide = session.may(Right::DecideIncidents) && !lapsed;
     Row {
         number: incident.number,
         measure_zh: measure_zh(incident.measure),
@@ -134,6 +136,7 @@ fn row(incident: Incident, queue: Vec<npc::ClassReport>, session: &Session) -> R
         proposed_by: incident.proposed_by,
         approved_by: incident.approved_by,
         finished_at: incident.finished_at.map(taipei),
+        lapsed,
         queue,
     }
 }

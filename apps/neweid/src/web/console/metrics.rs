@@ -115,7 +115,7 @@ async fn collect(country: &Country, now: Timestamp) -> Result<String, Failure> {
         let age = now.duration_since(at).as_secs_f64();
         text.name("neweid_feed_age_seconds").value("neweid_feed_age_seconds", &[], format_args!("{age:.3}"));
     }
-    let waiting = npc.waiting().await.map_err(Failure::from_system)?;
+    let waiting = npc.waiting(now).await.map_err(Failure::from_system)?;
     text.name("neweid_waiting");
     for (kind, count) in [
         ("unsigned-certificates", waiting.unsigned),
