@@ -531,6 +531,15 @@ impl Npc {
         self.kept_lists().get(&list).cloned()
     }
 
+    /// The highest number of a list that this process has handed out.
+    pub(crate) fn newest_list(&self) -> u64 {
+        self.kept_lists().values().map(|made| made.number).max().unwrap_or(0)
+    }
+
+    pub(crate) fn forget_lists(&self) {
+        self.kept_lists().clear();
+    }
+
     fn kept_lists(&self) -> std::sync::MutexGuard<'_, HashMap<List, Arc<PublishedCrl>>> {
         self.crls.lists.lock().unwrap_or_else(PoisonError::into_inner)
     }

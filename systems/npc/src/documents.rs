@@ -438,6 +438,14 @@ impl Npc {
         (now < document.next_update).then_some(document)
     }
 
+    /// The highest numbers that this process knows of filters and of card status lists.
+    pub(crate) fn newest_documents(&self) -> (u64, u64) {
+        let filter = self.present_filter().map_or(0, |filter| filter.number);
+        let number = |published: &Option<PublishedCards>| published.as_ref().map_or(0, |(one, _)| one.number);
+        let (full, delta) = (number(&self.cards()), number(&self.cards_delta()));
+        (filter, full.max(delta))
+    }
+
     fn filters(&self) -> std::sync::MutexGuard<'_, Vec<(Arc<PublishedDocument>, Arc<Filter>)>> {
         self.documents.filters.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -85,11 +85,21 @@ pub enum NpcError {
         "提案後範圍內增加 {0} 張憑證 / {0} certificates of the cohort have come into being since the proposal"
     )]
     Grown(u64),
+    /// Another incident has suspended certificates of the cohort since the end of their suspension was proposed.
+    #[error(
+        "提案後另一事件亦停用範圍內之憑證 / another incident has suspended certificates of the cohort meanwhile"
+    )]
+    HeldMeanwhile,
 
     // --- the environment
     /// Issuing was stopped, because of an incident.
     #[error("憑證簽發已暫停 / issuing is stopped")]
     Stopped,
+    /// What this process has read of the database is not in it any more.
+    #[error(
+        "資料庫倒退，已讀取之變更不在其中 / the database has gone back: changes that were read are not in it"
+    )]
+    WentBack,
     /// The repository was closed, because of an incident (NPC-57).
     #[error("儲存庫已關閉 / the repository of certificates is closed")]
     RepositoryClosed,
@@ -149,7 +159,9 @@ impl NpcError {
             Self::SamePerson => "NPC-SAME-PERSON",
             Self::Lapsed => "NPC-LAPSED",
             Self::Grown(_) => "NPC-GROWN",
+            Self::HeldMeanwhile => "NPC-HELD",
             Self::Stopped => "NPC-STOPPED",
+            Self::WentBack => "NPC-WENT-BACK",
             Self::RepositoryClosed => "NPC-REPOSITORY-CLOSED",
             Self::Busy => "NPC-BUSY",
             Self::Store(error) => error.code(),
@@ -171,6 +183,7 @@ impl NpcError {
             Self::X509(error) => Self::X509(error.clone()),
             Self::Inconsistent(what) => Self::Inconsistent(what),
             Self::Stopped => Self::Stopped,
+            Self::WentBack => Self::WentBack,
             Self::Primary(why) => Self::Primary(why),
             Self::TooManyDevices(limit) => Self::TooManyDevices(*limit),
             _ => Self::Died,
@@ -201,6 +214,7 @@ impl NpcError {
                 | Self::SamePerson
                 | Self::Lapsed
                 | Self::Grown(_)
+                | Self::HeldMeanwhile
         )
     }
 }

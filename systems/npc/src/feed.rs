@@ -5,8 +5,13 @@
 //! A change made by this process is read before its caller hears of it. Changes of other processes are read at most once
 //! in [`crate::NpcConfig::feed_interval`]. If the database does not answer, what is known goes on being told, with the time at which it
 //! was known as thisUpdate, until an answer of that time would have expired.
+//!
+//! A database may go back under a running process: a standby that lagged takes over, a backup is restored. What is changed
+//! then has numbers that are known already, and would never be told. So the end of the audit log is noted with every reading,
+//! and the next one looks whether the log still goes on from there ([`crate::gone_back`]).
 
-use std::sync::{Mutex, PoisonError, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -22,6 +27,10 @@ use crate::{Npc, NpcError, Result};
 pub(crate) struct Feed {
     known: Mutex<Known>,
     reading: tokio::sync::Mutex<()>,
+    /// The end of the audit log when the changes were last read.
+    pub(crate) end: Mutex<Option<audit::Head>>,
+    /// Whether the database has gone back and was not read anew yet.
+    pub(crate) behind: AtomicBool,
 }
 
 #[derive(Default, Clone, Copy)]
@@ -35,7 +44,7 @@ impl Npc {
     /// Reads every change that is not known yet, however many they are.
     pub(crate) async fn read_changes(&self, now: Timestamp) -> Result<()> {
         let _turn = self.feed.reading.lock().await;
-        self.feed.note(now, self.read_all(now, Some(PATIENCE))).await
+        self.feed.note(now, self.read_or_start_over(now, Some(PATIENCE))).await
     }
 
     /// The same up to the change with this number: of many who were told of changes together one reads for all.
@@ -87,14 +96,33 @@ impl Npc {
 
     async fn read_feed(&self, now: Timestamp) -> Result<()> {
         // A database that hangs is one that does not answer.
-        let reading = tokio::time::timeout(PATIENCE, self.read_all(now, None));
+        let reading = tokio::time::timeout(PATIENCE, self.read_or_start_over(now, None));
         self.feed.note(now, async { reading.await.map_err(|_| no_answer())? }).await
     }
 
-    /// All changes, page by page; a page that takes longer than `patience` is an error.
+    async fn read_or_start_over(&self, now: Timestamp, patience: Option<Duration>) -> Result<()> {
+        match self.read_all(now, patience).await {
+            Err(NpcError::WentBack) => self.start_over(now, patience).await,
+            read => read,
+        }
+    }
+
+    /// All changes that are not known.
     async fn read_all(&self, now: Timestamp, patience: Option<Duration>) -> Result<()> {
+        self.read_into(&self.populations, now, patience).await?;
+        // Looked at behind the changes: if they were of a database that has gone back since, so is this.
+        self.look_back(now).await
+    }
+
+    /// All changes that `known` has not, page by page; a page that takes longer than `patience` is an error.
+    pub(crate) async fn read_into(
+        &self,
+        known: &RwLock<Populations>,
+        now: Timestamp,
+        patience: Option<Duration>,
+    ) -> Result<()> {
         loop {
-            let after = self.populations().seq();
+            let after = known.read().unwrap_or_else(PoisonError::into_inner).seq();
             let sql = "SELECT serial, generation, status, status_at, reason, ends, state_seq FROM certificate_state \
                 WHERE state_seq > $1 AND signed = TRUE ORDER BY state_seq LIMIT $2";
             let values = params![after as i64, PAGE];
@@ -109,7 +137,13 @@ impl Npc {
                 // A generation that another process has made.
                 self.refresh_authority(now).await?;
             }
-            self.populations_mut().apply(&changes)?;
+            {
+                let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
+                for generation in &self.authority().generations {
+                    known.add(generation.number, generation.partitions);
+                }
+                known.apply(&changes)?;
+            }
             if changes.len() < PAGE as usize {
                 return Ok(());
             }
@@ -132,6 +166,12 @@ impl Npc {
     }
 
     pub(crate) async fn know_own_services(&self) -> Result<()> {
+        let changes = self.own_services().await?;
+        self.populations_mut().apply(&changes)
+    }
+
+    /// The certificates of the CA's own services, as changes, with their generations.
+    pub(crate) async fn own_services(&self) -> Result<Vec<(u32, Change)>> {
         let sql = "SELECT profile, der, issuer FROM authority WHERE der IS NOT NULL";
         let mut changes = Vec::new();
         for row in self.db.all(sql, params![]).await? {
@@ -146,7 +186,7 @@ impl Npc {
                 changes.push((row.read(2)?, change));
             }
         }
-        self.populations_mut().apply(&changes)
+        Ok(changes)
     }
 
     pub(crate) fn populations(&self) -> RwLockReadGuard<'_, Populations> {

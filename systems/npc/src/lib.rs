@@ -28,6 +28,7 @@ mod documents;
 mod drill;
 mod error;
 mod feed;
+mod gone_back;
 mod http;
 mod issue;
 mod ocsp;
@@ -247,6 +248,7 @@ async fn migrate(db: &Db) -> Result<()> {
         schema::ENROLLED,
         delta::MIGRATION,
         schema::UNSIGNED,
+        schema::HELD,
     ])
     .await?;
     Ok(())

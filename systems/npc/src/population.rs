@@ -274,6 +274,11 @@ impl Populations {
         Ok(())
     }
 
+    /// All generations, by number.
+    pub(crate) fn generations(&self) -> impl Iterator<Item = (u32, &Population)> {
+        self.of.iter().map(|(number, population)| (*number, population))
+    }
+
     /// The certificates of a generation.
     pub(crate) fn get(&self, generation: u32) -> Option<&Population> {
         self.of.get(&generation)

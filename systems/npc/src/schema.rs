@@ -393,6 +393,13 @@ pub(crate) const ENROLLED: Migration = Migration::new(
         ON CONFLICT DO NOTHING;",
 );
 
+/// What the end of a suspension would end beside the one it is meant for.
+pub(crate) const HELD: Migration = Migration::new(
+    29,
+    "certificates that several incidents hold",
+    "ALTER TABLE incident ADD COLUMN also_held BIGINT NOT NULL DEFAULT 0;",
+);
+
 /// The way to what is stored and not signed: its number of the last change does not tell, for a suspension takes one too. And
 /// what there was of a cohort when an incident was proposed.
 pub(crate) const UNSIGNED: Migration = Migration::new(

@@ -15,15 +15,26 @@ pub(crate) struct Switch {
     subject: &'static str,
     stop: &'static str,
     start: &'static str,
+    /// The name of the row that says why it was stopped by itself, and goes when it is let go on.
+    alarm: Option<&'static str>,
 }
 
-pub(crate) const ISSUING: Switch =
-    Switch { setting: "issuing-stopped", subject: "issuing", stop: "issuing-stop", start: "issuing-start" };
+/// When the database was last found to have gone back.
+pub(crate) const WENT_BACK: &str = "database-went-back";
+
+pub(crate) const ISSUING: Switch = Switch {
+    setting: "issuing-stopped",
+    subject: "issuing",
+    stop: "issuing-stop",
+    start: "issuing-start",
+    alarm: Some(WENT_BACK),
+};
 pub(crate) const REPOSITORY: Switch = Switch {
     setting: "repository-closed",
     subject: "repository",
     stop: "repository-close",
     start: "repository-open",
+    alarm: None,
 };
 
 const STOPPED: &str = "SELECT 1 FROM setting WHERE name = $1";
@@ -32,6 +43,13 @@ impl Switch {
     /// Whether it is stopped, as the transaction sees it.
     pub(crate) async fn is_stopped(&self, tx: &mut Tx) -> Result<bool> {
         Ok(tx.optional(STOPPED, params![self.setting]).await?.is_some())
+    }
+
+    /// Stops it within a transaction that says why in the log.
+    pub(crate) async fn stop(&self, tx: &mut Tx) -> Result<()> {
+        let sql = "INSERT INTO setting (name, value) VALUES ($1, 'yes') ON CONFLICT DO NOTHING";
+        tx.execute(sql, params![self.setting]).await?;
+        Ok(())
     }
 }
 
@@ -59,6 +77,9 @@ impl Npc {
                 ("DELETE FROM setting WHERE name = $1", switch.start)
             };
             tx.execute_one(sql, params![switch.setting]).await?;
+            if let Some(alarm) = switch.alarm.filter(|_| !stopped) {
+                tx.execute("DELETE FROM setting WHERE name = $1", params![alarm]).await?;
+            }
             self.audit(tx, action, switch.subject, operator, json!({}), now).await?;
             Ok(())
         })

@@ -51,6 +51,13 @@ impl State {
     }
 }
 
+impl Stamper {
+    /// The highest number that this process may give out or has given out.
+    pub(crate) fn newest(&self) -> u64 {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).end.saturating_sub(1)
+    }
+}
+
 impl Npc {
     /// Answers a DER TimeStampReq with a DER TimeStampResp, whatever the request is.
     pub async fn time_stamp(&self, request: &[u8], now: Timestamp) -> Vec<u8> {

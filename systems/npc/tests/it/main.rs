@@ -11,6 +11,7 @@ mod drill;
 mod faults;
 mod founding;
 mod generations;
+mod gone_back;
 mod groups;
 mod hierarchy;
 mod home;

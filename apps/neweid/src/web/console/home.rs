@@ -1,6 +1,6 @@
 //! The first page after signing in: what needs somebody's attention.
 
-use super::layout::{Frame, Mark, Query, distance, grouped};
+use super::layout::{Frame, Mark, Query, distance, grouped, taipei};
 use super::{Site, approvals, shown};
 use crate::clock;
 use crate::country::Country;
@@ -52,6 +52,10 @@ async fn tiles(country: &Country, session: &Session) -> Result<Vec<Tile>, Failur
         let (sign, zh, en) =
             if stopped { ("✗", "已暫停", "stopped") } else { ("✓", "進行中", "open") };
         tile("/console/authority", "簽發", "Issuing", sign, zh.into(), en.into());
+        if let Some(at) = npc.database_went_back().await.map_err(Failure::from_system)? {
+            let (zh, en) = (format!("{} 發現倒退", taipei(at)), format!("went back, found {}", taipei(at)));
+            tile("/console/audit", "資料庫", "Database", "✗", zh, en);
+        }
         if npc.repository_is_closed().await.map_err(Failure::from_system)? {
             tile("/console/authority", "儲存庫", "Repository", "✗", "已關閉".into(), "closed".into());
         }

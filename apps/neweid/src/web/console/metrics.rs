@@ -13,8 +13,9 @@ use jiff::Timestamp;
 use std::fmt::{Display, Write};
 
 /// Names, kinds and meanings.
-const NAMES: [(&str, &str, &str); 19] = [
+const NAMES: [(&str, &str, &str); 20] = [
     ("neweid_issuing_stopped", "gauge", "1 while issuing is stopped"),
+    ("neweid_database_went_back", "gauge", "1 once the CA's database has gone back, until issuing goes on"),
     ("neweid_repository_closed", "gauge", "1 while the repository of holders' certificates is closed"),
     ("neweid_certificates_issued_total", "counter", "certificates issued, by profile and carrier"),
     ("neweid_certificates_known", "gauge", "certificates whose states the status services know"),
@@ -77,6 +78,8 @@ async fn collect(country: &Country, now: Timestamp) -> Result<String, Failure> {
     let mut text = Text::default();
     let stopped = npc.issuing_is_stopped().await.map_err(Failure::from_system)?;
     text.name("neweid_issuing_stopped").value("neweid_issuing_stopped", &[], u8::from(stopped));
+    let back = npc.database_went_back().await.map_err(Failure::from_system)?.is_some();
+    text.name("neweid_database_went_back").value("neweid_database_went_back", &[], u8::from(back));
     let closed = npc.repository_is_closed().await.map_err(Failure::from_system)?;
     text.name("neweid_repository_closed").value("neweid_repository_closed", &[], u8::from(closed));
     text.name("neweid_certificates_issued_total");
