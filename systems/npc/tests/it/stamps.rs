@@ -10,6 +10,7 @@ use store::{Db, When, params};
 use x509::path::{Options, Purpose, validate};
 use x509::tsp::{Failure, Imprint, Request, Response, Token, build_request};
 
+use crate::ceremonies::open_at;
 use crate::support::*;
 
 async fn stamp(npc: &Npc, at: Timestamp) -> Token {
@@ -70,7 +71,9 @@ async fn numbers_are_never_given_twice_and_time_never_goes_back() {
 #[tokio::test]
 async fn no_token_is_signed_with_a_certificate_that_has_ended() {
     each_engine("npc", async |db| {
-        let npc = open(&db).await;
+        // Keys of its own: those of services that are renewed are destroyed.
+        let directory = tempfile::tempdir().unwrap();
+        let npc = open_at(&db, directory.path()).await;
         let before = npc.ca_certificates().tsa;
         let ended = before.validity().not_after() + SignedDuration::from_secs(1);
         // Looks that the signer's certificate holds at that moment.
