@@ -58,7 +58,7 @@ pub struct Listed {
 pub enum Measure {
     /// Suspend; the cause is the incident.
     Suspend,
-    /// End what incidents have suspended; another cause keeps a certificate suspended.
+    /// End what incidents have suspended, whichever did ([`Incident::also_held`]); another cause keeps a certificate suspended.
     Resume,
     /// Revoke, for good.
     Revoke(RevocationReason),
@@ -75,6 +75,9 @@ pub struct Incident {
     pub measure: Measure,
     /// How many certificates it concerned when it was proposed.
     pub concerned: u64,
+    /// How many of them more than one incident had suspended then, and none had resumed: of the end of a suspension, which ends
+    /// them all.
+    pub also_held: u64,
     /// Who proposed it.
     pub proposed_by: String,
     /// When.
@@ -144,12 +147,20 @@ impl Npc {
             let stored = serde_json::to_string(&Stored::of(&cohort, measure))
                 .map_err(|_| NpcError::Inconsistent("incident"))?;
             let (concerned, in_all) = count(tx, &cohort, now).await?;
-            let sql = "INSERT INTO incident (number, what, concerned, in_all, proposed_by, proposed_at, after, \
-                looked_at, changed, published) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, FALSE)";
+            let also_held = match measure {
+                Measure::Resume => count_held_twice(tx, &cohort, now).await?,
+                _ => 0,
+            };
+            let sql = "INSERT INTO incident (number, what, concerned, in_all, also_held, proposed_by, proposed_at, \
+                after, looked_at, changed, published) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, FALSE)";
             let nothing: &[u8] = &[];
-            let values = params![number as i64, &stored, concerned, in_all, operator, now, nothing];
+            let values =
+                params![number as i64, &stored, concerned, in_all, also_held, operator, now, nothing];
             tx.execute_one(sql, values).await?;
-            let detail = json!({ "what": stored, "concerned": concerned });
+            let mut detail = json!({ "what": stored, "concerned": concerned });
+            if also_held > 0 {
+                detail["also_held"] = also_held.into();
+            }
             self.audit(tx, "incident-propose", &incident_subject(number), operator, detail, now).await?;
             Ok::<_, NpcError>(number)
         })?;
@@ -161,7 +172,8 @@ impl Npc {
     ///
     /// # Errors
     /// [`NpcError::Lapsed`] seven days after the proposal; [`NpcError::Grown`] if certificates of the cohort have come into being
-    /// since: those of a bad lot are neither to be missed nor to be changed unseen. The end of a suspension concerns none of them.
+    /// since: those of a bad lot are neither to be missed nor to be changed unseen. The end of a suspension concerns none of them;
+    /// [`NpcError::HeldMeanwhile`] if it would end what another incident has suspended since.
     pub async fn approve_incident(&self, number: u64, operator: &str, now: Timestamp) -> Result<Incident> {
         transaction!(self.db, |tx| {
             let sql = "SELECT * FROM incident WHERE number = $1";
@@ -177,7 +189,12 @@ impl Npc {
             if incident.lapsed(now) {
                 return Err(NpcError::Lapsed);
             }
-            if incident.measure != Measure::Resume {
+            if incident.measure == Measure::Resume {
+                let held = count_held_twice(tx, &incident.cohort, incident.proposed_at).await?;
+                if held > incident.also_held as i64 {
+                    return Err(NpcError::HeldMeanwhile);
+                }
+            } else {
                 let (_, in_all) = count(tx, &incident.cohort, incident.proposed_at).await?;
                 // An earlier version has counted only those that were not revoked.
                 let shown = row.read::<Option<i64>>("in_all")?.unwrap_or(incident.concerned as i64);
@@ -362,6 +379,39 @@ async fn count(tx: &mut Tx, cohort: &Cohort, proposed_at: Timestamp) -> Result<(
     Ok((row.read("concerned")?, row.read("in_all")?))
 }
 
+/// How many certificates of a cohort more than one incident holds: it has suspended them, and none that came after it has
+/// resumed them.
+async fn count_held_twice(tx: &mut Tx, cohort: &Cohort, proposed_at: Timestamp) -> Result<i64> {
+    let (mut holding, mut ending) = (Vec::new(), Vec::new());
+    let sql = "SELECT * FROM incident WHERE approved_by IS NOT NULL ORDER BY number";
+    for row in tx.all(sql, params![]).await? {
+        let incident = read(&row)?;
+        match incident.measure {
+            Measure::Suspend => holding.push(incident.number.to_string()),
+            Measure::Resume => ending.push(incident.number.to_string()),
+            Measure::Revoke(_) => {}
+        }
+    }
+    if holding.len() < 2 {
+        return Ok(0);
+    }
+    let (conditions, values) = concerned(cohort, proposed_at, false);
+    let ended = match ending.is_empty() {
+        true => String::new(),
+        false => format!(
+            "AND NOT EXISTS (SELECT 1 FROM incident_certificate AS ended WHERE ended.serial = held.serial \
+             AND ended.incident IN ({}) AND ended.incident > held.incident)",
+            ending.join(", ")
+        ),
+    };
+    let sql = format!(
+        "SELECT COUNT(*) {conditions} AND 1 < (SELECT COUNT(*) FROM incident_certificate AS held \
+         WHERE held.serial = certificate.serial AND held.incident IN ({}) {ended})",
+        holding.join(", ")
+    );
+    Ok(tx.one(AssertSqlSafe(sql), &values).await?.read(0)?)
+}
+
 /// What a statement asks of `certificate` and `certificate_state`. Only criteria that were given stand in it, so that an
 /// index of theirs can serve.
 #[derive(Default)]
@@ -468,6 +518,7 @@ fn read(row: &Row) -> Result<Incident> {
         },
         measure,
         concerned: number("concerned")?,
+        also_held: number("also_held")?,
         proposed_by: row.read("proposed_by")?,
         proposed_at: row.read("proposed_at")?,
         approved_by: row.read("approved_by")?,

@@ -162,8 +162,14 @@ fn line(incident: &Incident) -> String {
         (Some(by), None) => format!("{by} 已核可，執行中 approved by {by}, under way"),
         (Some(by), Some(_)) => format!("{by} 已核可，完成 approved by {by}, done"),
     };
+    let also_held = match incident.also_held {
+        0 => String::new(),
+        held => format!(
+            "，其中 {held} 張亦由另一事件停用，將一併復用 {held} suspended by another incident too, which ends as well"
+        ),
+    };
     format!(
-        "{} {} {}：{} 張 certificates（{} 提案 proposed by {}）{state}：{} / {}",
+        "{} {} {}：{} 張 certificates{also_held}（{} 提案 proposed by {}）{state}：{} / {}",
         incident.number,
         measure(incident.measure),
         cohort(&incident.cohort),
@@ -181,6 +187,7 @@ fn document(incident: &Incident) -> serde_json::Value {
         "measure": measure(incident.measure),
         "cohort": cohort(&incident.cohort),
         "concerned": incident.concerned,
+        "also_held": incident.also_held,
         "proposed_by": incident.proposed_by,
         "proposed_at": incident.proposed_at.to_string(),
         "approved_by": incident.approved_by,

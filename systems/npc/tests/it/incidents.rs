@@ -314,12 +314,12 @@ async fn what_is_approved_is_what_was_shown_and_within_seven_days() {
         let again = propose(&lot, Measure::Suspend).await;
         assert_eq!(again.concerned, 4);
         // What has grown elsewhere, or ends a suspension, is as it was shown.
+        npc.approve_incident(resume.number, "bert", just_before).await.unwrap();
         let done = npc.approve_incident(others.number, "bert", just_before).await.unwrap();
         assert_eq!(done.changed, 3);
         let done = npc.approve_incident(again.number, "bert", just_before).await.unwrap();
         assert_eq!((done.looked_at, done.approved_by.as_deref()), (4, Some("bert")));
         assert_eq!(states(&npc, &[made.serial]).await, ["suspended"]);
-        npc.approve_incident(resume.number, "bert", just_before).await.unwrap();
         assert!(!done.lapsed(week), "it was approved");
         npc.verify_audit(None).await.unwrap();
     })
@@ -341,6 +341,46 @@ async fn what_comes_into_being_after_the_approval_is_not_of_the_incident() {
         npc.maintain(now()).await.unwrap();
         assert_eq!(npc.incidents().await.unwrap()[0].changed, 3);
         assert_eq!(states(&npc, &[serials[0], later.serial]).await, ["suspended", "good"]);
+    })
+    .await;
+}
+
+/// A resume ends what every incident has suspended: whoever approves it has seen how many certificates another one holds too, and
+/// none that another suspends after the proposal is resumed unseen.
+#[tokio::test]
+async fn a_resume_says_how_many_certificates_another_incident_holds() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let serials = country(&npc).await;
+        let class = |name: &str| Cohort { key_class: Some(name.into()), ..Cohort::default() };
+        let second = Cohort { cards: Some((card(2), card(2))), ..Cohort::default() };
+        let propose = async |cohort: &Cohort, measure| {
+            npc.propose_incident(cohort.clone(), measure, "anna", now()).await.unwrap()
+        };
+        let done = async |cohort: &Cohort, measure| {
+            let number = propose(cohort, measure).await.number;
+            npc.approve_incident(number, "bert", now()).await.unwrap()
+        };
+        let rsa = class("RSA-2048");
+        done(&rsa, Measure::Suspend).await;
+        assert_eq!(propose(&rsa, Measure::Resume).await.also_held, 0, "one alone");
+        done(&second, Measure::Suspend).await;
+        let both = propose(&rsa, Measure::Resume).await;
+        assert_eq!((both.concerned, both.also_held), (3, 1));
+        // What was proposed before the second one had suspended anything was shown without it.
+        let unseen = npc.incidents().await.unwrap().into_iter().find(|i| i.number == 2).unwrap();
+        assert_eq!((unseen.measure, unseen.also_held), (Measure::Resume, 0));
+        let refused = npc.approve_incident(unseen.number, "bert", now()).await.unwrap_err();
+        assert_eq!(refused.code(), "NPC-HELD");
+        assert_eq!(states(&npc, &serials[2..4]).await, ["suspended", "suspended"]);
+        npc.approve_incident(both.number, "bert", now()).await.unwrap();
+        assert_eq!(states(&npc, &serials[2..4]).await, ["good", "suspended"]);
+        // Both were ended there: whoever holds it next holds it alone.
+        done(&rsa, Measure::Suspend).await;
+        assert_eq!(propose(&rsa, Measure::Resume).await.also_held, 0);
+        done(&class("secp521r1"), Measure::Suspend).await;
+        assert_eq!(propose(&second, Measure::Resume).await.also_held, 1, "the other key of the second card");
+        npc.verify_audit(None).await.unwrap();
     })
     .await;
 }

@@ -63,8 +63,24 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
                 system_zh: "自然人憑證",
                 system: "npc",
                 number: i.number,
-                what_zh: format!("{}：{cohort}（{} 張）", incidents::measure_zh(i.measure), i.concerned),
-                what: format!("{measure}: {cohort} ({} certificates)", i.concerned),
+                what_zh: format!(
+                    "{}：{cohort}（{} 張{}）",
+                    incidents::measure_zh(i.measure),
+                    i.concerned,
+                    match i.also_held {
+                        0 => String::new(),
+                        held => format!("，其中 {held} 張亦由另一事件停用，將一併復用"),
+                    }
+                ),
+                what: format!(
+                    "{measure}: {cohort} ({} certificates{})",
+                    i.concerned,
+                    match i.also_held {
+                        0 => String::new(),
+                        held =>
+                            format!("; {held} of them suspended by another incident too, which ends as well"),
+                    }
+                ),
                 own: i.proposed_by == session.name,
                 may_approve: session.may(Right::DecideIncidents) && i.proposed_by != session.name,
                 proposed_by: i.proposed_by,
