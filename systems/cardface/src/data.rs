@@ -2,7 +2,7 @@
 
 use lds::{Date, PublicZone, Td1};
 
-use crate::Error;
+use crate::{Error, Symbology};
 
 /// The content of both sides.
 #[derive(Clone)]
@@ -29,6 +29,8 @@ pub struct FaceData {
     pub mrz: Td1,
     /// The portrait as JPEG, `None` where it is exempted (CARDFACE-23).
     pub portrait: Option<Vec<u8>>,
+    /// The symbology of both barcodes.
+    pub barcodes: Symbology,
     /// Whether 測試用 SPECIMEN is printed across both sides.
     pub specimen: bool,
 }
@@ -48,6 +50,7 @@ impl FaceData {
             card_serial: zone.card_serial.clone(),
             mrz: zone.td1().map_err(|_| Error::Record("machine readable zone"))?,
             portrait: zone.portrait.clone(),
+            barcodes: Symbology::default(),
             specimen,
         })
     }

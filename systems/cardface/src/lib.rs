@@ -19,7 +19,7 @@ mod png;
 mod svg;
 mod text;
 
-pub use barcode::code_39_svg;
+pub use barcode::{Symbology, code_39_svg};
 pub use data::FaceData;
 pub use drawing::{HEIGHT_MM, Module, WIDTH_MM};
 pub use error::Error;

@@ -38,6 +38,26 @@ pub struct ChipTypeEntry {
     /// not; where the entry does not say, neither.
     #[serde(default)]
     pub patchable: bool,
+    /// What no program can find out. None in an entry from before the register asked.
+    #[serde(default)]
+    pub hardware: Option<Hardware>,
+}
+
+/// What the supplier has shown of card body, interface and memory: the hardware requirements as values of a product record
+/// (CARD-01, CARD-04, CARD-11).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hardware {
+    /// The material of every layer of the body, `PC`.
+    pub body: String,
+    /// The service life in years.
+    pub service_years: u8,
+    /// The type of the contactless interface by ISO/IEC 14443-2, `A` or `B`.
+    pub contactless: String,
+    /// Its bit rates in kbit/s.
+    pub bit_rates: Vec<u16>,
+    /// How many writes a cell of its memory bears.
+    pub endurance: u32,
 }
 
 /// An applet with its version.
@@ -171,6 +191,9 @@ impl ChipTypeEntry {
         if self.applets.is_empty() || !self.applets.iter().all(applet) {
             return refused("every applet has a version");
         }
+        self.hardware
+            .as_ref()
+            .map_or_else(|| refused("body, interface and memory are entered"), Hardware::check)?;
         // CARD-09: the chip EAL5+ or higher, operating system and applets EAL4+ or higher, each with its number.
         for (part, least) in
             [(CertifiedPart::Chip, 5), (CertifiedPart::OperatingSystem, 4), (CertifiedPart::Applets, 4)]
@@ -194,6 +217,27 @@ impl ChipTypeEntry {
     pub fn applet_versions(&self) -> String {
         let list: Vec<_> = self.applets.iter().map(|a| format!("{} {}", a.name, a.version)).collect();
         list.join(", ")
+    }
+}
+
+impl Hardware {
+    fn check(&self) -> Result<(), ProductionError> {
+        let refused = |why| Err(ProductionError::ChipTypeRefused(why));
+        // CARD-01: all layers are polycarbonate.
+        if self.body != "PC" || self.service_years < 10 {
+            return refused("a body of polycarbonate (PC) in all layers, ten years of service");
+        }
+        // CARD-04.
+        if !["A", "B"].contains(&self.contactless.as_str())
+            || ![106, 212, 424].iter().all(|rate| self.bit_rates.contains(rate))
+        {
+            return refused("contactless type A or B with 106, 212 and 424 kbit/s");
+        }
+        // CARD-11.
+        if self.endurance < 100_000 {
+            return refused("memory that bears 100,000 writes");
+        }
+        Ok(())
     }
 }
 
@@ -483,6 +527,30 @@ mod tests {
             }
             let unknown = ChipTypeEntry { name: "XX-0000".into(), ..entry };
             assert!(matches!(unknown.check(), Err(ProductionError::ChipTypeUnknown)));
+        }
+    }
+
+    // The catalogue's hardware requirements as values: what falls short of one of them is not entered.
+    #[test]
+    fn a_type_whose_body_interface_or_memory_falls_short_is_refused() {
+        for entry in first() {
+            type Change<'a> = &'a dyn Fn(&mut Hardware);
+            let changes: [Change; 6] = [
+                &|h| h.body = "PVC".into(),
+                &|h| h.service_years = 9,
+                &|h| h.contactless = "C".into(),
+                &|h| h.bit_rates.retain(|rate| *rate != 424),
+                &|h| h.bit_rates.clear(),
+                &|h| h.endurance = 99_999,
+            ];
+            for (number, change) in changes.into_iter().enumerate() {
+                let mut changed = entry.clone();
+                change(changed.hardware.as_mut().expect("entered"));
+                let refused = changed.check();
+                assert!(matches!(refused, Err(ProductionError::ChipTypeRefused(_))), "change {number}");
+            }
+            let silent = ChipTypeEntry { hardware: None, ..entry };
+            assert!(matches!(silent.check(), Err(ProductionError::ChipTypeRefused(_))));
         }
     }
 

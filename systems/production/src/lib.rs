@@ -18,6 +18,7 @@ mod machine;
 mod manufacturer;
 mod orders;
 mod package;
+mod portrait;
 mod quality;
 mod schema;
 mod selection;
@@ -32,7 +33,8 @@ pub use centre::{CardCentre, Order, OrderNo, PairedCard, Report, ReportKind, Ros
 /// The interfaces of a card put into a reader with [`Centre::reader`].
 pub use chip::{InProcessChannel, Interface};
 pub use chip_types::{
-    Applet, CardMake, Certification, CertifiedPart, ChipTypeEntry, RegisteredChip, RiskProposal, chip_type_of,
+    Applet, CardMake, Certification, CertifiedPart, ChipTypeEntry, Hardware, RegisteredChip, RiskProposal,
+    chip_type_of,
 };
 pub use error::{EXPLAINED, ProductionError};
 pub use face_features::{Answers, FaceFeature, Finding, face_features};

@@ -1,7 +1,7 @@
 //! Quality control of a finished card (PRODUCTION-39, 40): it is read back as a stranger would read it, through secure
 //! channel, signature and chip authentication, and every file is compared with the order.
 
-use cardface::{Face, FaceData, FontSet};
+use cardface::{Face, FaceData};
 use chip::Interface;
 use eac::Password;
 use jiff::Timestamp;
@@ -11,10 +11,11 @@ use sealed::SharedRandom;
 use terminal::perso::{ChipLifeCycle, PIN_MANAGEMENT_KEY_VERSION, Session};
 use terminal::{CheckKind, Outcome, ReadOptions, TrustStore, Verdict, read_card};
 
-use crate::ProductionError;
 use crate::machine::{card as card_error, insert, perso};
 use crate::package::Package;
+use crate::portrait;
 use crate::shelf::Shelf;
+use crate::{CentreConfig, ProductionError};
 
 /// Inspects a personalised card against its order. `Ok(Some(defect))` is a card that fails; an error is a machine that does.
 pub(crate) fn inspect(
@@ -63,18 +64,29 @@ pub(crate) fn inspect(
     state_as_delivered(shelf, package, random)
 }
 
-/// The proof image of both sides, rendered from the same Public Zone that the chip gets (PRODUCTION-39).
-pub(crate) fn proof(package: &Package, fonts: &FontSet, dpi: u32) -> Result<Vec<u8>, ProductionError> {
+/// CARD-24: the photo that is printed and the portrait of DG2 are one picture. Says what is wrong.
+pub(crate) fn portrait(package: &Package) -> Result<Option<&'static str>, ProductionError> {
+    let zone = public_zone(package)?;
+    Ok(portrait::difference(package.photo.as_deref(), zone.portrait.as_deref()))
+}
+
+fn public_zone(package: &Package) -> Result<PublicZone, ProductionError> {
     let files = package
         .public
         .iter()
         .filter_map(|(fid, file)| Some((DataGroup::ALL.into_iter().find(|g| g.fid() == *fid)?, file.clone())))
         .collect();
-    let zone = PublicZone::from_data_groups(&files).map_err(card_error)?;
+    PublicZone::from_data_groups(&files).map_err(card_error)
+}
+
+/// The proof image of both sides, rendered from the same Public Zone that the chip gets (PRODUCTION-39).
+pub(crate) fn proof(package: &Package, config: &CentreConfig) -> Result<Vec<u8>, ProductionError> {
+    let zone = public_zone(package)?;
     // Every card of a test country says so.
     let mut data = FaceData::new(&zone, true).map_err(face_error)?;
     data.portrait.clone_from(&package.photo);
-    Face::new(&data, fonts).and_then(|face| face.render_proof(dpi)).map_err(face_error)
+    data.barcodes = config.barcodes;
+    Face::new(&data, &config.fonts).and_then(|face| face.render_proof(config.proof_dpi)).map_err(face_error)
 }
 
 /// A face that does not fit the order is the order's fault; a missing font or glyph is the environment's.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cardface::FontSet;
+use cardface::{FontSet, Symbology};
 use chip::{ChipType, InProcessChannel, Interface};
 use jiff::{SignedDuration, Timestamp};
 use model::{CardProfile, CardSerial, CardState};
@@ -32,6 +32,8 @@ pub struct CentreConfig {
     pub fonts: Arc<FontSet>,
     /// Resolution of the proof image, dots per inch.
     pub proof_dpi: u32,
+    /// The symbology of the barcodes that are printed (CARDFACE-12).
+    pub barcodes: Symbology,
     /// Cards worked on at the same time (PRODUCTION-09).
     pub machines: usize,
     /// Most cards in a box (PRODUCTION-64).
@@ -57,6 +59,7 @@ impl CentreConfig {
             trust,
             fonts,
             proof_dpi: 300,
+            barcodes: Symbology::default(),
             machines: 2,
             box_size: 250,
             inspect_face: false,
@@ -238,7 +241,13 @@ impl Centre {
                     Value::from(now),
                 ]
             });
-            tx.insert_many("INSERT INTO card (serial, chip_id, lot, state, changed_at)", 5, rows).await?;
+            // CARD-53: a serial number, and a chip, is in one lot alone.
+            tx.insert_many("INSERT INTO card (serial, chip_id, lot, state, changed_at)", 5, rows)
+                .await
+                .map_err(|error| match error.is_unique() {
+                    true => ProductionError::LotRefused("a card of the data file is in the books already"),
+                    false => error.into(),
+                })?;
             let next = tx.one("SELECT COALESCE(MAX(movement), 0) + 1 FROM stock_movement", params![]).await?;
             let next: i64 = next.read(0)?;
             let moves = cards.iter().zip(next..).map(|(card, movement)| {

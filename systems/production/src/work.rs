@@ -265,10 +265,13 @@ impl Centre {
         }
         let order = card.order.ok_or(ProductionError::Data("order of the card"))?;
         let package = self.package(order).await?;
-        // Printed first: what cannot be printed is found while the chip is still blank.
+        // Compared and printed first: what must not or cannot be printed is found while the chip is still blank.
+        let compared = package.clone();
+        if let Some(defect) = blocking(move || quality::portrait(&compared)).await? {
+            return self.scrap(serial, defect, job, now).await;
+        }
         let (inner, printing) = (self.inner.clone(), package.clone());
-        let proof =
-            blocking(move || quality::proof(&printing, &inner.config.fonts, inner.config.proof_dpi)).await?;
+        let proof = blocking(move || quality::proof(&printing, &inner.config)).await?;
         if card.state == CardState::Paired {
             let (inner, writing) = (self.inner.clone(), package.clone());
             blocking(move || {

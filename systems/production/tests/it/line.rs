@@ -3,7 +3,7 @@
 use model::CardState;
 use production::{CardCentre, Package, ReportKind};
 
-use crate::support::{Hall, directory, later, signer};
+use crate::support::{Hall, directory, later, portrait, signer};
 
 /// Delivers a package, lets the line work until the card is finished or taken out, and says what was wrong.
 async fn inspect(
@@ -85,6 +85,28 @@ async fn a_card_that_a_stranger_would_refuse_is_scrapped() {
         .expect("is scrapped");
         assert!(defect.starts_with("Contactless: Household "), "{defect}");
         assert!(hall.centre.stocktake().await.expect("counts").agrees());
+    })
+    .await;
+}
+
+// proves: CARD-24
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_with_somebody_elses_photo_is_scrapped_before_anything_is_printed() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let mut hall = Hall::open(&url, &dir).await;
+        hall.restock(4).await;
+        type Change = fn(&mut Package);
+        let changes: [(Change, &str); 3] = [
+            (|package| package.photo = Some(portrait(100)), "the printed portrait is not that of the chip"),
+            (|package| package.photo = None, "a portrait in the chip and none printed"),
+            (|package| package.photo = Some(b"no picture".to_vec()), "a portrait that is no picture"),
+        ];
+        for (number, (change, found)) in changes.into_iter().enumerate() {
+            let number = 1 + number as u32;
+            assert_eq!(inspect(&mut hall, number, false, &dir, &url, change).await.as_deref(), Some(found));
+        }
+        assert_eq!(inspect(&mut hall, 9, false, &dir, &url, |_| {}).await, None, "a good card");
     })
     .await;
 }

@@ -2,7 +2,7 @@
 
 use chip::{Chip, FileMemory, InProcessChannel, Interface};
 use model::CardState;
-use production::{Delivery, ProductionError, StockKind};
+use production::{Delivery, LotOrder, ProductionError, StockKind};
 use store::params;
 use terminal::perso::{InitialisationRequest, Session, TRANSPORT_KEY_VERSION};
 
@@ -52,6 +52,32 @@ async fn a_lot_that_does_not_agree_is_refused_as_a_whole() {
         assert!(centre.stock().await.expect("counts").values().all(|count| *count == 0));
         let stocktake = centre.stocktake().await.expect("counts");
         assert_eq!(stocktake.unknown.len(), 4);
+    })
+    .await;
+}
+
+// proves: CARD-53
+#[tokio::test(flavor = "multi_thread")]
+async fn a_serial_number_is_in_one_lot_alone() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let hall = Hall::open(&url, &dir).await;
+        let centre = &hall.centre;
+        let make = |lot: &LotOrder| manufacturer().make(lot, centre.shelf(), hall.now, &hall.random);
+        let first = make(&lot(3)).expect("makes");
+        assert_eq!(centre.receive_lot(&first, 3, CLERK, hall.now).await.expect("receives"), 3);
+        // The last card of the first lot again; then all of it; what is new in them is not taken either.
+        for (name, from, quantity) in [("L2", 2, 3), ("L3", 0, 5)] {
+            let order = LotOrder { lot: name.into(), first: from, ..lot(quantity) };
+            let delivery = make(&order).expect("makes");
+            let refused = centre.receive_lot(&delivery, quantity, CLERK, hall.now).await;
+            assert!(matches!(refused, Err(ProductionError::LotRefused(_))), "{name}: {refused:?}");
+            assert_eq!(centre.received("N5A").await.expect("counts"), 3);
+        }
+        let next = make(&LotOrder { lot: "L4".into(), first: 3, ..lot(2) }).expect("makes");
+        assert_eq!(centre.receive_lot(&next, 2, CLERK, hall.now).await.expect("receives"), 2);
+        let row = hall.db.one("SELECT count(DISTINCT serial) FROM card", params![]).await.expect("counts");
+        assert_eq!(row.read::<i64>(0).expect("a number"), 5);
     })
     .await;
 }

@@ -157,7 +157,7 @@ impl Hall {
             card_security: signer.sign_card_security(&infos, self.now).await.expect("signs"),
             certificates: Vec::new(),
             pin_management_keys: [pin_key(1), pin_key(2), pin_key(3)],
-            photo: None,
+            photo: Some(portrait(70)),
         };
         change(&mut package);
         package
@@ -194,6 +194,16 @@ fn encrypted_zone(card: &PairedCard) -> Vec<(u8, Vec<u8>)> {
     };
     let files = zone.files().expect("encodes").into_iter();
     files.map(|(group, file)| (group, with_salt(&file, &[group; SALT_LEN]))).collect()
+}
+
+/// A picture of 35 to 45 with something in it that is `width` pixels wide.
+pub(crate) fn portrait(width: u32) -> Vec<u8> {
+    let picture = image::RgbImage::from_fn(140, 180, |x, y| {
+        image::Rgb(if x.abs_diff(70) * 2 < width && y > 40 { [90, 60, 50] } else { [210, 210, 215] })
+    });
+    let mut out = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut out, image::ImageFormat::Jpeg).expect("encodes");
+    out.into_inner()
 }
 
 /// The root of an authorisation PKI.
@@ -258,7 +268,7 @@ fn public_zone(card: &PairedCard) -> PublicZone {
         card_serial: card.serial.to_string(),
         renewal: Some(Date::new(2036, 7, 1).expect("a date")),
         issue: Date::new(2026, 7, 1).expect("a date"),
-        portrait: None,
+        portrait: Some(portrait(70)),
         issuing_authority: "內政部（測試用）".into(),
         security_infos: encode_set(&[
             SecurityInfo::active_authentication(oid::ECDSA_PLAIN_SHA512),
