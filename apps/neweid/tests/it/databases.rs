@@ -68,7 +68,8 @@ fn module() -> PathBuf {
     found.expect("SoftHSM is missing: apt-get install -y --no-install-recommends softhsm2")
 }
 
-// The signing keys of both CAs in a hardware module's stead: they are made there, and no file holds any of them.
+// The keys of every office in a hardware module's stead: they are made there, each a key of its own, and no file holds any of them.
+// proves: DOCPKI-12
 #[test]
 fn a_pkcs11_token() {
     let place = tempfile::tempdir().expect("a temporary directory");
@@ -108,9 +109,37 @@ fn a_pkcs11_token() {
         "4",
     ];
     Up::spawn_command(&mut with_token(), &dir, free_ports(), &options).ready().stop();
-    for system in ["docsigner", "npc"] {
+    for system in ["docsigner", "eacpki", "npc"] {
         assert!(files(&dir.join("keys").join(system)).is_empty(), "{system} has no key in a file");
     }
+    // With this one the management system seals its rows; the key of its terminal is in the module.
+    assert_eq!(files(&dir.join("keys/mgmt")), [dir.join("keys/mgmt/master.key")]);
+    let objects = |kind: &str| -> Vec<String> {
+        let output = Command::new("pkcs11-tool")
+            .args(["--token-label", "country", "--login", "--pin", "env:TOKEN_PIN", "-O", "--type", kind])
+            .arg("--module")
+            .arg(&module)
+            .env("TOKEN_PIN", PIN)
+            .env("SOFTHSM2_CONF", &configuration)
+            .output()
+            .expect("pkcs11-tool is missing: apt-get install -y --no-install-recommends opensc");
+        String::from_utf8_lossy(&output.stdout).lines().map(|line| line.trim().to_owned()).collect()
+    };
+    let mut labels: Vec<_> = objects("privkey")
+        .iter()
+        .filter_map(|line| Some(line.strip_prefix("label:")?.trim().to_owned()))
+        .collect();
+    labels.sort_unstable();
+    let every = labels.len();
+    labels.dedup();
+    assert_eq!(labels.len(), every, "one key under each label: {labels:?}");
+    for office in ["csca-1", "ds-1", "cvca-1", "npc-root", "npc-ca", "terminal-1"] {
+        assert!(labels.iter().any(|label| label == office), "{office}: {labels:?}");
+    }
+    let public = objects("pubkey");
+    let points: Vec<_> = public.iter().filter(|line| line.starts_with("EC_POINT")).collect();
+    let distinct: std::collections::BTreeSet<_> = points.iter().collect();
+    assert!(distinct.len() == points.len() && distinct.len() >= 4, "no two offices have one key: {public:?}");
     // Later starts know where the keys are.
     let journey = demo(&dir, &mut with_token());
     assert_eq!(journey.code, Some(0), "{journey}");

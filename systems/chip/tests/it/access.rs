@@ -222,6 +222,19 @@ fn ef_dir_and_select_agree_on_which_applications_there_are() {
 fn a_closed_certificate_zone_refuses_every_command() {
     for profile in ["national", "interop"] {
         let flash = Stage::Personalised(profile, false).flash();
+        // The pairs that were made for it before anybody chose are gone from the memory; those of the chip itself are not.
+        let keys = |flash: &chip::Flash| -> Vec<u16> {
+            let memory = chip::RamMemory::open(chip::Flash::from_image(flash.image())).unwrap();
+            let mut records: Vec<u16> =
+                chip::Memory::records(&memory).into_iter().map(|(record, _)| record).collect();
+            records.retain(|record| (0x31..=0x36).contains(record));
+            records.sort_unstable();
+            records
+        };
+        let pairs = keys(&Stage::Initialised(profile).flash());
+        assert!(pairs.starts_with(&[0x31, 0x32, 0x33, 0x34]), "{pairs:02X?}");
+        assert_eq!(keys(&Stage::Personalised(profile, true).flash()), pairs);
+        assert_eq!(keys(&flash), [0x35, 0x36], "{profile}");
         let error =
             management(&flash).set_pin(terminal::perso::PinReference::Pin2, &PIN2.into()).unwrap_err();
         assert_eq!(error.status_word().unwrap().0, 0x6A88, "not even PIN management opens it");

@@ -775,7 +775,7 @@ fn an_update_terminal_writes_without_pin1_and_does_not_read_the_old_values() {
     }
 }
 
-// proves: CARD-45, CARD-46, CARD-47, DOCPKI-15
+// proves: CARD-45, CARD-46, CARD-47, CARDFACE-24, DOCPKI-15
 #[test]
 fn updates_that_are_refused_leave_everything_as_it_was() {
     let flash = Stage::InUse("national").flash();

@@ -367,7 +367,6 @@ async fn a_paper_is_checked_against_the_records_and_signed_by_another_key() {
     .await;
 }
 
-// proves: DOCPKI-12
 #[tokio::test]
 async fn no_key_does_the_work_of_another_office() {
     each_engine("docsigner", async |db| {

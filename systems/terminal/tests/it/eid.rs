@@ -717,8 +717,13 @@ fn the_public_zone_changes_in_address_and_military_service_alone() {
     let number = std::cell::Cell::new(0);
     let update = |updates, change: &dyn Fn(&mut lds::PublicZone)| {
         let mut zone = zone_now();
-        change(&mut zone);
         let mut files = zone.data_groups().expect("encodes");
+        change(&mut zone);
+        let mut changed = zone.data_groups().expect("encodes");
+        // What an update may write; the other groups stay those of the card, also in what is signed.
+        for group in [lds::DataGroup::Dg11, lds::DataGroup::Dg13] {
+            files.insert(group, changed.remove(&group).expect("encoded"));
+        }
         let sod = COUNTRY.security_object(&files);
         files.insert(lds::DataGroup::Sod, sod);
         let written = [lds::DataGroup::Dg11, lds::DataGroup::Dg13, lds::DataGroup::Sod];
@@ -739,6 +744,27 @@ fn the_public_zone_changes_in_address_and_military_service_alone() {
         update(both, &|zone| zone.chinese_name = "李小四".into()).expect_err("no right lets it change");
     assert_eq!(error.refusal, Refusal::TerminalRight);
     assert_eq!(error.detail, "COMMIT: a field that no right lets change, SW 6982");
+    let another_day = lds::Date::new(1999, 9, 9).expect("a day");
+    type Change<'a> = &'a dyn Fn(&mut lds::PublicZone);
+    let fields: [(&str, Change); 6] = [
+        ("romanised name", &|zone| zone.romanised_name = Some("Lí Sió-sì".into())),
+        ("foreign name", &|zone| zone.foreign_name = Some("LEE, FOUR".into())),
+        ("identification number", &|zone| zone.id_number = "A123456789".into()),
+        ("birth", &|zone| zone.birth = another_day),
+        ("issue", &|zone| zone.issue = another_day),
+        ("renewal", &|zone| zone.renewal = Some(lds::Date::new(2099, 9, 9).expect("a day"))),
+    ];
+    let before = zone_now();
+    for (field, change) in fields {
+        let error = update(both, change).expect_err(field);
+        // A date stands in DG1 or DG12 too, which no update writes: the zone would contradict itself.
+        let why = match field {
+            "birth" | "issue" | "renewal" => "COMMIT: SW 6A80",
+            _ => "COMMIT: a field that no right lets change, SW 6982",
+        };
+        assert_eq!(error.detail, why, "{field}");
+    }
+    assert!(zone_now() == before);
     let address = update(UpdateRights::MILITARY_SERVICE, &|zone| zone.address.rest = "舊路2號".into());
     assert_eq!(address.expect_err("no right").detail, "COMMIT: ADDRESS, SW 6982");
     assert_eq!(zone_now().marital_status.code, "married");
