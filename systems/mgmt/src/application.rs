@@ -163,6 +163,25 @@ pub(crate) fn printed_fields(person: &Person, foreign_name: bool) -> [String; 6]
 mod tests {
     use super::*;
 
+    // proves: CARDFACE-24
+    #[test]
+    fn each_printed_field_counts_and_no_other() {
+        let person = registry::sample_persons().swap_remove(3).person;
+        let printed = |change: &dyn Fn(&mut Person)| {
+            let mut changed = person.clone();
+            change(&mut changed);
+            printed_fields(&changed, true) != printed_fields(&person, true)
+        };
+        let other = registry::sample_persons().swap_remove(0).person;
+        assert!(printed(&|person| person.name = other.name.clone()), "name");
+        assert!(printed(&|person| person.id = other.id), "identification number");
+        assert!(printed(&|person| person.birth = other.birth), "date of birth");
+        let status = [model::MaritalStatus::Single, model::MaritalStatus::Married];
+        let status = status.into_iter().find(|status| *status != person.marital).expect("one of two");
+        assert!(printed(&|person| person.marital = status), "marital status");
+        assert!(!printed(&|person| person.address = other.address.clone()), "the address is not printed");
+    }
+
     fn contact(mobile: Option<&str>, email: Option<&str>, way: NoticeWay) -> Contact {
         Contact { mobile: mobile.map(Into::into), email: email.map(Into::into), way }
     }

@@ -313,6 +313,10 @@ refusals! {
     PhotoNotConforming "MGMT-E-PHOTO-NOT-CONFORMING" Caller
         { "審核結果與核准不符：頭部須占 70 至 80 %，且相片未經修改、可資辨識。", "The review contradicts the approval: the head takes 70 to 80 %, and the photo is unaltered and recognisable." }
         { "請以原因退回相片，由申請人另繳新相片。", "Refuse the photo with its reason; the applicant hands in another one." }
+    /// An approval that does not decide about the exemption applied for, or about another one (CARDFACE-23).
+    ExemptionUndecided "MGMT-E-EXEMPTION-UNDECIDED" Caller
+        { "核准未載明所申請之免列印相片事由，或與申請不符。", "The approval does not name the exemption from the portrait that was applied for, or names another." }
+        { "請依申請載明事由核准，或退回申請。", "Approve with the reason applied for, or return the application." }
     /// Another system shows another key, or an old statement.
     PeerUnknown "MGMT-E-PEER-UNKNOWN" Caller
         { "對方系統之金鑰或簽章不符。", "The other system's key or signature is not what it must be." }

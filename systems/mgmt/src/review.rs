@@ -1,7 +1,7 @@
 //! Review by a clerk, withdrawal, and the batches that go to the card centre.
 
 use jiff::Timestamp;
-use model::{Application, ApplicationState, CaseNo, RocDate, validity};
+use model::{Application, ApplicationState, CaseNo, PortraitExemption, RocDate, validity};
 use serde_json::json;
 use store::{Tx, params};
 
@@ -20,6 +20,9 @@ pub(crate) const PERSON: &str = "person";
 pub enum Decision {
     /// The case may go to production: what the clerk found on the photo.
     Approve(PhotoReview),
+    /// The case may go to production without a printed portrait: the office approves this exemption, which is that of the
+    /// application (CARDFACE-23). The photo is reviewed and filed all the same.
+    ApproveExempted(PhotoReview, PortraitExemption),
     /// The photo does not conform; the applicant has to hand in another one (CARDFACE-22).
     RefusePhoto(PhotoReason),
     /// The applicant has to correct something else.
@@ -137,12 +140,21 @@ impl Mgmt {
         if !matches!(read.application.state(), ApplicationState::Submitted | ApplicationState::UnderReview) {
             return Err(Refusal::WrongState.into());
         }
-        if let Decision::Approve(review) = decision {
+        let approved = match decision {
+            Decision::Approve(review) => Some((review, None)),
+            Decision::ApproveExempted(review, exemption) => Some((review, Some(exemption))),
+            _ => None,
+        };
+        if let Some((review, exemption)) = approved {
             if review.fault().is_some() {
                 return Err(Refusal::PhotoNotConforming.into());
             }
             let key = RowKey::of_case(&self.keys, no, read.wrapped_key()?)?;
             let applicant: StoredApplicant = key.open(APPLICANT, &self.data(no, APPLICANT).await?)?;
+            // CARDFACE-23: nobody is exempted by a decision that does not say so.
+            if applicant.portrait_exemption != exemption {
+                return Err(Refusal::ExemptionUndecided.into());
+            }
             let photo = key.open_bytes(PHOTO, &self.data(no, PHOTO).await?)?;
             let filed_for = format!("{no}/{}", read.submitted.as_microsecond());
             self.register.file_portrait(&applicant.id, &filed_for, photo.expose(), now).await?;
@@ -158,7 +170,7 @@ impl Mgmt {
             let before = case.application.clone();
             let by = stamp(now, clerk);
             let (application, event) = allowed(match &decision {
-                Decision::Approve(_) => case.application.approve(by),
+                Decision::Approve(_) | Decision::ApproveExempted(..) => case.application.approve(by),
                 Decision::RefusePhoto(reason) => {
                     case.application.return_for_correction(reason.code(), by.because(reason.code()))
                 }
@@ -166,8 +178,14 @@ impl Mgmt {
                 Decision::Reject { reason } => case.application.reject(reason, by.because(reason)),
             })?;
             case.application = application;
-            if let Decision::Approve(PhotoReview { head_percent, .. }) = decision {
-                let detail = json!({ "head_percent": head_percent, "unaltered": true, "recognisable": true });
+            if let Some((PhotoReview { head_percent, .. }, exemption)) = approved {
+                // That there is an exemption; why is the applicant's health, and no log's.
+                let detail = json!({
+                    "head_percent": head_percent,
+                    "unaltered": true,
+                    "recognisable": true,
+                    "exempted": exemption.is_some(),
+                });
                 log(tx, &stamp(now, clerk), "photo-review", no.as_str(), detail).await?;
             }
             if matches!(decision, Decision::Reject { .. }) {

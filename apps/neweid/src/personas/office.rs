@@ -185,10 +185,11 @@ impl Office {
             profile: order.profile,
         };
         let case = self.mgmt.submit(application, CLERK, now).await.map_err(Failure::from_system)?;
-        self.mgmt
-            .review(case, Decision::Approve(mgmt::portrait::REVIEW), CLERK, now)
-            .await
-            .map_err(Failure::from_system)?;
+        let decision = match recipe.exemption {
+            Some(exemption) => Decision::ApproveExempted(mgmt::portrait::REVIEW, exemption),
+            None => Decision::Approve(mgmt::portrait::REVIEW),
+        };
+        self.mgmt.review(case, decision, CLERK, now).await.map_err(Failure::from_system)?;
         Ok(case)
     }
 

@@ -1,13 +1,13 @@
 //! From an application to a card in use.
 
-use mgmt::{Acceptance, Inspection, NewApplication, Refusal};
+use mgmt::{Acceptance, Decision, Inspection, NewApplication, Refusal};
 use model::{ApplicationState, CardState, KeySlot, Pin1, Pin2, PortraitExemption, UserCode};
 use npc::CertificateAuthority;
 use production::Interface;
 use registry::Register;
 use store::params;
-use terminal::Verdict;
 use terminal::npc_card::{NpcCard, Pin2Status};
+use terminal::{Portrait, Verdict};
 
 use crate::world::{CLERK, World, application, directory, person, start};
 
@@ -139,6 +139,32 @@ async fn an_exempted_portrait_is_on_file_and_neither_printed_nor_in_the_chip() {
         let refused = world.mgmt.submit(without, CLERK, world.now).await;
         assert_eq!(refused.expect_err("no photo").refusal(), Some(Refusal::PhotoNotJpeg));
         let no = world.mgmt.submit(wish, CLERK, world.now).await.expect("submits");
+        // The office decides about the exemption by its name; whatever else it says, nothing is filed and nothing approved.
+        let review = mgmt::portrait::REVIEW;
+        for undecided in
+            [Decision::Approve(review), Decision::ApproveExempted(review, PortraitExemption::SeriousIllness)]
+        {
+            let refused = world.mgmt.review(no, undecided, CLERK, world.now).await.expect_err("undecided");
+            assert_eq!(refused.refusal(), Some(Refusal::ExemptionUndecided));
+            assert_eq!(world.mgmt.case(no).await.expect("a case").state, ApplicationState::Submitted);
+            assert_eq!(world.register.portrait(&person.id).await.expect("answers"), None);
+        }
+        // An exemption that nobody applied for, and one that the office refuses.
+        let submit = async |number: u8, portrait_exemption| {
+            let wish = NewApplication { portrait_exemption, ..application(&world.person(number).await) };
+            world.mgmt.submit(wish, CLERK, world.now).await.expect("submits")
+        };
+        let plain = submit(2, None).await;
+        let unasked = Decision::ApproveExempted(review, PortraitExemption::FacialInjury);
+        let refused = world.mgmt.review(plain, unasked, CLERK, world.now).await.expect_err("not applied for");
+        assert_eq!(refused.refusal(), Some(Refusal::ExemptionUndecided));
+        let declined = submit(3, Some(PortraitExemption::SeriousIllness)).await;
+        let reason = "免列印相片之申請不予核准".to_owned();
+        world.mgmt.review(declined, Decision::Reject { reason }, CLERK, world.now).await.expect("declines");
+        assert_eq!(world.mgmt.case(declined).await.expect("a case").state, ApplicationState::Rejected);
+        assert_eq!(world.mgmt.batch(10, CLERK, world.now).await.expect("batches"), []);
+        let exempt = Decision::ApproveExempted(review, PortraitExemption::FacialInjury);
+        world.mgmt.review(no, exempt, CLERK, world.now).await.expect("approves");
         // The exemption stays with the case when the card has to be made again, from what is left of it.
         world.produce_until(no, ApplicationState::Received).await.expect("is produced");
         let flawed = world.mgmt.case(no).await.expect("a case").serial.expect("a card");
@@ -153,6 +179,8 @@ async fn an_exempted_portrait_is_on_file_and_neither_printed_nor_in_the_chip() {
             let report = world.read(serial, Interface::Contactless);
             assert_eq!(report.verdict, Verdict::Verified, "{:?}", report.refusal());
             assert!(report.public_zone().expect("decodes").portrait.is_none());
+            let holder = report.holder.expect("decodes");
+            assert_eq!(holder.portrait, Some(Portrait::Exempted), "the reader says so");
         }
         world.close().await;
     })

@@ -113,10 +113,10 @@ async fn what_changed_since_production_decides_at_the_counter() {
     store::testkit::each_engine_url(async |url| {
         let (_keep, dir) = directory();
         let world = World::open(&url, &dir, start()).await;
-        world.restock(5).await;
+        world.restock(7).await;
         let (mgmt, now) = (&world.mgmt, world.now);
         let mut ready = Vec::new();
-        for number in 1..=4 {
+        for number in 1..=5 {
             let person = world.person(number).await;
             let no = mgmt.submit(application(&person), CLERK, now).await.expect("submits");
             world.produce(no).await.expect("is produced");
@@ -129,6 +129,9 @@ async fn what_changed_since_production_decides_at_the_counter() {
         change(1, Change::MarriageEnded).await;
         change(2, Change::Guardianship(true)).await;
         change(3, Change::Moved(ready[0].2.address.clone())).await;
+        let new_name = registry::sample_persons().swap_remove(0).person.name;
+        assert_ne!(new_name.chinese(), ready[4].2.name.chinese());
+        change(4, Change::Name(new_name.clone())).await;
 
         let refused = mgmt.hand_over(ready[0].0, CLERK, now).await.expect_err("is dead");
         assert_eq!(refused.refusal(), Some(Refusal::NoLongerEntitled));
@@ -143,6 +146,14 @@ async fn what_changed_since_production_decides_at_the_counter() {
         let remade = mgmt.hand_over(ready[1].0, CLERK, now).await.expect("is handed over").serial;
         let report = world.read(remade, Interface::Contactless);
         assert_eq!(report.public_zone().map(|zone| zone.marital_status.code.as_str()), Some("single"));
+
+        let refused = mgmt.hand_over(ready[4].0, CLERK, now).await.expect_err("bears another name");
+        assert_eq!(refused.refusal(), Some(Refusal::FaceOutdated));
+        assert_eq!(mgmt.card(ready[4].1).await.expect("a card").state, CardState::Void);
+        world.produce(ready[4].0).await.expect("is made again");
+        let remade = mgmt.hand_over(ready[4].0, CLERK, now).await.expect("is handed over").serial;
+        let report = world.read(remade, Interface::Contactless);
+        assert_eq!(report.public_zone().map(|zone| zone.chinese_name.as_str()), Some(new_name.chinese()));
 
         let given =
             mgmt.hand_over(ready[2].0, CLERK, now).await.expect("a card without certificates in force");
