@@ -2,7 +2,7 @@
 
 use crate::directory::Directory;
 use crate::failure::{Failure, Fault};
-use cardface::{Face, FaceData, FontSet};
+use cardface::{Face, FaceData, FontSet, Symbology};
 use chip::{Chip, FileMemory, InProcessChannel, Interface};
 use curve::SystemRandom;
 use eac::Password;
@@ -124,7 +124,7 @@ pub fn read(chip: Chip, interface: Interface, serial: CardSerial, trust: &TrustS
 }
 
 /// Draws the face of a card from what its chip says.
-pub fn face(card: &CardFile) -> Result<Face, Failure> {
+pub fn face(card: &CardFile, barcodes: Symbology) -> Result<Face, Failure> {
     let chip = open_file(card)?;
     let name = &card.name;
     // A card of plastic shows its number; a virtual one is asked for it.
@@ -141,7 +141,7 @@ pub fn face(card: &CardFile) -> Result<Face, Failure> {
             "製卡完成後再試 Try again when it has been made.",
         ));
     };
-    let data = FaceData::new(zone, true).map_err(Failure::ours)?;
+    let data = FaceData { barcodes, ..FaceData::new(zone, true).map_err(Failure::ours)? };
     Face::new(&data, fonts()?.as_ref()).map_err(|error| {
         Failure::new(
             "NEWEID-E-FACE",

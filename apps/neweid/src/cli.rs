@@ -256,6 +256,9 @@ pub enum Card {
         /// 排列方式 How both sides stand in one picture.
         #[arg(long, value_enum, default_value = "vertical")]
         layout: FaceLayout,
+        /// 條碼種類 The symbology of both barcodes.
+        #[arg(long, value_enum, default_value = "code128")]
+        barcodes: FaceBarcodes,
         /// 解析度 Resolution of a `.png` in dots per inch; 300, 400 and 600 keep bars on whole pixels.
         #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(72..=1200))]
         dpi: u32,
@@ -541,6 +544,15 @@ pub enum FaceSide {
     Both,
 }
 
+/// The symbology of the barcodes of a card face.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaceBarcodes {
+    /// 一般讀取設備 ISO/IEC 15417.
+    Code128,
+    /// 僅能讀取 Code 39 之設備 ISO/IEC 16388, for readers that know nothing else.
+    Code39,
+}
+
 /// How both sides stand in one picture.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaceLayout {
@@ -571,6 +583,10 @@ pub struct Read {
     /// 輸出目錄 Directory to write the files of the card, the photo and the report to.
     #[arg(long)]
     pub out: PathBuf,
+    /// 顯示戶籍地址與役別 Tells the registered address and the military service category too, and writes the files that have them
+    /// (DG11, DG13). Only with a reason to ask for them.
+    #[arg(long)]
+    pub address: bool,
     /// 卡片狀態清單 Says whether the card is good, suspended or void: the card status list, as the address `card_status` of
     /// endpoints.json gives it; again for the delta to it (`card_status_delta`). Its root stands in `--trust`.
     #[arg(long, value_name = "FILE", requires = "trust")]
@@ -773,6 +789,9 @@ pub enum Pki {
         #[arg(long)]
         out: PathBuf,
     },
+    /// 紙本文件 Files of paper documents with a verification number.
+    #[command(subcommand)]
+    Paper(Paper),
     /// 提案 Propose what two persons must decide; nothing happens until another one approves.
     Propose {
         #[command(subcommand)]
@@ -804,6 +823,50 @@ pub enum Pki {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// Paper documents with a verification number (DOCPKI-14).
+#[derive(Subcommand, Debug)]
+pub enum Paper {
+    /// 簽章 Sign the electronic file of a paper document under its verification number: a detached CMS SignedData (DER).
+    Sign {
+        #[command(flatten)]
+        paper: PaperArgs,
+        /// 簽章檔 Where the signature goes.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// 查驗 What the records say of a file: valid, withdrawn, altered or unknown. Exit code 0, 3, 4 or 5.
+    Status {
+        #[command(flatten)]
+        paper: PaperArgs,
+        /// 輸出 JSON Print one JSON document instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// 註銷 Withdraw a paper document, for instance when the card it stood in for is handed over.
+    Withdraw {
+        /// 查驗號碼 The verification number.
+        number: String,
+        /// 操作者帳號 Account of whoever withdraws, for the log.
+        #[arg(long)]
+        operator: String,
+        /// 國家目錄 The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+}
+
+#[derive(clap::Args, Debug)]
+pub struct PaperArgs {
+    /// 查驗號碼 The verification number: 6 to 32 capital letters, digits and hyphens.
+    pub number: String,
+    /// 檔案 The file of the paper document.
+    #[arg(long = "in", value_name = "FILE")]
+    pub input: PathBuf,
+    /// 國家目錄 The directory of the country.
+    #[arg(long, default_value = "data")]
+    pub dir: PathBuf,
 }
 
 #[derive(Subcommand, Debug)]
@@ -1404,7 +1467,7 @@ impl Arguments {
             | Command::Decipher(Decipher { card, .. })
             | Command::Cert(Cert::List(CertList { card, .. })) => card.json,
             Command::Doctor(doctor) => doctor.json,
-            Command::Pki(Pki::Proposals { json, .. }) => *json,
+            Command::Pki(Pki::Proposals { json, .. } | Pki::Paper(Paper::Status { json, .. })) => *json,
             Command::ChipType(
                 ChipType::List { json, .. } | ChipType::Cards { json, .. } | ChipType::Proposals { json, .. },
             ) => *json,

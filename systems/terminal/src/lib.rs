@@ -30,9 +30,9 @@ mod trust;
 pub use card::{Card, CardError, FileRef, Lengths, OpenedChannel};
 pub use pcsc_channel::PcscChannel;
 pub use read::{
-    Access, CardStatus, ChannelReport, Check, CheckKind, ChipMechanism, Day, GroupReport, Holder, Household,
-    Outcome, PublicZoneFields, ReadOptions, ReadReport, SignerReport, Statements, Term, Timing, Verdict,
-    read_card,
+    Access, CONSENT, CardStatus, ChannelReport, Check, CheckKind, ChipMechanism, Day, GroupReport, Holder,
+    Household, Outcome, Portrait, PublicZoneFields, ReadOptions, ReadReport, SignerReport, Statements, Term,
+    Timing, Verdict, read_card,
 };
 pub use refusal::{Fault, Refusal, Text};
 pub use traced::{Event, Traced};

@@ -1,10 +1,10 @@
 //! `neweid card face`: the printed face of a card as a drawing, a picture or a document.
 
 use crate::cards::{self, CardFile};
-use crate::cli::{FaceLayout, FaceSide};
+use crate::cli::{FaceBarcodes, FaceLayout, FaceSide};
 use crate::directory::write_atomically;
 use crate::failure::{Failure, Fault};
-use cardface::{Arrangement, Sheet, Side};
+use cardface::{Arrangement, Sheet, Side, Symbology};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ pub async fn run(
     card: &str,
     dir: &Path,
     out: &Path,
-    (side, layout, dpi): (FaceSide, FaceLayout, u32),
+    (side, layout, barcodes, dpi): (FaceSide, FaceLayout, FaceBarcodes, u32),
     json: bool,
 ) -> Result<ExitCode, Failure> {
     let card = CardFile::find(card, dir)?;
@@ -34,7 +34,11 @@ pub async fn run(
         (FaceSide::Both, FaceLayout::Vertical) => Sheet::Both(Arrangement::Vertical),
         (FaceSide::Both, FaceLayout::Horizontal) => Sheet::Both(Arrangement::Horizontal),
     };
-    let face = cards::face(&card)?;
+    let symbology = match barcodes {
+        FaceBarcodes::Code128 => Symbology::Code128,
+        FaceBarcodes::Code39 => Symbology::Code39,
+    };
+    let face = cards::face(&card, symbology)?;
     let bytes = match kind.as_str() {
         "svg" => face.render_svg(sheet).into_bytes(),
         "pdf" => face.render_pdf(sheet).map_err(Failure::ours)?,

@@ -40,6 +40,12 @@ fn show(chip: &RegisteredChip, cards: u64) {
     say!("  應用程式 applets       {}", applets.join(", "));
     let patchable = if entry.patchable { "可 yes" } else { "否 no" };
     say!("  可更新韌體 patchable   {patchable}");
+    if let Some(hardware) = &entry.hardware {
+        let rates: Vec<_> = hardware.bit_rates.iter().map(u16::to_string).collect();
+        say!("  卡體 body              {}，{} 年 years", hardware.body, hardware.service_years);
+        say!("  非接觸介面 contactless {} {} kbit/s", hardware.contactless, rates.join(", "));
+        say!("  記憶體寫入 endurance   {}", hardware.endurance);
+    }
     for certificate in &entry.certificates {
         let part = match certificate.part {
             CertifiedPart::Chip => "晶片 chip",

@@ -30,6 +30,7 @@ pub mod persona;
 mod pin;
 pub mod pki_ceremony;
 mod pki_export;
+mod pki_paper;
 mod ra;
 mod read;
 mod recall;
@@ -81,8 +82,8 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             card_holder::paper_loss(&person, &clerk, &dir, json).await
         }
         Command::Clerk(clerk) => clerk::run(&clerk).await,
-        Command::Card(Card::Face { card, dir, out, side, layout, dpi, json }) => {
-            card_face::run(&card, &dir, &out, (side, layout, dpi), json).await
+        Command::Card(Card::Face { card, dir, out, side, layout, barcodes, dpi, json }) => {
+            card_face::run(&card, &dir, &out, (side, layout, barcodes, dpi), json).await
         }
         Command::Persona(Persona::List { json }) => persona::list(json),
         Command::Persona(Persona::Export { name, dir, out, profile, json, .. }) => {
@@ -96,6 +97,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Decipher(decipher) => decipher::run(decipher).await,
         Command::Cert(Cert::List(list)) => cert_list::run(list).await,
         Command::Pki(Pki::Export { dir, out }) => pki_export::run(&dir, &out).await,
+        Command::Pki(Pki::Paper(paper)) => pki_paper::run(&paper).await,
         Command::Pki(Pki::Propose { what, operator, dir }) => {
             pki_ceremony::check_operator(&operator)?;
             pki_ceremony::propose(&dir, &what, &operator).await

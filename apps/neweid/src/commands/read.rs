@@ -33,8 +33,8 @@ use terminal::eid::{
     read_encrypted_zone,
 };
 use terminal::{
-    Access, CardStatus, CheckKind, Outcome, ReadOptions, ReadReport, Refusal, TrustStore, Verdict, pin1,
-    read_card,
+    Access, CONSENT, CardStatus, CheckKind, Outcome, Portrait, ReadOptions, ReadReport, Refusal, TrustStore,
+    Verdict, pin1, read_card,
 };
 
 /// Exit code: nothing failed, but not everything could be checked.
@@ -69,8 +69,13 @@ fn read(arguments: &Read, stop: &Stop) -> Result<ExitCode, Failure> {
         clock: Some(&clock),
         access: arguments.access.into(),
         chip_authentication: arguments.chip_authentication,
+        address: arguments.address,
         ..ReadOptions::default()
     };
+    if !arguments.card.json {
+        // OPEN-08: before anything is read.
+        say!("{} {}\n", CONSENT.zh_hant, CONSENT.en);
+    }
     let now = clock::now();
     let mut report = read_card(&mut channel, &password, &trust, &options, now, &mut curve::SystemRandom);
     if let Some(list) = &list {
@@ -87,7 +92,9 @@ fn read(arguments: &Read, stop: &Stop) -> Result<ExitCode, Failure> {
     drop(channel);
 
     std::fs::create_dir_all(&arguments.out)?;
-    for (name, bytes) in report.files() {
+    // OPEN-08: the address and the military service category stand in these two.
+    let kept = |name: &str| arguments.address || !["dg11.bin", "dg13.bin"].contains(&name);
+    for (name, bytes) in report.files().into_iter().filter(|(name, _)| kept(name)) {
         write_atomically(&arguments.out.join(name), bytes)?;
     }
     let identified = identified.map(RestrictedIdentification::from);
@@ -383,7 +390,16 @@ fn print(document: &Document<'_>, out: &Path) {
         say!("\n  姓名 Name          {}", fields.chinese_name);
         say!("  出生日期 Birth     {} ({})", fields.birth.roc, fields.birth.iso);
         say!("  卡片序號 Serial    {}", fields.card_serial);
-        say!("  戶籍地址 Address   {}", fields.registered_address);
+        if let Some(address) = &fields.registered_address {
+            say!("  戶籍地址 Address   {address}");
+        }
+        if let Some(category) = &fields.military_service {
+            say!("  役別 Military      {} {}", category.zh_hant, category.en);
+        }
+    }
+    // OPEN-62: nothing is missing from the chip of a card without a portrait.
+    if report.holder.as_ref().is_some_and(|holder| holder.portrait == Some(Portrait::Exempted)) {
+        say!("  相片 Portrait      免列印相片，晶片亦無 portrait exempted, none in the chip");
     }
     if let Some(report) = document.encrypted_zone {
         print_encrypted(report);

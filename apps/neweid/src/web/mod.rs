@@ -139,7 +139,7 @@ impl Site {
         tokio::task::spawn_blocking(move || {
             // Held until the drawing ends, also when whoever asked for it has left.
             let _turn = turn;
-            let face = cards::face(&CardFile::of(&directory, serial))?;
+            let face = cards::face(&CardFile::of(&directory, serial), cardface::Symbology::default())?;
             draw(&face).map_err(Failure::ours)
         })
         .await

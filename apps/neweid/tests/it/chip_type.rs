@@ -33,6 +33,12 @@ fn the_register_of_chip_types_is_shown_and_changed_by_two_persons() {
     assert!(types[0]["certificates"].as_array().is_some_and(|list| list.len() >= 2), "{types}");
     assert_eq!((&types[0]["patchable"], &types[1]["patchable"]), (&false.into(), &true.into()), "{types}");
     let told = in_dir(&dir, ["chip-type", "list"]).success();
+    assert_eq!(
+        (&types[0]["hardware"]["body"], &types[0]["hardware"]["service_years"]),
+        (&"PC".into(), &10.into())
+    );
+    assert!(told.contains("PC，10 年 years") && told.contains("A 106, 212, 424 kbit/s"), "{told}");
+    assert!(told.contains("endurance   100000"), "{told}");
     assert!(told.contains("patchable   否 no") && told.contains("patchable   可 yes"), "{told}");
     assert!(told.contains(&name) && told.contains("正常 normal") && told.contains("安全認證"), "{told}");
     // Every card of the country is on a type, and the cards of a type are listed.

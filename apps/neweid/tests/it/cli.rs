@@ -268,6 +268,16 @@ fn a_face_is_a_picture_or_a_document() {
     let both = std::fs::read_to_string(side("both.svg", &[])).expect("text");
     assert!(both.contains("<image") && both.contains("translate("));
 
+    // The symbology of the barcodes is a parameter; zbar reads what was chosen.
+    for (chosen, name) in [("code128", "CODE-128:"), ("code39", "CODE-39:")] {
+        let back = side(&format!("{chosen}.png"), &["--side", "back", "--dpi", "600", "--barcodes", chosen]);
+        let read = std::process::Command::new("zbarimg").arg("-q").arg("-Sqrcode.disable").arg(back).output();
+        let read = read.expect("zbarimg is missing: apt-get install -y --no-install-recommends zbar-tools");
+        let read = String::from_utf8_lossy(&read.stdout).into_owned();
+        assert!(read.lines().count() == 2 && read.lines().all(|line| line.starts_with(name)), "{read}");
+        assert!(read.contains(&format!("{name}{serial}")), "{read}");
+    }
+
     face("card.jpg", &serial).0.fails(2, "NEWEID-E-FACE-FORMAT");
     face("card", &serial).0.fails(2, "NEWEID-E-FACE-FORMAT");
     face("x.png", "N5A000000").0.fails(1, "NEWEID-E-CARD-NOT-FOUND");

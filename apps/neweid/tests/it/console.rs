@@ -320,6 +320,16 @@ fn card_centre_and_ca_do_their_parts() {
         }
         let patchable = if chip["patchable"] == true { "<dd>可 " } else { "<dd>否 " };
         assert!(page.contains(patchable), "{chip}");
+        let rates: Vec<String> = chip["hardware"]["bit_rates"]
+            .as_array()
+            .expect("rates")
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let contactless =
+            format!("Type {}，{} kbit/s", text(&chip["hardware"]["contactless"]), rates.join(", "));
+        assert!(page.contains(&contactless), "{contactless}");
+        assert!(page.contains(&format!("<dd>{}</dd>", chip["hardware"]["endurance"])), "{chip}");
         for certificate in chip["certificates"].as_array().expect("a list") {
             assert!(page.contains(&text(&certificate["reference"])), "{certificate}");
         }

@@ -22,6 +22,7 @@ mod holder;
 mod kill;
 mod lifecycle;
 mod listeners;
+mod papers;
 mod personas;
 mod ra;
 mod recall;

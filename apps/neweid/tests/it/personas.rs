@@ -33,7 +33,7 @@ fn the_catalogue_names_each_persona_and_its_verdict() {
     }
 }
 
-// A healthy card, a clone of one (two chips of which one is shown), and a card of ten years ago. The others take the same ways;
+// A healthy card, a clone of one (two chips of which one is shown), a card of ten years ago, and one without a portrait. The others take the same ways;
 // conformance/jmrtd reads all of them.
 #[test]
 fn personas_are_made_once_and_stay_out_of_the_countrys_books() {
@@ -56,6 +56,16 @@ fn personas_are_made_once_and_stay_out_of_the_countrys_books() {
     }
     assert_eq!(cards(&dir), before, "the country knows nothing of them");
     assert!(!dir.join("personas/work").exists(), "nothing of the making is left");
+
+    // OPEN-62: of a holder who is exempted from the portrait the reader says that, and that nothing is missing.
+    let exempted = export(&dir, "portrait-exempted", &out);
+    assert_eq!(exempted["expected"]["verdict"], "verified");
+    let (trust, read) = (shown(&out.join("trust")), shown(&country.beside("exempted")));
+    let card = out.join("portrait-exempted.card");
+    let options = ["read", "--trust", &trust, "--out", &read];
+    let document = on_card(&card, &[&options[..], &["--json"]].concat()).json();
+    assert_eq!(document["holder"]["portrait"], "exempted", "{document}");
+    assert!(on_card(&card, &options).success().contains("portrait exempted"));
 
     // The card is one to be drawn, and to be put into a reader, wherever it lies.
     let card = out.join("normal.card");

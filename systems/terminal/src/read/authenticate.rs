@@ -15,7 +15,7 @@ use tlv::oid;
 use x509::Certificate;
 use x509::cms::SignedData;
 
-use super::fields::{self, MrzFault, PublicZoneFields};
+use super::fields::{self, MrzFault, Portrait, PublicZoneFields};
 use super::{
     CheckKind, ChipMechanism, GroupReport, Hashes, Outcome, Reading, SignerReport, Stop, stop, to_hex,
 };
@@ -288,17 +288,19 @@ impl<C: CardChannel> Reading<'_, C> {
             .groups
             .get(&DataGroup::Dg2)
             .map(|dg2| dg2::decode(dg2).map(|p| p.map(|p| (p.kind, p.data.to_vec()))));
-        let portrait_fault = match portrait {
+        let (portrait, portrait_fault) = match portrait {
             Some(Ok(Some((kind, data)))) => {
                 let name = match kind {
                     dg2::ImageKind::Jpeg => "portrait.jpg",
                     dg2::ImageKind::Jpeg2000 => "portrait.jp2",
                 };
                 self.files.insert(name, data);
-                None
+                (Some(Portrait::Present), None)
             }
-            Some(Err(error)) => Some(error),
-            Some(Ok(None)) | None => None,
+            Some(Err(error)) => (None, Some(error)),
+            // OPEN-62: the field is there and empty.
+            Some(Ok(None)) => (Some(Portrait::Exempted), None),
+            None => (None, None),
         };
         let Some(dg1) = self.groups.get(&DataGroup::Dg1) else {
             return self.fail(CheckKind::Contents, Refusal::FileUnreadable, "DG1".into());
@@ -312,11 +314,12 @@ impl<C: CardChannel> Reading<'_, C> {
                 return self.fail(CheckKind::Contents, Refusal::GroupMalformed, "DG1".into());
             }
         };
+        holder.portrait = portrait;
         let expiry = holder.expiry.clone();
         let ours = self.report.application == Some("public_zone");
         match lds::PublicZone::from_data_groups(&self.groups) {
             Ok(zone) => {
-                holder.public_zone = Some(PublicZoneFields::from(&zone));
+                holder.public_zone = Some(PublicZoneFields::new(&zone, self.options.address));
                 self.report.public_zone = Some(zone);
                 self.pass(CheckKind::Contents);
             }

@@ -30,9 +30,23 @@ pub struct Holder {
     pub sex: char,
     /// The six characters of the date of expiry; `<<<<<<` for none.
     pub expiry: String,
+    /// Whether there is a portrait to compare the face with; none where nobody read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub portrait: Option<Portrait>,
     /// What only the public zone of this country holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_zone: Option<PublicZoneFields>,
+}
+
+/// What the card says about the portrait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Portrait {
+    /// It is there.
+    Present,
+    /// The field is there and empty: the holder is exempted from it, and nothing is missing.
+    // OPEN-62.
+    Exempted,
 }
 
 /// The fields of the public zone beyond the machine readable zone.
@@ -50,14 +64,17 @@ pub struct PublicZoneFields {
     pub national_id_number: String,
     /// The date of birth.
     pub birth: Day,
-    /// The registered address in one line.
-    pub registered_address: String,
-    /// The code of its village.
-    pub village_code: String,
+    /// The registered address in one line, where it was asked for ([`ReadOptions::address`](super::ReadOptions::address)).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registered_address: Option<String>,
+    /// The code of its village, as the address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub village_code: Option<String>,
     /// The marital status.
     pub marital_status: Term,
-    /// The military service category.
-    pub military_service: Term,
+    /// The military service category, as the address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub military_service: Option<Term>,
     /// The card serial number.
     pub card_serial: String,
     /// The date of issue.
@@ -153,8 +170,10 @@ impl From<&dg13::Term> for Term {
     }
 }
 
-impl From<&PublicZone> for PublicZoneFields {
-    fn from(zone: &PublicZone) -> Self {
+impl PublicZoneFields {
+    /// The fields of a zone; address and military service category only where `address` asks for them.
+    // OPEN-08: whoever holds the card or a copy of its back can read both, so no reader tells them unasked.
+    pub(super) fn new(zone: &PublicZone, address: bool) -> Self {
         let cns = |code: &Option<[u8; 3]>| {
             code.map_or_else(String::new, |[plane, row, column]| format!("{plane:X}-{row:02X}{column:02X}"))
         };
@@ -165,10 +184,10 @@ impl From<&PublicZone> for PublicZoneFields {
             foreign_name: zone.foreign_name.clone(),
             national_id_number: zone.id_number.clone(),
             birth: zone.birth.into(),
-            registered_address: zone.address.zh(),
-            village_code: zone.address.village_code.clone(),
+            registered_address: address.then(|| zone.address.zh()),
+            village_code: address.then(|| zone.address.village_code.clone()),
             marital_status: (&zone.marital_status).into(),
-            military_service: (&zone.military_service).into(),
+            military_service: address.then(|| (&zone.military_service).into()),
             card_serial: zone.card_serial.clone(),
             issue: zone.issue.into(),
             renewal: zone.renewal.map(Day::from),
@@ -217,6 +236,7 @@ fn td1(zone: &Td1) -> Holder {
         birth: zone.birth().as_str().to_owned(),
         sex,
         expiry: zone.expiry().as_str().to_owned(),
+        portrait: None,
         public_zone: None,
     }
 }
@@ -257,6 +277,7 @@ fn two_lines(zone: &[u8]) -> Result<Holder, MrzFault> {
         birth: lower[13..19].to_owned(),
         sex: char::from(digits[20]),
         expiry: lower[21..27].to_owned(),
+        portrait: None,
         public_zone: None,
     })
 }

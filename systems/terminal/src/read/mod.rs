@@ -26,10 +26,10 @@ use crate::trust::SignerCheck;
 use crate::{Refusal, TrustStore, commands};
 
 pub(crate) use authenticate::pace_infos;
-pub use fields::{Day, Holder, Household, PublicZoneFields, Term};
+pub use fields::{Day, Holder, Household, Portrait, PublicZoneFields, Term};
 pub(crate) use report::ASSURANCE;
 pub use report::{
-    CardStatus, ChannelReport, Check, CheckKind, ChipMechanism, GroupReport, Outcome, ReadReport,
+    CONSENT, CardStatus, ChannelReport, Check, CheckKind, ChipMechanism, GroupReport, Outcome, ReadReport,
     SignerReport, Statements, Timing, Verdict,
 };
 
@@ -65,6 +65,8 @@ pub struct ReadOptions<'a> {
     pub without_household: bool,
     /// How to open the secure channel.
     pub access: Access,
+    /// Tells the registered address and the military service category too, which whoever asks must have a reason for (OPEN-08).
+    pub address: bool,
     /// Has the chip prove itself by Chip Authentication where it offers that to everybody, as passports do. Otherwise that is
     /// what a document is asked for that has no active authentication, or one that is not known here.
     pub chip_authentication: bool,
@@ -471,6 +473,7 @@ impl<'a, C: CardChannel> Reading<'a, C> {
             verdict,
             statements,
             assurance: report::ASSURANCE,
+            consent: CONSENT,
             checks: self.report.checks,
             atr: to_hex(&self.atr),
             channel: self.report.channel,

@@ -208,6 +208,8 @@ pub struct ReadReport {
     pub statements: Statements,
     /// What it is good for, and what not: the same for every reading (CARD-41).
     pub assurance: Text,
+    /// To what the holder consents by handing the card over: the same for every reading (OPEN-08).
+    pub consent: Text,
     /// Every check, in order.
     pub checks: Vec<Check>,
     /// The answer to reset, hexadecimal.
@@ -241,6 +243,14 @@ pub struct ReadReport {
 pub(crate) const ASSURANCE: Text = Text {
     zh_hant: "資料驗證；非網路身分識別，亦非簽章",
     en: "data verification; neither a network identity nor a signature",
+};
+
+/// Access number and MRZ stand on the card, so handing it over is the consent; a reader says to whom and to what.
+// OPEN-08.
+pub const CONSENT: Text = Text {
+    zh_hant: "持卡人交出卡片，即同意本次讀卡者讀取一次；戶籍地址與役別另行要求才顯示",
+    en: "By handing over the card its holder consents to one reading by whoever runs this reader; address and military \
+         service category are shown only where asked for",
 };
 
 impl ReadReport {

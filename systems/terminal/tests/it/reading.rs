@@ -104,6 +104,37 @@ fn the_report_is_json_in_both_languages_and_debug_shows_nobody() {
     }
 }
 
+#[test]
+fn address_and_military_category_are_told_to_whoever_asks_for_them() {
+    let zone = country::public_zone(1000);
+    let told = |address: bool| {
+        let options = ReadOptions { address, ..ReadOptions::default() };
+        let (mut card, can) = (Emrtd::new(1000), Password::can("000123"));
+        let report =
+            read_card(&mut card, &can, &COUNTRY.trust(), &options, now(), &mut SeedRandom::new(b"terminal"));
+        assert_verified(&report);
+        assert!(report.public_zone() == Some(&zone), "the program that reads has all it verified");
+        report.to_json()
+    };
+    let (silent, whole) = (told(false), told(true));
+    for secret in [zone.address.zh(), zone.address.rest.clone(), "military_service".to_owned()] {
+        assert!(!silent.contains(&secret) && whole.contains(&secret), "{secret}: {silent}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&whole).expect("JSON");
+    let fields = &json["holder"]["public_zone"];
+    assert_eq!(fields["village_code"], zone.address.village_code);
+    assert_eq!(fields["military_service"]["code"], zone.military_service.code);
+    let silent: serde_json::Value = serde_json::from_str(&silent).expect("JSON");
+    assert!(silent["holder"]["public_zone"]["village_code"].is_null(), "{silent}");
+    // Both say to what handing the card over is the consent.
+    for json in [&json, &silent] {
+        let consent = &json["consent"];
+        let said =
+            |language: &str, words: &str| consent[language].as_str().is_some_and(|t| t.contains(words));
+        assert!(said("zh_hant", "同意") && said("en", "consents"), "{consent}");
+    }
+}
+
 // proves: CARD-25
 #[test]
 fn can_and_mrz_open_the_card_and_nothing_else_does() {

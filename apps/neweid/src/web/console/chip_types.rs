@@ -29,6 +29,7 @@ struct Type {
     system: String,
     applets: Vec<String>,
     patchable: bool,
+    hardware: Option<Hardware>,
     certificates: Vec<Certificate>,
     algorithms: Vec<String>,
     profiles: String,
@@ -39,6 +40,14 @@ struct Type {
     risk: String,
     reason: String,
     since: String,
+}
+
+struct Hardware {
+    body: String,
+    service_years: u8,
+    contactless: String,
+    bit_rates: String,
+    endurance: u32,
 }
 
 struct Certificate {
@@ -83,6 +92,13 @@ async fn make(country: &Country, session: &Session, frame: Frame) -> Result<Stri
         system: t.entry.operating_system,
         applets: t.entry.applets.iter().map(|a| format!("{} {}", a.name, a.version)).collect(),
         patchable: t.entry.patchable,
+        hardware: t.entry.hardware.map(|hardware| Hardware {
+            body: hardware.body,
+            service_years: hardware.service_years,
+            contactless: hardware.contactless,
+            bit_rates: hardware.bit_rates.iter().map(u16::to_string).collect::<Vec<_>>().join(", "),
+            endurance: hardware.endurance,
+        }),
         certificates: t.entry.certificates.into_iter().map(a_certificate).collect(),
         algorithms: t.algorithms,
         profiles: t.profiles.join(", "),
