@@ -150,13 +150,22 @@ async fn while_another_waits_for_the_database_nothing_is_signed_that_has_ended()
     each_engine("npc", async |db| {
         let npc = open(&db).await;
         let serial = issued(&npc, 1, KeySlot::SigningRsa, 0).await.serial;
-        let minutes = |n| now() + SignedDuration::from_mins(n);
-        ask(&npc, &serial, minutes(10)).await;
         let asked = build_request(&[cert_id(&npc, Hash::Sha256, &serial)], Some(b"12345678"));
-        // Begins to read, and is not woken.
-        let mut waits = Box::pin(npc.ocsp(&asked, minutes(69)));
-        let pending = std::future::poll_fn(|context| Poll::Ready(waits.as_mut().poll(context).is_pending()));
-        assert!(pending.await);
+        // Begins to read, and is not woken. Now and then the database answers within the first look: then another hour.
+        let mut begins = now();
+        let waits = loop {
+            ask(&npc, &serial, begins + SignedDuration::from_mins(10)).await;
+            let mut waits = Box::pin(npc.ocsp(&asked, begins + SignedDuration::from_mins(69)));
+            let pending =
+                std::future::poll_fn(|context| Poll::Ready(waits.as_mut().poll(context).is_pending()));
+            if pending.await {
+                break waits;
+            }
+            drop(waits);
+            begins += SignedDuration::from_mins(70);
+            assert!(begins < now() + SignedDuration::from_hours(100), "it never waits");
+        };
+        let minutes = |n| begins + SignedDuration::from_mins(n);
         let others = BasicResponse::parse(&npc.ocsp(&asked, minutes(69)).await).unwrap();
         let (known, until) = (others.answers[0].this_update, others.answers[0].next_update.unwrap());
         assert_eq!((known, until), (minutes(10), minutes(70)), "what is known, as of then");
