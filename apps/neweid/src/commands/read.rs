@@ -73,8 +73,8 @@ fn read(arguments: &Read, stop: &Stop) -> Result<ExitCode, Failure> {
         ..ReadOptions::default()
     };
     if !arguments.card.json {
-        // OPEN-08: before anything is read.
-        say!("{} {}\n", CONSENT.zh_hant, CONSENT.en);
+        // OPEN-08: before anything is read. For whoever holds the card, not for whoever reads the output: that begins with the verdict.
+        eprintln!("{} {}\n", CONSENT.zh_hant, CONSENT.en);
     }
     let now = clock::now();
     let mut report = read_card(&mut channel, &password, &trust, &options, now, &mut curve::SystemRandom);
