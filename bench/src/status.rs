@@ -125,7 +125,7 @@ fn population(certificates: usize, revoked: usize) -> Result<Vec<Figure>, Failur
     let tbs = crl::from_table(&issuer, life, &Table::merged(&[&one, &other]), Pointers::default())?;
     let of_two = crl::issue(&tbs, &key)?;
     let merged = thread_time() - begin;
-    drop((one, other, of_two));
+    drop((one, other, of_two, tbs));
     forget_peak();
     let begin = thread_time();
     let (listed, held) = population.revoked_and_suspended();
@@ -138,7 +138,8 @@ fn population(certificates: usize, revoked: usize) -> Result<Vec<Figure>, Failur
     };
     let filter = status::filter::Filter::build(1, now, SignedDuration::from_hours(1), &[all], 1)?;
     let built = thread_time() - begin;
-    let peak = peak_memory();
+    // Beyond what is there all the time. What the allocator keeps of the lists made before is counted here: no less than it is.
+    let peak = peak_memory().map(|peak| peak - population.memory() as f64 / 1e6);
     let size = filter.write().len();
     // What information theory asks for one subset of this size.
     let share = revoked as f64 / certificates as f64;
@@ -166,10 +167,9 @@ fn population(certificates: usize, revoked: usize) -> Result<Vec<Figure>, Failur
         Figure::new(GROUP, "memory per million certificates", memory, "MB"),
     ];
     if let Some(peak) = peak {
-        // The whole process, with every state in memory.
         let at = figures.len() - 2;
-        figures
-            .insert(at, Figure::new(GROUP, "  most memory meanwhile", peak, "MB").beside("1.5 GB", 1_500.0));
+        let name = "  most memory meanwhile, beyond the states";
+        figures.insert(at, Figure::new(GROUP, name, peak, "MB").beside("1.5 GB", 1_500.0));
     }
     Ok(figures)
 }

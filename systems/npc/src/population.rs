@@ -26,8 +26,9 @@ pub struct Population {
     long: BTreeSet<Serial>,
     partitions: Vec<Part>,
     complete: Part,
-    // What is waiting to be merged into the complete list, which is too long for a merge at every change.
-    pending: BTreeMap<Serial, Option<Revoked>>,
+    // What is waiting to be merged into the complete list, which is too long for a merge at every change; none if so much waits
+    // that the list is put together from those of the partitions.
+    pending: Option<BTreeMap<Serial, Option<Revoked>>>,
     // Expired entries that have left the lists.
     archive: Table,
     // Listed certificates by the second they end.
@@ -64,7 +65,7 @@ impl Population {
             long: BTreeSet::new(),
             partitions: (0..partitions).map(|_| Part::default()).collect(),
             complete: Part::default(),
-            pending: BTreeMap::new(),
+            pending: Some(BTreeMap::new()),
             archive: Table::default(),
             ends: BTreeMap::new(),
             seq: 0,
@@ -101,11 +102,13 @@ impl Population {
             let was_listed = self.listed(&serial, partition).is_some();
             let in_batch = by_partition.get(&partition).and_then(|batch| batch.get(&serial));
             // A new certificate that is good changes no list.
-            if entry.is_none() && !was_listed && in_batch.is_none() && !self.is_pending(&serial) {
+            if entry.is_none() && !was_listed && in_batch.is_none() {
                 continue;
             }
             by_partition.entry(partition).or_default().insert(serial, entry);
-            self.pending.insert(serial, entry);
+            if let Some(pending) = &mut self.pending {
+                pending.insert(serial, entry);
+            }
             if entry.is_some() && !was_listed {
                 self.ends.entry(change.not_after.as_second()).or_default().push(serial);
             }
@@ -116,6 +119,8 @@ impl Population {
         for (partition, changes) in by_partition {
             self.partitions[usize::from(partition)].table.apply(&changes)?;
         }
+        let many = MANY.max(self.complete.table.len() / 4);
+        self.pending = self.pending.take().filter(|pending| pending.len() <= many);
         if self.recent.len() > 1_000 && self.recent.len() > self.serials.len() / 16 {
             self.serials.extend(std::mem::take(&mut self.recent));
             self.serials.sort_unstable();
@@ -150,8 +155,10 @@ impl Population {
     /// before was made, leaves it (RFC 5280 §3.3: an entry stays until one list beyond the certificate's end).
     pub fn table(&mut self, partition: Option<u16>, since: Timestamp) -> Result<&Table> {
         if partition.is_none() {
-            let pending = std::mem::take(&mut self.pending);
-            self.complete.table.apply(&pending)?;
+            match self.pending.replace(BTreeMap::new()) {
+                Some(pending) => self.complete.table.apply(&pending)?,
+                None => self.complete.table = self.put_together(since)?,
+            }
         }
         let since = since.as_second();
         let from = self.part(partition).pruned_to;
@@ -174,6 +181,20 @@ impl Population {
         Ok(&self.part(partition).table)
     }
 
+    /// The entries of the complete list from those of the partitions' lists; with what has left those already, but stays in the
+    /// complete one from `since` on.
+    fn put_together(&self, since: Timestamp) -> Result<Table> {
+        let from = self.complete.pruned_to.max(since.as_second());
+        let upto = self.partitions.iter().map(|part| part.pruned_to).max().unwrap_or(0).max(from);
+        let left = self.ends.range(from..upto).flat_map(|(_, serials)| serials).filter_map(|serial| {
+            let (at, reason) = self.archive.find(serial)?;
+            Some(Revoked { serial: *serial, at, reason })
+        });
+        let left = Table::new(left)?;
+        let tables = self.partitions.iter().map(|part| &part.table).chain([&left]);
+        Ok(Table::merged(&tables.collect::<Vec<_>>()))
+    }
+
     /// How many certificates there are.
     pub fn len(&self) -> usize {
         self.serials.len() + self.recent.len() + self.long.len()
@@ -191,9 +212,11 @@ impl Population {
 
     /// The serial numbers of the revoked and of the suspended certificates, each sorted.
     pub fn revoked_and_suspended(&self) -> (Vec<u128>, Vec<u128>) {
-        let (mut revoked, mut suspended) = (Vec::new(), Vec::new());
-        let tables = self.partitions.iter().map(|part| &part.table).chain([&self.archive]);
-        for entry in tables.flat_map(Table::iter) {
+        let tables = || self.partitions.iter().map(|part| &part.table).chain([&self.archive]);
+        // Millions are revoked: a list that grew by itself would take twice its size.
+        let mut revoked = Vec::with_capacity(tables().map(Table::len).sum());
+        let mut suspended = Vec::new();
+        for entry in tables().flat_map(Table::iter) {
             if let Some(number) = entry.serial.to_u128() {
                 match entry.reason {
                     Reason::CertificateHold => suspended.push(number),
@@ -215,7 +238,7 @@ impl Population {
         let ends: usize = self.ends.values().map(|list| list.capacity() * size_of::<Serial>() + 64).sum();
         self.serials.capacity() * 16
             + (self.recent.len() + self.long.len()) * 32
-            + self.pending.len() * 64
+            + self.pending.as_ref().map_or(0, BTreeMap::len) * 64
             + tables
             + ends
     }
@@ -234,10 +257,6 @@ impl Population {
     fn listed(&self, serial: &Serial, partition: u16) -> Option<(Timestamp, Reason)> {
         let part = &self.partitions[usize::from(partition)];
         part.table.find(serial).or_else(|| self.archive.find(serial))
-    }
-
-    fn is_pending(&self, serial: &Serial) -> bool {
-        self.pending.get(serial).is_some_and(Option::is_some)
     }
 
     fn is_known(&self, number: u128) -> bool {
@@ -354,6 +373,9 @@ fn interpolate(sorted: &[u128], number: u128) -> bool {
     sorted[low..high].contains(&number)
 }
 
+/// As many changes wait one by one for the next complete list, whatever its length.
+const MANY: usize = 10_000;
+
 /// More than evenly spread numbers of a whole country need.
 const MOST_GUESSES: u32 = 12;
 
@@ -443,6 +465,48 @@ mod tests {
             assert_eq!(population.table(partition, at(ended + 1)).expect("merged").len(), 0);
         }
         assert!(matches!(population.status(&serial(8)), Status::Revoked { .. }));
+    }
+
+    /// Few changes are merged into the complete list, and with many it is put together anew: it is the same list, also of what
+    /// has left the partitions' lists and not yet this one.
+    #[test]
+    fn however_many_changes_wait_the_complete_list_is_the_same() {
+        let all = MANY as u64 + 5_000;
+        let of = |n: u64, seq: u64| match n % 7 {
+            0 => change(n, None, seq),
+            1 => change(n, Some(Reason::CertificateHold), seq),
+            _ => change(n, Some(Reason::Superseded), seq),
+        };
+        // One is asked for its complete list after every thousand, the other when all have come.
+        let (mut often, mut once) = (Population::new(16), Population::new(16));
+        for first in (0..all).step_by(1_000) {
+            let changes: Vec<Change> = (first..first + 1_000).map(|n| of(n, n + 1)).collect();
+            for population in [&mut often, &mut once] {
+                population.apply(&changes).expect("applied");
+            }
+            often.table(None, at(0)).expect("merged");
+        }
+        assert!(once.pending.is_none(), "many wait");
+        // Some are resumed, and some have ended and left the lists of the partitions.
+        let resumed: Vec<Change> =
+            (0..all).filter(|n| n % 21 == 1).map(|n| change(n, None, all + n)).collect();
+        let (left, here) = (at(1_900_000_000 + 500), at(1_900_000_000 + 200));
+        for population in [&mut often, &mut once] {
+            population.apply(&resumed).expect("applied");
+            for partition in 0..16 {
+                population.table(Some(partition), left).expect("pruned");
+            }
+        }
+        assert!(often.pending.is_some(), "few wait");
+        let entries = |population: &mut Population| {
+            let table = population.table(None, here).expect("merged");
+            table.iter().collect::<Vec<_>>()
+        };
+        let expected = entries(&mut often);
+        assert_eq!(entries(&mut once), expected);
+        assert!(once.pending.is_some(), "nothing waits");
+        let ended = |n| expected.iter().any(|entry| entry.serial == serial(n));
+        assert!(ended(205) && !ended(198), "205 stays until one list beyond its end, 198 has left");
     }
 
     /// Suspended and resumed between two complete lists: the list has not heard of it.

@@ -65,23 +65,25 @@ struct Shard {
 }
 
 impl Ribbon {
-    /// The function with these values, of `rank` bits each. `None` if it cannot be found, which another salt mends.
-    pub(crate) fn solve(rank: u8, rows: &[(Hashed, u8)]) -> Option<Self> {
-        let shards = rows.len().div_ceil(SHARD).max(1);
-        let mut order: Vec<u32> = (0..rows.len() as u32).collect();
-        order.sort_unstable_by_key(|n| rows[*n as usize].0.shard(shards));
+    /// The function with these values, of `rank` bits each, by a key's place and the key. `None` if it cannot be found, which
+    /// another salt mends.
+    pub(crate) fn solve(rank: u8, keys: &[Hashed], value: impl Fn(usize, Hashed) -> u8) -> Option<Self> {
+        let shards = keys.len().div_ceil(SHARD).max(1);
+        let mut order: Vec<u32> = (0..keys.len() as u32).collect();
+        order.sort_unstable_by_key(|n| keys[*n as usize].shard(shards));
         let mut this = Self { rank, shards: Vec::with_capacity(shards), words: Vec::new() };
         let mut rest = order.as_slice();
         for number in 0..shards {
-            let count = rest.partition_point(|n| rows[*n as usize].0.shard(shards) == number);
+            let count = rest.partition_point(|n| keys[*n as usize].shard(shards) == number);
             let (mine, others) = rest.split_at(count);
             rest = others;
-            let keys: Vec<(Hashed, u8)> = mine.iter().map(|n| rows[*n as usize]).collect();
+            let rows: Vec<(Hashed, u8)> =
+                mine.iter().map(|n| (keys[*n as usize], value(*n as usize, keys[*n as usize]))).collect();
             // 3.5 % more unknowns than equations nearly always do; a little more each time they do not.
             let solved = (0..=u8::MAX).find_map(|seed| {
                 let spare = count * (35 + 5 * usize::from(seed / 2)) / 1000;
                 let slots = (count + spare + WIDTH as usize).next_multiple_of(64) as u32;
-                solve_shard(rank, seed, slots, &keys).map(|words| (seed, slots, words))
+                solve_shard(rank, seed, slots, &rows).map(|words| (seed, slots, words))
             });
             let (seed, slots, words) = solved?;
             this.shards.push(Shard { seed, slots, first: this.words.len() });

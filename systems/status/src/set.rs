@@ -36,26 +36,22 @@ impl ExactSet {
         let others = size.saturating_sub(count);
         let bits = |rank: u8| count * u64::from(rank) + count + (others >> rank);
         let rank = (0..=MAX_RANK).min_by_key(|rank| bits(*rank)).unwrap_or(0);
-        let rows: Vec<_> = members
-            .iter()
-            .map(|key| {
-                let key = Hashed::new(*key, salt);
-                (key, key.fingerprint(rank))
-            })
-            .collect();
-        let approximate = Ribbon::solve(rank, &rows)?;
-        let mut rows: Vec<_> = rows.into_iter().map(|(key, _)| (key, 1)).collect();
+        // One array for both functions: the members, and behind them whatever passes the first. Room for what is expected, and a
+        // hundredth more, so that it does not grow to twice its size for the last few.
+        let expected = others >> rank;
+        let mut keys = Vec::with_capacity((count + expected + expected / 100 + 1_000) as usize);
+        keys.extend(members.iter().map(|key| Hashed::new(*key, salt)));
+        let approximate = Ribbon::solve(rank, &keys, |_, key| key.fingerprint(rank))?;
         if count > 0 {
-            rows.reserve((others >> rank) as usize);
             universe(&mut |key| {
                 let hashed = Hashed::new(key, salt);
                 let passes = approximate.value(hashed) == hashed.fingerprint(rank);
                 if passes && members.binary_search(&key).is_err() {
-                    rows.push((hashed, 0));
+                    keys.push(hashed);
                 }
             });
         }
-        let exact = Ribbon::solve(1, &rows)?;
+        let exact = Ribbon::solve(1, &keys, |place, _| u8::from(place < members.len()))?;
         Some(Self { salt, rank, members: count, approximate, exact })
     }
 

@@ -70,78 +70,83 @@ impl Table {
 
     /// Puts in, replaces (`Some`) and takes out (`None`) entries. A few changes are made in place, many in one merge.
     pub fn apply(&mut self, changes: &BTreeMap<Serial, Option<Revoked>>) -> Result<(), Error> {
-        // Everything is encoded first, so that an entry that cannot be written changes nothing.
-        let mut regular: Vec<(&Serial, Option<Vec<u8>>)> = Vec::with_capacity(changes.len());
-        let mut irregular = Vec::new();
-        for (serial, change) in changes {
-            let mut encoded = Vec::with_capacity(SIZE);
+        // Everything is encoded first, so that an entry that cannot be written changes nothing; into one buffer, for millions come
+        // at once when a list is made for the first time.
+        let mut encoded = Vec::with_capacity(changes.len() * SIZE);
+        let mut lengths = Vec::with_capacity(changes.len());
+        for change in changes.values() {
+            let begin = encoded.len();
             if let Some(entry) = change {
                 write_entry(&mut encoded, entry)?;
             }
-            if change.is_some() && !is_regular(&encoded) {
-                irregular.push((*serial, encoded));
-                regular.push((serial, None));
-            } else {
-                regular.push((serial, change.map(|_| encoded)));
+            lengths.push(encoded.len() - begin);
+        }
+        let mut rest = &encoded[..];
+        let each = changes.keys().zip(lengths).map(|(serial, length)| {
+            let (entry, after) = rest.split_at(length);
+            rest = after;
+            (serial, entry)
+        });
+        let few = changes.len() <= IN_PLACE;
+        let mut merged = Vec::with_capacity(if few { 0 } else { self.regular.len() + encoded.len() });
+        // How many of the regular entries stand in the merged ones.
+        let mut taken = 0;
+        for (serial, entry) in each {
+            if !self.irregular.is_empty() {
+                self.irregular.remove(serial);
             }
-        }
-        for serial in changes.keys() {
-            self.irregular.remove(serial);
-        }
-        self.irregular.extend(irregular);
-        if regular.len() <= IN_PLACE {
-            for (serial, encoded) in &regular {
-                let encoded = encoded.as_deref();
-                match (self.position(serial), encoded) {
-                    (Ok(at), encoded) => {
-                        let range = at * SIZE..(at + 1) * SIZE;
-                        drop(self.regular.splice(range, encoded.unwrap_or_default().iter().copied()));
-                    }
-                    (Err(at), Some(encoded)) => {
-                        drop(self.regular.splice(at * SIZE..at * SIZE, encoded.iter().copied()));
-                    }
-                    (Err(_), None) => {}
+            let regular = match entry.is_empty() || is_regular(entry) {
+                true => entry,
+                false => {
+                    self.irregular.insert(*serial, entry.to_vec());
+                    &[]
                 }
-            }
-            return Ok(());
-        }
-        let mut merged = Vec::with_capacity(self.regular.len() + regular.len() * SIZE);
-        let mut rest = 0;
-        for (serial, encoded) in &regular {
-            let (upto, next) = match self.position_from(rest, serial) {
+            };
+            let (upto, next) = match self.position_from(taken, serial) {
                 Ok(at) => (at, at + 1),
                 Err(at) => (at, at),
             };
-            merged.extend_from_slice(&self.regular[rest * SIZE..upto * SIZE]);
-            merged.extend_from_slice(encoded.as_deref().unwrap_or_default());
-            rest = next;
+            if few {
+                drop(self.regular.splice(upto * SIZE..next * SIZE, regular.iter().copied()));
+            } else {
+                merged.extend_from_slice(&self.regular[taken * SIZE..upto * SIZE]);
+                merged.extend_from_slice(regular);
+                taken = next;
+            }
         }
-        merged.extend_from_slice(&self.regular[rest * SIZE..]);
-        self.regular = merged;
+        if !few {
+            merged.extend_from_slice(&self.regular[taken * SIZE..]);
+            self.regular = merged;
+        }
         Ok(())
     }
 
-    /// The entries of several tables in one, none of them decoded. A certificate that stands in two is listed once.
+    /// The entries of several tables in one, none of them decoded. A certificate that stands in two is listed once, as the
+    /// earlier table says.
+    ///
+    /// Serial numbers are random, so the tables are cut at the same numbers into pieces of a thousand entries together, and each
+    /// piece is sorted while it lies in the processor's cache: of two tables or of a thousand. Numbers that are not evenly
+    /// spread cost time and nothing else.
     pub fn merged(tables: &[&Self]) -> Self {
         let mut rest: Vec<&[u8]> = tables.iter().map(|table| &table.regular[..]).collect();
-        let mut regular = Vec::with_capacity(rest.iter().map(|entries| entries.len()).sum());
-        // Whichever has the lowest number next gives entries until it is another's turn.
-        while let Some((lowest, first)) = next_of(&rest, None) {
-            for (n, entries) in rest.iter_mut().enumerate() {
-                if n != first && number(entries) == Some(lowest) {
-                    *entries = &entries[SIZE..];
+        let total = rest.iter().map(|entries| entries.len()).sum::<usize>();
+        let bits = (total / SIZE / PIECE).checked_ilog2().map_or(0, |bits| bits + 1);
+        let mut regular = Vec::with_capacity(total);
+        let mut piece: Vec<(u128, usize, &[u8; SIZE])> = Vec::new();
+        for number in 0..1u128 << bits {
+            for (table, entries) in rest.iter_mut().enumerate() {
+                while let Some((entry, after)) = entries.split_first_chunk::<SIZE>() {
+                    let serial = serial_of(entry);
+                    if serial.checked_shr(u128::BITS - bits).unwrap_or(0) != number {
+                        break;
+                    }
+                    piece.push((serial, table, entry));
+                    *entries = after;
                 }
             }
-            let run = match next_of(&rest, Some(first)) {
-                None => rest[first].len(),
-                Some((bound, _)) => {
-                    let before = |entry: &&[u8]| number(entry).is_some_and(|number| number < bound);
-                    rest[first].chunks_exact(SIZE).take_while(before).count() * SIZE
-                }
-            };
-            let (run, after) = rest[first].split_at(run);
-            regular.extend_from_slice(run);
-            rest[first] = after;
+            piece.sort_unstable_by_key(|(serial, table, _)| (*serial, *table));
+            piece.dedup_by_key(|(serial, ..)| *serial);
+            regular.extend(piece.drain(..).flat_map(|(_, _, entry)| entry));
         }
         let mut merged = Self { regular, irregular: BTreeMap::new() };
         for (serial, encoded) in tables.iter().flat_map(|table| &table.irregular) {
@@ -194,19 +199,18 @@ fn is_regular(encoded: &[u8]) -> bool {
     encoded.len() == SIZE && encoded.starts_with(&[0x30, 47, 0x02, 16])
 }
 
-/// The serial number of the first of some regular entries.
-fn number(entries: &[u8]) -> Option<&[u8]> {
-    entries.get(4..20)
-}
-
-/// The lowest number that comes next, and in which of the tables it does: in the earliest, if in several.
-fn next_of<'a>(tables: &[&'a [u8]], but: Option<usize>) -> Option<(&'a [u8], usize)> {
-    let others = tables.iter().enumerate().filter(|(n, _)| Some(*n) != but);
-    others.filter_map(|(n, entries)| Some((number(entries)?, n))).min()
+/// The serial number of a regular entry.
+fn serial_of(entry: &[u8; SIZE]) -> u128 {
+    let mut octets = [0; 16];
+    octets.copy_from_slice(&entry[4..20]);
+    u128::from_be_bytes(octets)
 }
 
 /// Bytes of a regular entry.
 const SIZE: usize = 49;
+
+/// Entries that are sorted together, about.
+const PIECE: usize = 1_000;
 
 /// As many changes are made one by one; more are merged.
 const IN_PLACE: usize = 4;
