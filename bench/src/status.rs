@@ -186,6 +186,7 @@ fn populated(certificates: usize, revoked: usize) -> Result<Population, Failure>
         Some(Change {
             serial: Serial::from_u128(*number)?,
             listed: Some((now, Reason::KeyCompromise)),
+            was_listed: false,
             not_after: now + SignedDuration::from_hours(24),
             seq,
         })

@@ -74,7 +74,11 @@ impl Turn<'_> {
             // They ended all or none.
             let state = at_time(parse_state(&was)?, row.read("ends")?, self.now);
             if let Some(next) = step(state) {
-                groups.push(Group { was, ended: row.read("ended")?, next: StateColumns::of(&next)? });
+                groups.push(Group {
+                    was,
+                    ended: row.read("ended")?,
+                    next: StateColumns::of_change(&next, self.now)?,
+                });
             }
         }
         Ok(groups)

@@ -182,7 +182,8 @@ impl Npc {
             ) {
                 let certificate = x509::Certificate::parse(&row.read::<Vec<u8>>(1)?)?;
                 let not_after = certificate.validity().not_after();
-                let change = Change { serial: certificate.serial()?, listed: None, not_after, seq: 0 };
+                let serial = certificate.serial()?;
+                let change = Change { serial, listed: None, was_listed: false, not_after, seq: 0 };
                 changes.push((row.read(2)?, change));
             }
         }
@@ -239,8 +240,14 @@ fn change(row: &Row) -> Result<(u32, Change)> {
             Some((row.read("status_at")?, reason))
         }
     };
-    let change =
-        Change { serial: serial(row)?, listed, not_after: row.read("ends")?, seq: row.read("state_seq")? };
+    let was_listed = listed.is_none() && row.read::<Timestamp>("status_at")? != Timestamp::UNIX_EPOCH;
+    let change = Change {
+        serial: serial(row)?,
+        listed,
+        was_listed,
+        not_after: row.read("ends")?,
+        seq: row.read("state_seq")?,
+    };
     Ok((row.read("generation")?, change))
 }
 

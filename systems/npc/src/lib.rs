@@ -249,6 +249,7 @@ async fn migrate(db: &Db) -> Result<()> {
         delta::MIGRATION,
         schema::UNSIGNED,
         schema::HELD,
+        schema::RESUMED,
     ])
     .await?;
     Ok(())

@@ -50,6 +50,8 @@ pub struct Change {
     pub serial: Serial,
     /// Since when and why it is listed; `None` if it is good.
     pub listed: Option<(Timestamp, Reason)>,
+    /// Whether it is good again: there may be lists that name it, also where it is not known here to have been listed.
+    pub was_listed: bool,
     /// Its last second.
     pub not_after: Timestamp,
     /// The number of the change: ascends over all changes of all certificates.
@@ -101,8 +103,14 @@ impl Population {
             let entry = change.listed.map(|(at, reason)| Revoked { serial, at, reason });
             let was_listed = self.listed(&serial, partition).is_some();
             let in_batch = by_partition.get(&partition).and_then(|batch| batch.get(&serial));
-            // A new certificate that is good changes no list.
+            let part = &mut self.partitions[usize::from(partition)];
             if entry.is_none() && !was_listed && in_batch.is_none() {
+                // A new certificate that is good changes no list. One that is good again may stand in a list of before: nothing
+                // is to be taken out of the entries here, but such a list is to be made anew.
+                if change.was_listed {
+                    part.changed = part.changed.max(change.seq);
+                    self.complete.changed = self.complete.changed.max(change.seq);
+                }
                 continue;
             }
             by_partition.entry(partition).or_default().insert(serial, entry);
@@ -112,7 +120,6 @@ impl Population {
             if entry.is_some() && !was_listed {
                 self.ends.entry(change.not_after.as_second()).or_default().push(serial);
             }
-            let part = &mut self.partitions[usize::from(partition)];
             part.changed = part.changed.max(change.seq);
             self.complete.changed = self.complete.changed.max(change.seq);
         }
@@ -394,7 +401,7 @@ mod tests {
 
     fn change(n: u64, reason: Option<Reason>, seq: u64) -> Change {
         let listed = reason.map(|reason| (at(1_800_000_000), reason));
-        Change { serial: serial(n), listed, not_after: at(1_900_000_000 + n as i64), seq }
+        Change { serial: serial(n), listed, was_listed: false, not_after: at(1_900_000_000 + n as i64), seq }
     }
 
     #[test]
@@ -420,7 +427,8 @@ mod tests {
         let mut population = Population::of(16, numbers);
         let long =
             |n: u8| Serial::from_octets(&[[0x7F].as_slice(), &[n; 19]].concat()).expect("a serial number");
-        let good = Change { serial: long(1), listed: None, not_after: at(1_900_000_000), seq: 1 };
+        let good =
+            Change { serial: long(1), listed: None, was_listed: false, not_after: at(1_900_000_000), seq: 1 };
         population.apply(&[good, good]).expect("applied");
         let known = [1, 2, 99_999, 199_999].map(|n| Serial::from_u128(n).expect("not zero"));
         for serial in known.into_iter().chain([long(1), serial(7)]) {

@@ -104,6 +104,13 @@ impl StateColumns {
         let at = at.unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         Ok(Self { state: text, status, at, reason: i64::from(reason) })
     }
+
+    /// The columns of a state that followed another at `now`. Of a good certificate that says since when it is good again: a list
+    /// of before may name it, which whoever did not see it listed has no other way to know.
+    pub(crate) fn of_change(state: &CertificateState, now: jiff::Timestamp) -> Result<Self> {
+        let columns = Self::of(state)?;
+        Ok(Self { at: if columns.status == GOOD { now } else { columns.at }, ..columns })
+    }
 }
 
 pub(crate) const GOOD: i64 = 0;

@@ -233,7 +233,7 @@ pub(crate) const STATE: Migration = Migration::new(
         signed BOOLEAN NOT NULL,
         -- 0 until the certificate is signed or changed; then the number of its last change
         state_seq BIGINT NOT NULL,
-        -- 0 good, 1 suspended, 2 revoked; since when; CRLReason
+        -- 0 good, 1 suspended, 2 revoked; since when, and of a good one since when again (0: always); CRLReason
         status BIGINT NOT NULL,
         status_at BIGINT NOT NULL,
         reason BIGINT NOT NULL,
@@ -399,6 +399,11 @@ pub(crate) const HELD: Migration = Migration::new(
     "certificates that several incidents hold",
     "ALTER TABLE incident ADD COLUMN also_held BIGINT NOT NULL DEFAULT 0;",
 );
+
+/// A good certificate says since when it is good again. Of those resumed by an earlier version nothing says it: every list is
+/// made anew once.
+pub(crate) const RESUMED: Migration =
+    Migration::new(34, "resumed certificates", "UPDATE crl SET change = -1;");
 
 /// The way to what is stored and not signed: its number of the last change does not tell, for a suspension takes one too. And
 /// what there was of a cohort when an incident was proposed.

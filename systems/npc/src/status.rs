@@ -307,7 +307,7 @@ impl Npc {
         why: &Why<'_>,
     ) -> Result<()> {
         let seq = next_number(tx, "state", 1).await?;
-        let columns = StateColumns::of(state)?;
+        let columns = StateColumns::of_change(state, why.at)?;
         tx.execute_one(
             "UPDATE certificate_state SET state = $2, status = $3, status_at = $4, reason = $5, state_seq = $6 \
              WHERE serial = $1",

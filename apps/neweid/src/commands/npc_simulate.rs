@@ -88,6 +88,7 @@ fn populate(arguments: &Simulate, now: Timestamp) -> Result<(Population, Vec<Ser
                         false => Reason::CertificateHold,
                     },
                 )),
+                was_listed: false,
                 not_after: now + SignedDuration::from_hours(24 * (1 + place as i64 % 1_826)),
                 seq: place as u64 + 1,
             })

@@ -268,6 +268,7 @@ async fn a_generation_that_ends_with_its_ca_takes_no_other_with_it() {
         }
         let person = [7; 32];
         assert!(opened.holder_number(&person, after).await.is_ok());
+        assert!(opened.certificates_known() > 0, "the second generation's own");
         opened.verify_audit(None).await.unwrap();
     })
     .await;

@@ -163,6 +163,78 @@ async fn numbers_ascend_over_changes_heartbeats_and_restarts() {
     .await;
 }
 
+/// A certificate is resumed and the program ends before a list is asked for: whoever opens it next has never known it listed, and
+/// does not serve the list of before, which names it. Nor does a process that was not the one to resume it.
+#[tokio::test]
+async fn a_certificate_resumed_before_a_restart_leaves_the_lists() {
+    each_engine_url(async |url| {
+        let db = Db::open(&url, "npc").await.unwrap();
+        let npc = open(&db).await;
+        let serial = issued(&npc, 1, KeySlot::SigningRsa, 0).await.serial;
+        let scopes = [Scope::Partition(u16::from(*serial.octets().last().unwrap()) & 15), Scope::Complete];
+        let minute = |n| now() + SignedDuration::from_mins(n);
+        npc.suspend(card(1), SuspensionCause::Holder, "holder", now()).await.unwrap();
+        for scope in scopes {
+            assert_eq!(entries(&list(&npc, scope, now()).await).len(), 1);
+        }
+        let beside = open(&Db::open(&url, "npc").await.unwrap()).await;
+        npc.resume(card(1), SuspensionCause::Holder, "holder", minute(1)).await.unwrap();
+        let restarted = open(&Db::open(&url, "npc").await.unwrap()).await;
+        for (npc, minutes) in [(&restarted, 2), (&beside, 3)] {
+            for scope in scopes {
+                assert!(entries(&list(npc, scope, minute(minutes)).await).is_empty(), "{scope:?}");
+            }
+        }
+        for npc in [&npc, &beside, &restarted] {
+            npc.db().close().await;
+        }
+    })
+    .await;
+}
+
+/// Killed anywhere in the end of an incident, until its lists are out: the next maintenance makes every list that still names one
+/// of its certificates.
+// proves: NPC-55
+#[tokio::test]
+async fn lists_follow_the_end_of_an_incident_wherever_it_is_killed() {
+    each_engine("npc", async |db| {
+        let serial = {
+            let npc = open(&db).await;
+            issued(&npc, 1, KeySlot::SigningRsa, 0).await.serial
+        };
+        let named = async || {
+            let sql = "SELECT der FROM crl WHERE number IN (SELECT MAX(number) FROM crl WHERE der IS NOT NULL GROUP BY scope)";
+            let lists = db.all(sql, params![]).await.unwrap();
+            let lists = lists.iter().map(|row| row.read::<Vec<u8>>("der").unwrap());
+            lists.filter(|der| Crl::parse(der).unwrap().find(serial.octets()).is_some()).count()
+        };
+        let lot = Cohort { chip_model: Some("NE-0144".into()), ..Cohort::default() };
+        for commits in 1.. {
+            let minute = |n| now() + SignedDuration::from_mins(10 * commits as i64 + n);
+            let npc = open(&db).await;
+            let incident = async |measure, at| {
+                let proposed = npc.propose_incident(lot.clone(), measure, "anna", at).await.unwrap();
+                if measure == Measure::Resume {
+                    db.fail_after(commits, When::AfterCommit);
+                }
+                npc.approve_incident(proposed.number, "bert", at).await.is_ok()
+            };
+            assert!(incident(Measure::Suspend, minute(0)).await);
+            assert_eq!(named().await, 2, "its partition's and the complete list");
+            let whole = incident(Measure::Resume, minute(1)).await;
+            db.revive();
+            let restarted = open(&db).await;
+            restarted.maintain(minute(2)).await.unwrap();
+            assert_eq!(named().await, 0, "killed after {commits} commits");
+            if whole {
+                assert!(commits > 3, "{commits}");
+                break;
+            }
+        }
+    })
+    .await;
+}
+
 /// One sequence for all lists of all processes: no number is ever given twice, whoever goes on after a failover.
 #[tokio::test]
 async fn two_processes_never_give_one_number_twice() {
