@@ -25,7 +25,7 @@ fn in_a_namespace(test: &str, with_template: bool) {
         .arg(std::env::current_exe().expect("ourselves"));
     command.args(["--exact", &format!("disk::{test}"), "--ignored", "--nocapture"]).env(PLACE, place.path());
     if with_template {
-        command.env(TEMPLATE, &template().dir);
+        command.env(TEMPLATE, &template().pristine);
     }
     let ran = Ran::of(&mut command);
     assert!(ran.code == Some(0) && ran.stdout.contains("1 passed"), "{ran}");

@@ -259,7 +259,10 @@ impl Drop for Up {
 
 /// A country made once per run, and what `neweid up` printed when it made it.
 pub struct Template {
+    /// For whoever only looks: a database that is open leaves files beside it for a while.
     pub dir: PathBuf,
+    /// What is copied, and opened by nobody.
+    pub pristine: PathBuf,
     pub welcome: String,
     /// Bytes the process wrote while it made the country.
     pub written: u64,
@@ -278,12 +281,15 @@ pub fn template() -> &'static Template {
                 let _ = fs::remove_dir_all(entry.path());
             }
         }
-        let dir = places.join(format!("neweid-template-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&dir);
+        let place = places.join(format!("neweid-template-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&place);
+        fs::create_dir(&place).expect("a new directory");
+        let (pristine, dir) = (place.join("pristine"), place.join("country"));
         let up = Up::start(&dir);
         let written = bytes_written(up.id());
         let welcome = up.stop().stdout;
-        Template { dir, welcome, written }
+        copy(&dir, &pristine);
+        Template { dir, pristine, welcome, written }
     })
 }
 
@@ -301,7 +307,7 @@ pub struct Country {
 impl Country {
     pub fn new() -> Self {
         let place = tempfile::tempdir().expect("a temporary directory");
-        copy(&template().dir, &place.path().join("country"));
+        copy(&template().pristine, &place.path().join("country"));
         Self { place }
     }
 
