@@ -213,6 +213,10 @@ impl DocumentSigning for DocSigner {
         self.sign(work, now).await
     }
 
+    async fn sign_paper(&self, number: &str, file: &[u8], now: Timestamp) -> Result<Vec<u8>> {
+        self.sign_file(number, file, now).await
+    }
+
     async fn csca_certificate(&self) -> Result<Certificate> {
         Ok(self.csca().await?.certificate)
     }

@@ -22,7 +22,7 @@ use terminal::perso::{self, PIN_MANAGEMENT_KEY_VERSION, PinReference};
 use uuid::Uuid;
 
 use crate::application::{Contact, certificate_allowed, entitled};
-use crate::books::{CardEntry, card, card_now, log, parse, stamp, to_json};
+use crate::books::{CardEntry, card, card_now, from_json, log, parse, stamp, to_json};
 use crate::cards::{HOLDER as HOLDER_ACCOUNT, Told};
 use crate::counter_case::CounterCase;
 use crate::pins::card_error;
@@ -488,7 +488,7 @@ impl CardManagement for Mgmt {
                 .await?;
             // The CA was told of the others only; it is told again, of all.
             if Told::wanted(&entry) != Told::default() {
-                entry.told = to_json(&Told::default())?;
+                entry.told = to_json(&from_json::<Told>(&entry.told)?.unsure())?;
                 let sql = "UPDATE card SET told = $2 WHERE serial = $1";
                 tx.execute_one(sql, params![serial.as_str(), &entry.told]).await?;
                 self.queue(tx, CERTIFICATES, serial.as_str(), now).await?;

@@ -1,21 +1,23 @@
 //! A card in use: loss, suspension, revocation, recall, void, and the certificates that follow it.
 //!
-//! Certificates are another system's, so they follow by a queue: the change and the job stand in one transaction, and
-//! the job brings the certificates to the state that the card's row asks for *when it runs*. However often it runs, in
-//! whatever order, the last state wins (LOSS-11).
+//! The certificates and the mark in the household register are other systems', so they follow by a queue: the change and the job
+//! stand in one transaction, and the job brings both to the state that the card's row asks for *when it runs*, and ends when both
+//! have answered. However often it runs, in whatever order, the last state wins (LOSS-11). From the change on until then the row says
+//! that nobody knows what the others have heard: what was told by a program that died is taken back as well.
 
 use jiff::Timestamp;
 use model::{CardSerial, CardState, RevocationReason, SuspensionCause, UserCode, VoidReason};
+use registry::CardMark;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::{Tx, params};
 
-use crate::books::{CardEntry, card, card_now, from_json, log, stamp, step_card, to_json};
+use crate::books::{CardEntry, card, from_json, log, stamp, step_card, to_json};
 use crate::produce::{give_back, lost_lease};
 use crate::service::{CANCELS, CERTIFICATES, Mgmt, RETURNS};
 use crate::{MgmtError, Refusal};
 
-/// What the certificate system was told last about a card. Stored form.
+/// What certificate system and register were told last about a card. Stored form.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Told {
@@ -27,13 +29,23 @@ pub(crate) struct Told {
     authority: bool,
     #[serde(default)]
     revoked: Option<RevocationReason>,
+    #[serde(default)]
+    mark: CardMark,
+    /// Something else has been asked for since, and may have been told by somebody who could not note it down.
+    #[serde(default)]
+    unsure: bool,
 }
 
 impl Told {
     /// What it has to be told about the card as it is now.
     pub(crate) fn wanted(entry: &CardEntry) -> Self {
+        let mark = match entry.state() {
+            CardState::Suspended => CardMark::Lost,
+            CardState::Void | CardState::Destroyed => CardMark::Void,
+            _ => CardMark::InForce,
+        };
         if entry.revoked.is_some() {
-            return Self { revoked: entry.revoked, ..Self::default() };
+            return Self { revoked: entry.revoked, mark, ..Self::default() };
         }
         Self {
             // LOSS-06: a lost card's certificates are suspended with it.
@@ -42,12 +54,20 @@ impl Told {
             holder: entry.held_by_holder,
             authority: entry.state() == CardState::Recalled,
             revoked: None,
+            mark,
+            unsure: false,
         }
+    }
+
+    /// The same, until everybody has been told what is wanted by now.
+    pub(crate) fn unsure(self) -> Self {
+        Self { unsure: true, ..self }
     }
 }
 
 impl Mgmt {
-    /// Loss report (掛失): the card and with it its certificates are suspended at once (LOSS-06).
+    /// Loss report (掛失): the card is suspended at once, and with it its certificates and its chip data lists (LOSS-06); the register
+    /// is marked (LOSS-11).
     pub async fn report_loss(
         &self,
         serial: CardSerial,
@@ -229,14 +249,17 @@ impl Mgmt {
         Ok(entry)
     }
 
-    /// Queues a card whose certificates have to follow it, if there is anything to tell.
+    /// Queues a card whose certificates and mark have to follow it, if there is anything to tell.
     pub(crate) async fn follow(
         &self,
         tx: &mut Tx,
         entry: &CardEntry,
         now: Timestamp,
     ) -> Result<(), MgmtError> {
-        if entry.certificate && Told::wanted(entry) != from_json::<Told>(&entry.told)? {
+        let told: Told = from_json(&entry.told)?;
+        if Told::wanted(entry) != told {
+            let sql = "UPDATE card SET told = $2 WHERE serial = $1";
+            tx.execute_one(sql, params![entry.serial.as_str(), to_json(&told.unsure())?]).await?;
             self.queue(tx, CERTIFICATES, entry.serial.as_str(), now).await?;
         }
         Ok(())
@@ -282,7 +305,8 @@ impl Mgmt {
         Ok(done)
     }
 
-    /// Brings the certificates of one card to the state its row asks for, until both agree in one transaction.
+    /// Brings the certificates of one card and its mark in the register to the state its row asks for, until all agree in one
+    /// transaction.
     async fn tell(
         &self,
         serial: CardSerial,
@@ -290,10 +314,22 @@ impl Mgmt {
         now: Timestamp,
     ) -> Result<(), MgmtError> {
         loop {
-            let entry = card_now(&self.db, serial).await?;
+            let (entry, step) = store::transaction!(self.db, |tx| {
+                let entry = card(tx, serial).await?;
+                let sql = "SELECT COALESCE(MAX(step), 0) FROM card_event WHERE serial = $1";
+                Ok::<_, MgmtError>((entry, tx.one(sql, params![serial.as_str()]).await?.read::<u64>(0)?))
+            })?;
             let wanted = Told::wanted(&entry);
             let told: Told = from_json(&entry.told)?;
-            self.change(serial, &told, &wanted, now).await?;
+            // One that does not answer keeps the other from nothing.
+            let changed =
+                if entry.certificate { self.change(serial, &told, &wanted, now).await } else { Ok(()) };
+            let marked = if told.unsure || told.mark != wanted.mark {
+                self.mark(&entry, wanted.mark, step, now).await
+            } else {
+                Ok(())
+            };
+            changed.and(marked)?;
             let agreed = store::transaction!(self.db, |tx| {
                 // Between reading and telling the card may have changed again; then it is told again.
                 if Told::wanted(&card(tx, serial).await?) != wanted {
@@ -334,7 +370,7 @@ impl Mgmt {
                 // A call that was made but not noted down is made again: suspending twice changes nothing.
                 if is {
                     self.certificates.suspend(serial, cause, ACTOR, now).await?;
-                } else if was {
+                } else if was || told.unsure {
                     self.certificates.resume(serial, cause, ACTOR, now).await?;
                 }
             }
@@ -345,6 +381,18 @@ impl Mgmt {
             Err(npc::NpcError::NoCertificate(_)) => Ok(()),
             other => other.map_err(MgmtError::from),
         }
+    }
+
+    /// Marks the card on its holder's entry in the register.
+    async fn mark(
+        &self,
+        entry: &CardEntry,
+        mark: CardMark,
+        step: u64,
+        now: Timestamp,
+    ) -> Result<(), MgmtError> {
+        let holder = self.holder(entry)?;
+        Ok(self.register.mark_card(&holder.id, entry.serial, mark, step, now).await?)
     }
 
     async fn finish_job(&self, job: &store::jobs::Job) -> Result<(), MgmtError> {

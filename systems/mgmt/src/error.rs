@@ -261,6 +261,14 @@ refusals! {
     UpdateRequestUsed "MGMT-E-UPDATE-REQUEST-USED" Caller
         { "此更新申請已辦理完畢。", "An update was written by this request." }
         { "另有異動時另立申請。", "Make another request for another change." }
+    /// Not announced with place, time and devices, or too late.
+    OutingIncomplete "MGMT-E-OUTING" Caller
+        { "行動化更新須於開始前公告地點、起迄時間及攜帶之載具。", "An outing is announced before it begins, with a place, an end and the devices taken along." }
+        { "補齊後重新公告。", "Complete it and announce it again." }
+    /// Not there, not then, not with this device, or for another kind of change.
+    OutingElsewhere "MGMT-E-OUTING-ELSEWHERE" Caller
+        { "非公告之機關、時間、載具，或非行政區域調整、門牌整編、改制之更新。", "It is not the office, time or device that was announced, or not an update for a change of area, house numbers or status." }
+        { "核對公告；其他更新請臨櫃辦理。", "Compare the announcement; other updates are made at a counter." }
     /// No such case.
     CaseUnknown "MGMT-E-CASE-UNKNOWN" Caller
         { "查無此案件編號。", "No such case number." }

@@ -10,7 +10,7 @@
 //! remedy in two languages (docs/errors-mgmt.md).
 //!
 //! Left out in this version: schedules and notices by household, quotas, fees, delegation papers, temporary certificates,
-//! lists of cards that a renumbering concerns, sending of notices.
+//! lists of cards that a renumbering concerns. Notices wait here for whoever sends them.
 
 mod acceptance;
 mod application;
@@ -20,8 +20,11 @@ mod card_management;
 mod cards;
 mod config;
 mod counter_case;
+mod data_list;
 mod error;
+mod notices;
 mod office;
+mod outings;
 pub mod photo;
 pub mod photo_metadata;
 mod pins;
@@ -29,6 +32,7 @@ pub mod portrait;
 mod produce;
 mod queries;
 mod recall;
+mod recall_revocation;
 mod register_events;
 mod reports;
 mod review;
@@ -52,10 +56,14 @@ pub use card_management::{
 };
 pub use config::{Config, UserCodeCost};
 pub use counter_case::{CaseService, CounterCase, NewCounterCase};
+pub use data_list::{DataList, DataListStatus, ListedField};
 pub use error::{Fault, Message, MgmtError, Refusal, golden_list};
+pub use notices::{Notice, RecallPerson, RecallStage, ToldBy};
 pub use office::{Checked, CollectionConfirmation, Inspection, Receipt};
+pub use outings::{NewOuting, OnOuting, Outing};
 pub use queries::{CARD_COUNTS, CardSummary, CaseSummary, SampleSecrets, StateCounts};
 pub use recall::{Recall, RecallCard, RecallLevel, RecallPlan, RecallProgress, Treatment};
+pub use recall_revocation::RecallRevocation;
 pub use review::{Decision, PhotoReason, PhotoReview};
 pub use service::{CaChain, Mgmt, Neighbours};
 pub use terminal::OfficeTerminal;

@@ -53,6 +53,7 @@ impl Mgmt {
         steps += self.work_cancels(now).await?;
         steps += self.follow_register(now).await?;
         steps += self.work_recalls(now).await?;
+        steps += self.work_recall_revocations(now).await?;
         Ok(steps)
     }
 

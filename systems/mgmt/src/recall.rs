@@ -432,7 +432,7 @@ impl Mgmt {
     }
 }
 
-async fn recall(tx: &mut Tx, number: u64) -> Result<Recall, MgmtError> {
+pub(crate) async fn recall(tx: &mut Tx, number: u64) -> Result<Recall, MgmtError> {
     let sql = "SELECT * FROM recall WHERE number = $1 AND listed_at IS NOT NULL";
     let row = tx.optional(sql, params![number as i64]).await?;
     recall_row(&row.ok_or(Refusal::RecallUnknown)?)
@@ -507,7 +507,7 @@ fn name(number: u64) -> String {
     format!("R-{number}")
 }
 
-fn subject(number: i64) -> String {
+pub(crate) fn subject(number: i64) -> String {
     format!("recall-{number}")
 }
 
@@ -521,6 +521,6 @@ const LIST_CARDS: &str = "INSERT INTO recall_card (recall, serial, office) \
 /// Cards in one commit of the list.
 const LISTED: usize = 10_000;
 /// Cards called in with each turn.
-const CALLED: u32 = 200;
+pub(crate) const CALLED: u32 = 200;
 /// How long a proposal waits.
-const LAPSES: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
+pub(crate) const LAPSES: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);

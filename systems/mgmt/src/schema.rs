@@ -239,4 +239,56 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
             closed_at BIGINT
         );",
     ),
+    Migration::new(
+        12,
+        "chip data lists",
+        "CREATE TABLE data_list (
+            number TEXT PRIMARY KEY,
+            serial TEXT NOT NULL REFERENCES card (serial),
+            content_hash BYTEA NOT NULL,
+            -- the update of the chip that it shows
+            chip_content BIGINT NOT NULL,
+            fields TEXT NOT NULL,
+            office TEXT NOT NULL,
+            clerk TEXT NOT NULL,
+            at BIGINT NOT NULL
+        );",
+    ),
+    // RECALL-04, RECALL-07.
+    Migration::new(
+        13,
+        "revocations of recalls, notices that reached their holders",
+        "CREATE TABLE recall_revocation (
+            recall BIGINT PRIMARY KEY REFERENCES recall (number),
+            reason TEXT NOT NULL,
+            proposed_by TEXT NOT NULL,
+            proposed_at BIGINT NOT NULL,
+            approved_by TEXT,
+            approved_at BIGINT
+        );
+        ALTER TABLE recall_card ADD COLUMN revoked_at BIGINT;
+        ALTER TABLE notice ADD COLUMN told_at BIGINT;
+        ALTER TABLE notice ADD COLUMN told_way TEXT;
+        ALTER TABLE notice ADD COLUMN tries BIGINT NOT NULL DEFAULT 0;
+        CREATE INDEX notice_waiting ON notice (at, id) WHERE told_at IS NULL;
+        CREATE INDEX notice_card ON notice (serial, at);",
+    ),
+    // UPDATE-11.
+    Migration::new(
+        14,
+        "outings",
+        "CREATE TABLE outing (
+            number BIGINT PRIMARY KEY,
+            office TEXT NOT NULL,
+            place TEXT NOT NULL,
+            begins BIGINT NOT NULL,
+            ends BIGINT NOT NULL,
+            devices TEXT NOT NULL,
+            clerk TEXT NOT NULL,
+            at BIGINT NOT NULL
+        );
+        -- where it was asked for, if not at the counter
+        ALTER TABLE update_request ADD COLUMN outing BIGINT;
+        CREATE INDEX update_request_outing ON update_request (outing) WHERE outing IS NOT NULL;",
+    ),
 ];

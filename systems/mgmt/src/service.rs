@@ -127,7 +127,8 @@ impl Mgmt {
             dedupe: Some(key),
             payload: key.as_bytes(),
             due: now,
-            most_attempts: MOST_ATTEMPTS,
+            // LOSS-11: however long another system is away, no card's certificates wait for a person.
+            most_attempts: if queue == CERTIFICATES { u32::MAX } else { MOST_ATTEMPTS },
         };
         store::jobs::enqueue(tx, job, now, &mut self.random()).await?;
         Ok(())
@@ -169,7 +170,7 @@ pub(crate) async fn set_bookmark(tx: &mut Tx, name: &str, position: u64) -> Resu
 const MOST_ATTEMPTS: u32 = 20;
 /// Queue of cases in production, by case number.
 pub(crate) const CASES: &str = "case";
-/// Queue of cards whose certificates have to follow the card, by serial.
+/// Queue of cards whose certificates and mark in the register have to follow the card, by serial.
 pub(crate) const CERTIFICATES: &str = "certificates";
 /// Queue of cards that go back to the centre, by serial.
 pub(crate) const RETURNS: &str = "return";

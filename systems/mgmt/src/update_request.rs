@@ -16,6 +16,7 @@ use x509::cms::SignedData;
 use x509::path::{self, Options, Purpose, Revocation};
 
 use crate::books::{log, parse, stamp};
+use crate::outings::OnOuting;
 use crate::service::Mgmt;
 use crate::updates::request_detail;
 use crate::{MgmtError, Refusal};
@@ -127,6 +128,9 @@ pub struct UpdateRequest {
     pub documents: Vec<Document>,
     /// When the clerk verified who it was.
     pub at: Timestamp,
+    /// On which outing, if not at the counter (UPDATE-11).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<OnOuting>,
 }
 
 /// A request with the clerk's signature.
@@ -255,6 +259,7 @@ impl Mgmt {
             applicant,
             documents,
             at: now,
+            on: None,
         };
         request.check(&self.registered_holder(card).await?, RocDate::in_taipei(now))?;
         Ok(request)
@@ -278,6 +283,7 @@ impl Mgmt {
         }
         self.check_clerk_certificate(&signer, now).await?;
         request.check(&self.registered_holder(request.card).await?, RocDate::in_taipei(now))?;
+        self.check_outing(&request, now).await?;
         let id = &request.request;
         store::transaction!(self.db, |tx| {
             let sql = "SELECT content FROM update_request WHERE request = $1";
@@ -288,8 +294,15 @@ impl Mgmt {
                 return if same && !written { Ok(()) } else { Err(Refusal::UpdateRequestUsed.into()) };
             }
             tx.execute_one(
-                "INSERT INTO update_request (request, serial, content, signature, at) VALUES ($1, $2, $3, $4, $5)",
-                params![id, request.card.as_str(), &signed.content, &signed.signature, now],
+                "INSERT INTO update_request (request, serial, content, signature, at, outing) VALUES ($1, $2, $3, $4, $5, $6)",
+                params![
+                    id,
+                    request.card.as_str(),
+                    &signed.content,
+                    &signed.signature,
+                    now,
+                    request.on.as_ref().map(|on| on.outing as i64)
+                ],
             )
             .await?;
             let detail = request_detail(&request, signed);
@@ -314,7 +327,7 @@ impl Mgmt {
         self.is_of_country(&signer_of(signed)?, request.at).then_some(request)
     }
 
-    async fn clerk(&self, account: &str) -> Result<Clerk, MgmtError> {
+    pub(crate) async fn clerk(&self, account: &str) -> Result<Clerk, MgmtError> {
         let sql = "SELECT account, office, certificate FROM clerk WHERE account = $1";
         let row = self.db.optional(sql, params![account]).await?.ok_or(Refusal::ClerkUnknown)?;
         clerk(&row)

@@ -164,6 +164,10 @@ mod tests {
             self.count()
         }
 
+        async fn sign_paper(&self, _: &str, _: &[u8], _: Timestamp) -> docsigner::Result<Vec<u8>> {
+            self.count()
+        }
+
         async fn csca_certificate(&self) -> docsigner::Result<Certificate> {
             unreachable!("nobody asks for it here")
         }

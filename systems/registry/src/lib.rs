@@ -23,6 +23,6 @@ pub use notice::{Door, House, Renumbering};
 pub use office::{Office, office, offices};
 pub use person::{Person, Status};
 pub use population::Population;
-pub use register::{Change, EventKind, Register, RegisterEvent};
+pub use register::{CardMark, Change, EventKind, Register, RegisterEvent};
 pub use sample::{SamplePerson, sample_persons};
 pub use simulated::SimulatedRegister;

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use model::{Address, NationalIdNo, PersonName, RocDate};
+use model::{Address, CardSerial, NationalIdNo, PersonName, RocDate};
+use serde::{Deserialize, Serialize};
 
 use crate::RegistryError;
 use crate::person::{Person, Status};
@@ -26,8 +27,59 @@ pub trait Register: Send + Sync {
     /// The newest photo on file.
     async fn portrait(&self, id: &NationalIdNo) -> Result<Option<Vec<u8>>, RegistryError>;
 
+    /// Marks on a person's entry how a card stands (掛失註記: MGMT-41, LOSS-11). `step` counts the changes of that card: a mark with
+    /// a lower one comes late and changes nothing, and the same mark may be sent again.
+    async fn mark_card(
+        &self,
+        id: &NationalIdNo,
+        card: CardSerial,
+        mark: CardMark,
+        step: u64,
+        now: Timestamp,
+    ) -> Result<(), RegistryError>;
+
+    /// The mark of a card on a person's entry; a card that was never marked is in force.
+    async fn card_mark(&self, id: &NationalIdNo, card: CardSerial) -> Result<CardMark, RegistryError>;
+
     /// The changes with a sequence number above `sequence`, in order, at most `limit`.
     async fn events_after(&self, sequence: u64, limit: u32) -> Result<Vec<RegisterEvent>, RegistryError>;
+}
+
+/// How a card stands, as it is marked on its holder's entry (MGMT-41).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CardMark {
+    /// 有效
+    #[default]
+    InForce,
+    /// 掛失: reported lost.
+    Lost,
+    /// 失效: void for good.
+    Void,
+}
+
+impl CardMark {
+    /// The stable text form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InForce => "in-force",
+            Self::Lost => "lost",
+            Self::Void => "void",
+        }
+    }
+
+    /// The mission's word.
+    pub const fn zh(self) -> &'static str {
+        match self {
+            Self::InForce => "有效",
+            Self::Lost => "掛失",
+            Self::Void => "失效",
+        }
+    }
+
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        [Self::InForce, Self::Lost, Self::Void].into_iter().find(|mark| mark.as_str() == text)
+    }
 }
 
 /// A change that was recorded. It says what kind of thing changed; the new data is asked for with [`Register::person`].

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use model::{NationalIdNo, RocDate};
+use model::{CardSerial, NationalIdNo, RocDate};
 use sealed::{DataKey, MasterKey, SharedRandom};
 use store::{Db, Migration, Row, Tx, Value, params};
 
@@ -10,7 +10,7 @@ use crate::error::RegistryError;
 use crate::notice::Renumbering;
 use crate::person::Person;
 use crate::population;
-use crate::register::{Change, EventKind, Register, RegisterEvent};
+use crate::register::{CardMark, Change, EventKind, Register, RegisterEvent};
 
 /// The register's tables. An event's sealed part is the number of the person it is about.
 const MIGRATIONS: &[Migration] = &[
@@ -45,6 +45,19 @@ const MIGRATIONS: &[Migration] = &[
             content BYTEA NOT NULL,
             persons BIGINT NOT NULL,
             at BIGINT NOT NULL
+        );",
+    ),
+    Migration::new(
+        3,
+        "marks of cards",
+        "CREATE TABLE card_mark (
+            lookup BYTEA NOT NULL REFERENCES person (lookup),
+            card TEXT NOT NULL,
+            mark TEXT NOT NULL,
+            -- the change of the card that it follows; one that comes late is not heard
+            step BIGINT NOT NULL,
+            at BIGINT NOT NULL,
+            PRIMARY KEY (lookup, card)
         );",
     ),
 ];
@@ -299,6 +312,37 @@ impl Register for SimulatedRegister {
         let (Some(row), Some(key)) = (row, self.data_key(&lookup).await?) else { return Ok(None) };
         let context = portrait_context(&lookup, &row.read::<String>("filed_for")?);
         Ok(Some(key.open(&context, &row.read::<Vec<u8>>("sealed")?)?.expose().to_vec()))
+    }
+
+    async fn mark_card(
+        &self,
+        id: &NationalIdNo,
+        card: CardSerial,
+        mark: CardMark,
+        step: u64,
+        now: Timestamp,
+    ) -> Result<(), RegistryError> {
+        let lookup = self.lookup(id);
+        let step = i64::try_from(step).map_err(|_| RegistryError::Data("step of a mark"))?;
+        store::transaction!(self.db, |tx| {
+            let known = tx.optional("SELECT 1 FROM person WHERE lookup = $1", params![lookup]).await?;
+            known.ok_or(RegistryError::PersonUnknown)?;
+            tx.execute(
+                "INSERT INTO card_mark (lookup, card, mark, step, at) VALUES ($1, $2, $3, $4, $5) \
+                 ON CONFLICT (lookup, card) DO UPDATE SET mark = EXCLUDED.mark, step = EXCLUDED.step, at = EXCLUDED.at \
+                 WHERE card_mark.step < EXCLUDED.step",
+                params![lookup, card.as_str(), mark.as_str(), step, now],
+            )
+            .await?;
+            Ok::<_, RegistryError>(())
+        })
+    }
+
+    async fn card_mark(&self, id: &NationalIdNo, card: CardSerial) -> Result<CardMark, RegistryError> {
+        let sql = "SELECT mark FROM card_mark WHERE lookup = $1 AND card = $2";
+        let row = self.db.optional(sql, params![self.lookup(id), card.as_str()]).await?;
+        let Some(row) = row else { return Ok(CardMark::InForce) };
+        CardMark::read(&row.read::<String>("mark")?).ok_or(RegistryError::Data("mark of a card"))
     }
 
     async fn events_after(&self, sequence: u64, limit: u32) -> Result<Vec<RegisterEvent>, RegistryError> {

@@ -3,8 +3,12 @@
 mod crash;
 mod journey;
 mod life;
+mod loss;
+mod outings;
 mod policy;
+mod privacy;
 mod recall;
+mod recall_steps;
 mod refusals;
 mod remake;
 mod sample;

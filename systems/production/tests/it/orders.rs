@@ -52,7 +52,7 @@ async fn an_order_has_one_card_and_one_package() {
     .await;
 }
 
-// proves: PRODUCTION-36, PRODUCTION-64
+// proves: PRIVACY-15, PRODUCTION-36, PRODUCTION-64
 #[tokio::test(flavor = "multi_thread")]
 async fn boxes_go_to_one_office_each_and_carry_no_data() {
     store::testkit::each_engine_url(async |url| {
