@@ -11,6 +11,8 @@ pub enum Role {
     Auditor,
     /// 卡管中心人員: judges chip types.
     CardCentre,
+    /// 1996 專線人員: takes loss reports by telephone when offices are closed, and does nothing else (LOSS-05).
+    Hotline,
 }
 
 /// What can be done at the console.
@@ -46,11 +48,14 @@ pub enum Right {
     SeeAudit,
     /// The operators and their roles.
     SeeOperators,
+    /// Take the loss reports of callers.
+    TakeLossReports,
 }
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::CaOperator, Self::RaOfficer, Self::Auditor, Self::CardCentre];
+    pub const ALL: [Self; 5] =
+        [Self::CaOperator, Self::RaOfficer, Self::Auditor, Self::CardCentre, Self::Hotline];
 
     /// The stable text form.
     pub const fn as_str(self) -> &'static str {
@@ -59,6 +64,7 @@ impl Role {
             Self::RaOfficer => "ra-officer",
             Self::Auditor => "auditor",
             Self::CardCentre => "card-centre",
+            Self::Hotline => "hotline",
         }
     }
 
@@ -69,6 +75,7 @@ impl Role {
             Self::RaOfficer => "註冊中心人員",
             Self::Auditor => "稽核人員",
             Self::CardCentre => "卡管中心人員",
+            Self::Hotline => "1996 專線人員",
         }
     }
 
@@ -118,13 +125,14 @@ impl Role {
             Self::CardCentre => {
                 matches!(right, R::Enter | R::SeeApprovals | R::SeeChipTypes | R::DecideChipTypes)
             }
+            Self::Hotline => matches!(right, R::Enter | R::TakeLossReports),
         }
     }
 }
 
 impl Right {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Enter,
         Self::SeeAuthority,
         Self::SwitchIssuing,
@@ -140,6 +148,7 @@ impl Right {
         Self::DecideChipTypes,
         Self::SeeAudit,
         Self::SeeOperators,
+        Self::TakeLossReports,
     ];
 
     /// The stable text form.
@@ -160,6 +169,7 @@ impl Right {
             Self::DecideChipTypes => "decide-chip-types",
             Self::SeeAudit => "see-audit",
             Self::SeeOperators => "see-operators",
+            Self::TakeLossReports => "take-loss-reports",
         }
     }
 
@@ -172,6 +182,7 @@ impl Right {
                 | Self::DecideIncidents
                 | Self::DecideDocumentSigners
                 | Self::DecideChipTypes
+                | Self::TakeLossReports
         )
     }
 }

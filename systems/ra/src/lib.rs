@@ -21,6 +21,7 @@ mod error;
 pub mod functions;
 mod ics;
 mod issue;
+mod loss;
 mod messages;
 mod next_keys;
 mod peers;

@@ -11,6 +11,7 @@ mod firms;
 mod holder;
 mod interrupted;
 mod issuing;
+mod loss;
 mod refusals;
 mod support;
 mod virtual_cards;

@@ -1,0 +1,161 @@
+//! Loss and its withdrawal, on every way that a holder has, and at every hour.
+
+use curve::{Random, SystemRandom};
+use jiff::SignedDuration;
+use mgmt::{CallerAnswers, DataListStatus, ListedField};
+use model::{ApplicationKind, CardState};
+use production::Interface;
+use ra::functions::{Channel, Function};
+use ra::{Detail, Done, Proof, RaError};
+use registry::{CardMark, Register};
+use uuid::Uuid;
+
+use crate::support::{Counter, code, refused, request};
+use crate::world::{CLERK, application, directory, office};
+
+impl Counter {
+    fn answers(&self) -> CallerAnswers {
+        CallerAnswers {
+            number: self.person.id,
+            birth: self.person.birth,
+            district: self.person.address.village().district().to_string(),
+            representative: None,
+        }
+    }
+
+    /// Card, mark in the register, certificates.
+    async fn stands(&self) -> (CardState, CardMark, Vec<String>) {
+        let state = self.world.mgmt.card(self.card).await.unwrap().state;
+        let mark = self.world.register.card_mark(&self.person.id, self.card).await.unwrap();
+        (state, mark, self.world.certificate_states(self.card).await)
+    }
+
+    async fn on_the_site(&self, lost: bool) -> Result<Done, RaError> {
+        let mut id = [0; 16];
+        SystemRandom.fill(&mut id);
+        let id = Uuid::from_bytes(id);
+        self.ra.loss_online(id, &self.person.id, &code(), lost, self.world.now).await
+    }
+}
+
+fn lost() -> (CardState, CardMark, Vec<String>) {
+    (CardState::Suspended, CardMark::Lost, vec!["suspended".into(); 2])
+}
+
+fn in_force() -> (CardState, CardMark, Vec<String>) {
+    (CardState::Active, CardMark::InForce, vec!["good".into(); 2])
+}
+
+/// The holder alone, by number and user code, in each hour of a week, nights and Sundays too.
+// proves: LOSS-03
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loss_is_reported_online_round_the_clock() {
+    let (_keep, dir) = directory();
+    let url = format!("sqlite:{}/", dir.join("db").display());
+    std::fs::create_dir(dir.join("db")).unwrap();
+    let mut counter = Counter::open(&url, &dir).await;
+    for hour in 0..7 * 24 {
+        counter.world.now += SignedDuration::from_hours(1);
+        counter.on_the_site(true).await.unwrap_or_else(|error| panic!("hour {hour}: {error}"));
+        assert_eq!(counter.stands().await, lost(), "hour {hour}");
+        counter.on_the_site(false).await.unwrap_or_else(|error| panic!("hour {hour}: {error}"));
+        assert_eq!(counter.stands().await, in_force(), "hour {hour}");
+    }
+    // Nobody else: a wrong code, and a number that has no card, are answered alike.
+    let (now, wrong) = (counter.world.now, "wrong11".parse().unwrap());
+    let nobody = crate::world::person(9).id;
+    for (number, code) in [(counter.person.id, wrong), (nobody, code())] {
+        let done = counter.ra.loss_online(Uuid::from_bytes([9; 16]), &number, &code, true, now).await;
+        assert_eq!(refused(done), "MGMT-E-USER-CODE-WRONG");
+    }
+    assert_eq!(counter.stands().await, in_force());
+    counter.close().await;
+}
+
+/// When no office is open, and at any other hour, an operator of the hotline takes a report on the caller's answers alone, who need
+/// not know the number of the card; and does nothing else.
+// proves: LOSS-05
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hotline_takes_loss_reports_and_nothing_else() {
+    let (_keep, dir) = directory();
+    let url = format!("sqlite:{}/", dir.join("db").display());
+    std::fs::create_dir(dir.join("db")).unwrap();
+    let mut counter = Counter::open(&url, &dir).await;
+    // A Sunday, three in the morning; a Monday, ten in the morning.
+    for (time, number) in [("2026-07-04T19:00:00Z", 1), ("2026-07-06T02:00:00Z", 2)] {
+        let now = time.parse().unwrap();
+        counter.world.now = now;
+        let call = async |answers: CallerAnswers| {
+            let (id, by) = (Uuid::from_bytes([number; 16]), ("line-1", answers));
+            counter.ra.loss_by_caller(Channel::Hotline, id, None, by, now).await
+        };
+        let wrong = CallerAnswers { birth: model::RocDate::in_taipei(now), ..counter.answers() };
+        let nobody = CallerAnswers { number: crate::world::person(9).id, ..counter.answers() };
+        for answers in [wrong, nobody] {
+            assert_eq!(refused(call(answers).await), "RA-E-CALLER");
+        }
+        assert_eq!(counter.stands().await, in_force());
+        let done = call(counter.answers()).await.unwrap();
+        assert_eq!(counter.stands().await, lost());
+        let event = audit::events(&counter.db, Some(counter.card.as_str()), 0, 10_000).await.unwrap();
+        let event = event.iter().rfind(|event| event.action == "request-done").unwrap();
+        assert_eq!((event.actor.as_str(), format!("RA-{:010}", event.seq)), ("line-1", done.receipt));
+        for function in Function::ALL.into_iter().filter(|function| *function != Function::ReportLoss) {
+            let proof = Proof::Caller { operator: "line-1".into(), answers: counter.answers() };
+            let asked = request(function, counter.card, Detail::Nothing, now);
+            let done = counter.ra.act(Channel::Hotline, &asked, &proof, None, now).await;
+            assert_eq!(refused(done), "RA-E-NOT-OFFERED", "{function:?}");
+        }
+        counter.on_the_site(false).await.unwrap();
+    }
+    counter.close().await;
+}
+
+/// Found again: at a counter, by telephone or online the report is withdrawn, and card, certificates and chip data lists are good
+/// again; once a replacement was applied for none of the three ways does it.
+// proves: LOSS-06, LOSS-08
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_is_withdrawn_at_a_counter_by_telephone_or_online() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let counter = Counter::open(&url, &dir).await;
+        let (mgmt, now) = (&counter.world.mgmt, counter.world.now);
+        let reader = counter.world.centre.reader(counter.card, Interface::Contactless).unwrap();
+        let by = (office(&counter.person), CLERK);
+        let list = mgmt.make_data_list(counter.card, reader, &[ListedField::Name], by, now).await.unwrap();
+        let listed = async || mgmt.data_list_status(&list.number, Some(&list.file)).await.unwrap();
+        let withdraw = async |way: Channel| match way {
+            Channel::Online => counter.on_the_site(false).await,
+            Channel::Telephone => {
+                let proof = Proof::CallerUserCode { operator: "clerk-7".into(), code: code() };
+                let asked = request(Function::WithdrawLoss, counter.card, Detail::Nothing, now);
+                counter.ra.act(way, &asked, &proof, None, now).await
+            }
+            _ => counter.at_counter(Function::WithdrawLoss, Detail::Nothing).await,
+        };
+        let ways = [Channel::Counter, Channel::Telephone, Channel::Online];
+        for way in ways {
+            assert_eq!((counter.stands().await, listed().await), (in_force(), DataListStatus::Valid));
+            counter.on_the_site(true).await.unwrap();
+            assert_eq!((counter.stands().await, listed().await), (lost(), DataListStatus::Suspended));
+            withdraw(way).await.unwrap();
+            assert_eq!(
+                (counter.stands().await, listed().await),
+                (in_force(), DataListStatus::Valid),
+                "{way:?}"
+            );
+        }
+        counter.on_the_site(true).await.unwrap();
+        let kind = ApplicationKind::Replacement;
+        let wish = mgmt::NewApplication { kind, ..application(&counter.person) };
+        mgmt.submit(wish, CLERK, now).await.unwrap();
+        mgmt.advance(now).await.unwrap();
+        for way in ways {
+            withdraw(way).await.map(drop).expect_err("a replacement was applied for");
+        }
+        let gone = (CardState::Void, CardMark::Void, vec!["revoked".to_owned(); 2]);
+        assert_eq!((counter.stands().await, listed().await), (gone, DataListStatus::Void));
+        counter.close().await;
+    })
+    .await;
+}
