@@ -82,6 +82,12 @@ pub enum Command {
     /// 召回 Cards that are called in: proposed by one person, approved by another, followed office by office.
     #[command(subcommand)]
     Recall(recall::Recall),
+    /// 行動化更新 Chips that an office updates at an announced place and time.
+    #[command(subcommand)]
+    Outing(crate::commands::outing::Outing),
+    /// 通知 What holders are to be told: recalls, cards to collect, content out of date.
+    #[command(subcommand)]
+    Notice(crate::commands::notice::Notice),
     /// 操作者 The people who work at the console: accounts, roles, enrolment codes.
     #[command(subcommand)]
     Operator(crate::commands::operator::Operator),
@@ -208,6 +214,9 @@ pub enum Card {
         #[arg(long)]
         json: bool,
     },
+    /// 晶片資料清單 Make a chip data list: chosen fields of the card in the reader on paper, for agencies that cannot read chips. It is good
+    /// together with the card alone; `neweid pki paper status` tells whether.
+    DataList(DataListArgs),
     /// 接受憑證 Note that the holder confirms what the certificates of a card handed over say, or objects, which revokes them.
     Accept {
         /// 卡片序號 Card serial number.
@@ -369,6 +378,12 @@ pub struct UpdateRequest {
     /// 所驗文件 What the clerk has seen; repeat it: card, representative-id, delegate-id, proxy, member-id.
     #[arg(long = "seen", value_name = "DOCUMENT", required = true)]
     pub documents: Vec<mgmt::Document>,
+    /// 行動化更新編號 On which outing it is made (`neweid outing list`), if not at the counter: for changes of area, house numbers or status.
+    #[arg(long, requires = "device")]
+    pub outing: Option<u64>,
+    /// 載具 With which of its devices.
+    #[arg(long, requires = "outing")]
+    pub device: Option<String>,
     /// 申請檔 File for the request, which the clerk then signs.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
@@ -420,6 +435,33 @@ pub enum Clerk {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(clap::Args, Debug)]
+pub struct DataListArgs {
+    #[command(flatten)]
+    pub card: CardArgs,
+    /// 卡片序號 Serial number of the card in the reader (`--reader`), as it is printed on it.
+    #[arg(long, value_name = "SERIAL", conflicts_with = "serial")]
+    pub of: Option<String>,
+    /// 欄位 Which fields, as the holder wishes: name, foreign-name, number, birth, address, marital-status, military-service, issue,
+    /// renewal; several with commas.
+    #[arg(long, value_name = "FIELD", required = true, value_delimiter = ',', value_parser = listed_field)]
+    pub fields: Vec<mgmt::ListedField>,
+    /// 承辦人帳號 Account of the clerk who identified the holder.
+    #[arg(long)]
+    pub clerk: String,
+    /// 承辦機關 The clerk's office.
+    #[arg(long)]
+    pub office: model::OfficeCode,
+    /// 檔案 Where the list goes; its signature beside it with `.p7s`.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+fn listed_field(text: &str) -> Result<mgmt::ListedField, String> {
+    let all = || mgmt::ListedField::ALL.map(mgmt::ListedField::as_str).join(", ");
+    mgmt::ListedField::from_name(text).ok_or_else(all)
 }
 
 #[derive(clap::Args, Debug)]
@@ -836,7 +878,8 @@ pub enum Paper {
         #[arg(long)]
         out: PathBuf,
     },
-    /// 查驗 What the records say of a file: valid, withdrawn, altered or unknown. Exit code 0, 3, 4 or 5.
+    /// 查驗 What the records say of a file: valid, withdrawn, altered, unknown or suspended. Exit code 0, 3, 4, 5 or 6. A chip data list
+    /// is suspended and void with its card.
     Status {
         #[command(flatten)]
         paper: PaperArgs,
@@ -1461,6 +1504,7 @@ impl Arguments {
             Command::Card(Card::Profile(verb)) => verb.wants_json(),
             Command::Card(Card::Kind(kind)) => kind.card.json,
             Command::Card(Card::Update(update)) => update.card.json,
+            Command::Card(Card::DataList(list)) => list.card.json,
             Command::Read(read) => read.card.json,
             Command::Pin(Pin::Status(PinStatus { card }) | Pin::Change(PinChange { card, .. })) => card.json,
             Command::Sign(Sign { card, .. })
@@ -1488,6 +1532,8 @@ impl Arguments {
             Command::Cvc(Cvc::Print { json, .. }) => *json,
             Command::Persona(Persona::List { json } | Persona::Export { json, .. }) => *json,
             Command::Operator(operator) => operator.wants_json(),
+            Command::Notice(notice) => notice.wants_json(),
+            Command::Outing(outing) => outing.wants_json(),
             Command::Up(_) | Command::Pki(_) | Command::ChipType(_) => false,
         }
     }

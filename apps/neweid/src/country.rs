@@ -40,13 +40,14 @@ const UPKEEP_AGAIN: jiff::SignedDuration = jiff::SignedDuration::from_secs(5);
 const SERIES: &str = "N5A";
 
 /// The operators a new country begins with; one of them has left the office.
-const SAMPLE_OPERATORS: [(&str, Option<Role>); 7] = [
+const SAMPLE_OPERATORS: [(&str, Option<Role>); 8] = [
     ("ca-anna", Some(Role::CaOperator)),
     ("ca-bert", Some(Role::CaOperator)),
     ("ra-chen", Some(Role::RaOfficer)),
     ("audit-lin", Some(Role::Auditor)),
     ("card-wu", Some(Role::CardCentre)),
     ("card-yang", Some(Role::CardCentre)),
+    ("line-tsai", Some(Role::Hotline)),
     ("former-hsu", None),
 ];
 

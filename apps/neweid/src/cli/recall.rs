@@ -46,6 +46,30 @@ pub enum Recall {
         #[command(flatten)]
         by: By,
     },
+    /// 提案廢止 Propose to revoke the certificates of the cards that still wait, for good; nothing happens until another person approves.
+    Revoke {
+        /// 召回案編號 The number of the recall, which is approved.
+        number: u64,
+        /// 廢止理由 Why, as RFC 5280 has it: key_compromise, superseded, cessation_of_operation ...
+        #[arg(long, value_name = "REASON")]
+        reason: model::RevocationReason,
+        #[command(flatten)]
+        by: By,
+    },
+    /// 核可廢止 Approve another person's proposal to revoke; OCSP and CRL tell it.
+    ApproveRevocation {
+        /// 召回案編號 The number of the recall.
+        number: u64,
+        #[command(flatten)]
+        by: By,
+    },
+    /// 逐人進度 How far each holder's card is: listed, called, told (how and when), updated, exchanged.
+    Persons {
+        /// 召回案編號 The number of the recall.
+        number: u64,
+        #[command(flatten)]
+        place: Place,
+    },
     /// 各所進度 Show how far each office is, now and as it was noted each day.
     Report {
         /// 提案編號 The number of the proposal.
@@ -139,8 +163,13 @@ impl Recall {
             Self::Propose(Propose { by, .. })
             | Self::Approve { by, .. }
             | Self::Treat { by, .. }
+            | Self::Revoke { by, .. }
+            | Self::ApproveRevocation { by, .. }
             | Self::Close { by, .. } => by.place.json,
-            Self::List { place } | Self::Cards { place, .. } | Self::Report { place, .. } => place.json,
+            Self::List { place }
+            | Self::Cards { place, .. }
+            | Self::Persons { place, .. }
+            | Self::Report { place, .. } => place.json,
         }
     }
 }

@@ -16,18 +16,16 @@ const ALTERED: u8 = 13;
 pub async fn request(arguments: &UpdateRequest) -> Result<ExitCode, Failure> {
     let serial = cards::parse_serial(&arguments.serial)?;
     let country = Country::open(&arguments.dir).await?;
-    let request = country
-        .mgmt
-        .request_update(
-            serial,
-            &arguments.clerk,
-            arguments.occasion,
-            arguments.applicant,
-            &arguments.documents,
-            clock::now(),
-        )
-        .await
-        .map_err(Failure::from_system)?;
+    let UpdateRequest { clerk, occasion, applicant, documents, .. } = arguments;
+    let (mgmt, now) = (&country.mgmt, clock::now());
+    let request = match (arguments.outing, &arguments.device) {
+        (Some(outing), Some(device)) => {
+            let on = mgmt::OnOuting { outing, device: device.clone() };
+            mgmt.request_update_on_outing(serial, clerk, *occasion, *applicant, documents, on, now).await
+        }
+        _ => mgmt.request_update(serial, clerk, *occasion, *applicant, documents, now).await,
+    };
+    let request = request.map_err(Failure::from_system)?;
     write_atomically(&arguments.out, &request.to_json())?;
     if arguments.json {
         let document = serde_json::json!({
@@ -65,6 +63,8 @@ pub async fn list(serial: &str, dir: &Path, json: bool) -> Result<ExitCode, Fail
                     "request": record.request,
                     "occasion": proof.request.as_ref().map(|request| request.occasion.as_str()),
                     "applicant": proof.request.as_ref().map(|request| request.applicant.as_str()),
+                    "outing": proof.request.as_ref().and_then(|request| request.on.as_ref()).map(|on| on.outing),
+                    "device": proof.request.as_ref().and_then(|request| request.on.as_ref()).map(|on| &on.device),
                     "receipt": record.receipt.as_ref().map(hex::encode),
                     "receipt_key": record.receipt_key.as_ref().map(hex::encode),
                     "verified": proof.problems.is_empty(),
@@ -81,6 +81,9 @@ pub async fn list(serial: &str, dir: &Path, json: bool) -> Result<ExitCode, Fail
         let mark = if proof.problems.is_empty() { "查驗相符 verified" } else { "查驗不符 ALTERED" };
         say!("{}  {}  {}  {mark}", record.number, record.at, record.result);
         say!("    {} {} {}", record.office, record.clerk, record.fields.join(" "));
+        if let Some(on) = proof.request.as_ref().and_then(|request| request.on.as_ref()) {
+            say!("    行動化更新 on outing {}（{}）", on.outing, on.device);
+        }
         proof.problems.iter().for_each(|problem| say!("    ✗ {problem}"));
     }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(ALTERED) })

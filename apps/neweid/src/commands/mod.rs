@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod adoption;
+mod card_data_list;
 mod card_face;
 mod card_holder;
 mod card_insert;
@@ -18,6 +19,7 @@ mod cvc_print;
 mod decipher;
 mod demo;
 pub mod doctor;
+pub mod notice;
 mod npc_cases;
 mod npc_drill;
 pub mod npc_incident;
@@ -26,6 +28,7 @@ mod npc_queue;
 mod npc_ra;
 mod npc_simulate;
 pub mod operator;
+pub mod outing;
 pub mod persona;
 mod pin;
 pub mod pki_ceremony;
@@ -73,6 +76,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Card(Card::Profile(verb)) => card_profile::run(&verb),
         Command::Card(Card::Kind(kind)) => card_kind::run(kind).await,
         Command::Card(Card::Update(update)) => card_update::run(update).await,
+        Command::Card(Card::DataList(list)) => card_data_list::run(list).await,
         Command::Card(Card::Request(request)) => card_updates::request(&request).await,
         Command::Card(Card::Updates { serial, dir, json }) => card_updates::list(&serial, &dir, json).await,
         Command::Card(Card::Accept { serial, object, clerk, dir, json }) => {
@@ -89,6 +93,8 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Persona(Persona::Export { name, dir, out, profile, json, .. }) => {
             persona::export(name.as_deref(), &dir, &out, &profile, json).await
         }
+        Command::Outing(outing) => outing::run(outing).await,
+        Command::Notice(notice) => notice::run(&notice).await,
         Command::Register(register) => register::run(&register).await,
         Command::Read(read) => read::run(read).await,
         Command::Pin(Pin::Status(status)) => pin::status(status).await,

@@ -17,7 +17,7 @@ pub enum Operator {
     Add {
         /// 名稱 Its name as the logs keep it: small letters, digits and -_.
         name: String,
-        /// 角色 ca-operator, ra-officer, auditor or card-centre.
+        /// 角色 ca-operator, ra-officer, auditor, card-centre or hotline.
         #[arg(long, value_parser = role)]
         role: Role,
         #[command(flatten)]
@@ -43,7 +43,7 @@ pub enum Operator {
     Role {
         /// 帳號 The account.
         name: String,
-        /// 角色 ca-operator, ra-officer, auditor, card-centre or none.
+        /// 角色 ca-operator, ra-officer, auditor, card-centre, hotline or none.
         role: String,
         #[command(flatten)]
         common: Common,
@@ -186,7 +186,7 @@ fn unknown_role() -> Failure {
         Fault::Caller,
         "沒有這個角色。",
         "There is no such role.",
-        "ca-operator, ra-officer, auditor, card-centre, none",
+        "ca-operator, ra-officer, auditor, card-centre, hotline, none",
     )
     .exit(2)
 }

@@ -9,6 +9,7 @@ use crate::country::Country;
 use crate::directory::write_atomically;
 use crate::failure::{Failure, Fault};
 use docsigner::PaperStatus;
+use mgmt::DataListStatus;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -24,8 +25,7 @@ pub async fn run(paper: &Paper) -> Result<ExitCode, Failure> {
         }
         Paper::Status { paper, json } => {
             let (country, file) = opened(paper).await?;
-            let status = country.docsigner.paper_status(&paper.number, &file).await;
-            let (word, zh, exit) = words(status.map_err(Failure::from_system)?);
+            let (word, zh, exit) = status(&country, &paper.number, &file).await?;
             if *json {
                 let document = serde_json::json!({ "number": paper.number, "status": word });
                 say!("{}", serde_json::to_string_pretty(&document).map_err(Failure::ours)?);
@@ -43,6 +43,24 @@ pub async fn run(paper: &Paper) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// What the document signer's records say, and of a chip data list what its card says.
+async fn status(
+    country: &Country,
+    number: &str,
+    file: &[u8],
+) -> Result<(&'static str, &'static str, u8), Failure> {
+    let status = country.docsigner.paper_status(number, file).await.map_err(Failure::from_system)?;
+    if status == PaperStatus::Valid {
+        let list = country.mgmt.data_list_status(number, Some(file)).await.map_err(Failure::from_system)?;
+        match list {
+            DataListStatus::Suspended => return Ok(("suspended", "暫時停止效力", 6)),
+            DataListStatus::Void => return Ok(words(PaperStatus::Withdrawn)),
+            _ => {}
+        }
+    }
+    Ok(words(status))
 }
 
 async fn opened(paper: &PaperArgs) -> Result<(Country, Vec<u8>), Failure> {

@@ -37,6 +37,7 @@ pub async fn run(command: RaCommand) -> Result<ExitCode, Failure> {
         RaCommand::CloseCase { case, clerk, dir, json } => {
             check_operator(&clerk)?;
             let country = Country::open(&dir).await?;
+            hotline_alone(&country, &clerk, false).await?;
             country
                 .mgmt
                 .close_counter_case(case, &clerk, clock::now())
@@ -172,6 +173,7 @@ fn pem_or_der(label: &str, file: &Path) -> Result<Vec<u8>, Failure> {
 async fn open_case(case: &NewCounterCase, clerk: &str, dir: &Path, json: bool) -> Result<ExitCode, Failure> {
     check_operator(clerk)?;
     let country = Country::open(dir).await?;
+    hotline_alone(&country, clerk, false).await?;
     let no = country.mgmt.open_counter_case(case, clerk, clock::now()).await.map_err(Failure::from_system)?;
     if json {
         say!("{}", json!({ "case": no.as_str(), "open": true }));
@@ -226,6 +228,10 @@ async fn act_and_draw(
             say!("{}", request.text().trim_end_matches('\n'));
             return Ok(ExitCode::SUCCESS);
         }
+        if let Some(account) = arguments.operator.as_ref().or(arguments.clerk.as_ref()) {
+            let called = arguments.operator.is_some() && arguments.called == Called::Hotline;
+            Handle::current().block_on(hotline_alone(&country, account, called))?;
+        }
         let (channel, proof) = prove(&arguments, &request, new.as_ref().map(Option::as_deref), stop)?;
         let elsewhere = Handle::current().block_on(country.ra.is_certificate_card(card));
         let reader: Option<mgmt::Reader> =
@@ -256,6 +262,28 @@ async fn act_and_draw(
         Ok(ExitCode::SUCCESS)
     })
     .await
+}
+
+/// LOSS-05: the hotline has accounts of its own, which take its calls and do nothing else.
+async fn hotline_alone(country: &Country, account: &str, called: bool) -> Result<(), Failure> {
+    let all = country.operators.list().await.map_err(Failure::from_system)?;
+    let of_hotline = |one: &operators::Operator| one.role == Some(operators::Role::Hotline);
+    let found = all.iter().find(|one| one.name == account);
+    let may = if called {
+        found.is_some_and(|one| one.enabled && of_hotline(one))
+    } else {
+        !found.is_some_and(of_hotline)
+    };
+    if may {
+        return Ok(());
+    }
+    Err(Failure::new(
+        "NEWEID-E-HOTLINE",
+        Fault::Caller,
+        "1996 專線僅由專線人員之帳號受理，該帳號亦不得辦理其他事項。",
+        "Only accounts of the hotline take its calls, and they do nothing else.",
+        "neweid operator add NAME --role hotline；其他事項以其他帳號辦理 another account for anything else",
+    ))
 }
 
 /// The certificates handed over and those of their CA, by the names of their files, PEM.
@@ -468,6 +496,7 @@ async fn ics(command: &Ics) -> Result<ExitCode, Failure> {
                 per_minute: *per_minute,
             };
             let country = Country::open(dir).await?;
+            hotline_alone(&country, operator, false).await?;
             country.ra.register_firm(&firm, operator, clock::now()).await.map_err(Failure::from_system)?;
             say!("已登錄 registered: {name}");
         }

@@ -1,4 +1,4 @@
-//! `neweid recall`: cards called in, decided by two persons (RECALL-01 to RECALL-04, RECALL-11, RECALL-12).
+//! `neweid recall`: cards called in, decided by two persons (RECALL-01 to RECALL-04, RECALL-07, RECALL-11, RECALL-12).
 
 use super::pki_ceremony::check_operator;
 use crate::cli::recall::{Level, Place, Propose, Recall, Treatment};
@@ -81,6 +81,38 @@ pub async fn run(command: &Recall) -> Result<ExitCode, Failure> {
                 false => say!("{card} 已登記更新為 {version}。 It is noted as updated."),
             }
         }
+        Recall::Revoke { number, reason, by } => {
+            check_operator(&by.operator)?;
+            let country = Country::open(&by.place.dir).await?;
+            let proposed =
+                country.mgmt.propose_recall_revocation(*number, *reason, &by.operator, clock::now()).await;
+            revocation(&by.place, &proposed.map_err(Failure::from_system)?)?;
+        }
+        Recall::ApproveRevocation { number, by } => {
+            check_operator(&by.operator)?;
+            let country = Country::open(&by.place.dir).await?;
+            let approved = country.mgmt.approve_recall_revocation(*number, &by.operator, clock::now()).await;
+            revocation(&by.place, &approved.map_err(Failure::from_system)?)?;
+        }
+        Recall::Persons { number, place } => {
+            let country = Country::open(&place.dir).await?;
+            let (mut all, mut after): (Vec<mgmt::RecallPerson>, _) = (Vec::new(), None);
+            loop {
+                let page = country.mgmt.recall_persons(*number, after, PAGE).await;
+                let page = page.map_err(Failure::from_system)?;
+                after = page.last().map(|person| person.serial);
+                let last = page.len() < PAGE as usize;
+                all.extend(page);
+                if last {
+                    break;
+                }
+            }
+            if place.json {
+                print(&all)?;
+            } else {
+                all.iter().for_each(|one| say!("{}", person(one)));
+            }
+        }
         Recall::Report { number, place } => {
             let country = Country::open(&place.dir).await?;
             let mgmt = &country.mgmt;
@@ -108,6 +140,43 @@ pub async fn run(command: &Recall) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn revocation(place: &Place, revocation: &mgmt::RecallRevocation) -> Result<(), Failure> {
+    if place.json {
+        return print(&json!({
+            "recall": revocation.recall,
+            "reason": revocation.reason,
+            "proposed_by": revocation.proposed_by,
+            "approved_by": revocation.approved_by,
+            "revoked": revocation.revoked,
+        }));
+    }
+    let (number, reason, by) = (revocation.recall, revocation.reason, &revocation.proposed_by);
+    match &revocation.approved_by {
+        Some(approved) => {
+            say!("{number} 廢止 revocation, {reason}：{approved} 已核可 approved by {approved}")
+        }
+        None => {
+            say!("{number} 廢止 revocation, {reason}：{by} 提案，待另一人核可 waits for another person:");
+            say!("  neweid recall approve-revocation {number} --operator NAME --dir {}", place.dir.display());
+        }
+    }
+    Ok(())
+}
+
+fn person(one: &mgmt::RecallPerson) -> String {
+    let (zh, en) = match one.stage {
+        mgmt::RecallStage::Listed => ("列入", "listed"),
+        mgmt::RecallStage::Called => ("待通知", "called, to be told"),
+        mgmt::RecallStage::Told => ("已通知", "told"),
+        mgmt::RecallStage::Updated => ("已更新", "updated"),
+        mgmt::RecallStage::Exchanged => ("已換發", "exchanged"),
+    };
+    let how = one.told_by.zip(one.told_at);
+    let how = how.map(|(way, at)| format!("，{} {}", way.as_str(), taipei(at))).unwrap_or_default();
+    let revoked = if one.revoked { "，憑證已廢止 certificates revoked" } else { "" };
+    format!("{} {} {zh} {en}{how}（未達 in vain {}）{revoked}", one.serial, one.office, one.tries)
 }
 
 fn plan(propose: &Propose) -> RecallPlan {

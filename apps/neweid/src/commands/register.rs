@@ -29,13 +29,16 @@ async fn show(serial: &str, dir: &Path, json: bool) -> Result<ExitCode, Failure>
     let (_, id) = country.mgmt.holder_of(serial).await.map_err(Failure::from_system)?;
     let person = country.register.person(&id).await.map_err(Failure::from_system)?;
     let person = person.ok_or_else(|| Failure::from_system(RegistryError::PersonUnknown))?;
+    let mark = country.register.card_mark(&id, serial).await.map_err(Failure::from_system)?;
     if json {
         let stored = person.to_stored().map_err(Failure::from_system)?;
-        let document: Value = serde_json::from_slice(&stored).map_err(Failure::ours)?;
+        let mut document: Value = serde_json::from_slice(&stored).map_err(Failure::ours)?;
+        document["card_mark"] = json!(mark.as_str());
         say!("{document:#}");
         return Ok(ExitCode::SUCCESS);
     }
     print(&person);
+    say!("國民身分證註記 Mark of the card：{} {}", mark.zh(), mark.as_str());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,10 +1,12 @@
 //! The first web page of the country: counts by state, the sample persons, their cards' faces, and the public key
-//! directory. Everything works without script, and no page changes anything. Beside the pages stands the door for firms under
-//! contract (`/ics`).
+//! directory. Everything works without script, and no page changes anything but that of lost cards (`/loss`). Beside the pages stands the
+//! door for firms under contract (`/ics`).
 
 pub mod console;
 mod home;
 mod ics;
+mod loss;
+mod outings;
 mod personas;
 mod pkd;
 
@@ -28,7 +30,7 @@ const FACE_DPI: u32 = 300;
 /// Both sides.
 const WHOLE: cardface::Sheet = cardface::Sheet::Both(cardface::Arrangement::Vertical);
 /// What a page may load: our own style and pictures, no script.
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// What handlers share.
 #[derive(Clone)]
@@ -50,6 +52,8 @@ pub fn router(country: Arc<Country>, endpoints: BTreeMap<&'static str, String>) 
         .route("/cards/{serial}/face.pdf", get(face_pdf))
         .route("/pkd/", get(pkd::page))
         .route("/pkd/{name}", get(pkd::file))
+        .route("/loss", get(loss::page).post(loss::act))
+        .route("/outings", get(outings::page))
         .route("/ics", post(ics::answer))
         .route("/ics/barcode", post(ics::barcode))
         .route("/personas/", get(personas::page))

@@ -152,8 +152,8 @@ fn every_page_as_nobody_and_as_every_role() {
         let line = doc.lines().find(|line| line.starts_with(&format!("| `{name}` |"))).expect("documented");
         line.split('|').nth(2 + column).expect("a cell").contains('✓')
     };
-    for (column, name) in ["ca-anna", "ra-chen", "audit-lin", "card-wu", "former-hsu"].into_iter().enumerate()
-    {
+    let everybody = ["ca-anna", "ra-chen", "audit-lin", "card-wu", "line-tsai", "former-hsu"];
+    for (column, name) in everybody.into_iter().enumerate() {
         let browser = Browser::of(&up, name);
         let token = browser.form_token();
         for (posts, path, right) in &routes {
@@ -569,5 +569,78 @@ fn a_policy_and_a_recall_wait_for_the_second_person() {
     }
     let late = bert.act("/console/approvals/recall", &[("number", "2")]);
     assert!(late.status == 409 && says(&late, "MGMT-E-RECALL-LAPSED"), "{late:?}");
+    up.stop();
+}
+
+/// The hotline has a page of its own and an operator who has no other: right answers suspend the card of whoever is named, at
+/// whatever hour this runs; wrong ones are refused in words that tell nothing. On the command line the same account takes a call, and
+/// neither does it anything else nor anybody else that.
+// proves: LOSS-05
+#[test]
+fn the_hotline_has_a_page_and_nothing_else() {
+    let country = Country::new();
+    let dir = country.dir();
+    let up = Up::start(&dir);
+    let cards = crate::support::cards(&dir);
+    let serial =
+        crate::support::card_of(&cards, "active_national")["serial"].as_str().expect("text").to_owned();
+    let samples = registry::sample_persons();
+    let who = &samples.iter().find(|one| one.persona == "active_national").expect("a sample").person;
+    let district = who.address.village().district().to_string();
+    let mark = || in_dir(&dir, ["register", "show", "--of", &serial, "--json"]).json()["card_mark"].clone();
+    let line = Browser::of(&up, "line-tsai");
+    let page = line.page("/console/hotline");
+    assert!(
+        page.contains("action=\"/console/hotline/report\"") && !page.contains("/console/incidents"),
+        "{page}"
+    );
+    let birth = who.birth.iso();
+    let report = |birth: &str, more: &[(&str, &str)]| {
+        let said = [("number", who.id.as_str()), ("birth", birth), ("district", district.as_str())];
+        line.act("/console/hotline/report", &[&said[..], more].concat())
+    };
+    for (answer, status, code) in [
+        (report("1900-01-01", &[]), 409, "RA-E-CALLER"),
+        (report(&birth, &[("representative", "張三")]), 409, "RA-E-CALLER"),
+        (report("soon", &[]), 409, "NEWEID-E-CONSOLE-FORM"),
+    ] {
+        assert!(answer.status == status && says(&answer, code), "{code}: {answer:?}");
+        assert!(!says(&answer, who.name.chinese()) && !says(&answer, who.id.as_str()));
+    }
+    assert_eq!(mark(), "in-force");
+    let answer = report(&birth, &[]);
+    assert!(answer.status == 200 && says(&answer, "RA-0"), "{answer:?}");
+    assert!(!says(&answer, who.name.chinese()) && !says(&answer, &serial));
+    assert_eq!(mark(), "lost");
+    let card = crate::support::card_of(&crate::support::cards(&dir), "active_national").clone();
+    assert_eq!(card["state"], "suspended", "{card}");
+
+    // The second card of the country, by command.
+    let who = &samples.iter().find(|one| one.persona == "active_interop").expect("a sample").person;
+    let other =
+        crate::support::card_of(&cards, "active_interop")["serial"].as_str().expect("text").to_owned();
+    let said = country.beside("answers.json");
+    let district = who.address.village().district().to_string();
+    let document =
+        serde_json::json!({ "number": who.id.as_str(), "birth": who.birth.iso(), "district": district });
+    std::fs::write(&said, document.to_string()).expect("written");
+    let said = said.to_str().expect("a path");
+    let call = |operator: &str, called: &str| {
+        let by = ["ra", "loss", "--serial", &other, "--operator", operator, "--called", called];
+        Ran::of(neweid().args(by).args(["--answers", said, "--json", "--dir"]).arg(&dir))
+    };
+    for (operator, called) in [
+        ("ra-chen", "hotline"),
+        ("nobody-1", "hotline"),
+        ("former-hsu", "hotline"),
+        ("line-tsai", "telephone"),
+    ] {
+        call(operator, called).fails_in_json(1, "NEWEID-E-HOTLINE");
+    }
+    let clerk = ["--clerk", "line-tsai", "--office", "6300001000", "--case", "C11500000001", "--json"];
+    let suspended =
+        Ran::of(neweid().args(["ra", "suspend", "--serial", &other]).args(clerk).arg("--dir").arg(&dir));
+    suspended.fails_in_json(1, "NEWEID-E-HOTLINE");
+    assert!(call("line-tsai", "hotline").json()["receipt"].as_str().expect("text").starts_with("RA-"));
     up.stop();
 }

@@ -1,7 +1,7 @@
 //! What the holder of a card does with it, and a developer who looks on: PINs, signatures, decipherment, certificates, trace
 //! and watch; every card held in process, OpenSSL as the judge.
 
-use crate::support::{Country, PATIENCE, Ran, card_of, cards, neweid, text};
+use crate::support::{Country, PATIENCE, Ran, Up, card_of, cards, get, neweid, text};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -651,7 +651,7 @@ fn ministry(dir: &Path) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
     kept
 }
 
-// proves: EACPKI-14, EACPKI-15
+// proves: EACPKI-14, EACPKI-15, PRIVACY-02
 #[test]
 fn reading_asks_the_ministry_nothing_and_leaves_nothing_there() {
     let desk = Desk::new("active_national");
@@ -683,7 +683,11 @@ fn reading_asks_the_ministry_nothing_and_leaves_nothing_there() {
     for system in ["db", "keys"] {
         fs::remove_dir_all(dir.join(system)).expect("removed");
     }
-    verified(&desk.card(&public));
+    let alone = verified(&desk.card(&public));
+    let persons = registry::sample_persons();
+    let person = &persons.iter().find(|one| one.persona == "active_national").expect("a persona").person;
+    assert_eq!(alone["holder"], document["holder"]);
+    assert!(alone["holder"].to_string().contains(person.name.chinese()), "{alone}");
     verified(&desk.card(&encrypted));
 }
 
@@ -730,12 +734,77 @@ impl Clerk {
         ["--request".into(), request, "--signature".into(), signature]
     }
 
+    /// The same on an outing, after a renumbering.
+    fn request_on(&self, desk: &Desk, outing: &str, device: &str) -> Ran {
+        let request = desk.path("request.json");
+        let mut ask = neweid();
+        ask.args(["card", "request", "--of", &desk.serial(), "--clerk", "clerk-7", "--seen", "card"]);
+        ask.args(["--occasion", "renumbering", "--outing", outing, "--device", device]);
+        let asked = Ran::of(ask.args(["--out", &request, "--json", "--dir"]).arg(desk.country.dir()));
+        if asked.code == Some(0) {
+            let pin2 = desk.secret("clerks-pin2", &text(&self.card["pin2"]));
+            let mut sign = neweid();
+            sign.args([
+                "sign",
+                "--serial",
+                &text(&self.card["serial"]),
+                "--key",
+                "rsa-sign",
+                "--format",
+                "cms",
+            ]);
+            sign.args(["--in", &request, "--out", &desk.path("request.p7s"), "--pin2", &pin2, "--dir"]);
+            Ran::of(sign.arg(desk.country.dir())).success();
+        }
+        asked
+    }
+
     /// The office's update of the card on the desk.
     fn update(&self, desk: &Desk, more: &[&str]) -> Ran {
         let request = self.request(desk);
         let request: Vec<&str> = request.iter().map(String::as_str).collect();
         desk.card(&[&["card", "update", "--json"], &request[..], more].concat())
     }
+}
+
+/// An outing is announced on the country's site before it begins; a clerk updates a card on it with one of its devices, and the record
+/// of the update says so.
+// proves: UPDATE-11
+#[test]
+fn a_card_is_updated_on_an_outing_that_the_site_has_announced() {
+    let desk = Desk::new("active_national");
+    let dir = shown(&desk.country.dir());
+    let clerk = Clerk::of(&desk);
+    let up = Up::start(&desk.country.dir());
+    let page = || String::from_utf8(get(&up.web(), "/outings").body).expect("UTF-8");
+    assert!(page().contains("Nothing is announced"), "{}", page());
+    let office = registry::offices().next().expect("an office").code;
+    let (now, second) = (jiff::Timestamp::now(), jiff::SignedDuration::from_secs(1));
+    let begins = now + second * 4;
+    let announce = |from: jiff::Timestamp| {
+        let (from, until) = (from.to_string(), (now + second * 3600).to_string());
+        let what =
+            ["outing", "announce", "--office", office.as_str(), "--place", "某里活動中心", "--from", &from];
+        let with = ["--until", &until, "--device", "tablet-7", "--clerk", "clerk-7", "--json", "--dir", &dir];
+        Ran::of(neweid().args(what).args(with))
+    };
+    announce(now).fails_in_json(1, "MGMT-E-OUTING");
+    assert_eq!(announce(begins).json()[0]["number"], 1);
+    assert!(page().contains("某里活動中心"), "{}", page());
+    record(&desk, &serde_json::json!({ "change": "birthplace", "place": "澎湖縣" })).success();
+    clerk.request_on(&desk, "1", "tablet-8").fails_in_json(1, "MGMT-E-OUTING-ELSEWHERE");
+    while jiff::Timestamp::now() <= begins {
+        clerk.request_on(&desk, "2", "tablet-7").fails_in_json(1, "MGMT-E-OUTING-ELSEWHERE");
+    }
+    clerk.request_on(&desk, "1", "tablet-7").success();
+    let (request, signature) = (desk.path("request.json"), desk.path("request.p7s"));
+    let with = ["--request", &request, "--signature", &signature];
+    assert_eq!(desk.card(&[&["card", "update", "--json"], &with[..]].concat()).json()["number"], 1);
+    let updates = Ran::of(neweid().args(["card", "updates", &desk.serial(), "--json", "--dir", &dir])).json();
+    assert_eq!((&updates[0]["outing"], &updates[0]["device"]), (&1.into(), &"tablet-7".into()), "{updates}");
+    let list = Ran::of(neweid().args(["outing", "list", "--json", "--dir", &dir])).json();
+    assert_eq!(list[0]["updates"], 1, "{list}");
+    up.stop();
 }
 
 // proves: OPEN-41, UPDATE-01, UPDATE-05, UPDATE-07, UPDATE-08, UPDATE-09

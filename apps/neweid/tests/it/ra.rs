@@ -482,3 +482,70 @@ fn a_contact_is_changed_and_a_card_unblocked() {
     assert_eq!(verified["verified"], true);
     desk.up.stop();
 }
+
+/// The holder reports the loss on the country's site with number and user code, which is open at every hour, and withdraws it there;
+/// certificates, the register's mark and a chip data list on paper follow, and OpenSSL agrees.
+// proves: LOSS-03, LOSS-06, LOSS-08
+#[test]
+fn a_lost_card_is_reported_and_found_again_on_the_site() {
+    let desk = Desk::open("active_national");
+    let (dir, serial) = (shown(&desk.country.dir()), desk.serial());
+    let holder = run(["register", "show", "--of", &serial, "--json", "--dir", &dir]).json();
+    let (number, code) = (text(&holder["id"]), text(&desk.card["user_code"]));
+    let certificate = desk.pki(&format!("sample-citizen-{serial}-sign.pem"));
+    let list = shown(&desk.country.beside("list.txt"));
+    let by = ["--clerk", "clerk-1", "--office", "6300001000", "--dir", &dir, "--json"];
+    let make = ["card", "data-list", "--serial", &serial, "--fields", "name,address", "--out", &list];
+    let made = run([&make[..], &by].concat()).json();
+    let paper = |expected: &str, exit: i32| {
+        let ran =
+            run(["pki", "paper", "status", &text(&made["number"]), "--in", &list, "--json", "--dir", &dir]);
+        assert_eq!((ran.code, text(&ran.json()["status"])), (Some(exit), expected.to_owned()));
+    };
+    paper("valid", 0);
+    let root = shown(&desk.pki("csca.pem"));
+    let verify = ["cms", "-verify", "-inform", "DER", "-binary", "-purpose", "any", "-out", "/dev/null"];
+    let signature = format!("{list}.p7s");
+    crate::holder::judged(&[&verify[..], &["-in", &signature, "-content", &list, "-CAfile", &root]].concat());
+
+    let send = |number: &str, code: &str, what: &str| {
+        let body = format!("number={number}&code={code}&what={what}");
+        let head = format!(
+            "POST /loss HTTP/1.1\r\nHost: neweid.test\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = exchange(&desk.up.web(), head.as_bytes()).expect("an answer");
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        let page = String::from_utf8(answer.body.clone()).expect("UTF-8");
+        assert!(!page.contains(number) && !page.contains(code) && !page.contains(&serial), "{page}");
+        (answer.status, page)
+    };
+    let form = get(&desk.up.web(), "/loss");
+    assert!(form.status == 200 && String::from_utf8_lossy(&form.body).contains("action=\"/loss\""));
+    // Who has no card and who has the wrong code hear the same.
+    let (status, wrong) = send(&number, "wrong11", "report");
+    let (other, nobody) = send("A123456789", &code, "report");
+    assert!(
+        (status, other) == (403, 403) && wrong == nobody && wrong.contains("MGMT-E-USER-CODE-WRONG"),
+        "{wrong}"
+    );
+    assert_eq!(send(&number, &code, "sell").0, 400);
+    desk.expect_status(&certificate, "good");
+    let mark =
+        || text(&run(["register", "show", "--of", &serial, "--json", "--dir", &dir]).json()["card_mark"]);
+    for _ in 0..2 {
+        let (status, page) = send(&number, &code, "report");
+        assert!(status == 200 && page.contains("RA-0"), "{page}");
+        desk.expect_status(&certificate, "revoked");
+        assert_eq!(mark(), "lost");
+        paper("suspended", 6);
+        assert_eq!(send(&number, &code, "report").0, 403, "it is lost");
+        let (status, page) = send(&number, &code, "withdraw");
+        assert!(status == 200 && page.contains("RA-0"), "{page}");
+        desk.expect_status(&certificate, "good");
+        assert_eq!(mark(), "in-force");
+        paper("valid", 0);
+    }
+    desk.up.stop();
+}

@@ -104,7 +104,8 @@ fn a_single_card_is_recalled_by_a_range_of_one() {
 }
 
 /// An immediate recall reaches whoever has a card before them, from the books of the offices: the list of cards by serial number,
-/// and OCSP and CRL of their certificates.
+/// and OCSP and CRL of their certificates, which are revoked by the cards' serial numbers.
+// proves: RECALL-04
 #[test]
 fn recalled_cards_are_told_by_serial_number_and_their_certificates_by_ocsp_and_crl() {
     let country = Country::new();
@@ -170,6 +171,46 @@ fn recalled_cards_are_told_by_serial_number_and_their_certificates_by_ocsp_and_c
     openssl(&["crl", "-inform", "DER", "-in", &path(&crl), "-out", &path(&pem)]);
     let (root, issuer) = (path(&pki.join("npc-root.pem")), path(&pki.join("npc-ca.pem")));
     let url = text(&up.endpoints()["ocsp"]);
+    // Revoked by serial number for good, which two persons decide once more.
+    let revoke = |verb: &str, operator: &str, more: &[&str]| {
+        let what = ["recall", verb, "1", "--operator", operator, "--json", "--dir"];
+        Ran::of(neweid().args(what).arg(&dir).args(more))
+    };
+    let serial_of = |serial: &str| {
+        let own = certificate(&format!("sample-citizen-{serial}-sign.pem"));
+        own.serial()
+            .expect("a number")
+            .octets()
+            .iter()
+            .map(|octet| format!("{octet:02X}"))
+            .collect::<String>()
+    };
+    let certified = |serial: &&String| pki.join(format!("sample-citizen-{serial}-sign.pem")).exists();
+    let revoked: Vec<_> = recalled.iter().filter(certified).map(|serial| serial_of(serial)).collect();
+    revoke("revoke", "ca-anna", &["--reason", "superseded"]).json();
+    let alone = revoke("approve-revocation", "ca-anna", &[]);
+    assert!(alone.code != Some(0) && alone.stdout.contains("MGMT-E-RECALL-APPROVAL"), "{alone}");
+    let listed_as = |up: &Up, reason: &str| {
+        std::fs::write(&crl, get(&up.status(), "/crl/npc.crl").body).expect("written");
+        openssl(&["crl", "-inform", "DER", "-in", &path(&crl), "-out", &path(&pem)]);
+        let words = openssl(&["crl", "-in", &path(&pem), "-noout", "-text"]);
+        let entry = |serial: &String| {
+            let rest = words.split(&format!("Serial Number: {serial}")).nth(1);
+            rest.is_some_and(|rest| {
+                rest.split("Serial Number").next().is_some_and(|own| own.contains(reason))
+            })
+        };
+        revoked.iter().filter(|serial| entry(serial)).count()
+    };
+    assert_eq!(listed_as(&up, "Certificate Hold"), revoked.len());
+    assert_eq!(revoke("approve-revocation", "ca-bert", &[]).json()["approved_by"], "ca-bert");
+    let begun = Instant::now();
+    while listed_as(&up, "Superseded") < revoked.len() {
+        assert!(begun.elapsed() < PATIENCE, "the list does not tell it");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let persons = in_dir(&dir, ["recall", "persons", "1", "--json"]).json();
+    assert!(persons.as_array().expect("a list").iter().all(|one| one["revoked"] == true), "{persons}");
     let mut judged = 0;
     for serial in &recalled {
         let own = path(&pki.join(format!("sample-citizen-{serial}-sign.pem")));
@@ -195,6 +236,7 @@ fn recalled_cards_are_told_by_serial_number_and_their_certificates_by_ocsp_and_c
         ];
         let said = openssl(&ask);
         assert!(said.contains("Response verify OK") && said.contains(": revoked"), "{said}");
+        assert!(said.contains("Reason: superseded"), "{said}");
         judged += 1;
     }
     assert!(judged > 0, "of a card with certificate");

@@ -34,7 +34,7 @@ impl Overheard {
 /// Downloaded once, the filter tells every certificate's state, and a card is read and verified with the published files,
 /// while nobody is called: where the services were, somebody listens. A verifier that asks home and goes on without an answer
 /// would be noticed.
-// proves: PRIVACY-04, PRIVACY-05
+// proves: PRIVACY-02, PRIVACY-04, PRIVACY-05
 #[test]
 fn a_certificate_is_checked_with_nobody_to_ask() {
     let country = Country::new();

@@ -34,7 +34,7 @@ pub struct Link {
 }
 
 /// The pages of the navigation, in their order.
-const PAGES: [(&str, &str, &str, Right); 10] = [
+const PAGES: [(&str, &str, &str, Right); 11] = [
     ("/console/", "總覽", "Overview", Right::Enter),
     ("/console/authority", "憑證機構", "CA", Right::SeeAuthority),
     ("/console/ceremonies", "金鑰典禮", "Ceremonies", Right::SeeAuthority),
@@ -43,6 +43,7 @@ const PAGES: [(&str, &str, &str, Right); 10] = [
     ("/console/incidents", "事件", "Incidents", Right::SeeIncidents),
     ("/console/approvals", "待核可", "Approvals", Right::SeeApprovals),
     ("/console/chip-types", "晶片型別", "Chip types", Right::SeeChipTypes),
+    ("/console/hotline", "1996 專線", "Hotline 1996", Right::TakeLossReports),
     ("/console/audit", "稽核紀錄", "Audit", Right::SeeAudit),
     ("/console/operators", "操作者", "Operators", Right::SeeOperators),
 ];
