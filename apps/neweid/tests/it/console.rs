@@ -458,7 +458,7 @@ fn operators_are_kept_on_the_command_line() {
     let country = Country::new();
     let dir = country.dir();
     let list = in_dir(&dir, ["operator", "list", "--json"]).json();
-    assert_eq!(list.as_array().map(Vec::len), Some(7));
+    assert_eq!(list.as_array().map(Vec::len), Some(8));
     assert!(list.as_array().expect("a list").iter().all(|o| o["enrolled"] == false && o["enabled"] == true));
     in_dir(&dir, ["operator", "add", "ra-new", "--role", "ra-officer", "--operator", "root"]).success();
     in_dir(&dir, ["operator", "add", "ra-new", "--role", "ra-officer", "--operator", "root"])
