@@ -88,6 +88,25 @@ impl Condition {
         }
     }
 
+    /// Whether it asks for PIN2.
+    pub const fn needs_pin2(self) -> bool {
+        matches!(self, Self::Pin2 | Self::Pin2InChannel)
+    }
+
+    /// Whether whoever meets it has met `other` too: nobody reads more under it than under `other`.
+    pub const fn implies(self, other: Self) -> bool {
+        matches!(
+            (self, other),
+            (_, Self::Always)
+                | (Self::Channel | Self::AccessNumber | Self::Pin2InChannel, Self::Channel)
+                | (Self::AccessNumber, Self::AccessNumber)
+                | (Self::Pin2 | Self::Pin2InChannel, Self::Pin2)
+                | (Self::Pin2InChannel, Self::Pin2InChannel)
+                | (Self::FieldRight, Self::FieldRight)
+                | (Self::Never, Self::Never)
+        )
+    }
+
     /// The part of it that concerns the channel alone: what VERIFY needs before a PIN may even be sent.
     pub const fn channel_part(self) -> Self {
         match self {

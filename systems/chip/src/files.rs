@@ -90,6 +90,8 @@ pub enum Read {
     Zone,
     /// As the profile says for the zone, even while PIN2 is not set: it tells what the token is, not whose.
     ZoneBeforePin2,
+    /// As the profile says for this certificate (CARD-38).
+    Certificate(u8),
     /// As the profile says for the encrypted zone, with the right for this data group.
     Group(u8),
     /// A terminal that was authenticated, whatever its rights: hashes, no values.
@@ -118,6 +120,7 @@ impl File {
             Read::Never => Condition::Never,
             Read::Terminal => Condition::Terminal,
             Read::Group(_) => profile.read_encrypted,
+            Read::Certificate(slot) => profile.read_certificate_in(slot),
             Read::Zone | Read::ZoneBeforePin2 => match self.zone {
                 Zone::Household => profile.read_household(interface),
                 Zone::Public => profile.read_public,
@@ -236,26 +239,26 @@ pub const FILES: &[File] = &[
     file("PrKD 2",                  SmartCardHsm, 0xC402, 0x00, Content::Pkcs15(Pkcs15::PrivateKey(2)), Read::Zone,    Never),
     file("PrKD 3",                  SmartCardHsm, 0xC403, 0x00, Content::Pkcs15(Pkcs15::PrivateKey(3)), Read::Zone,    Never),
     file("PrKD 4",                  SmartCardHsm, 0xC404, 0x00, Content::Pkcs15(Pkcs15::PrivateKey(4)), Read::Zone,    Never),
-    file("certificate 1",           SmartCardHsm, 0xCE01, 0x00, Stored(0x0401),                  Read::Zone,           PinManagement),
-    file("certificate 2",           SmartCardHsm, 0xCE02, 0x00, Stored(0x0402),                  Read::Zone,           PinManagement),
-    file("certificate 3",           SmartCardHsm, 0xCE03, 0x00, Stored(0x0403),                  Read::Zone,           PinManagement),
-    file("certificate 4",           SmartCardHsm, 0xCE04, 0x00, Stored(0x0404),                  Read::Zone,           PinManagement),
+    file("certificate 1",           SmartCardHsm, 0xCE01, 0x00, Stored(0x0401),                  Read::Certificate(1), PinManagement),
+    file("certificate 2",           SmartCardHsm, 0xCE02, 0x00, Stored(0x0402),                  Read::Certificate(2), PinManagement),
+    file("certificate 3",           SmartCardHsm, 0xCE03, 0x00, Stored(0x0403),                  Read::Certificate(3), PinManagement),
+    file("certificate 4",           SmartCardHsm, 0xCE04, 0x00, Stored(0x0404),                  Read::Certificate(4), PinManagement),
     file("CD 5",                    SmartCardHsm, 0xC805, 0x00, Content::Pkcs15(Pkcs15::CaCertificate(5)), Read::Zone, Never),
     file("CD 6",                    SmartCardHsm, 0xC806, 0x00, Content::Pkcs15(Pkcs15::CaCertificate(6)), Read::Zone, Never),
-    file("CA certificate 5",        SmartCardHsm, 0xCA05, 0x00, Stored(0x0405),                  Read::Zone,           PinManagement),
-    file("CA certificate 6",        SmartCardHsm, 0xCA06, 0x00, Stored(0x0406),                  Read::Zone,           PinManagement),
+    file("CA certificate 5",        SmartCardHsm, 0xCA05, 0x00, Stored(0x0405),                  Read::Certificate(5), PinManagement),
+    file("CA certificate 6",        SmartCardHsm, 0xCA06, 0x00, Stored(0x0406),                  Read::Certificate(6), PinManagement),
 
     file("EF.ODF",                  P15,          0x5031, 0x11, Content::Pkcs15(Pkcs15::Objects), Read::ZoneBeforePin2, Never),
     file("EF.TokenInfo",            P15,          0x5032, 0x12, Content::Pkcs15(Pkcs15::TokenInfo), Read::ZoneBeforePin2, Never),
     file("EF.AODF",                 P15,          0x4401, 0x01, Content::Pkcs15(Pkcs15::Authentication), Read::ZoneBeforePin2, Never),
     file("EF.PrKDF",                P15,          0x4402, 0x02, Content::Pkcs15(Pkcs15::PrivateKeys), Read::Zone,      Never),
     file("EF.CDF",                  P15,          0x4403, 0x03, Content::Pkcs15(Pkcs15::Certificates), Read::Zone,     Never),
-    file("certificate 1",           P15,          0x4301, 0x00, Stored(0x0401),                  Read::Zone,           PinManagement),
-    file("certificate 2",           P15,          0x4302, 0x00, Stored(0x0402),                  Read::Zone,           PinManagement),
-    file("certificate 3",           P15,          0x4303, 0x00, Stored(0x0403),                  Read::Zone,           PinManagement),
-    file("certificate 4",           P15,          0x4304, 0x00, Stored(0x0404),                  Read::Zone,           PinManagement),
-    file("CA certificate 5",        P15,          0x4305, 0x00, Stored(0x0405),                  Read::Zone,           PinManagement),
-    file("CA certificate 6",        P15,          0x4306, 0x00, Stored(0x0406),                  Read::Zone,           PinManagement),
+    file("certificate 1",           P15,          0x4301, 0x00, Stored(0x0401),                  Read::Certificate(1), PinManagement),
+    file("certificate 2",           P15,          0x4302, 0x00, Stored(0x0402),                  Read::Certificate(2), PinManagement),
+    file("certificate 3",           P15,          0x4303, 0x00, Stored(0x0403),                  Read::Certificate(3), PinManagement),
+    file("certificate 4",           P15,          0x4304, 0x00, Stored(0x0404),                  Read::Certificate(4), PinManagement),
+    file("CA certificate 5",        P15,          0x4305, 0x00, Stored(0x0405),                  Read::Certificate(5), PinManagement),
+    file("CA certificate 6",        P15,          0x4306, 0x00, Stored(0x0406),                  Read::Certificate(6), PinManagement),
 ];
 
 #[cfg(test)]

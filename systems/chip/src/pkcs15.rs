@@ -33,11 +33,11 @@ pub(crate) fn description(chip: &Chip, which: Pkcs15) -> Option<Vec<u8>> {
             .collect(),
         Pkcs15::Certificates => (1..=6)
             .filter(|s| chip.has_certificate(*s))
-            .flat_map(|s| certificate(s, &path(0x4300 | u16::from(s))))
+            .flat_map(|s| certificate(chip, s, &path(0x4300 | u16::from(s))))
             .collect(),
         Pkcs15::PrivateKey(slot) => chip.has_certificate(slot).then(|| private_key(chip, slot))?,
         Pkcs15::CaCertificate(slot) => {
-            chip.has_certificate(slot).then(|| certificate(slot, &[0xCA, slot]))?
+            chip.has_certificate(slot).then(|| certificate(chip, slot, &[0xCA, slot]))?
         }
     })
 }
@@ -155,14 +155,20 @@ fn private_key(chip: &Chip, slot: u8) -> Vec<u8> {
 }
 
 // PKCS #15 §6.6.
-fn certificate(slot: u8, path: &[u8]) -> Vec<u8> {
+fn certificate(chip: &Chip, slot: u8, path: &[u8]) -> Vec<u8> {
     let identifier = encode(OCTET_STRING, &[slot]);
     let attributes = match slot {
         5 | 6 => sequence(&[&identifier, &encode(0x01, &[0xFF])]),
         _ => sequence(&[&identifier]),
     };
     let value = sequence(&[&sequence(&[&encode(OCTET_STRING, path)])]);
-    sequence(&[&common(label(slot), &[0x00], None), &attributes, &encode(0xA1, &value)])
+    // CARD-38: what the file asks for before it is read is what its description says: private, and behind which PIN.
+    let (flags, pin): (&[u8], _) =
+        match chip.profile.is_some_and(|p| p.read_certificate_in(slot).needs_pin2()) {
+            true => (&[0x07, 0x80], Some(PIN2_ID)),
+            false => (&[0x00], None),
+        };
+    sequence(&[&common(label(slot), flags, pin), &attributes, &encode(0xA1, &value)])
 }
 
 // PKCS #15 §6.1.8: CommonObjectAttributes.

@@ -139,6 +139,8 @@ pub struct Profile {
     pub read_encrypted: Condition,
     /// Reading the certificate zone.
     pub read_certificate: Condition,
+    /// Reading each of the six certificates: those of the four keys, root, intermediate (CARD-38).
+    pub read_certificates: [Condition; 6],
     /// Using a private key of the certificate zone.
     pub use_certificate: Condition,
     /// In which data groups the six fields of the encrypted zone stand.
@@ -392,6 +394,7 @@ impl Profile {
         let read_public = values.choice("read.public", READ);
         let read_encrypted = values.choice("read.encrypted", READ);
         let read_certificate = values.choice("read.certificate", READ);
+        let read_certificates = certificate_rights(values, read_certificate);
         let use_certificate = values.choice("use.certificate", USE);
         let fields = placement(values);
         let pin1_digits = values.with("pins.pin1-digits", range);
@@ -426,6 +429,7 @@ impl Profile {
             read_public: read_public?,
             read_encrypted: read_encrypted?,
             read_certificate: read_certificate?,
+            read_certificates: read_certificates?,
             use_certificate: use_certificate?,
             fields: fields?,
             pin1_digits: pin1_digits?,
@@ -448,6 +452,14 @@ impl Profile {
         RULES.iter().filter(|rule| !rule.holds(self)).collect()
     }
 
+    /// The condition for reading the certificate in `slot`: 1 to 4 those of the keys, 5 root, 6 intermediate.
+    pub const fn read_certificate_in(&self, slot: u8) -> Condition {
+        match slot {
+            1..=6 => self.read_certificates[slot as usize - 1],
+            _ => Condition::Never,
+        }
+    }
+
     /// The condition for reading the household zone on `interface`.
     pub const fn read_household(&self, interface: Interface) -> Condition {
         match interface {
@@ -466,6 +478,23 @@ const READ: &[(&str, Condition)] = &[
     ("access-number", Condition::AccessNumber),
     ("field-right", Condition::FieldRight),
     ("never", Condition::Never),
+];
+
+const READ_ONE: &[(&str, Condition)] = &[
+    ("always", Condition::Always),
+    ("channel", Condition::Channel),
+    ("pin2", Condition::Pin2),
+    ("pin2-in-channel", Condition::Pin2InChannel),
+];
+
+/// The keys of the six certificates, in the order of their slots.
+const CERTIFICATE_KEYS: [&str; 6] = [
+    "certificates.signing-rsa",
+    "certificates.encryption-rsa",
+    "certificates.signing-ec",
+    "certificates.encryption-ec",
+    "certificates.root",
+    "certificates.intermediate",
 ];
 
 const SWITCH: &[(&str, bool)] = &[("on", true), ("off", false)];
@@ -494,6 +523,15 @@ fn placement(values: &mut Values) -> Option<Placement> {
         values.wrong.push(ProfileError::Contradiction(&PLACEMENT));
     }
     possible.first().copied()
+}
+
+/// The right to read each certificate; where the profile does not say one, that of the zone.
+fn certificate_rights(values: &mut Values, zone: Option<Condition>) -> Option<[Condition; 6]> {
+    let rights = CERTIFICATE_KEYS.map(|key| match values.lines.contains_key(key) {
+        true => values.choice(key, READ_ONE),
+        false => zone,
+    });
+    rights.into_iter().collect::<Option<Vec<_>>>()?.try_into().ok()
 }
 
 /// `8-12`, or `6` for exactly six.
@@ -721,6 +759,7 @@ mod tests {
             chip_authentication: false,
             restricted_identification: false,
             read_certificate: Condition::Channel,
+            read_certificates: [Condition::Channel; 6],
             use_certificate: Condition::Pin2InChannel,
             pace: interop.pace.iter().copied().filter(|p| p.mapping != Mapping::Integrated).collect(),
             ..interop
@@ -831,7 +870,9 @@ mod tests {
         for rule in RULES.iter().chain(OWN_RULES).chain([&PLACEMENT]) {
             assert!(!rule.keys.is_empty(), "{}", rule.code);
             for key in rule.keys {
-                assert!(values.lines.contains_key(*key), "{}: {key}", rule.code);
+                // A certificate that is not named has the right of its zone.
+                let known = values.lines.contains_key(*key) || CERTIFICATE_KEYS.contains(key);
+                assert!(known, "{}: {key}", rule.code);
             }
         }
     }

@@ -208,6 +208,37 @@ pub static RULES: &[Rule] = &[
         "only a sample card shows its certificates outside a secure channel",
         |p| p.sample || p.read_certificate == Condition::Channel,
     ),
+    // CARD-38: the zone's right opens its directories; a certificate may ask for more than that, and never for less.
+    rule(
+        "PROFILE-CERTIFICATE-RIGHTS",
+        &[
+            "read.certificate",
+            "certificates.signing-rsa",
+            "certificates.encryption-rsa",
+            "certificates.signing-ec",
+            "certificates.encryption-ec",
+            "certificates.root",
+            "certificates.intermediate",
+        ],
+        "個別憑證的讀取條件不得低於憑證區",
+        "no certificate is read with less than its zone asks for",
+        |p| p.read_certificates.iter().all(|right| right.implies(p.read_certificate)),
+    ),
+    rule(
+        "PROFILE-CERTIFICATE-PIN2",
+        &[
+            "use.certificate",
+            "certificates.signing-rsa",
+            "certificates.encryption-rsa",
+            "certificates.signing-ec",
+            "certificates.encryption-ec",
+            "certificates.root",
+            "certificates.intermediate",
+        ],
+        "PIN2 只在安全通道內比對時，憑證不能在通道外憑 PIN2 讀取",
+        "where PIN2 is verified in a secure channel alone, no certificate is read with PIN2 outside of one",
+        |p| p.use_certificate == Condition::Pin2 || !p.read_certificates.contains(&Condition::Pin2),
+    ),
     // Readers know the fields of a card that is no sample by their national types.
     rule(
         "PROFILE-SAMPLE-FIELDS",
@@ -504,6 +535,8 @@ mod tests {
                 "PROFILE-SAMPLE-RI",
             ),
             (national, "ecdsa-plain-SHA512", "ecdsa-plain-SHA256", "PROFILE-AA-HASH"),
+            (national, "[use]", "[certificates]\nroot = \"always\"\n[use]", "PROFILE-CERTIFICATE-RIGHTS"),
+            (national, "[use]", "[certificates]\nsigning-rsa = \"pin2\"\n[use]", "PROFILE-CERTIFICATE-PIN2"),
             (national, "signer = \"secp521r1\"", "signer = \"ML-DSA-65\"", "PROFILE-SAMPLE-SIGNER"),
             (national, "signer = \"secp521r1\"", "signer = \"secp384r1\"", "PROFILE-SIGNER-STRENGTH"),
             (national, "curve = \"secp521r1\"", "curve = \"secp384r1\"", "PROFILE-CHIP-CURVE"),

@@ -191,6 +191,7 @@ fn summary(profile: &Profile) -> Value {
         "active_authentication": active_authentication(profile),
         "document_signer": signer(profile),
         "slots": slots(profile),
+        "certificate_rights": profile.read_certificates.map(|right| right.name()),
     })
 }
 
@@ -230,7 +231,8 @@ fn print(profile: &Profile) {
         let head = if number == 0 { "憑證欄位 slots" } else { "" };
         // A Chinese character takes two columns.
         let pad = 23 - if number == 0 { head.chars().count() + 4 } else { 0 };
-        say!("  {head}{:pad$}{} {slot}", "", number + 1);
+        let right = profile.read_certificates[number].name();
+        say!("  {head}{:pad$}{} {slot} ({right})", "", number + 1);
     }
 }
 

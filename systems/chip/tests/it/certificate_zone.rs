@@ -269,6 +269,94 @@ fn six_certificates_and_their_descriptions_in_both_views() {
     assert_eq!(certificates, first);
 }
 
+/// A built-in profile with rights of its own for the certificates.
+fn with_rights(base: &str, rights: &str) -> &'static str {
+    let text = chip::Profile::without_comments(chip::Profile::text(base).unwrap());
+    let text = text
+        .replacen(&format!("name = \"{base}\""), "name = \"own\"", 1)
+        .replacen("sample = false", "sample = true", 1)
+        .replacen("[use]", &format!("[certificates]\n{rights}\n[use]"), 1);
+    chip::Profile::own(&text).unwrap();
+    Box::leak(text.into_boxed_str())
+}
+
+/// What a reader must have shown for each certificate, in both views, on both interfaces, and what the descriptions say: of a
+/// sample card that shows certificates to anybody, and of one that shows nothing outside a channel.
+// proves: CARD-38
+#[test]
+fn each_certificate_has_a_right_of_its_own_in_both_views() {
+    let loose = "signing-rsa = \"pin2\"\nencryption-rsa = \"channel\"\nsigning-ec = \"pin2-in-channel\"";
+    let strict = "signing-rsa = \"pin2-in-channel\"\nencryption-ec = \"pin2-in-channel\"\nroot = \"channel\"";
+    // Whether slots 1 to 6 are read with: nothing, a channel, PIN2, both.
+    let (free, channel, pin2) = ([true; 4], [false, true, false, true], [false, false, true, true]);
+    let both = [false, false, false, true];
+    for (profile, expected) in [
+        (with_rights("interop", loose), [pin2, channel, both, free, free, free]),
+        (with_rights("national", strict), [both, channel, channel, both, channel, channel]),
+        ("interop", [free; 6]),
+        ("national", [channel; 6]),
+    ] {
+        let of = chip::Profile::given(profile).unwrap();
+        let pin2_in_channel = of.use_certificate == chip::Condition::Pin2InChannel;
+        for (shown, (in_channel, with_pin2)) in
+            [(false, false), (true, false), (false, true), (true, true)].into_iter().enumerate()
+        {
+            for (view, numbers) in [
+                (SC_HSM, [0xCE01, 0xCE02, 0xCE03, 0xCE04, 0xCA05, 0xCA06]),
+                (PKCS15, [0x4301, 0x4302, 0x4303, 0x4304, 0x4305, 0x4306]),
+            ] {
+                let mut reader = Reader::contact(Stage::InUse(profile));
+                if in_channel {
+                    reader.pace(&can()).unwrap();
+                }
+                assert_eq!(reader.select(view), 0x9000);
+                if with_pin2 {
+                    let verified = if pin2_in_channel && !in_channel { 0x6982 } else { 0x9000 };
+                    assert_eq!(reader.verify(PIN2), verified);
+                }
+                for (slot, fid) in numbers.into_iter().enumerate() {
+                    let may = expected[slot][shown];
+                    let [hi, lo] = u16::to_be_bytes(fid);
+                    let odd = Command::new(0, 0xB1, hi, lo).with_data([0x54, 0x01, 0x00]).with_le(256);
+                    let selected = match reader.select_file(fid) {
+                        0x9000 => reader.sw(&Command::new(0, 0xB0, 0, 0).with_le(256)),
+                        sw => sw,
+                    };
+                    for sw in [selected, reader.sw(&odd)] {
+                        assert_eq!(sw, if may { 0x9000 } else { 0x6982 }, "{} {shown} {fid:04X}", of.name);
+                    }
+                }
+            }
+        }
+        // The other interface has neither view, whatever the rights say.
+        let mut reader = Reader::contactless(Stage::InUse(profile));
+        reader.pace(&can()).unwrap();
+        assert_eq!([reader.select(SC_HSM), reader.select(PKCS15)], [0x6A82; 2]);
+
+        // EF.CDF, and the descriptions of the CA certificates in the other view: private and behind PIN2, or neither.
+        let mut reader = Reader::contact(Stage::InUse(profile));
+        reader.pace(&can()).unwrap();
+        reader.select(PKCS15);
+        let cdf = reader.read_sfi(0x03).data;
+        let mut descriptions: Vec<Vec<u8>> =
+            tlv::read_all(&cdf).unwrap().iter().map(|entry| entry.raw.to_vec()).collect();
+        assert_eq!(descriptions.len(), 6);
+        reader.select(SC_HSM);
+        descriptions.extend([read_odd(&mut reader, 0xC805), read_odd(&mut reader, 0xC806)]);
+        for (entry, slot) in descriptions.iter().zip([0, 1, 2, 3, 4, 5, 4, 5]) {
+            let object = tlv::expect(entry, 0x30).unwrap();
+            let common = tlv::read_all(object.child(0x30).unwrap().value).unwrap();
+            let (flags, pin): (&[u8], Option<&[u8]>) = match expected[slot][1] {
+                // A channel alone does not do.
+                false => (&[0x07, 0x80], Some(&[0x01])),
+                true => (&[0x00], None),
+            };
+            assert_eq!(common[1].value, flags, "{} {slot}", of.name);
+            assert_eq!(common.get(2).map(|auth| auth.value), pin, "{} {slot}", of.name);
+        }
+    }
+}
+
 // proves: OPEN-18
 #[test]
 fn a_certificate_is_replaced_by_one_for_the_same_key_only() {

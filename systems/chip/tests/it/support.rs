@@ -117,7 +117,7 @@ impl Stage {
         match self {
             Self::Delivered | Self::Washed => self.of_type(ChipType::PLANNED),
             Self::Initialised(profile) => {
-                let flash = Self::Washed.of_type(Profile::by_name(profile).unwrap().chip);
+                let flash = Self::Washed.of_type(Profile::given(profile).unwrap().chip);
                 centre(&flash).initialise(&request(profile)).unwrap();
                 flash
             }
@@ -188,7 +188,7 @@ pub fn files_of(profile: &str, card: &InitialisedCard, with_certificates: bool) 
         SecurityInfo::chip_authentication(Cipher::Aes256, None),
         SecurityInfo::chip_authentication_public_key(&chip_key, None),
     ];
-    infos.extend(Profile::by_name(profile).unwrap().restricted_identification_infos());
+    infos.extend(Profile::given(profile).unwrap().restricted_identification_infos());
     let group = |tag: u32, len: usize| tlv::encode(tag, &vec![tag as u8; len]);
     PersonalisationFiles {
         serial: SERIAL.into(),
@@ -220,7 +220,7 @@ pub fn files_of(profile: &str, card: &InitialisedCard, with_certificates: bool) 
 pub fn zone(profile: &str) -> EncryptedZone {
     let name = |text: &str| Some(PersonName { text: text.into(), cns: Vec::new() });
     EncryptedZone {
-        placement: Profile::by_name(profile).expect("a profile").fields,
+        placement: Profile::given(profile).expect("a profile").fields,
         state: "TWN".into(),
         expiry: lds::Date::new(2036, 1, 31).ok(),
         given_names: "HSIAO-LING".into(),
@@ -264,7 +264,7 @@ pub fn signed(content_type: const_oid::ObjectIdentifier, content: &[u8]) -> Vec<
 /// EF.CardAccess of a card with this profile: what the fixture has always said, or what the profile offers where that is
 /// something else.
 fn card_access_of(profile: &str) -> Vec<u8> {
-    let profile = Profile::by_name(profile).unwrap();
+    let profile = Profile::given(profile).unwrap();
     if profile.pace.contains(&P521) { card_access() } else { profile.card_access() }
 }
 
