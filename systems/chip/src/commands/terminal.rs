@@ -249,8 +249,12 @@ impl Chip {
             rng,
         )
         .map_err(|error| error.status_word())?;
+        // TR-03110-2 §3.2: without PIN1 the rights of TR-03110 are those of a terminal that may use the access number. One that was
+        // let in because it writes (OPEN-41) writes, and does nothing else.
+        let own = terminal.authorisation.chat.rights();
+        let may_use = channel.pin1 || own.contains(Rights::CAN_ALLOWED);
         let rights = TerminalRights {
-            rights: terminal.authorisation.chat.rights(),
+            rights: if may_use { own } else { Rights::NONE },
             updates: terminal.authorisation.updates,
         };
         let questions = std::mem::take(&mut terminal.auxiliary_data);

@@ -600,10 +600,15 @@ fn a_terminal_with_the_right_sets_and_unblocks_both_pins() {
     assert_eq!(holder.pace(&pin1()), Ok(()));
     drop(holder);
 
-    // Neither the access number, nor PIN1, nor a terminal without the right does that.
-    for (password, rights) in [(can(), Rights::CAN_ALLOWED), (pin1(), ALL_READS)] {
+    // Neither the access number, nor PIN1, nor a terminal without the right does that; nor one that has the right, may not use the
+    // access number, and was let in with it because it writes a field (OPEN-41).
+    for (password, rights, updates) in [
+        (can(), Rights::CAN_ALLOWED, UpdateRights::NONE),
+        (pin1(), ALL_READS, UpdateRights::NONE),
+        (can(), Rights::PIN_MANAGEMENT, UpdateRights::SPOUSE),
+    ] {
         let mut other = reader(&flash, Interface::Contact);
-        other.open_zone(&password, &eac_pki::terminal(rights, UpdateRights::NONE)).unwrap();
+        other.open_zone(&password, &eac_pki::terminal(rights, updates)).unwrap();
         for command in [
             unblock(PinReference::Pin1),
             unblock(PinReference::Pin2),
@@ -613,6 +618,11 @@ fn a_terminal_with_the_right_sets_and_unblocks_both_pins() {
             assert_eq!(other.sw(&command), 0x6982);
         }
     }
+    // With PIN1 the same terminal does.
+    let mut office = reader(&flash, Interface::Contact);
+    office.open_zone(&pin1(), &eac_pki::terminal(Rights::PIN_MANAGEMENT, UpdateRights::SPOUSE)).unwrap();
+    assert_eq!(office.sw(&unblock(PinReference::Pin2)), 0x9000);
+    drop(office);
     // CARD-40: a card without certificates has no PIN2.
     let flash = Stage::Personalised("national", false).flash();
     let mut office = reader(&flash, Interface::Contact);
