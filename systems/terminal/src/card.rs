@@ -260,6 +260,23 @@ impl<C: CardChannel> Card<C> {
         Parameters::choose(&infos).ok_or(CardError::Pace(eac::Error::Unsupported))
     }
 
+    /// Resets the card and says what it wants PACE to run with. A reader that breaks on extended length, whatever the card says of
+    /// itself, is found out here, before a password has been tried: short length is used from then on.
+    pub fn connect_for_pace(&mut self) -> Result<Parameters, CardError> {
+        self.connect()?;
+        match self.pace_parameters() {
+            Err(
+                CardError::Channel(ChannelError::Reader(_))
+                | CardError::Refused { sw: StatusWord::WRONG_LENGTH, .. },
+            ) if self.lengths != Lengths::Short => {
+                self.reset()?;
+                self.lengths = Lengths::Short;
+                self.pace_parameters()
+            }
+            result => result,
+        }
+    }
+
     /// Runs PACE and opens the secure channel. Inside an open channel PACE runs in it, and the new channel replaces it.
     pub fn open_channel(
         &mut self,

@@ -201,8 +201,7 @@ impl<C: CardChannel> NpcCard<C> {
     /// Resets the card, opens the secure channel with `password`, and selects the certificate zone in it.
     pub fn open(channel: C, password: &Password, rng: &mut dyn Random) -> Result<Self, NpcError> {
         let mut card = Card::new(channel);
-        card.connect()?;
-        let parameters = card.pace_parameters()?;
+        let parameters = card.connect_for_pace()?;
         card.open_channel(parameters, password, rng)?;
         Self::select(card)
     }

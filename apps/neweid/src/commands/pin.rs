@@ -46,8 +46,7 @@ pub async fn status(arguments: PinStatus) -> Result<ExitCode, Failure> {
 fn states(arguments: &CardArgs, stop: &Stop) -> Result<States, Failure> {
     let access_number = arguments.access_number()?;
     let mut card = Card::new(arguments.take(stop)?);
-    card.connect()?;
-    let parameters = card.pace_parameters()?;
+    let parameters = card.connect_for_pace()?;
     let pin1 = pin1::status(&mut card, parameters)?;
     // Profile national tells nothing about PIN2 outside of a secure channel.
     if let Some(access_number) = &access_number {
@@ -134,8 +133,7 @@ pub async fn change(arguments: PinChange) -> Result<ExitCode, Failure> {
         match arguments.which {
             WhichPin::Pin1 => {
                 let mut card = Card::new(channel);
-                card.connect()?;
-                let parameters = card.pace_parameters()?;
+                let parameters = card.connect_for_pace()?;
                 pin1::change(&mut card, parameters, &old, &new, access_number.as_ref(), &mut SystemRandom)?;
             }
             WhichPin::Pin2 => super::zone(channel, access_number.as_ref())?.change_pin2(&old, &new)?,

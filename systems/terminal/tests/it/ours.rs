@@ -19,6 +19,7 @@ use terminal::perso::{
     self, EncryptedZoneFiles, InitialisationRequest, InitialisedCard, PersonalisationFiles, PinReference,
     Session,
 };
+use terminal::pin1::{self, Pin1Status};
 use terminal::{
     Access, Card, CheckKind, ChipMechanism, FileRef, Lengths, Outcome, ReadOptions, ReadReport, Refusal,
     TrustStore, Verdict, commands, read_card,
@@ -685,6 +686,46 @@ fn pin2_is_changed_counted_and_blocked() {
     assert_eq!(zone.pin2_status(), Ok(Pin2Status::Blocked));
     // The other zones do not care (OPEN-64).
     assert_verified(&read(&mut zone.into_card().into_channel(), &can()));
+}
+
+/// A reader that knows short length only, whatever the card announces.
+struct ShortReader<C>(C);
+
+impl<C: CardChannel> CardChannel for ShortReader<C> {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, apdu::ChannelError> {
+        match apdu::Command::parse(command) {
+            Ok(command) if command.extended => Err(apdu::ChannelError::Reader("too long".into())),
+            _ => self.0.transmit(command),
+        }
+    }
+
+    fn reset(&mut self) -> Result<Vec<u8>, apdu::ChannelError> {
+        self.0.reset()
+    }
+}
+
+/// The holder's zone and both PINs with such a reader; nothing is tried twice to find it out.
+// proves: CARD-02
+#[test]
+fn a_reader_with_short_length_takes_both_pins_and_signs() {
+    let flash = card("national");
+    set_pin1(&flash, &secret(PIN1));
+    let reader = || ShortReader(open(&flash, Interface::Contact));
+    let mut zone = NpcCard::open(reader(), &can(), &mut rng("holder")).expect("opened");
+    assert_eq!(zone.pin2_status(), Ok(Pin2Status::Required { tries_left: 3 }));
+    assert_eq!(zone.certificates().expect("read").len(), 6);
+    zone.change_pin2(&secret(PIN2), &secret(OTHER_PIN2)).expect("changed");
+    zone.verify_pin2(&secret(OTHER_PIN2)).expect("the new PIN2");
+    zone.sign_ec(Hash::Sha512, b"text").expect("signs");
+    drop(zone);
+    let mut card = Card::new(reader());
+    let parameters = card.connect_for_pace().expect("offered");
+    assert_eq!(pin1::status(&mut card, parameters), Ok(Pin1Status::Usable { tries_left: 3 }));
+    let (old, new) = (secret(PIN1), secret(b"246802"));
+    pin1::change(&mut card, parameters, &old, &new, None, &mut rng("holder")).expect("changed");
+    let mut card = Card::new(reader());
+    let parameters = card.connect_for_pace().expect("offered");
+    pin1::open_channel(&mut card, parameters, &new, None, &mut rng("holder")).expect("the new PIN1");
 }
 
 #[test]
