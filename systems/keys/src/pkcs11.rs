@@ -260,10 +260,16 @@ impl KeyStore for Pkcs11KeyStore {
     fn destroy(&self, label: &str) -> Result<()> {
         check_label(label)?;
         self.token.with(|session| {
-            let (private, info) =
-                self.find(session, label)?.ok_or_else(|| KeyError::Missing(label.to_owned()))?;
+            let template =
+                [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Label(label.as_bytes().to_vec())];
+            let found = session.find_objects(&template).map_err(|error| self.token.error(error))?;
+            let Some(first) = found.first() else { return Err(KeyError::Missing(label.to_owned())) };
+            let info = self.info(session, *first, label)?;
             let id = format!("{}/{label}", info.purpose.as_str()).into_bytes();
-            session.destroy_object(private).map_err(|error| self.token.error(error))?;
+            // Every one under the label: two processes may have made one each.
+            for private in found {
+                session.destroy_object(private).map_err(|error| self.token.error(error))?;
+            }
             let public =
                 session.find_objects(&[Attribute::Id(id)]).map_err(|error| self.token.error(error))?;
             for object in public {

@@ -495,11 +495,16 @@ pub(crate) fn generation_to_be_signed(
 async fn responder(ground: Ground<'_>, generation: u32, ca: &Party) -> Result<ResponderParty> {
     let prefix = responder_prefix(generation);
     let config = ground.config;
+    let mut least = 1;
     let (number, label, certificate) = loop {
         let kind = Kind::OcspResponder;
         let number = next_number(ground, kind, Some(generation), config.responder_lifetime, ca.end()).await?;
+        let number = number.max(least);
         let label = label(&prefix, number);
-        let key = generate(ground.keys, &label, KeyKind::Ec(Curve::P256), Purpose::OcspResponder).await?;
+        let Some(key) = service_key(ground, &label, Purpose::OcspResponder).await? else {
+            least = number + 1;
+            continue;
+        };
         let paperwork = Paperwork { label: &label, issuer: generation, withheld: false };
         let certificate = certify(ground, paperwork, Some(&ca.issuer), &ca.signer, || {
             ocsp_responder(&OcspResponder {
@@ -537,11 +542,16 @@ impl Services<'_> {
             Kind::CmpSigner => (Purpose::Message, &config.cmp_name),
             _ => (Purpose::Message, &config.status_name),
         };
+        let mut least = 1;
         loop {
             let number =
                 next_number(ground, kind, None, config.service_lifetime, self.issuing.ca.end()).await?;
+            let number = number.max(least);
             let label = label(prefix, number);
-            let key = generate(ground.keys, &label, KeyKind::Ec(Curve::P256), purpose).await?;
+            let Some(key) = service_key(ground, &label, purpose).await? else {
+                least = number + 1;
+                continue;
+            };
             // Certified by the generation that issued when it was made.
             let stored = load(ground.db, &label).await?.map(|stored| stored.issuer);
             let by = stored.and_then(|number| self.generations.iter().find(|g| g.number == number));
@@ -770,7 +780,8 @@ async fn has_key(ground: Ground<'_>, label: &str, kind: Kind) -> Result<bool> {
     };
     match ground.keys.signer(label, purpose) {
         Ok(signer) => Ok(signer.spki() == certificate.spki()),
-        Err(keys::KeyError::Missing(_)) => Ok(false),
+        // Of two under one label nobody can tell which is the certificate's.
+        Err(keys::KeyError::Missing(_) | keys::KeyError::Ambiguous(_)) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
@@ -778,6 +789,32 @@ async fn has_key(ground: Ground<'_>, label: &str, kind: Kind) -> Result<bool> {
 pub(crate) fn party(certificate: Certificate, signer: Arc<dyn Signer>) -> Result<Party> {
     let issuer = Issuer::new(&certificate, signer.as_ref())?;
     Ok(Party { certificate, issuer, signer })
+}
+
+/// The key of a service: as it is in the store, or made now. A token looks and makes in two calls, so processes that share one, whose
+/// services are due at the same moment, do so one after the other: two keys under one label could not be told apart. None where two
+/// are there all the same: the number is spent.
+async fn service_key(ground: Ground<'_>, label: &str, purpose: Purpose) -> Result<Option<KeyInfo>> {
+    let kind = KeyKind::Ec(Curve::P256);
+    let made = match ground.keys.signer(label, purpose) {
+        Err(keys::KeyError::Missing(_)) => {
+            transaction!(ground.db, |tx| {
+                // Whoever else makes one waits here.
+                tx.execute_one("UPDATE counter SET value = value WHERE name = 'authority'", params![])
+                    .await?;
+                generate(ground.keys, label, kind, purpose).await
+            })
+        }
+        _ => generate(ground.keys, label, kind, purpose).await,
+    };
+    match made {
+        Ok(key) => Ok(Some(key)),
+        Err(NpcError::Keys(error @ keys::KeyError::Ambiguous(_))) => {
+            tracing::warn!(code = error.code(), label, "the next number is taken");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Key generation takes seconds: not on a thread that serves requests.

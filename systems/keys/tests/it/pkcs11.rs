@@ -57,6 +57,21 @@ fn a_token_is_a_key_store() {
             .unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
+    // Two under one label of ours, as two processes once made them.
+    init_token(&configuration, "neweid-twice");
+    for seed in [8, 9] {
+        let key = SecretKey::generate(Curve::P256, &mut SeedRandom::new(&[seed]));
+        let file = directory.path().join("key.pem");
+        std::fs::write(&file, x509::pem::encode("PRIVATE KEY", key.to_pkcs8().expose())).unwrap();
+        let id: String = b"message/npc-cmp-1".iter().map(|byte| format!("{byte:02X}")).collect();
+        let done = Command::new("softhsm2-util")
+            .args(["--import", file.to_str().unwrap(), "--token", "neweid-twice", "--pin", PIN])
+            .args(["--label", "npc-cmp-1", "--id", &id, "--force"])
+            .env("SOFTHSM2_CONF", &configuration)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
     let done = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "pkcs11::in_a_process_of_its_own", "--ignored", "--nocapture"])
         .env("SOFTHSM2_CONF", &configuration)
@@ -98,6 +113,7 @@ fn in_a_process_of_its_own() {
     assert!(open("neweid-other", PIN).unwrap().list().unwrap().is_empty());
 
     takes_over_what_is_in_the_token(&open("neweid-other", PIN).unwrap());
+    both_keys_of_a_label_go(&open("neweid-twice", PIN).unwrap());
     many_threads_share_the_token(&store);
 
     // Opened a second time, as after a restart.
@@ -138,6 +154,17 @@ fn takes_over_what_is_in_the_token(store: &Pkcs11KeyStore) {
         SecretKey::generate(Curve::P384, &mut SeedRandom::new(&[7])).to_pkcs8().expose(),
     );
     assert_eq!(store.import("npc-ca-g3", &file.unwrap(), PURPOSE).unwrap_err().code(), "KEYS-KEPT");
+}
+
+/// Nobody can tell which of two is meant, so neither signs; and they go together.
+fn both_keys_of_a_label_go(store: &Pkcs11KeyStore) {
+    assert_eq!(store.list().unwrap().len(), 2);
+    let signer = store.signer("npc-cmp-1", Purpose::Message);
+    assert_eq!(signer.err().unwrap().code(), "KEYS-AMBIGUOUS");
+    store.destroy("npc-cmp-1").unwrap();
+    assert!(store.list().unwrap().is_empty());
+    store.generate("npc-cmp-1", KeyKind::Ec(Curve::P256), Purpose::Message).unwrap();
+    store.signer("npc-cmp-1", Purpose::Message).unwrap();
 }
 
 fn many_threads_share_the_token(store: &Pkcs11KeyStore) {

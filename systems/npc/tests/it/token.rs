@@ -5,16 +5,18 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use curve::{Curve, SecretBytes, SystemRandom};
-use keys::{KeyKind, KeyStore, Pkcs11KeyStore, Purpose};
+use jiff::SignedDuration;
+use keys::{KeyError, KeyInfo, KeyKind, KeyStore, Pkcs11KeyStore, Purpose};
 use model::KeySlot;
 use npc::{CertificateAuthority, Hands, Npc, NpcConfig, Plan, Provisions, Scope};
 use store::{Db, params};
 use x509::crl::{Crl, Reason};
 use x509::path::{Options, Revocation, validate};
-use x509::{Certificate, PublicKey};
+use x509::{Certificate, PublicKey, Signer};
 
 use crate::support::*;
 
@@ -26,22 +28,24 @@ fn ceremonies_use_a_token_from_root_to_list() {
     let directory = tempfile::tempdir().unwrap();
     let configuration = token_in(directory.path());
     let tokens = directory.path().join("tokens");
-    let run = |test| {
-        let done = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", test, "--ignored", "--nocapture"])
-            .env("SOFTHSM2_CONF", &configuration)
-            .env("NEWEID_TEST_TOKENS", &tokens)
-            .output()
-            .unwrap();
-        let output =
-            format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-        assert!(done.status.success() && output.contains("1 passed"), "{output}");
-    };
+    let run = |test| in_a_process(test, &configuration, &tokens);
     run("token::in_a_process_of_its_own");
     // SoftHSM looks for tokens when its library starts.
     std::fs::remove_dir(&tokens).unwrap();
     std::fs::rename(tokens.with_extension("away"), &tokens).unwrap();
     run("token::once_the_token_is_back");
+}
+
+fn in_a_process(test: &str, configuration: &Path, tokens: &Path) {
+    let done = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--ignored", "--nocapture"])
+        .env("SOFTHSM2_CONF", configuration)
+        .env("NEWEID_TEST_TOKENS", tokens)
+        .output()
+        .unwrap();
+    let output =
+        format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success() && output.contains("1 passed"), "{output}");
 }
 
 /// Makes a token in a directory; gives the configuration that names it.
@@ -210,4 +214,134 @@ async fn stored(npc: &Npc) -> (Vec<u8>, Option<Vec<u8>>) {
     let sql = "SELECT tbs, der FROM certificate WHERE card = $1";
     let row = npc.db().one(sql, params![card(2).as_str()]).await.unwrap();
     (row.read(0).unwrap(), row.read(1).unwrap())
+}
+
+#[test]
+fn two_who_share_a_token_make_one_key_for_each_service() {
+    let directory = tempfile::tempdir().unwrap();
+    let configuration = token_in(directory.path());
+    in_a_process("token::two_on_one_token", &configuration, &directory.path().join("tokens"));
+}
+
+/// A token on which whoever makes a key waits a moment for the other one, and then both begin.
+struct Together {
+    token: Pkcs11KeyStore,
+    come: Arc<(Mutex<u32>, Condvar)>,
+}
+
+impl KeyStore for Together {
+    fn generate(&self, label: &str, kind: KeyKind, purpose: Purpose) -> keys::Result<KeyInfo> {
+        if let Err(KeyError::Missing(_)) = self.token.signer(label, purpose) {
+            let (come, bell) = &*self.come;
+            let mut here = come.lock().unwrap();
+            *here += 1;
+            bell.notify_all();
+            let both = here.next_multiple_of(2);
+            drop(bell.wait_timeout_while(here, Duration::from_millis(300), |here| *here < both).unwrap());
+        }
+        self.token.generate(label, kind, purpose)
+    }
+
+    fn signer(&self, label: &str, purpose: Purpose) -> keys::Result<Arc<dyn Signer>> {
+        self.token.signer(label, purpose)
+    }
+
+    fn list(&self) -> keys::Result<Vec<KeyInfo>> {
+        self.token.list()
+    }
+
+    fn destroy(&self, label: &str) -> keys::Result<()> {
+        self.token.destroy(label)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "run by two_who_share_a_token_make_one_key_for_each_service with a token in its environment"]
+#[allow(clippy::disallowed_methods, reason = "the outer test hands the directory over")]
+async fn two_on_one_token() {
+    let tokens = PathBuf::from(std::env::var_os("NEWEID_TEST_TOKENS").unwrap());
+    let directory = tokens.parent().unwrap();
+    let come = Arc::new((Mutex::new(0), Condvar::new()));
+    let token = || Pkcs11KeyStore::open(&module(), "npc", &SecretBytes::new(PIN.as_bytes())).unwrap();
+    let here = Arc::new(open(directory, Arc::new(Together { token: token(), come: come.clone() })).await);
+    let there = Arc::new(open(directory, Arc::new(Together { token: token(), come })).await);
+    // Everything is due in both at the same moment.
+    for _ in 0..4 {
+        let of = [here.ca_certificates(), there.ca_certificates()];
+        let at = of.iter().map(|made| made.ocsp.not_after().max(made.tsa.not_after())).max().unwrap();
+        let maintained = [&here, &there].map(|npc| {
+            let npc = npc.clone();
+            tokio::spawn(async move { npc.maintain(at).await })
+        });
+        for done in maintained {
+            drop(done.await.unwrap());
+        }
+        for npc in [&here, &there] {
+            npc.maintain(at).await.unwrap();
+        }
+        let mut labels: Vec<_> = token().list().unwrap().into_iter().map(|key| key.label).collect();
+        let all = labels.len();
+        labels.dedup();
+        assert_eq!(labels.len(), all, "{labels:?}");
+        assert_eq!(here.ca_certificates(), there.ca_certificates());
+        assert!(here.ca_certificates().ocsp.not_after() > at + SignedDuration::from_mins(1));
+    }
+}
+
+/// Keys in files, of which two stand under each of some labels.
+struct Twice(Arc<dyn KeyStore>, &'static [&'static str]);
+
+impl Twice {
+    fn once(&self, label: &str) -> keys::Result<()> {
+        match self.1.contains(&label) {
+            true => Err(KeyError::Ambiguous(label.to_owned())),
+            false => Ok(()),
+        }
+    }
+}
+
+impl KeyStore for Twice {
+    fn generate(&self, label: &str, kind: KeyKind, purpose: Purpose) -> keys::Result<KeyInfo> {
+        self.once(label)?;
+        self.0.generate(label, kind, purpose)
+    }
+
+    fn signer(&self, label: &str, purpose: Purpose) -> keys::Result<Arc<dyn Signer>> {
+        self.once(label)?;
+        self.0.signer(label, purpose)
+    }
+
+    fn list(&self) -> keys::Result<Vec<KeyInfo>> {
+        self.0.list()
+    }
+
+    fn destroy(&self, label: &str) -> keys::Result<()> {
+        self.0.destroy(label)
+    }
+}
+
+/// What two processes once made together serves nobody: the next number is taken, also where the certificate is there already.
+#[tokio::test]
+async fn a_label_with_two_keys_keeps_nobody_from_serving() {
+    store::testkit::each_engine("npc", async |db| {
+        let directory = tempfile::tempdir().unwrap();
+        let key = KeyKind::Ec(Curve::P384);
+        let config = NpcConfig { root_key: key, ca_key: key, ..config() };
+        let open = async |twice: &'static [&'static str]| {
+            let keys = Arc::new(Twice(key_store(directory.path()), twice));
+            Npc::open(db.clone(), keys, config.clone(), Box::new(SystemRandom), now()).await.unwrap()
+        };
+        let before = open(&["npc-tsa-1"]).await.ca_certificates();
+        let npc = open(&["npc-tsa-1", "npc-ocsp-1", "npc-ocsp-2"]).await;
+        assert!(npc.ca_certificates().tsa == before.tsa);
+        assert!(npc.ca_certificates().ocsp != before.ocsp);
+        let labels: Vec<_> =
+            key_store(directory.path()).list().unwrap().into_iter().map(|key| key.label).collect();
+        assert!(
+            labels.contains(&"npc-tsa-2".to_owned()) && labels.contains(&"npc-ocsp-3".to_owned()),
+            "{labels:?}"
+        );
+        npc.maintain(now()).await.unwrap();
+    })
+    .await;
 }
