@@ -26,6 +26,7 @@ struct Facts {
     authorities: Vec<(String, String, String, String)>,
     urls: crate::Urls,
     crl_hours: i64,
+    root_crl_hours: i64,
 }
 
 use Text::{Fixed, Made, Open, Part};
@@ -43,12 +44,14 @@ impl Npc {
             let period = format!("{} – {}", validity.not_before(), validity.not_after());
             authorities.push((label.clone(), kind, period, hex(&certificate.fingerprint())));
         }
+        let root_crl_hours = policy.root_list_lifetime(&self.config).as_hours();
         let facts = Facts {
             version,
             policy,
             authorities,
             urls: self.config.urls.clone(),
             crl_hours: self.config.crl_lifetime.as_hours(),
+            root_crl_hours,
         };
         Ok(write(&facts))
     }
@@ -177,8 +180,15 @@ fn certificate_profile(facts: &Facts) -> String {
 
 fn lists(facts: &Facts) -> String {
     format!(
-        "清冊效期 {} 小時，政策上限 {} 小時；狀態變更即產生新清冊；超過一百萬位元組者，距前一份至少經每百萬位元組一秒，事件時立即公布。\nA list serves {} hours, {} at most by policy; every change of a state makes a new one, of more than a megabyte when the last is a second old for each of its megabytes, and at once in an incident.",
-        facts.crl_hours, facts.policy.list_hours, facts.crl_hours, facts.policy.list_hours
+        "清冊效期 {} 小時，政策上限 {} 小時；狀態變更即產生新清冊；超過一百萬位元組者，距前一份至少經每百萬位元組一秒，事件時立即公布。根憑證機構之清冊效期 {} 小時，政策上限 {} 小時。\nA list serves {} hours, {} at most by policy; every change of a state makes a new one, of more than a megabyte when the last is a second old for each of its megabytes, and at once in an incident. A root's list serves {} hours, {} at most by policy.",
+        facts.crl_hours,
+        facts.policy.list_hours,
+        facts.root_crl_hours,
+        facts.policy.root_list_hours,
+        facts.crl_hours,
+        facts.policy.list_hours,
+        facts.root_crl_hours,
+        facts.policy.root_list_hours
     )
 }
 

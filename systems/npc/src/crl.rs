@@ -16,6 +16,7 @@
 //! the table that [`crate::population`] keeps encoded; making a list is copying and signing it.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Bytes;
@@ -26,7 +27,7 @@ use x509::crl::{self, Lifetime, Pointers, Reason, Revoked, TbsCrl};
 
 use crate::authority::{hex, off_thread};
 use crate::compress::Compressed;
-use crate::feed::next_number;
+use crate::feed::next_number_after;
 use crate::request::sha256;
 use crate::{Npc, NpcError, Result, SYSTEM};
 
@@ -122,8 +123,8 @@ pub struct PublishedCrl {
     pub der: Bytes,
     /// An entity tag for HTTP.
     pub etag: String,
-    /// The last change it covers.
-    pub(crate) covers: u64,
+    /// The last change it covers; none if it is of before the database went back, and covers nothing that can be told.
+    pub(crate) covers: Option<u64>,
     compressed: Compressed,
 }
 
@@ -137,6 +138,10 @@ impl PublishedCrl {
 #[derive(Default)]
 pub(crate) struct Cache {
     lists: Mutex<HashMap<List, Arc<PublishedCrl>>>,
+    // The highest number that this process has taken or knows of.
+    newest: AtomicU64,
+    // How often all lists were forgotten: one that was made from what was known before counts no more.
+    era: AtomicU64,
     issuing: tokio::sync::Mutex<()>,
     complete: tokio::sync::Mutex<()>,
 }
@@ -242,16 +247,17 @@ impl Npc {
         let age = now.duration_since(made.this_update);
         // A clock that went back leaves a list from the future, which nobody would accept.
         let young = age < self.list_lifetime(list.scope) / 2 && age > -SignedDuration::from_mins(5);
-        young && (self.covers(list, made) || age < self.least_age(list.scope, made))
+        // Of one from before the database went back nobody knows whether a later one was told: it does not count, however young it is.
+        young && made.covers.is_some() && (self.covers(list, made) || age < self.least_age(list.scope, made))
     }
 
     fn covers(&self, list: List, made: &PublishedCrl) -> bool {
         match list.scope {
             // The hierarchy's own number: revoked CAs are few, and every change of the hierarchy makes new root lists.
-            Scope::Root => made.covers >= self.authority().version(),
+            Scope::Root => made.covers >= Some(self.authority().version()),
             _ => {
                 let changed = self.populations().changed(list.generation, list.partition());
-                changed.is_some_and(|changed| made.covers >= changed)
+                changed.is_some_and(|changed| made.covers >= Some(changed))
             }
         }
     }
@@ -303,7 +309,7 @@ impl Npc {
                 let last = tx.one(sql, params![list.key()]).await?.read::<Option<Timestamp>>(0)?;
                 since = since.min(last.unwrap_or(Timestamp::UNIX_EPOCH));
             }
-            let number = next_number(tx, "crl", 1).await?;
+            let number = next_number_after(tx, "crl", 1, self.newest_list()).await?;
             tx.execute_one(
                 "INSERT INTO crl (scope, number, change, this_update, next_update) VALUES ($1, $2, $3, $4, $5)",
                 params![list.key(), number as i64, covers as i64, this_update, next_update],
@@ -311,21 +317,25 @@ impl Npc {
             .await?;
             Ok::<_, NpcError>((number, since))
         })?;
+        self.know_list(number);
         let life = Lifetime { number, this_update, next_update };
         let revoked = self.revoked_authorities(list).await?;
+        let era = self.era();
         let (tbs, covers) = self.to_be_signed_list(list, life, since, revoked)?;
-        let made = new_list(life, covers, self.signed(list, tbs).await?);
+        let der = self.signed(list, tbs).await?;
+        let made = new_list(life, (era == self.era()).then_some(covers), der);
         let stored = transaction!(self.db, |tx| {
-            let stored = self.store_list(tx, list, &made).await?;
-            if stored {
-                self.audit(tx, "crl-issue", "lists", SYSTEM, issued(&[(list, &made)]), now).await?;
+            if !self.store_list(tx, list, &made).await? {
+                return Ok(None);
             }
-            Ok::<_, NpcError>(stored)
+            let detail = issued(&[(list, &made)]);
+            Ok::<_, NpcError>(Some(self.audit(tx, "crl-issue", "lists", SYSTEM, detail, now).await?))
         })?;
-        if !stored {
+        let Some(end) = stored else {
             tracing::info!(?list, number, "another process was faster with this list");
             return Ok(None);
-        }
+        };
+        self.note_own_end(end);
         tracing::info!(?list, number, bytes = made.der.len(), "revocation list issued");
         Ok(Some(made))
     }
@@ -346,7 +356,9 @@ impl Npc {
     fn is_due(&self, list: List, made: Option<&PublishedCrl>, now: Timestamp, at_once: bool) -> bool {
         if at_once {
             let changed = self.populations().changed(list.generation, list.partition()).unwrap_or(0);
-            return list.scope != Scope::Root && changed > made.map_or(0, |made| made.covers);
+            let of_before = made.is_some_and(|made| made.covers.is_none());
+            let covers = made.and_then(|made| made.covers).unwrap_or(0);
+            return list.scope != Scope::Root && (of_before || changed > covers);
         }
         made.is_none_or(|made| !self.is_right(list, made, now))
     }
@@ -393,7 +405,7 @@ impl Npc {
             for row in tx.all(sql, params![]).await? {
                 since.insert(row.read::<i64>("scope")?, row.read::<Timestamp>("since")?);
             }
-            let first = next_number(tx, "crl", count).await? - count as u64 + 1;
+            let first = next_number_after(tx, "crl", count, self.newest_list()).await? - count as u64 + 1;
             let mut rows = Vec::with_capacity(lists.len());
             for (number, list) in (first..).zip(lists) {
                 let next_update = this_update + self.list_lifetime(list.scope);
@@ -404,15 +416,18 @@ impl Npc {
             tx.insert_many(insert, 5, rows).await?;
             Ok::<_, NpcError>((first, since))
         })?;
+        self.know_list(first + count as u64 - 1);
         let mut made = Vec::with_capacity(lists.len());
         for (number, list) in (first..).zip(lists) {
             let life =
                 Lifetime { number, this_update, next_update: this_update + self.list_lifetime(list.scope) };
             let since = since.get(&list.key()).copied().unwrap_or(Timestamp::UNIX_EPOCH);
+            let era = self.era();
             let (tbs, covers) = self.to_be_signed_list(*list, life, since, Vec::new())?;
-            made.push((*list, new_list(life, covers, self.signed(*list, tbs).await?)));
+            let der = self.signed(*list, tbs).await?;
+            made.push((*list, new_list(life, (era == self.era()).then_some(covers), der)));
         }
-        let overtaken = transaction!(self.db, |tx| {
+        let (overtaken, end) = transaction!(self.db, |tx| {
             let mut overtaken = Vec::new();
             let mut stored = Vec::with_capacity(made.len());
             for (list, made) in &made {
@@ -421,11 +436,15 @@ impl Npc {
                     false => overtaken.push(*list),
                 }
             }
-            if !stored.is_empty() {
-                self.audit(tx, "crl-issue", "lists", SYSTEM, issued(&stored), now).await?;
-            }
-            Ok::<_, NpcError>(overtaken)
+            let end = match stored[..] {
+                [] => None,
+                _ => Some(self.audit(tx, "crl-issue", "lists", SYSTEM, issued(&stored), now).await?),
+            };
+            Ok::<_, NpcError>((overtaken, end))
         })?;
+        if let Some(end) = end {
+            self.note_own_end(end);
+        }
         tracing::info!(lists = made.len(), "revocation lists issued");
         for (list, made) in made {
             let newest = match overtaken.contains(&list) {
@@ -448,7 +467,7 @@ impl Npc {
         let lifted = since.map(|since| since.lifted.stored());
         let sql =
             "UPDATE crl SET der = $3, change = $4, base = $5, lifted = $6 WHERE scope = $1 AND number = $2";
-        let values = params![key, number, &made.der[..], made.covers as i64, base, lifted];
+        let values = params![key, number, &made.der[..], stored_covers(made.covers), base, lifted];
         if tx.execute(sql, values).await? == 0 {
             return Ok(false);
         }
@@ -523,6 +542,7 @@ impl Npc {
     pub(crate) async fn keep(&self, list: List, made: PublishedCrl) -> Arc<PublishedCrl> {
         let made = Arc::new(made);
         made.compressed.make(&made.der).await;
+        self.know_list(made.number);
         self.kept_lists().insert(list, made.clone());
         made
     }
@@ -531,12 +551,21 @@ impl Npc {
         self.kept_lists().get(&list).cloned()
     }
 
-    /// The highest number of a list that this process has handed out.
+    /// The highest number of a list that this process knows to be taken.
     pub(crate) fn newest_list(&self) -> u64 {
-        self.kept_lists().values().map(|made| made.number).max().unwrap_or(0)
+        self.crls.newest.load(Ordering::Relaxed)
+    }
+
+    fn know_list(&self, number: u64) {
+        self.crls.newest.fetch_max(number, Ordering::Relaxed);
+    }
+
+    fn era(&self) -> u64 {
+        self.crls.era.load(Ordering::Relaxed)
     }
 
     pub(crate) fn forget_lists(&self) {
+        self.crls.era.fetch_add(1, Ordering::Relaxed);
         self.kept_lists().clear();
     }
 
@@ -544,10 +573,10 @@ impl Npc {
         self.crls.lists.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A CA is revoked hardly ever: the root's list lives longer.
+    /// A CA is revoked hardly ever: the root's list lives longer, as far as the policy lets it.
     fn list_lifetime(&self, scope: Scope) -> SignedDuration {
         match scope {
-            Scope::Root => self.config.crl_lifetime * 30,
+            Scope::Root => self.authority().policy.root_list_lifetime(&self.config),
             _ => self.config.crl_lifetime,
         }
     }
@@ -561,6 +590,9 @@ impl Npc {
         set.max(SignedDuration::from_secs((made.der.len() / A_SECONDS_BYTES) as i64))
     }
 }
+
+/// Stands where a list covers no change: it is made anew, also where nothing was ever listed.
+pub(crate) const COVERS_NOTHING: i64 = -1;
 
 pub(crate) const UNKNOWN: NpcError = NpcError::Inconsistent("generation");
 
@@ -578,10 +610,16 @@ fn published(row: &Row) -> Result<PublishedCrl> {
         this_update: row.read("this_update")?,
         next_update: row.read("next_update")?,
     };
-    Ok(new_list(life, row.read("change")?, row.read("der")?))
+    let covers = u64::try_from(row.read::<i64>("change")?).ok();
+    Ok(new_list(life, covers, row.read("der")?))
 }
 
-pub(crate) fn new_list(life: Lifetime, covers: u64, der: Vec<u8>) -> PublishedCrl {
+/// What stands in the table for the last change a list covers.
+fn stored_covers(covers: Option<u64>) -> i64 {
+    covers.map_or(COVERS_NOTHING, |covers| covers as i64)
+}
+
+pub(crate) fn new_list(life: Lifetime, covers: Option<u64>, der: Vec<u8>) -> PublishedCrl {
     let Lifetime { number, this_update, next_update } = life;
     let etag = format!("\"{number}-{}\"", &hex(&sha256(&der))[..16]);
     PublishedCrl {

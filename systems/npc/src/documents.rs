@@ -20,7 +20,7 @@ use x509::Serial;
 use crate::authority::{Generation, hex, new_serial, off_thread};
 use crate::ceremony::check_person;
 use crate::crl::whole_second;
-use crate::feed::next_number;
+use crate::feed::{next_number, next_number_after};
 use crate::request::sha256;
 use crate::row::serial;
 use crate::{Npc, NpcError, Population, Result, SYSTEM};
@@ -168,7 +168,8 @@ impl Npc {
     async fn make_filter(&self, now: Timestamp) -> Result<Arc<PublishedDocument>> {
         self.read_changes(now).await?;
         let this_update = whole_second(now)?;
-        let number = transaction!(self.db, |tx| next_number(tx, "filter", 1).await)?;
+        let known = self.newest_documents().0;
+        let number = transaction!(self.db, |tx| next_number_after(tx, "filter", 1, known).await)?;
         let lifetime = self.config.filter_interval * 4;
         for attempt in 0..8 {
             let salt = number << 8 | attempt;
@@ -229,7 +230,7 @@ impl Npc {
         filter: &Filter,
         snapshot: &Snapshot,
     ) -> Result<bool> {
-        transaction!(self.db, |tx| {
+        let end = transaction!(self.db, |tx| {
             // What is stored and not signed yet has a number that will be given out.
             let sql = "SELECT serial, generation FROM certificate_state \
                 WHERE (signed = FALSE AND status <> 2) OR state_seq > $1";
@@ -241,14 +242,19 @@ impl Npc {
                 let listed = [&section.revoked, &section.suspended];
                 let was_listed = listed.iter().any(|list| list.binary_search(&number).is_ok());
                 if !was_listed && filter.state_by_key(&section.key_hash, number) != Some(State::Good) {
-                    return Ok(false);
+                    return Ok(None);
                 }
             }
             store_document(tx, Kind::Filter, document).await?;
             let detail = json!({ "number": document.number, "sha256": hex(&sha256(&document.der)) });
-            self.audit(tx, "filter-publish", "filter", SYSTEM, detail, document.this_update).await?;
-            Ok::<_, NpcError>(true)
-        })
+            let end =
+                self.audit(tx, "filter-publish", "filter", SYSTEM, detail, document.this_update).await?;
+            Ok::<_, NpcError>(Some(end))
+        })?;
+        if let Some(end) = end {
+            self.note_own_end(end);
+        }
+        Ok(end.is_some())
     }
 
     /// Reads the filters that are still in use and that another process may have published.
@@ -339,7 +345,7 @@ impl Npc {
             None => {
                 let mut salt = [0; 32];
                 self.random().fill(&mut salt);
-                let number = transaction!(self.db, |tx| next_number(tx, "cards", 1).await)?;
+                let number = self.next_card_list().await?;
                 // A day longer than until the next, for readers that fetch once a day.
                 let list = CardList::full(number, now, rotation * 2, salt, listed.iter().copied())?;
                 let Some(made) = self.publish_list(Kind::Cards, list, before).await? else { return Ok(None) };
@@ -356,12 +362,17 @@ impl Npc {
         {
             return Ok(Some((document, kept)));
         }
-        let number = transaction!(self.db, |tx| next_number(tx, "cards", 1).await)?;
+        let number = self.next_card_list().await?;
         let delta = CardList::delta(number, now, rotation, &list, listed.iter().copied())?;
         let made = self.publish_list(Kind::CardsDelta, delta, document.number).await?;
         let Some(made) = made else { return Ok(None) };
         *self.cards_delta() = Some(made.clone());
         Ok(Some((document, made.0)))
+    }
+
+    async fn next_card_list(&self) -> Result<u64> {
+        let (_, known) = self.newest_documents();
+        transaction!(self.db, |tx| next_number_after(tx, "cards", 1, known).await)
     }
 
     /// Signs and stores a list; nothing if a full list stands there with a number after `newest`.
@@ -375,19 +386,22 @@ impl Npc {
         })
         .await??;
         let document = new_document(list.number(), list.this_update(), list.next_update(), der);
-        let stored = transaction!(self.db, |tx| {
+        let end = transaction!(self.db, |tx| {
             // Whoever else stores one waits here.
             next_number(tx, "cards", 0).await?;
             let sql = "SELECT 1 FROM status_document WHERE kind = 'cards' AND number > $1";
             if tx.optional(sql, params![newest as i64]).await?.is_some() {
-                return Ok(false);
+                return Ok(None);
             }
             store_document(tx, kind, &document).await?;
             let detail = json!({ "number": document.number, "entries": list.len() });
-            self.audit(tx, "card-list-publish", kind.as_str(), SYSTEM, detail, document.this_update).await?;
-            Ok::<_, NpcError>(true)
+            let (action, at) = ("card-list-publish", document.this_update);
+            let end = self.audit(tx, action, kind.as_str(), SYSTEM, detail, at).await?;
+            Ok::<_, NpcError>(Some(end))
         })?;
-        Ok(stored.then(|| (Arc::new(document), list)))
+        let Some(end) = end else { return Ok(None) };
+        self.note_own_end(end);
+        Ok(Some((Arc::new(document), list)))
     }
 
     /// Takes over the newest full list and the newest delta that any process has published.

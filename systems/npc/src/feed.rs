@@ -10,15 +10,16 @@
 //! then has numbers that are known already, and would never be told. So the end of the audit log is noted with every reading,
 //! and the next one looks whether the log still goes on from there ([`crate::gone_back`]).
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use store::{Row, Tx, params};
+use store::{Db, Row, Tx, params};
 use x509::certificate::Kind;
 use x509::crl::Reason;
 
+use crate::gone_back::Anew;
 use crate::population::{Change, Populations};
 use crate::row::{GOOD, serial};
 use crate::{Npc, NpcError, Result};
@@ -29,8 +30,12 @@ pub(crate) struct Feed {
     reading: tokio::sync::Mutex<()>,
     /// The end of the audit log when the changes were last read.
     pub(crate) end: Mutex<Option<audit::Head>>,
+    /// Where this process's own entries stand that gave something to the world since: lists, documents, numbers of time stamps.
+    pub(crate) own: Mutex<Vec<audit::Head>>,
     /// Whether the database has gone back and was not read anew yet.
     pub(crate) behind: AtomicBool,
+    /// What is read anew meanwhile.
+    pub(crate) anew: tokio::sync::Mutex<Option<Anew>>,
 }
 
 #[derive(Default, Clone, Copy)]
@@ -102,8 +107,12 @@ impl Npc {
 
     async fn read_or_start_over(&self, now: Timestamp, patience: Option<Duration>) -> Result<()> {
         match self.read_all(now, patience).await {
-            Err(NpcError::WentBack) => self.start_over(now, patience).await,
-            read => read,
+            Err(NpcError::WentBack) => {}
+            read => read?,
+        }
+        match self.feed.behind.load(Ordering::Relaxed) {
+            true => self.start_over(now, patience).await,
+            false => Ok(()),
         }
     }
 
@@ -123,15 +132,11 @@ impl Npc {
     ) -> Result<()> {
         loop {
             let after = known.read().unwrap_or_else(PoisonError::into_inner).seq();
-            let sql = "SELECT serial, generation, status, status_at, reason, ends, state_seq FROM certificate_state \
-                WHERE state_seq > $1 AND signed = TRUE ORDER BY state_seq LIMIT $2";
-            let values = params![after as i64, PAGE];
-            let page = self.db.all(sql, values);
-            let rows = match patience {
+            let page = page(&self.db, after);
+            let changes = match patience {
                 Some(patience) => tokio::time::timeout(patience, page).await.map_err(|_| no_answer())??,
                 None => page.await?,
             };
-            let changes = rows.iter().map(change).collect::<Result<Vec<_>>>()?;
             let newest = self.authority().newest;
             if changes.iter().any(|(generation, _)| *generation > newest) {
                 // A generation that another process has made.
@@ -166,28 +171,8 @@ impl Npc {
     }
 
     pub(crate) async fn know_own_services(&self) -> Result<()> {
-        let changes = self.own_services().await?;
+        let changes = own_services(&self.db).await?;
         self.populations_mut().apply(&changes)
-    }
-
-    /// The certificates of the CA's own services, as changes, with their generations.
-    pub(crate) async fn own_services(&self) -> Result<Vec<(u32, Change)>> {
-        let sql = "SELECT profile, der, issuer FROM authority WHERE der IS NOT NULL";
-        let mut changes = Vec::new();
-        for row in self.db.all(sql, params![]).await? {
-            let kind = Kind::from_name(&row.read::<String>(0)?);
-            if matches!(
-                kind,
-                Some(Kind::OcspResponder | Kind::TimestampAuthority | Kind::StatusSigner | Kind::CmpSigner)
-            ) {
-                let certificate = x509::Certificate::parse(&row.read::<Vec<u8>>(1)?)?;
-                let not_after = certificate.validity().not_after();
-                let serial = certificate.serial()?;
-                let change = Change { serial, listed: None, was_listed: false, not_after, seq: 0 };
-                changes.push((row.read(2)?, change));
-            }
-        }
-        Ok(changes)
     }
 
     pub(crate) fn populations(&self) -> RwLockReadGuard<'_, Populations> {
@@ -212,7 +197,10 @@ impl Feed {
     async fn note(&self, now: Timestamp, reading: impl Future<Output = Result<()>> + Send) -> Result<()> {
         self.lock().tried = Some(now);
         reading.await?;
-        *self.lock() = Known { as_of: Some(now), tried: None };
+        // What a database that went back says of before is known once it was read anew.
+        if !self.behind.load(Ordering::Relaxed) {
+            *self.lock() = Known { as_of: Some(now), tried: None };
+        }
         Ok(())
     }
 
@@ -223,8 +211,41 @@ impl Feed {
 
 /// The next number of a sequence that all processes share; its row stays locked until the transaction ends.
 pub(crate) async fn next_number(tx: &mut Tx, name: &str, count: i64) -> Result<u64> {
-    let sql = "UPDATE counter SET value = value + $2 WHERE name = $1 RETURNING value";
-    Ok(tx.one(sql, params![name, count]).await?.read::<i64>(0)? as u64)
+    next_number_after(tx, name, count, 0).await
+}
+
+/// The same behind `known`, the highest number that this process knows to be given out: a database that has gone back and was not
+/// found out yet would give it a second time.
+pub(crate) async fn next_number_after(tx: &mut Tx, name: &str, count: i64, known: u64) -> Result<u64> {
+    let sql = "UPDATE counter SET value = (CASE WHEN value < $3 THEN $3 ELSE value END) + $2 WHERE name = $1 RETURNING value";
+    Ok(tx.one(sql, params![name, count, known as i64]).await?.read::<i64>(0)? as u64)
+}
+
+/// The certificates of the CA's own services, as changes, with their generations.
+pub(crate) async fn own_services(db: &Db) -> Result<Vec<(u32, Change)>> {
+    let sql = "SELECT profile, der, issuer FROM authority WHERE der IS NOT NULL";
+    let mut changes = Vec::new();
+    for row in db.all(sql, params![]).await? {
+        let kind = Kind::from_name(&row.read::<String>(0)?);
+        if matches!(
+            kind,
+            Some(Kind::OcspResponder | Kind::TimestampAuthority | Kind::StatusSigner | Kind::CmpSigner)
+        ) {
+            let certificate = x509::Certificate::parse(&row.read::<Vec<u8>>(1)?)?;
+            let not_after = certificate.validity().not_after();
+            let serial = certificate.serial()?;
+            let change = Change { serial, listed: None, was_listed: false, not_after, seq: 0 };
+            changes.push((row.read(2)?, change));
+        }
+    }
+    Ok(changes)
+}
+
+/// The changes after this number, up to [`PAGE`] of them.
+pub(crate) async fn page(db: &Db, after: u64) -> Result<Vec<(u32, Change)>> {
+    let sql = "SELECT serial, generation, status, status_at, reason, ends, state_seq FROM certificate_state \
+        WHERE state_seq > $1 AND signed = TRUE ORDER BY state_seq LIMIT $2";
+    db.all(sql, params![after as i64, PAGE]).await?.iter().map(change).collect()
 }
 
 fn no_answer() -> NpcError {
@@ -252,7 +273,7 @@ fn change(row: &Row) -> Result<(u32, Change)> {
 }
 
 /// Rows read at once.
-const PAGE: u32 = 20_000;
+pub(crate) const PAGE: u32 = 20_000;
 
 /// How long a reading may take that somebody's question waits for, or a page of a longer one.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -58,6 +58,10 @@ pub struct Policy {
     pub cross_days: u32,
     /// How long a revocation list may serve at most, in hours.
     pub list_hours: u32,
+    /// How long a root's revocation list may serve at most, in hours: a CA is revoked hardly ever, so it serves thirty times as long as
+    /// others unless this is less. Versions from before it was said have what was built in.
+    #[serde(default = "root_list_hours")]
+    pub root_list_hours: u32,
     /// The certified modules in which CAs' keys may lie (NPC-13); none where keys in files are good enough.
     pub modules: Vec<CertifiedModule>,
     /// Who does what on behalf of the CA (CP section 1.3.6, NPC-08).
@@ -71,6 +75,11 @@ pub struct Policy {
 /// What such a card costs where nobody has decided.
 const fn carrier_fee() -> u32 {
     250
+}
+
+/// How long a root's list serves where nobody has decided.
+const fn root_list_hours() -> u32 {
+    1_440
 }
 
 /// A kind of cryptographic module with its certificate.
@@ -133,6 +142,7 @@ impl Policy {
             subscriber_years: 5,
             cross_days: 3_650,
             list_hours: 48,
+            root_list_hours: root_list_hours(),
             modules: Vec::new(),
             delegated: vec![Delegated {
                 name: "測試用卡片管理中心 Card centre (test)".to_owned(),
@@ -175,9 +185,9 @@ impl Policy {
         {
             return wrong("a kind of key is not known, or there is none");
         }
-        let limits =
-            [self.root_years, self.authority_years, self.subscriber_years, self.cross_days, self.list_hours];
-        if limits.contains(&0) || limits.iter().any(|limit| *limit > 100_000) {
+        let periods = [self.root_years, self.authority_years, self.subscriber_years, self.cross_days];
+        let limits = periods.into_iter().chain([self.list_hours, self.root_list_hours]);
+        if limits.into_iter().any(|limit| !(1..=100_000).contains(&limit)) {
             return wrong("a limit is a number from 1 to 100000");
         }
         // NPC-27: five years and five years with a second key.
@@ -186,6 +196,9 @@ impl Policy {
         }
         if i64::from(self.list_hours) < config.crl_lifetime.as_hours() {
             return wrong("the lists of this CA serve longer than that");
+        }
+        if i64::from(self.root_list_hours) < config.crl_lifetime.as_hours() {
+            return wrong("a root's list serves as long as the others at least");
         }
         if self.carrier_fee > 100_000 {
             return wrong("the fee of a carrier is at most 100000");
@@ -204,6 +217,11 @@ impl Policy {
     /// How long roots and generations are made to last, in years: what they always lasted, unless the policy says less.
     pub(crate) fn authority_periods(&self) -> (u32, u32) {
         (self.root_years.min(30), self.authority_years.min(20))
+    }
+
+    /// How long a root's list serves: thirty times as long as others, unless the policy says less.
+    pub(crate) fn root_list_lifetime(&self, config: &NpcConfig) -> SignedDuration {
+        (config.crl_lifetime * 30).min(SignedDuration::from_hours(self.root_list_hours.into()))
     }
 
     /// Whether a CA may have a key of this kind.

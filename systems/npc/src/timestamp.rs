@@ -1,7 +1,8 @@
 //! Time stamps (RFC 3161, RFC 5816).
 //!
 //! The serial number of a token is the number of this node above 64 bits of a sequence. The sequence is taken from the
-//! database in blocks, so that a number is never given twice, whatever dies when; what is left of a block is lost. With each
+//! database in blocks, so that a number is never given twice, whatever dies when; what is left of a block is lost. Each block has an
+//! entry in the audit log, and begins behind the last of this process: a database that has gone back gives none a second time. With each
 //! block the time is noted, and a block serves for a minute at most. No token is dated before one that this process gave
 //! out, nor before the time noted last by any process: a clock that goes back by more than a second stops the service until
 //! it has caught up.
@@ -14,19 +15,22 @@
 use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 use store::{params, transaction};
 use x509::tsp::{Failure, Request, Stamp, rejection};
 
 use crate::authority::has_ended;
 use crate::crl::whole_second;
-use crate::feed::next_number;
+use crate::feed::next_number_after;
 use crate::ocsp::Admission;
-use crate::{Npc, NpcError, Result};
+use crate::{Npc, NpcError, Result, SYSTEM};
 
 #[derive(Default)]
 pub(crate) struct Stamper {
     state: Mutex<State>,
     reserving: tokio::sync::Mutex<()>,
+    // When a request last tried to have the certificate renewed.
+    renewing: tokio::sync::Mutex<Option<Timestamp>>,
     admission: Admission,
 }
 
@@ -70,24 +74,21 @@ impl Npc {
             Ok(request) => request,
             Err(error) => return refused(Failure::of(&error), "the request cannot be read"),
         };
-        let mut authority = self.authority();
-        // RFC 3161 §2.3: the certificate holds at the moment the token is dated. Where nobody has renewed it in time, this request does.
-        if has_ended(authority.tsa.authority.certificate(), now) {
-            if let Err(error) = self.renew_services(now).await {
-                tracing::error!(code = error.code(), "the certificate of the time stamps is not renewed");
-            }
-            authority = self.authority();
-        }
-        let tsa = &authority.tsa;
-        if has_ended(tsa.authority.certificate(), now) {
-            return refused(Failure::SystemFailure, "the certificate of the time stamps has ended");
-        }
-        if request.policy.is_some_and(|policy| policy != tsa.authority.policy()) {
+        if request.policy.is_some_and(|policy| policy != self.authority().tsa.authority.policy()) {
             return refused(Failure::UnacceptedPolicy, "this authority has another policy");
         }
         if !self.stamper.admission.enter(now, self.config.stamps_per_second) {
             let der = rejection(Failure::SystemFailure, "too many requests now; try again in a second");
             return Stamped { der, later: true };
+        }
+        // RFC 3161 §2.3: the certificate holds at the moment the token is dated. Where nobody has renewed it in time, this request does.
+        if has_ended(self.authority().tsa.authority.certificate(), now) {
+            self.renew_stamper(now).await;
+        }
+        let authority = self.authority();
+        let tsa = &authority.tsa;
+        if has_ended(tsa.authority.certificate(), now) {
+            return refused(Failure::SystemFailure, "the certificate of the time stamps has ended");
         }
         let made = match self.next_stamp(now).await {
             Ok(Some(stamp)) => {
@@ -102,6 +103,20 @@ impl Npc {
                 tracing::error!(code = error.code(), "no time stamp could be made");
                 refused(Failure::SystemFailure, "no token can be made now")
             }
+        }
+    }
+
+    /// Renews a certificate that has ended: one request for all that wait for it, and once in a second at most, however it ends.
+    async fn renew_stamper(&self, now: Timestamp) {
+        let mut tried = self.stamper.renewing.lock().await;
+        let recent =
+            tried.is_some_and(|at| at <= now && now.duration_since(at) < SignedDuration::from_secs(1));
+        if recent || !has_ended(self.authority().tsa.authority.certificate(), now) {
+            return;
+        }
+        *tried = Some(now);
+        if let Err(error) = self.renew_services(now).await {
+            tracing::error!(code = error.code(), "the certificate of the time stamps is not renewed");
         }
     }
 
@@ -137,6 +152,7 @@ impl Npc {
 
     /// Takes the next block, unless tokens with a later time were given out before.
     async fn reserve(&self, now: Timestamp) -> Result<bool> {
+        let known = self.stamper.newest();
         let reserved = transaction!(self.db, |tx| {
             let sql = "SELECT value FROM counter WHERE name = 'timestamp-clock'";
             let noted = tx.one(sql, params![]).await?.read::<i64>(0)?;
@@ -145,9 +161,13 @@ impl Npc {
             }
             let sql = "UPDATE counter SET value = $1 WHERE name = 'timestamp-clock'";
             tx.execute_one(sql, params![noted.max(now.as_second())]).await?;
-            Ok::<_, NpcError>(Some((next_number(tx, "timestamp", BLOCK).await?, noted)))
+            let last = next_number_after(tx, "timestamp", BLOCK, known).await?;
+            let detail = json!({ "last": last, "numbers": BLOCK });
+            let entry = self.audit(tx, "timestamp-block", "timestamp", SYSTEM, detail, now).await?;
+            Ok::<_, NpcError>(Some((last, noted, entry)))
         })?;
-        let Some((end, noted)) = reserved else { return Ok(false) };
+        let Some((end, noted, entry)) = reserved else { return Ok(false) };
+        self.note_own_end(entry);
         let mut state = self.stamper.state.lock().unwrap_or_else(PoisonError::into_inner);
         // Numbers begin with 1.
         (state.next, state.end) = (end + 1 - BLOCK as u64, end + 1);

@@ -1,13 +1,17 @@
 //! A database that goes back under a running process: a standby that lagged takes over, a backup is restored.
 
+use std::time::Duration;
+
 use curve::Hash;
+use jiff::SignedDuration;
 use model::{KeySlot, RevocationReason, SuspensionCause};
-use npc::{CertificateAuthority, Npc, Scope};
+use npc::{CertificateAuthority, Npc, Population, Scope};
 use store::testkit::each_engine;
-use store::{Db, params, transaction};
+use store::{Db, Engine, params, transaction};
 use x509::Serial;
 use x509::ocsp::{BasicResponse, CertId, CertificateStatus, IssuerHashes, build_request};
 
+use crate::stamps::stamp;
 use crate::support::*;
 
 async fn is_revoked(npc: &Npc, serial: &Serial) -> bool {
@@ -17,10 +21,14 @@ async fn is_revoked(npc: &Npc, serial: &Serial) -> bool {
     matches!(answer.answers[0].status, CertificateStatus::Revoked { .. })
 }
 
-/// What a backup has: states, sequence of changes, end of the audit log.
+/// Scope, number, change and times; then the list, its base and what was lifted.
+type StoredList = ([i64; 5], Option<Vec<u8>>, Option<i64>, Option<Vec<u8>>);
+
+/// What a backup has: states, sequence of changes, lists, end of the audit log.
 struct Backup {
     states: Vec<(Vec<u8>, i64, i64, i64, i64, String)>,
     counters: Vec<(String, i64)>,
+    lists: Vec<StoredList>,
     head: (i64, Option<Vec<u8>>),
 }
 
@@ -33,10 +41,17 @@ impl Backup {
             (row.read(0).unwrap(), number(1), number(2), number(3), number(4), row.read(5).unwrap())
         });
         let counters = db.all("SELECT name, value FROM counter", params![]).await.unwrap();
+        let sql = "SELECT scope, number, change, this_update, next_update, der, base, lifted FROM crl";
+        let lists = db.all(sql, params![]).await.unwrap();
+        let lists = lists.iter().map(|row| {
+            let numbers = [0, 1, 2, 3, 4].map(|n: usize| row.read::<i64>(n).unwrap());
+            (numbers, row.read(5).unwrap(), row.read(6).unwrap(), row.read(7).unwrap())
+        });
         let head = db.one("SELECT seq, hash FROM audit_head", params![]).await.unwrap();
         Self {
             states: states.collect(),
             counters: counters.iter().map(|row| (row.read(0).unwrap(), row.read(1).unwrap())).collect(),
+            lists: lists.collect(),
             head: (head.read(0).unwrap(), head.read(1).unwrap()),
         }
     }
@@ -50,6 +65,14 @@ impl Backup {
             }
             for (name, value) in &self.counters {
                 tx.execute("UPDATE counter SET value = $2 WHERE name = $1", params![name, *value]).await?;
+            }
+            tx.execute("DELETE FROM crl", params![]).await?;
+            for ([scope, number, change, this, next], der, base, lifted) in &self.lists {
+                let sql = "INSERT INTO crl (scope, number, change, this_update, next_update, der, base, lifted) \
+                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+                let (der, lifted) = (der.as_deref(), lifted.as_deref());
+                tx.execute_one(sql, params![*scope, *number, *change, *this, *next, der, *base, lifted])
+                    .await?;
             }
             tx.execute("DELETE FROM audit_entry WHERE seq > $1", params![self.head.0]).await?;
             let hash = self.head.1.as_deref();
@@ -137,6 +160,110 @@ async fn a_database_that_went_back_and_was_overtaken_is_noticed_too() {
         assert_eq!(other.database_went_back().await.unwrap(), Some(now()));
         assert!(other.issuing_is_stopped().await.unwrap());
         other.maintain(now()).await.unwrap();
+        npc.verify_audit(None).await.unwrap();
+    })
+    .await;
+}
+
+/// Nothing was listed when the backup was made, and its lists, young as they are, have lower numbers than those that were told since.
+#[tokio::test]
+async fn no_list_of_the_backup_is_served_though_nothing_is_listed_in_it() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let serial = issued(&npc, 1, KeySlot::SigningRsa, 0).await.serial;
+        npc.maintain(now()).await.unwrap();
+        let backup = Backup::of(&db).await;
+        npc.revoke(card(1), RevocationReason::KeyCompromise, "clerk", now()).await.unwrap();
+        let partition = Population::partition_of(&serial, npc.config().partitions);
+        let told = npc.crl(Scope::Partition(partition), now()).await.unwrap();
+        assert_eq!(x509::crl::Crl::parse(&told.der).unwrap().entries().count(), 1);
+        backup.restore(&db).await;
+        assert!(!is_revoked(&npc, &serial).await);
+        for scope in npc.scopes() {
+            let list = npc.crl(scope, now()).await.unwrap();
+            assert!(list.number > told.number, "{scope:?}: {} after {}", list.number, told.number);
+        }
+        // Nor by a process that takes over what is stored.
+        let list = open(&db).await.crl(Scope::Partition(partition), now()).await.unwrap();
+        assert!(list.number > told.number);
+        assert_eq!(x509::crl::Crl::parse(&list.der).unwrap().entries().count(), 0);
+    })
+    .await;
+}
+
+/// The database goes back to where it was read last: only what this process has written since and handed out is missing.
+#[tokio::test]
+async fn no_number_is_given_twice_where_only_what_was_handed_out_is_lost() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        for number in 1..=2 {
+            issued(&npc, number, KeySlot::SigningRsa, number as usize).await;
+        }
+        npc.revoke(card(1), RevocationReason::KeyCompromise, "clerk", now()).await.unwrap();
+        let backup = Backup::of(&db).await;
+        let told = npc.crl(Scope::Complete, now()).await.unwrap();
+        backup.restore(&db).await;
+        npc.suspend(card(2), SuspensionCause::Loss, "hotline", now()).await.unwrap();
+        assert_eq!(npc.database_went_back().await.unwrap(), Some(now()));
+        let list = npc.crl(Scope::Complete, now()).await.unwrap();
+        assert!(list.number > told.number, "{} after {}", list.number, told.number);
+
+        // Time stamps are given without reading anything: a block begins behind the last one.
+        npc.start_issuing("anna", now()).await.unwrap();
+        npc.maintain(now()).await.unwrap();
+        let backup = Backup::of(&db).await;
+        let first = stamp(&npc, now()).await.serial;
+        backup.restore(&db).await;
+        let later = now() + SignedDuration::from_mins(2);
+        assert_ne!(stamp(&npc, later).await.serial, first);
+        npc.crl(Scope::Complete, later).await.unwrap();
+        assert_eq!(npc.database_went_back().await.unwrap(), Some(later), "each block has an entry");
+    })
+    .await;
+}
+
+/// Reading everything anew takes as long as it takes: meanwhile what was known is told, and what changes.
+#[tokio::test]
+async fn while_everything_is_read_anew_changes_are_told() {
+    each_engine("npc", async |db| {
+        if db.engine() == Engine::Sqlite {
+            // Nobody can be kept from reading there.
+            return;
+        }
+        let npc = open(&db).await;
+        let mut serials = Vec::new();
+        for number in 1..=3 {
+            serials.push(issued(&npc, number, KeySlot::SigningRsa, number as usize).await.serial);
+        }
+        npc.maintain(now()).await.unwrap();
+        let backup = Backup::of(&db).await;
+        npc.revoke(card(1), RevocationReason::KeyCompromise, "clerk", now()).await.unwrap();
+        backup.restore(&db).await;
+        // The first thing that is read anew, and nothing else, waits.
+        let mut held = db.begin().await.unwrap();
+        held.execute("LOCK TABLE authority IN ACCESS EXCLUSIVE MODE", params![]).await.unwrap();
+        let told = async {
+            for number in 2..=3 {
+                npc.revoke(card(number), RevocationReason::KeyCompromise, "clerk", now()).await.unwrap();
+            }
+            assert!(is_revoked(&npc, &serials[0]).await, "as it was told");
+            assert!(is_revoked(&npc, &serials[2]).await, "changed since it was found out");
+        };
+        tokio::time::timeout(Duration::from_secs(20), told)
+            .await
+            .expect("nobody waits for what is read anew");
+        assert_eq!(npc.database_went_back().await.unwrap(), Some(now()));
+        held.rollback().await.unwrap();
+        let mut turns = 0;
+        while is_revoked(&npc, &serials[0]).await {
+            turns += 1;
+            assert!(turns < 200, "it is never taken over");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert!(is_revoked(&npc, &serials[1]).await && is_revoked(&npc, &serials[2]).await);
+        let entries = audit::events(&db, Some("database"), 0, 10).await.unwrap();
+        let actions: Vec<_> = entries.iter().map(|entry| entry.action.as_str()).collect();
+        assert_eq!(actions, ["database-back", "database-back-lost"]);
         npc.verify_audit(None).await.unwrap();
     })
     .await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use curve::{Curve, SystemRandom};
 use keys::KeyKind;
 use model::KeySlot;
-use npc::{CertificateAuthority, CertifiedModule, Hands, Npc, NpcConfig, Plan, Policy, Provisions};
+use npc::{CertificateAuthority, CertifiedModule, Hands, Npc, NpcConfig, Plan, Policy, Provisions, Scope};
 use store::testkit::each_engine;
 
 use crate::support::*;
@@ -47,6 +47,8 @@ async fn certificates_keys_and_periods_are_held_against_the_policy_in_force() {
             ("\"subscriber_years\":5", "\"subscriber_years\":6"),
             ("\"subscriber_years\":5", "\"subscriber_years\":0"),
             ("\"list_hours\":48", "\"list_hours\":1"),
+            ("\"root_list_hours\":1440", "\"root_list_hours\":23"),
+            ("\"root_list_hours\":1440", "\"root_list_hours\":100001"),
             ("rsa-4096", "rsa-"),
             ("\"modules\":[]", "\"module\":[]"),
             ("測試用 1.0", " "),
@@ -147,7 +149,7 @@ async fn the_practice_statement_has_the_headings_of_rfc_3647_and_the_data_of_the
                 "{heading}"
             );
         }
-        // Roles, audit and profiles are what the program enforces, not headings alone.
+        // Beside the heading stands what the program does.
         for (number, says) in [
             ("5.2", "who proposes does not approve"),
             ("5.3", "auditors operate nothing"),
@@ -246,6 +248,34 @@ async fn the_practice_statement_is_public() {
         let text = String::from_utf8(next.body).unwrap();
         assert!(next.status == 200 && text.contains("測試用 7.7"), "{text}");
         assert!(text.contains(&format!("version {version} of the policy")), "{text}");
+    })
+    .await;
+}
+
+/// A root's list serves as long as the policy lets it, and the practice statement says how long.
+// proves: NPC-04, NPC-07
+#[tokio::test]
+async fn a_list_of_a_root_lasts_as_long_as_the_policy_lets_it() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let hours = async || {
+            let list = npc.crl(Scope::Root, now()).await.unwrap();
+            list.next_update.duration_since(list.this_update).as_hours()
+        };
+        let says =
+            async |words: &str| section(&npc.practice_statement().await.unwrap(), "7.2").contains(words);
+        assert_eq!(hours().await, 720);
+        assert!(says("A root's list serves 720 hours, 1440 at most by policy").await);
+        // A version from before it was said.
+        let document = serde_json::to_string(&Policy::built_in(npc.config())).unwrap();
+        let earlier = document.replace(",\"root_list_hours\":1440", "");
+        assert!(earlier != document);
+        let version = npc.propose_policy(&earlier, "chief", now()).await.unwrap();
+        npc.approve_policy(version, "deputy", now()).await.unwrap();
+        assert_eq!(hours().await, 720);
+        adopt(&npc, |policy| policy.root_list_hours = 100).await;
+        assert_eq!(hours().await, 100);
+        assert!(says("A root's list serves 100 hours, 100 at most by policy").await);
     })
     .await;
 }

@@ -13,7 +13,7 @@ use x509::tsp::{Failure, Imprint, Request, Response, Token, build_request};
 use crate::ceremonies::open_at;
 use crate::support::*;
 
-async fn stamp(npc: &Npc, at: Timestamp) -> Token {
+pub(crate) async fn stamp(npc: &Npc, at: Timestamp) -> Token {
     let request = build_request(&Imprint::of(Hash::Sha256, b"document"), None, Some(7));
     let response = Response::parse(&npc.time_stamp(&request, at).await).unwrap();
     let signer = response.verify(&Request::parse(&request).unwrap()).unwrap();
@@ -85,7 +85,18 @@ async fn no_token_is_signed_with_a_certificate_that_has_ended() {
         let request = build_request(&Imprint::of(Hash::Sha256, b"document"), None, None);
         assert_eq!(refused(&npc, &request, late).await, Some(Failure::SystemFailure));
         db.execute("ALTER TABLE away RENAME TO authority", params![]).await.unwrap();
-        stamp(&npc, late).await;
+        // Whoever asks in the same second does not try again.
+        assert_eq!(refused(&npc, &request, late).await, Some(Failure::SystemFailure));
+        stamp(&npc, late + SignedDuration::from_secs(1)).await;
+
+        // Nor does anybody who is told to come back.
+        let nobody = npc::NpcConfig { stamps_per_second: 0, ..npc.config().clone() };
+        let keys = key_store(directory.path());
+        let npc = Npc::open(db.clone(), keys, nobody, Box::new(curve::SystemRandom), late).await.unwrap();
+        let before = npc.ca_certificates().tsa;
+        let ended = before.validity().not_after() + SignedDuration::from_secs(1);
+        assert_eq!(refused(&npc, &request, ended).await, Some(Failure::SystemFailure));
+        assert!(npc.ca_certificates().tsa == before);
     })
     .await;
 }
