@@ -45,8 +45,11 @@ pub enum Condition {
     Always,
     /// A secure channel, opened with any password.
     Channel,
-    /// A secure channel opened with the card access number or the MRZ.
+    /// A secure channel opened with the card access number or the MRZ, in which no terminal has been authenticated: afterwards
+    /// whoever speaks may be far away, and has the rights of its certificate alone.
     AccessNumber,
+    /// The same, and an authenticated terminal too: so it learns which document the chip belongs to.
+    AccessNumberAlsoTerminal,
     /// A secure channel opened with PIN1, Terminal and Chip Authentication, and the right for the field.
     FieldRight,
     /// Terminal and Chip Authentication, whatever the rights of the terminal.
@@ -66,6 +69,7 @@ impl Condition {
             Self::Always => "always",
             Self::Channel => "channel",
             Self::AccessNumber => "access-number",
+            Self::AccessNumberAlsoTerminal => "access-number-also-terminal",
             Self::FieldRight => "field-right",
             Self::Terminal => "terminal",
             Self::Pin2 => "pin2",
@@ -79,7 +83,8 @@ impl Condition {
         match self {
             Self::Always => true,
             Self::Channel => status.channel,
-            Self::AccessNumber => status.channel && status.access_number,
+            Self::AccessNumber => status.channel && status.access_number && !status.remote,
+            Self::AccessNumberAlsoTerminal => status.channel && status.access_number,
             Self::FieldRight => status.channel && status.pin1 && status.field_right,
             Self::Terminal => status.channel && status.terminal,
             Self::Pin2 => status.pin2,
@@ -126,6 +131,8 @@ pub struct SecurityStatus {
     pub access_number: bool,
     /// The channel proved PIN1.
     pub pin1: bool,
+    /// The terminal has proved its certificate's key: whoever sends the commands may be far away.
+    pub remote: bool,
     /// The terminal has proved its certificate's key, and the chip its own: the channel is that of Chip Authentication.
     pub terminal: bool,
     /// The terminal, its certificates and the holder grant the field in question.

@@ -175,9 +175,14 @@ impl Chip {
             Ok(understood) => understood,
             Err(status) => {
                 // What belongs to no session ends the one there is. Class FF is for readers: one that hands it on has not spoken
-                // for the terminal.
+                // for the terminal. Without a session the selected application stays, and a PIN2 that a sample card has verified
+                // in the clear: ISO/IEC 7816-4 gives a command that fails no effect, and who can send this one can send any.
                 if bytes.first() != Some(&0xFF) {
-                    self.session.end_channel();
+                    if self.session.channel.is_some() {
+                        self.session.end_channel();
+                    } else {
+                        self.session.interrupt();
+                    }
                     self.session.issuer.end();
                 }
                 return Err(status.into());

@@ -88,6 +88,8 @@ pub enum Read {
     Channel,
     /// As the profile says for the zone.
     Zone,
+    /// As the profile says for the zone, and in the channel of an authenticated terminal too: hashes, no values.
+    ZoneAlsoTerminal,
     /// As the profile says for the zone, even while PIN2 is not set: it tells what the token is, not whose.
     ZoneBeforePin2,
     /// As the profile says for this certificate (CARD-38).
@@ -121,14 +123,22 @@ impl File {
             Read::Terminal => Condition::Terminal,
             Read::Group(_) => profile.read_encrypted,
             Read::Certificate(slot) => profile.read_certificate_in(slot),
-            Read::Zone | Read::ZoneBeforePin2 => match self.zone {
-                Zone::Household => profile.read_household(interface),
-                Zone::Public => profile.read_public,
-                Zone::Encrypted => profile.read_encrypted,
-                Zone::Certificate => profile.read_certificate,
-                Zone::Card => Condition::Channel,
-                Zone::System => Condition::Never,
+            Read::Zone | Read::ZoneBeforePin2 => self.condition_of_zone(profile, interface),
+            Read::ZoneAlsoTerminal => match self.condition_of_zone(profile, interface) {
+                Condition::AccessNumber => Condition::AccessNumberAlsoTerminal,
+                other => other,
             },
+        }
+    }
+
+    const fn condition_of_zone(&self, profile: &Profile, interface: Interface) -> Condition {
+        match self.zone {
+            Zone::Household => profile.read_household(interface),
+            Zone::Public => profile.read_public,
+            Zone::Encrypted => profile.read_encrypted,
+            Zone::Certificate => profile.read_certificate,
+            Zone::Card => Condition::Channel,
+            Zone::System => Condition::Never,
         }
     }
 
@@ -200,7 +210,7 @@ pub const FILES: &[File] = &[
     file("EF.Household",            Household,    0x0101, 0x01, Stored(key::HOUSEHOLD),          Read::Zone,           UpdateTerminal),
 
     file("EF.COM",                  Public,       0x011E, 0x1E, Stored(0x011E),                  Read::Zone,           Never),
-    file("EF.SOD",                  Public,       0x011D, 0x1D, Stored(0x011D),                  Read::Zone,           UpdateTerminal),
+    file("EF.SOD",                  Public,       0x011D, 0x1D, Stored(0x011D),                  Read::ZoneAlsoTerminal, UpdateTerminal),
     file("EF.DG1",                  Public,       0x0101, 0x01, Stored(0x0101),                  Read::Zone,           Never),
     file("EF.DG2",                  Public,       0x0102, 0x02, Stored(0x0102),                  Read::Zone,           Never),
     file("EF.DG11",                 Public,       0x010B, 0x0B, Stored(0x010B),                  Read::Zone,           UpdateTerminal),

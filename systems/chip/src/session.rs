@@ -48,6 +48,8 @@ pub(crate) struct Channel {
     pub(crate) sm: sm::Chip,
     pub(crate) access_number: bool,
     pub(crate) pin1: bool,
+    /// It was opened with the CAN itself.
+    pub(crate) can: bool,
     /// How far the terminal's authentication has come in this channel.
     pub(crate) terminal: Terminal,
     /// What a terminal that may write has stored so far.
@@ -77,7 +79,8 @@ pub(crate) enum Terminal {
 impl Channel {
     /// A channel that the MRZ has opened.
     pub(crate) fn opened_with_access_number(sm: sm::Chip) -> Self {
-        Self { sm, access_number: true, pin1: false, terminal: Terminal::None, update: Update::default() }
+        let (terminal, update) = (Terminal::None, Update::default());
+        Self { sm, access_number: true, pin1: false, can: false, terminal, update }
     }
 }
 
@@ -123,6 +126,7 @@ impl Session {
             channel: channel.is_some(),
             access_number: channel.is_some_and(|c| c.access_number),
             pin1: channel.is_some_and(|c| c.pin1),
+            remote: self.has_terminal(),
             terminal: channel.is_some_and(|c| matches!(c.terminal, Terminal::Proven(..))),
             field_right: false,
             pin2: self.pin2,
@@ -160,6 +164,13 @@ impl Session {
         self.pin2 = false;
         self.file = None;
         self.selected = Application::Master;
+        self.chain.reset();
+    }
+
+    /// Ends what was under way: a chain of commands, a run of PACE, a challenge. What was selected and verified stays.
+    pub(crate) fn interrupt(&mut self) {
+        self.pace = PaceRun::None;
+        self.challenge = None;
         self.chain.reset();
     }
 

@@ -90,6 +90,7 @@ impl Chip {
                     access_number: before.access_number
                         || matches!(password, PasswordReference::Can | PasswordReference::Mrz),
                     pin1: password == PasswordReference::Pin,
+                    can: password == PasswordReference::Can,
                     terminal: self.expected_terminal(&set_at, &session.id_picc),
                     update: Update::default(),
                 });

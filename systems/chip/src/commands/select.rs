@@ -59,6 +59,7 @@ impl Chip {
             // Clients of a SmartCard-HSM name paths as if its application were the whole card, and go on using it.
             (0x08, path) if current != Application::SmartCardHsm => follow(Application::Master, path)?,
             // 3F00 is the MF everywhere: programs send the absolute paths of PKCS #15 as paths from the current application.
+            (0x09, [0x3F, 0x00]) => Target::Application(Application::Master),
             (0x09, [0x3F, 0x00, path @ ..]) => follow(Application::Master, path)?,
             (0x08 | 0x09, path) => follow(current, path)?,
             (0x00 | 0x02 | 0x03, _) => return Err(StatusWord::WRONG_DATA.into()),

@@ -117,10 +117,12 @@ impl Chip {
             .external_authenticate(&command.data)
             .map_err(|error| error.status_word())?;
         let channel = self.session.channel.as_mut().ok_or(REFUSED)?;
-        // TR-03110-2 §3.2: without PIN1 only a terminal that may use the access number; OPEN-41: or one that writes.
+        // TR-03110-2 §3.2: without PIN1 only a terminal that may use the access number; OPEN-41: or one that writes. What is
+        // granted is the CAN: the MRZ is a password of inspection systems, and says more of the holder.
         let rights = terminal.authorisation.chat.rights();
-        let without_pin = rights.contains(Rights::CAN_ALLOWED) || !terminal.authorisation.updates.is_empty();
-        if !channel.pin1 && !without_pin {
+        let may_use_can = rights.contains(Rights::CAN_ALLOWED) || !terminal.authorisation.updates.is_empty();
+        let accepted = channel.pin1 || (channel.can && may_use_can);
+        if !accepted {
             return Err(REFUSED.into());
         }
         channel.terminal = Terminal::Authenticated(Box::new(terminal), None);
@@ -218,10 +220,10 @@ impl Chip {
         let (data, sm) = chip_authentication::version_1::answer(parameters, secret, &command.data)
             .map_err(|error| error.status_word())?;
         let channel = self.own_channel()?;
-        let (access_number, pin1) = (channel.access_number, channel.pin1);
+        let Channel { access_number, pin1, can, .. } = *channel;
+        let (terminal, update) = (Terminal::None, Default::default());
         self.session.pin2 = false;
-        self.session.next_channel =
-            Some(Channel { sm, access_number, pin1, terminal: Terminal::None, update: Default::default() });
+        self.session.next_channel = Some(Channel { sm, access_number, pin1, can, terminal, update });
         Ok(Response::ok(data))
     }
 
@@ -264,6 +266,7 @@ impl Chip {
             sm,
             access_number: channel.access_number,
             pin1: channel.pin1,
+            can: channel.can,
             terminal: Terminal::Proven(rights, questions, sectors),
             update: Default::default(),
         });
@@ -279,20 +282,27 @@ impl Chip {
             return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into());
         }
         let question = auxiliary_data::parse_verify(&command.data).map_err(|error| error.status_word())?;
-        let (birth, expiry, municipality) = (self.mirror(8), self.mirror(3), self.municipality());
+        let (birth, expiry, municipality) = (self.mirror(8).flatten(), self.mirror(3), self.municipality());
         let channel = self.own_channel()?;
         let Terminal::Proven(rights, questions, _) = &channel.terminal else { return Err(REFUSED.into()) };
         // CARD-29: nothing about the holder leaves the zone without PIN1, not even yes or no.
         if !channel.pin1 || !rights.rights.contains(auxiliary_data::required_right(question)) {
             return Err(REFUSED.into());
         }
-        // A wrong no would be worse than none.
-        if question == oid::AUXILIARY_MUNICIPALITY && municipality.is_empty() {
+        // A wrong answer would be worse than none: of a file that is not there or not to be understood nothing is said.
+        let known = match question {
+            oid::AUXILIARY_DATE_OF_BIRTH => birth.is_some(),
+            oid::AUXILIARY_DATE_OF_EXPIRY => expiry.is_some(),
+            oid::AUXILIARY_MUNICIPALITY => !municipality.is_empty(),
+            _ => true,
+        };
+        if !known {
             return Err(StatusWord::REFERENCED_DATA_NOT_FOUND.into());
         }
+        let (birth, expiry) = (birth.unwrap_or_default(), expiry.flatten());
         let facts = Facts {
             date_of_birth: birth.as_bytes(),
-            date_of_expiry: Some(expiry.as_bytes()).filter(|date| !date.is_empty()),
+            date_of_expiry: expiry.as_ref().map(String::as_bytes),
             municipality: municipality.as_bytes(),
         };
         match questions.verify(question, &facts) {
@@ -312,16 +322,13 @@ impl Chip {
         code().unwrap_or_default()
     }
 
-    /// A date in one of the mirrors, as eight digits; empty where it is unlimited.
-    fn mirror(&self, group: u8) -> String {
-        let value = || {
-            let file = without_salt(self.nvm.load(key::EID_GROUP + u16::from(group))?).ok()?;
-            match Value::decode(&self.profile?.fields, group, file).ok()? {
-                Value::Date(date) => date.map(lds::Date::compact),
-                _ => None,
-            }
-        };
-        value().unwrap_or_default()
+    /// A date in one of the mirrors, as eight digits, or that it is unlimited; nothing where the file does not say.
+    fn mirror(&self, group: u8) -> Option<Option<String>> {
+        let file = without_salt(self.nvm.load(key::EID_GROUP + u16::from(group))?).ok()?;
+        match Value::decode(&self.profile?.fields, group, file).ok()? {
+            Value::Date(date) => Some(date.map(lds::Date::compact)),
+            _ => None,
+        }
     }
 
     /// Terminal Authentication in the channel of the present command.

@@ -4,7 +4,10 @@
 use apdu::Command;
 use chip::files::{Content, Directory, FILES, File};
 use chip::{Interface, Zone};
+use eac::cvc::{Rights, UpdateRights};
 
+use crate::eac_pki;
+use crate::encrypted_zone::reader;
 use crate::support::*;
 
 /// What the reader has shown.
@@ -17,10 +20,20 @@ enum Shown {
     CanThenPin1,
     Pin2,
     CanAndPin2,
+    /// CAN, then PIN1 for a terminal that is authenticated and may read no field.
+    Terminal,
 }
 
-const SHOWN: [Shown; 7] =
-    [Shown::Nothing, Shown::Can, Shown::Mrz, Shown::Pin1, Shown::CanThenPin1, Shown::Pin2, Shown::CanAndPin2];
+const SHOWN: [Shown; 8] = [
+    Shown::Nothing,
+    Shown::Can,
+    Shown::Mrz,
+    Shown::Pin1,
+    Shown::CanThenPin1,
+    Shown::Pin2,
+    Shown::CanAndPin2,
+    Shown::Terminal,
+];
 
 /// What a reader may do with a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,14 +57,18 @@ fn expected(file: &File, profile: &str, interface: Interface, shown: Shown) -> E
     };
     let access_number = channel && shown != Shown::Pin1;
     let national = profile == "national";
+    // No terminal is authenticated on the contactless side.
+    let terminal = contact && shown == Shown::Terminal;
     let allowed = match file.zone {
         Zone::Card if file.name == "EF.CardSecurity" => channel,
         Zone::Card => true,
         // OPEN-02.
         Zone::Household => contact || access_number,
+        // Which document it is, and nothing of what it says: ADR 39.
+        Zone::Public if terminal => file.name == "EF.SOD",
         Zone::Public => access_number,
         Zone::Encrypted if !contact => return Expected::Absent,
-        Zone::Encrypted => false,
+        Zone::Encrypted => terminal && file.name == "EF.SOD (eID)",
         Zone::Certificate if !contact => return Expected::Absent,
         Zone::Certificate if matches!(file.content, Content::PrivateKey(_)) => return Expected::Empty,
         Zone::Certificate => !national || channel,
@@ -88,6 +105,13 @@ fn show(reader: &mut Reader, shown: Shown, directory: Directory, profile: &str) 
             show_pin1(reader);
         }
         Shown::Pin2 => {}
+        Shown::Terminal => {
+            reader.pace(&can()).unwrap();
+            if reader.channel.interface() == Interface::Contact {
+                let terminal = eac_pki::terminal(Rights::AGE_VERIFICATION, UpdateRights::NONE);
+                reader.open_zone(&pin1(), &terminal).unwrap();
+            }
+        }
     }
     let selected = match aid(directory) {
         Some(aid) => reader.select(aid),
@@ -134,7 +158,7 @@ fn every_file_on_every_interface_in_every_state() {
                 Directory::Pkcs15,
             ] {
                 for shown in SHOWN {
-                    let mut reader = Reader::new(Stage::InUse(profile).chip(), interface);
+                    let mut reader = reader(&Stage::InUse(profile).flash(), interface);
                     let selected = show(&mut reader, shown, directory, profile);
                     for file in FILES.iter().filter(|f| f.directory == directory) {
                         let expected = expected(file, profile, interface, shown);
@@ -162,7 +186,7 @@ fn every_file_on_every_interface_in_every_state() {
             }
         }
     }
-    // Every row of the table was asked for in every way: 28 sessions for each of its readings.
+    // Every row of the table was asked for in every way: 32 sessions for each of its readings.
     let readings: usize = FILES.iter().map(|f| if f.sfi.is_some() { 3 } else { 2 }).sum();
     assert_eq!(checked, readings * 2 * 2 * SHOWN.len());
 }
@@ -213,6 +237,16 @@ fn ef_dir_and_select_agree_on_which_applications_there_are() {
             reader.select(from);
             let path = Command::new(0, 0xA4, 9, 0x0C).with_data([0x3F, 0x00, 0x50, 0x15]);
             assert_eq!(reader.sw(&path), pkcs15, "{from:02X?}");
+        }
+        // And that of the MF itself, from every application: EF.DIR is there again.
+        for from in [&[][..]].into_iter().chain(there.iter().copied()) {
+            reader.select(from);
+            let path = Command::new(0, 0xA4, 9, 0x04).with_data([0x3F, 0x00]).with_le(256);
+            let answer = reader.send(&path);
+            assert_eq!(answer.sw.0, 0x9000, "{from:02X?}");
+            let parameters = tlv::expect(&answer.data, 0x62).unwrap().value;
+            assert_eq!(tlv::find(parameters, 0x83).unwrap().value, [0x3F, 0x00]);
+            assert_eq!(reader.read_sfi(0x1E).sw.0, 0x9000, "{from:02X?}");
         }
     }
 }

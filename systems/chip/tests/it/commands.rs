@@ -208,6 +208,8 @@ impl Place {
         let channel = !matches!(self.messaging, Messaging::Clear | Messaging::Scp);
         match name {
             "EXTERNAL AUTHENTICATE (BAC)" => self.profile.bac,
+            // Who may read DG15 may ask its key; an authenticated terminal reads EF.SOD alone.
+            "INTERNAL AUTHENTICATE" => self.messaging != Messaging::Terminal,
             "READ BINARY" | "READ BINARY (odd)" => match self.app {
                 App::Household => channel || self.contact(),
                 App::Public | App::Emrtd => channel,
@@ -422,6 +424,10 @@ fn good(rule: &CommandRule, place: Place, flash: &Flash, line: &mut Line) -> (Ve
             App::Pkcs15 => (vec![], plain(0x00, 0xB0, 0x92, 0).with_le(256)),
             App::Master | App::Issuer => (vec![], plain(0x00, 0xB0, 0x9E, 0).with_le(256)),
             App::Eid => (vec![], plain(0x00, 0xB0, 0x89, 0).with_le(256)),
+            // An authenticated terminal reads the security object of the public zone alone.
+            App::Public | App::Emrtd if place.messaging == Messaging::Terminal => {
+                (vec![], plain(0x00, 0xB0, 0x9D, 0).with_le(256))
+            }
             _ => (vec![], plain(0x00, 0xB0, 0x81, 0).with_le(256)),
         },
         "READ BINARY (odd)" => {
@@ -430,6 +436,7 @@ fn good(rule: &CommandRule, place: Place, flash: &Flash, line: &mut Line) -> (Ve
                 App::Pkcs15 => [0x50, 0x32],
                 App::Master | App::Issuer => [0x2F, 0x00],
                 App::Eid => [0x01, 0x09],
+                App::Public | App::Emrtd if place.messaging == Messaging::Terminal => [0x01, 0x1D],
                 _ => [0x01, 0x01],
             };
             (vec![], plain(0x00, 0xB1, hi, lo).with_data([0x54, 0x01, 0x00]).with_le(256))

@@ -271,13 +271,73 @@ fn with_the_access_number_alone_nothing_is_read_whatever_the_certificate_says() 
     // And without the right to use it, not even the terminal is accepted.
     let mut reader = in_use("national");
     assert_eq!(reader.open_zone(&can(), &eac_pki::terminal(ALL_READS, UpdateRights::NONE)), Err(0x6982));
+    // TR-03110-2 §3.2 grants the CAN: with the MRZ no terminal is accepted, whatever it may do and whatever went before.
+    for updates in [UpdateRights::NONE, UpdateRights::ALL] {
+        for before in [None, Some(can())] {
+            let mut reader = in_use("national");
+            if let Some(before) = &before {
+                reader.pace(before).unwrap();
+            }
+            assert_eq!(reader.open_zone(&mrz(), &eac_pki::terminal(all, updates)), Err(0x6982));
+        }
+        let mut reader = in_use("national");
+        reader.pace(&mrz()).unwrap();
+        assert_eq!(reader.open_zone(&can(), &eac_pki::terminal(all, updates)), Ok(()));
+    }
     // PIN1 inside the channel of the access number is PIN1 (OPEN-04).
     let mut reader = in_use("national");
     reader.pace(&can()).unwrap();
     reader.open_zone(&pin1(), &eac_pki::terminal(ALL_READS, UpdateRights::NONE)).unwrap();
     assert_eq!(reader.readable(), zone("national").placement.groups());
+    // The number that it may read opens the public zone, in a channel of that number.
+    reader.pace(&can()).unwrap();
     reader.select(PUBLIC);
-    assert_eq!(reader.read_sfi(1).sw.0, 0x9000, "and the channel goes on to the public zone");
+    assert_eq!(reader.read_sfi(1).sw.0, 0x9000);
+}
+
+// ADR 39: PIN1 is proved in a channel of the access number. The terminal, which may be a server far away, is to learn from that
+// which document the chip belongs to, and nothing that its certificate has no right for.
+#[test]
+fn an_authenticated_terminal_reads_no_more_of_the_public_zone_than_its_security_object() {
+    let asks_for_age = eac_pki::terminal(Rights::AGE_VERIFICATION, UpdateRights::NONE);
+    let everything = eac_pki::terminal(ALL_READS | Rights::from_bits(0xFF), UpdateRights::ALL);
+    let application = |profile| if profile == "interop" { vec![PUBLIC, EMRTD] } else { vec![PUBLIC] };
+    let internal = Command::new(0, 0x88, 0, 0).with_data([7; 8]).with_le(256);
+    let sees = |reader: &mut Reader, application: &[u8]| -> Vec<&'static str> {
+        assert_eq!(reader.select(application), 0x9000);
+        let public =
+            chip::files::FILES.iter().filter(|file| file.directory == chip::files::Directory::Public);
+        let seen = public.filter(|file| {
+            let [hi, lo] = file.fid.to_be_bytes();
+            let odd = Command::new(0, 0xB1, hi, lo).with_data([0x54, 1, 0]).with_le(256);
+            let answers =
+                [reader.read_sfi(file.sfi.unwrap()).sw.0, reader.select_file(file.fid), reader.sw(&odd)];
+            assert!(answers == [0x9000; 3] || answers == [0x6982; 3], "{}: {answers:04X?}", file.name);
+            answers[0] == 0x9000
+        });
+        seen.map(|file| file.name).collect()
+    };
+    for profile in ["national", "interop"] {
+        for application in application(profile) {
+            for terminal in [&asks_for_age, &everything] {
+                for password in [can(), mrz()] {
+                    let mut reader = in_use(profile);
+                    reader.pace(&password).unwrap();
+                    assert_eq!(sees(&mut reader, application).len(), 9, "the holder's own device");
+                    // A terminal that is announced is still nobody; one that has proved its key is.
+                    let id_picc = reader.pace_for(&pin1(), terminal.rights, terminal.updates);
+                    assert_eq!(sees(&mut reader, application).len(), 9, "announced");
+                    let ephemeral = reader
+                        .prove(&terminal.chain, &key(TERMINAL), &AuxiliaryData::new(), id_picc)
+                        .unwrap();
+                    assert_eq!(sees(&mut reader, application), ["EF.SOD"], "{profile}");
+                    reader.authenticate_chip(ephemeral).unwrap();
+                    assert_eq!(sees(&mut reader, application), ["EF.SOD"], "{profile}");
+                    assert_eq!(reader.sw(&internal), 0x6982, "nor does the key of DG15 sign for it");
+                }
+            }
+        }
+    }
 }
 
 // The holder, or a program between, can only take rights away.
@@ -682,6 +742,24 @@ fn questions_are_answered_with_yes_or_no_and_only_if_they_were_signed() {
         assert_eq!(ask(&mut reader, oid), sw);
         assert_eq!(reader.readable(), [0u8; 0], "the date itself stays in the card");
     }
+    // No end is an answer; a file that says nothing is none, and is never taken for it.
+    let digits = |text: &str| tlv::encode(0x63, &tlv::encode(0x12, text.as_bytes()));
+    for (group, file, oid, sw) in [
+        (3, digits(""), expiry, 0x9000),
+        (3, digits("20360131"), expiry, 0x6300),
+        (3, digits("2036013"), expiry, 0x6A88),
+        (3, tlv::encode(0x63, &[0x0C, 0x01, b'x']), expiry, 0x6A88),
+        (3, tlv::encode(0x63, &[]), expiry, 0x6A88),
+        (3, tlv::encode(0x63, &[]), birth, 0x9000),
+        (8, tlv::encode(0x68, &tlv::encode(0x12, b"")), birth, 0x6A88),
+        (8, tlv::encode(0x68, &[]), birth, 0x6A88),
+    ] {
+        let flash = with_group("national", group, &file);
+        let questions = AuxiliaryData::new().born_on_or_before("20261231").valid_on("20991231");
+        let mut reader = reader(&flash, Interface::Contact);
+        reader.open_zone_with(&pin1(), &eac_pki::terminal(rights, UpdateRights::NONE), &questions).unwrap();
+        assert_eq!(ask(&mut reader, oid), sw, "DG{group} {file:02X?}");
+    }
     // Without the right, and without a session.
     let questions = AuxiliaryData::new().born_on_or_before("20000101");
     let mut reader = in_use("national");
@@ -690,6 +768,22 @@ fn questions_are_answered_with_yes_or_no_and_only_if_they_were_signed() {
     let mut reader = in_use("national");
     reader.select(EID);
     assert_eq!(ask(&mut reader, birth), 0x6982);
+}
+
+/// A card of which one data group of the encrypted zone was written as these bytes.
+fn with_group(profile: &'static str, group: u8, content: &[u8]) -> Flash {
+    let flash = Stage::Initialised(profile).flash();
+    let mut centre = centre(&flash);
+    let card = centre.initialised_card().unwrap();
+    let mut package = files_of(profile, &card, false);
+    let groups = &mut package.encrypted.groups;
+    groups.iter_mut().find(|(number, _)| *number == group).unwrap().1 =
+        lds::field_security::with_salt(content, &[group; lds::field_security::SALT_LEN]);
+    package.encrypted.security_object = security_object(groups, 0, &card.ca_spki);
+    centre.personalise(&package).unwrap();
+    drop(centre);
+    management(&flash).set_pin(PinReference::Pin1, &PIN1.into()).unwrap();
+    flash
 }
 
 /// Another spouse and another birthplace, with what stays, signed as the next content of the zone.
@@ -1058,7 +1152,6 @@ fn read_all(flash: &Flash) -> BTreeMap<u16, Vec<u8>> {
     let agency = eac_pki::terminal(ALL_READS, UpdateRights::NONE);
     let mut reader = reader(flash, Interface::Contact);
     reader.pace(&can()).unwrap();
-    reader.open_zone(&pin1(), &agency).unwrap();
     let mut all = BTreeMap::new();
     let mut zone = |reader: &mut Reader, aid: &[u8], first: u16, files: &[u8]| {
         assert_eq!(reader.select(aid), 0x9000);
@@ -1066,10 +1159,11 @@ fn read_all(flash: &Flash) -> BTreeMap<u16, Vec<u8>> {
             all.insert(first + u16::from(*file), ok(reader.read_sfi(*file)).unwrap());
         }
     };
-    let groups = [&crate::support::zone("national").placement.groups()[..], &[0x18]].concat();
-    zone(&mut reader, EID, 0x0600, &groups);
     zone(&mut reader, PUBLIC, 0x0100, &[0x01, 0x0B, 0x0C, 0x0D, 0x0E, 0x0F, 0x1D, 0x1E]);
     zone(&mut reader, HOUSEHOLD, 0x0200, &[0x01]);
+    reader.open_zone(&pin1(), &agency).unwrap();
+    let groups = [&crate::support::zone("national").placement.groups()[..], &[0x18]].concat();
+    zone(&mut reader, EID, 0x0600, &groups);
     all
 }
 
@@ -1422,14 +1516,18 @@ fn whoever_reads_every_zone_has_neither_an_identity_nor_a_signature() {
                 }
             }
         }
-        // What the chip does sign is eight bytes to prove itself, with a key that no certificate has.
+        // What the chip does sign is eight bytes to prove itself, with a key that no certificate has, and for whoever holds the
+        // card alone.
+        let challenge = [7; 8];
+        let command = Command::new(0, 0x88, 0, 0).with_data(challenge).with_le(65_536);
+        reader.select(PUBLIC);
+        assert_eq!(reader.sw(&command), 0x6982);
+        reader.pace(&can()).unwrap();
         reader.select(PUBLIC);
         for length in (0..=64).filter(|length| *length != 8) {
             let command = Command::new(0, 0x88, 0, 0).with_data(vec![7; length]).with_le(65_536);
             assert_eq!(reader.sw(&command), 0x6A80, "{length} bytes");
         }
-        let challenge = [7; 8];
-        let command = Command::new(0, 0x88, 0, 0).with_data(challenge).with_le(65_536);
         let proof = ok(reader.send(&command)).unwrap();
         let dg15 = reader.read_sfi(0x0F).data;
         let own = tlv::expect(&dg15, 0x6F).unwrap().value;

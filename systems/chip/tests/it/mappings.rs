@@ -97,7 +97,7 @@ fn a_password_the_card_does_not_have_is_not_found() {
     }
 }
 
-fn basic(reader: &mut Reader, mrz: &str) -> Result<(), eac::Error> {
+pub fn basic(reader: &mut Reader, mrz: &str) -> Result<(), eac::Error> {
     let keys = AccessKeys::from_mrz_information(mrz.as_bytes()).unwrap();
     let mut random = rng("bac");
     let channel = bac::establish::<eac::Error>(bac::Start::new(keys), &mut random, |command| {

@@ -4,6 +4,7 @@
 use apdu::{CardChannel, Command, Response};
 use chip::files::{Directory, FILES};
 use chip::{COMMANDS, Interface, Through};
+use eac::pace;
 
 use crate::support::*;
 
@@ -183,6 +184,43 @@ fn any_plain_command_inside_a_session_ends_it() {
         let next = wrap(&mut reader, &read_dg1());
         let after = reader.channel.exchange(&next).unwrap().sw.0;
         assert_eq!(after == 0x6982, ends, "{bytes:02X?}: {after:04X}");
+    }
+}
+
+// Outside a session a command that is none, or of no class, ends what was under way and nothing else: the security domain that a
+// card in production has selected by itself answers on, and a PIN2 that a sample card took in the clear stays verified, as after
+// any other command that fails.
+#[test]
+fn without_a_session_a_malformed_command_deselects_nothing() {
+    let malformed: [&[u8]; 5] = [
+        &[0x00, 0xB0],
+        &[0x00, 0xB0, 0x00, 0x00, 0x05, 0x01],
+        &[0x01, 0xB0, 0x00, 0x00, 0x00],
+        &[0x20, 0xB0, 0x00, 0x00, 0x00],
+        &[0xFF, 0xCA, 0x00, 0x00, 0x00],
+    ];
+    let sign = Command::new(0x80, 0x68, 3, 0x70).with_data([9; 32]).with_le(256);
+    for bytes in malformed {
+        for stage in [Stage::Delivered, Stage::Washed, Stage::Initialised("national")] {
+            let mut reader = Reader::contact(stage);
+            assert!(reader.channel.transmit(bytes).unwrap().len() == 2);
+            let begin = Command::new(0x80, 0x50, if stage == Stage::Delivered { 1 } else { 0x20 }, 0)
+                .with_data([7; 8]);
+            assert_eq!(reader.sw(&begin.with_le(256)), 0x9000, "{stage:?} {bytes:02X?}");
+        }
+        let mut reader = Reader::contact(Stage::InUse("interop"));
+        assert_eq!(reader.select(SC_HSM), 0x9000);
+        assert_eq!(reader.verify(PIN2), 0x9000);
+        assert!(reader.channel.transmit(bytes).unwrap().len() == 2);
+        assert_eq!(reader.pin2_status(), 0x9000, "{bytes:02X?}");
+        assert_eq!(reader.sw(&sign), 0x9000, "{bytes:02X?}");
+        // What was under way is over, but for what a reader keeps to itself.
+        let mut reader = Reader::contact(Stage::InUse("interop"));
+        let first = pace::terminal::Start::new(P521, &can()).unwrap().mse_set_at();
+        assert_eq!(reader.sw(&first), 0x9000);
+        assert!(reader.channel.transmit(bytes).unwrap().len() == 2);
+        let next = Command::new(0x10, 0x86, 0, 0).with_data([0x7C, 0x00]).with_le(256);
+        assert_eq!(reader.sw(&next), if bytes[0] == 0xFF { 0x9000 } else { 0x6985 }, "{bytes:02X?}");
     }
 }
 

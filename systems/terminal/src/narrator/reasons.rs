@@ -85,8 +85,8 @@ impl Narrator {
                 "needs a channel opened with PIN1, a terminal certificate with the right for this field, and chip authentication",
             ),
             (Place::Public, _) => (
-                "須以讀取碼或機讀碼開啟安全通道",
-                "needs a secure channel opened with the access number or the MRZ",
+                "須以讀取碼或機讀碼開啟安全通道，且其中未經終端驗證",
+                "needs a secure channel opened with the access number or the MRZ, in which no terminal was authenticated",
             ),
             (Place::SmartCardHsm | Place::Pkcs15, true) => ("私鑰不能讀取", "private keys are never read"),
             (_, true) => ("任何通道都不能讀取", "no channel gives this right"),
@@ -317,8 +317,8 @@ fn why_terminal(sw: StatusWord) -> Reason {
             "the terminal's signature is wrong: its key does not belong to its certificate",
         )),
         NO_RIGHT => Some((
-            "PACE 未宣告終端；或通道以讀取碼開啟，而終端既無 CAN_ALLOWED 權限，亦無任何寫入權限",
-            "PACE announced no terminal; or the access number opened the channel, and the terminal has neither the right CAN_ALLOWED nor a right to write",
+            "PACE 未宣告終端；或通道以機讀碼開啟；或以讀取碼開啟，而終端既無 CAN_ALLOWED 權限，亦無任何寫入權限",
+            "PACE announced no terminal; or the MRZ opened the channel; or the access number did, and the terminal has neither the right CAN_ALLOWED nor a right to write",
         )),
         CONDITIONS => Some((
             "須先通過憑證、MSE:Set AT 與 GET CHALLENGE",

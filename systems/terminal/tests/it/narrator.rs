@@ -476,7 +476,7 @@ fn a_session_that_the_card_refuses_is_told_with_the_missing_right() {
     let story: Vec<String> = lines.lock().expect("nobody died").iter().map(ToString::to_string).collect();
     let mut rest = story.iter();
     for expected in [
-        "EXTERNAL AUTHENTICATE: terminal authentication, the terminal signs the challenge → 6982 security status not satisfied (PACE announced no terminal; or the access number opened the channel, and the terminal has neither the right CAN_ALLOWED",
+        "EXTERNAL AUTHENTICATE: terminal authentication, the terminal signs the challenge → 6982 security status not satisfied (PACE announced no terminal; or the MRZ opened the channel; or the access number did, and the terminal has neither the right CAN_ALLOWED",
         "VERIFY: compare auxiliary data (age, validity) → 6982 security status not satisfied (needs a channel opened with PIN1, terminal and chip authentication, and the right AGE_VERIFICATION)",
         "VERIFY: compare auxiliary data (age, validity) → 6300 no",
         "STORE DATA: the update (hidden) → 9000 done",
