@@ -146,7 +146,10 @@ pub(crate) fn names_complete(person: &Person, foreign_name: bool) -> Result<(), 
     Ok(())
 }
 
-/// The fields that are printed: a change of one of them means a new card (CARDFACE-24).
+/// The fields that are printed and stand in the register: a change of one of them means a new card (CARDFACE-24).
+///
+/// The fifth, the portrait, is none of them: no register event changes it. A new one comes with an application alone, which is
+/// for a new card, and the chip takes no update of the data group that has it.
 pub(crate) fn printed_fields(person: &Person, foreign_name: bool) -> [String; 6] {
     let foreign = if foreign_name { person.name.foreign() } else { None };
     [

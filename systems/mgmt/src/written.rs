@@ -1,7 +1,9 @@
 //! The files of a card's zones between being written and being signed: each field is read back and compared with what it was
-//! written from, and nothing at all is signed where one of them is not so (DOCPKI-05). A card at personalisation and an update
-//! of one go the same way, and there is no other to the document signer.
+//! written from, and nothing at all is signed where one of them is not so (DOCPKI-05). What comes back signed is read once more:
+//! the document signer writes the household file anew, and may give out a signature that it has made before. A card at
+//! personalisation and an update of one go the same way, and there is no other to the document signer.
 
+use const_oid::ObjectIdentifier;
 use docsigner::DocumentSigning;
 use jiff::Timestamp;
 use lds::eid::EncryptedZone;
@@ -11,6 +13,8 @@ use lds::public_zone::Files;
 use lds::{DataGroup, FieldSecurityObject, PublicZone};
 use model::CardSerial;
 use terminal::perso::EncryptedZoneFiles;
+use tlv::oid;
+use x509::cms::SignedData;
 
 use crate::{MgmtError, zones};
 
@@ -51,14 +55,19 @@ impl WrittenZones {
         let mut signed = SignedZones { household: None, public: None, encrypted: None };
         if let Some((mut files, _)) = self.public {
             let object = zones::security_object(&files);
-            files.insert(DataGroup::Sod, signing.sign_public_zone(serial, &object, now).await?);
+            let file = signing.sign_public_zone(serial, &object, now).await?;
+            signs(lds::sod::unwrap(&file).map_err(zones_error)?, oid::LDS_SECURITY_OBJECT, &object.encode())?;
+            files.insert(DataGroup::Sod, file);
             signed.public = Some(files);
         }
         if let Some((_, zone)) = &self.household {
-            signed.household = Some(signing.sign_household(zone, now).await?);
+            let file = signing.sign_household(zone, now).await?;
+            signs(&file, oid::HOUSEHOLD_DATA, &zone.encode().map_err(zones_error)?)?;
+            signed.household = Some(file);
         }
         if let Some(WrittenFields { groups, object, .. }) = self.encrypted {
             let security_object = signing.sign_encrypted_zone(serial, &object, now).await?;
+            signs(&security_object, oid::FIELD_SECURITY_OBJECT, &object.encode())?;
             signed.encrypted = Some(EncryptedZoneFiles { groups, security_object });
         }
         Ok(signed)
@@ -94,11 +103,25 @@ impl WrittenFields {
     }
 }
 
+/// Whether a signed message is of this content and type, with a signature that verifies. Whose it is the readers ask.
+fn signs(message: &[u8], content_type: ObjectIdentifier, content: &[u8]) -> Result<(), MgmtError> {
+    let not_so = |detail: String| MgmtError::Zones(format!("what was signed: {detail}"));
+    let message = SignedData::parse(message).map_err(|error| not_so(error.to_string()))?;
+    if message.content_type() != content_type || message.content() != Some(content) {
+        return Err(not_so("it is not what was given to be signed".into()));
+    }
+    message.verify().map(drop).map_err(|error| not_so(error.to_string()))
+}
+
+fn zones_error(error: lds::Error) -> MgmtError {
+    MgmtError::Zones(error.to_string())
+}
+
 fn compared(same: Result<bool, lds::Error>) -> Result<(), MgmtError> {
     match same {
         Ok(true) => Ok(()),
         Ok(false) => Err(MgmtError::Zones("a field is not what it was made from".into())),
-        Err(error) => Err(MgmtError::Zones(error.to_string())),
+        Err(error) => Err(zones_error(error)),
     }
 }
 
@@ -107,24 +130,52 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use async_trait::async_trait;
+    use curve::{Curve, SecretKey, SeedRandom};
     use docsigner::SignerCertificate;
     use lds::eid::{PersonName, Placement, Sex};
     use lds::field_security::with_salt;
     use lds::public_zone::Address;
     use lds::{ChipUpdate, DataGroup, Date, LdsSecurityObject, dg13::Term};
-    use x509::Certificate;
+    use x509::cms::Spec;
+    use x509::{Certificate, EcSigner, Name, SignatureAlgorithm};
 
     use super::*;
 
-    /// A document signer that counts what it is asked to sign.
+    /// A document signer that counts what it is asked to sign, and says what it is told to in place of one of the files.
     #[derive(Default)]
-    struct Counter(AtomicUsize);
+    struct Counter {
+        asked: AtomicUsize,
+        instead: Option<(ObjectIdentifier, Vec<u8>)>,
+    }
 
     impl Counter {
-        fn count(&self) -> docsigner::Result<Vec<u8>> {
-            self.0.fetch_add(1, Ordering::Relaxed);
-            Ok(b"signed".to_vec())
+        fn sign(&self, content_type: ObjectIdentifier, content: Vec<u8>) -> Vec<u8> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            let instead = self.instead.as_ref().filter(|(instead, _)| *instead == content_type);
+            signed(content_type, instead.map_or(&content, |(_, other)| other))
         }
+    }
+
+    /// CMS by a key of the test's.
+    fn signed(content_type: ObjectIdentifier, content: &[u8]) -> Vec<u8> {
+        let key = SecretKey::generate(Curve::P256, &mut SeedRandom::new(b"document signer"));
+        let algorithm = SignatureAlgorithm::EcdsaSha256;
+        let name = Name::builder().common_name("signer").build().expect("a name").der().to_vec();
+        let time = |text: &str| tlv::encode(0x17, text.as_bytes());
+        let tbs = tlv::sequence(&[
+            &tlv::encode(0xA0, &[0x02, 0x01, 0x02]),
+            &tlv::integer_unsigned(&[1]),
+            &algorithm.identifier(),
+            &name,
+            &tlv::sequence(&[&time("260101000000Z"), &time("360101000000Z")]),
+            &name,
+            &curve::spki_from_point(&key.public_key()),
+        ]);
+        let signature = key.sign_digest(&curve::Hash::Sha256.digest(&tbs)).to_der();
+        let certificate = x509::certificate::assemble(&tbs, algorithm, &signature);
+        let certificate = Certificate::parse(&certificate).expect("a certificate");
+        let spec = Spec::new(content_type, content, &certificate, algorithm);
+        x509::cms::sign(&spec, &EcSigner::new(key)).expect("signed")
     }
 
     #[async_trait]
@@ -132,27 +183,27 @@ mod tests {
         async fn sign_public_zone(
             &self,
             _: &CardSerial,
-            _: &LdsSecurityObject,
+            object: &LdsSecurityObject,
             _: Timestamp,
         ) -> docsigner::Result<Vec<u8>> {
-            self.count()
+            Ok(lds::sod::wrap(&self.sign(oid::LDS_SECURITY_OBJECT, object.encode())))
         }
 
-        async fn sign_household(&self, _: &HouseholdData, _: Timestamp) -> docsigner::Result<Vec<u8>> {
-            self.count()
+        async fn sign_household(&self, zone: &HouseholdData, _: Timestamp) -> docsigner::Result<Vec<u8>> {
+            Ok(self.sign(oid::HOUSEHOLD_DATA, zone.encode()?))
         }
 
         async fn sign_card_security(&self, _: &[u8], _: Timestamp) -> docsigner::Result<Vec<u8>> {
-            self.count()
+            unreachable!("nobody asks for it here")
         }
 
         async fn sign_encrypted_zone(
             &self,
             _: &CardSerial,
-            _: &FieldSecurityObject,
+            object: &FieldSecurityObject,
             _: Timestamp,
         ) -> docsigner::Result<Vec<u8>> {
-            self.count()
+            Ok(self.sign(oid::FIELD_SECURITY_OBJECT, object.encode()))
         }
 
         async fn sign_chip_update(
@@ -161,11 +212,11 @@ mod tests {
             _: &ChipUpdate,
             _: Timestamp,
         ) -> docsigner::Result<Vec<u8>> {
-            self.count()
+            unreachable!("nobody asks for it here")
         }
 
-        async fn sign_paper(&self, _: &str, _: &[u8], _: Timestamp) -> docsigner::Result<Vec<u8>> {
-            self.count()
+        async fn sign_paper(&self, _: &str, _: &[u8], _: &str, _: Timestamp) -> docsigner::Result<Vec<u8>> {
+            unreachable!("nobody asks for it here")
         }
 
         async fn csca_certificate(&self) -> docsigner::Result<Certificate> {
@@ -272,7 +323,7 @@ mod tests {
         let signer = Counter::default();
         let serial = "N5A000001".parse().expect("a serial number");
         let done = zones.sign(&signer, &serial, Timestamp::UNIX_EPOCH).await;
-        let count = signer.0.load(Ordering::Relaxed);
+        let count = signer.asked.load(Ordering::Relaxed);
         assert!(done.is_ok() || count == 0, "nothing is signed of a card of which one field is wrong");
         done.is_ok().then_some(count)
     }
@@ -340,6 +391,42 @@ mod tests {
         wrong.zone.birthplace = "臺北市".into();
         update.encrypted = Some(wrong);
         assert_eq!(signatures(update).await, None);
+    }
+
+    // proves: DOCPKI-05
+    #[tokio::test]
+    async fn what_comes_back_signed_is_what_was_given_to_be_signed() {
+        let sign = async |instead| {
+            let signer = Counter { instead, ..Counter::default() };
+            let serial = "N5A000001".parse().expect("a serial number");
+            written().sign(&signer, &serial, Timestamp::UNIX_EPOCH).await
+        };
+        let good = sign(None).await.unwrap_or_else(|error| panic!("{error}"));
+        let file = good.household.expect("a household file");
+        let read = SignedData::parse(&file).expect("CMS").content().map(HouseholdData::decode);
+        assert!(read.expect("content").is_ok_and(|read| read == household()));
+        // A neighbourhood next door, whose signature the document signer has already; and objects of another card.
+        let next_door = HouseholdData { neighbourhood: 4, ..household() }.encode().expect("encodes");
+        let mut other = public();
+        other.id_number = "A223456781".into();
+        let other = zones::security_object(&other.data_groups().expect("encodes")).encode();
+        let later = fields(encrypted(Placement::NATIONAL), 1).object.encode();
+        for (content_type, content) in [
+            (oid::HOUSEHOLD_DATA, next_door),
+            (oid::HOUSEHOLD_DATA, b"nothing that decodes".to_vec()),
+            (oid::LDS_SECURITY_OBJECT, other),
+            (oid::FIELD_SECURITY_OBJECT, later),
+        ] {
+            let refused = sign(Some((content_type, content))).await.err();
+            assert!(matches!(refused, Some(MgmtError::Zones(_))), "{content_type}: {refused:?}");
+        }
+        // The right content, signed as something else or by nobody.
+        let content = household().encode().expect("encodes");
+        assert!(signs(&signed(oid::HOUSEHOLD_DATA, &content), oid::HOUSEHOLD_DATA, &content).is_ok());
+        assert!(signs(&signed(oid::CMS_DATA, &content), oid::HOUSEHOLD_DATA, &content).is_err());
+        let mut forged = signed(oid::HOUSEHOLD_DATA, &content);
+        *forged.last_mut().expect("bytes") ^= 1;
+        assert!(signs(&forged, oid::HOUSEHOLD_DATA, &content).is_err());
     }
 
     #[tokio::test]
