@@ -625,8 +625,8 @@ pub struct Read {
     /// 輸出目錄 Directory to write the files of the card, the photo and the report to.
     #[arg(long)]
     pub out: PathBuf,
-    /// 顯示戶籍地址與役別 Tells the registered address and the military service category too, and writes the files that have them
-    /// (DG11, DG13). Only with a reason to ask for them.
+    /// 顯示戶籍地址、戶籍地區與役別 Tells the registered address, also that of the household zone, and the military service category
+    /// too, and writes the files that have them (DG11, DG13, the household file). Only with a reason to ask for them.
     #[arg(long)]
     pub address: bool,
     /// 卡片狀態清單 Says whether the card is good, suspended or void: the card status list, as the address `card_status` of
@@ -877,6 +877,9 @@ pub enum Paper {
         /// 簽章檔 Where the signature goes.
         #[arg(long)]
         out: PathBuf,
+        /// 操作者帳號 Account of whoever has it signed, for the log.
+        #[arg(long)]
+        operator: String,
     },
     /// 查驗 What the records say of a file: valid, withdrawn, altered, unknown or suspended. Exit code 0, 3, 4, 5 or 6. A chip data list
     /// is suspended and void with its card.
@@ -960,7 +963,7 @@ pub enum ChipType {
     /// 登錄異動 Enter another version of a type: its maker, versions, certificates, and whether it is patchable. How it is judged
     /// stays as it is.
     Register {
-        /// 登錄資料 The entry as JSON,, with the names of `neweid chip-type list --json`.
+        /// 登錄資料 The entry as JSON, with the names of `neweid chip-type list --json`.
         file: PathBuf,
         /// 登錄者帳號 Account of whoever enters it, for the log.
         #[arg(long)]

@@ -87,8 +87,8 @@ pub trait DocumentSigning: Send + Sync {
     ) -> Result<Vec<u8>>;
 
     /// Signs the file of a paper document under its verification number and gives the detached CMS SignedData (DOCPKI-14). The
-    /// same number and file always get the same bytes; another file under the number is refused.
-    async fn sign_paper(&self, number: &str, file: &[u8], now: Timestamp) -> Result<Vec<u8>>;
+    /// same number and file always get the same bytes; another file under the number is refused. The log names `actor`, who asked.
+    async fn sign_paper(&self, number: &str, file: &[u8], actor: &str, now: Timestamp) -> Result<Vec<u8>>;
 
     /// The certificate of the country signing CA that signs now.
     async fn csca_certificate(&self) -> Result<Certificate>;

@@ -10,7 +10,6 @@ use x509::{Certificate, Signer};
 
 use crate::delegates::Office;
 use crate::once::hex;
-use crate::service::SYSTEM;
 use crate::signing::algorithm_of;
 use crate::{DocSigner, DocSignerError, Result};
 
@@ -29,8 +28,8 @@ pub enum PaperStatus {
 
 impl DocSigner {
     /// Signs the file of a paper document under its verification number: a detached CMS SignedData. The same number and
-    /// file always get the same bytes; another file under the same number is refused.
-    pub async fn sign_file(&self, number: &str, file: &[u8], now: Timestamp) -> Result<Vec<u8>> {
+    /// file always get the same bytes; another file under the same number is refused. The log names `actor`, who asked.
+    pub async fn sign_file(&self, number: &str, file: &[u8], actor: &str, now: Timestamp) -> Result<Vec<u8>> {
         check_number(number)?;
         let hash = curve::Hash::Sha512.digest(file);
         let delegated = self.delegate(Office::Files, now).await?;
@@ -56,7 +55,7 @@ impl DocSigner {
                 .await?;
             }
             let detail = json!({"content": hex(&hash), "signer": &delegated.label});
-            self.audit(tx, now, SYSTEM, "file-ask", number, detail).await?;
+            self.audit(tx, now, actor, "file-ask", number, detail).await?;
             Ok((delegated.certificate.clone(), delegated.label.clone(), None))
         })?;
         let mut spec = Spec::new(oid::CMS_DATA, file, &signer, algorithm_of(&signer)?);
@@ -72,7 +71,7 @@ impl DocSigner {
             let sql =
                 "UPDATE paper SET signature = $2, signed_at = $3 WHERE number = $1 AND signature IS NULL";
             if tx.execute(sql, params![number, &signature, now]).await? == 1 {
-                self.audit(tx, now, SYSTEM, "file-sign", number, json!({"content": hex(&hash)})).await?;
+                self.audit(tx, now, actor, "file-sign", number, json!({"content": hex(&hash)})).await?;
                 return Ok(signature.clone());
             }
             let row = paper(tx, number).await?.ok_or(DocSignerError::Inconsistent("a paper document"))?;

@@ -213,8 +213,8 @@ impl DocumentSigning for DocSigner {
         self.sign(work, now).await
     }
 
-    async fn sign_paper(&self, number: &str, file: &[u8], now: Timestamp) -> Result<Vec<u8>> {
-        self.sign_file(number, file, now).await
+    async fn sign_paper(&self, number: &str, file: &[u8], actor: &str, now: Timestamp) -> Result<Vec<u8>> {
+        self.sign_file(number, file, actor, now).await
     }
 
     async fn csca_certificate(&self) -> Result<Certificate> {

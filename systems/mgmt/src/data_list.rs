@@ -208,7 +208,7 @@ impl Mgmt {
             let detail = json!({ "fields": &names, "office": office.code });
             log(tx, &stamp(now, clerk), "data-list", serial.as_str(), detail).await
         })?;
-        let signature = self.signing.sign_paper(&number, &file, now).await?;
+        let signature = self.signing.sign_paper(&number, &file, clerk, now).await?;
         Ok(DataList { number, file, signature })
     }
 

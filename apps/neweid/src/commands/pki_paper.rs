@@ -16,9 +16,10 @@ use std::process::ExitCode;
 /// Runs the command.
 pub async fn run(paper: &Paper) -> Result<ExitCode, Failure> {
     match paper {
-        Paper::Sign { paper, out } => {
+        Paper::Sign { paper, out, operator } => {
+            pki_ceremony::check_operator(operator)?;
             let (country, file) = opened(paper).await?;
-            let signed = country.docsigner.sign_file(&paper.number, &file, clock::now()).await;
+            let signed = country.docsigner.sign_file(&paper.number, &file, operator, clock::now()).await;
             write_atomically(out, &signed.map_err(Failure::from_system)?)?;
             say!("{}", out.display());
             Ok(ExitCode::SUCCESS)

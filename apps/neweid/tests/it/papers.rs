@@ -17,9 +17,16 @@ fn the_file_of_a_paper_document_is_signed_checked_and_withdrawn() {
         (ran.code, ran.json()["status"].as_str().expect("a word").to_owned())
     };
     assert_eq!(status(number, &file), (Some(5), "unknown".into()));
-    let sign = |file: &std::path::Path, out: &std::path::Path| {
-        in_dir(&dir, ["pki", "paper", "sign", number, "--in", &shown(file), "--out", &shown(out)])
+    let sign_as = |operator: &str, file: &std::path::Path, out: &std::path::Path| {
+        let (file, out) = (shown(file), shown(out));
+        in_dir(&dir, ["pki", "paper", "sign", number, "--in", &file, "--out", &out, "--operator", operator])
     };
+    let sign = |file: &std::path::Path, out: &std::path::Path| sign_as("clerk-1", file, out);
+    // Whoever has a paper signed is named in the log.
+    let nobody = ["pki", "paper", "sign", number, "--in", &shown(&file), "--out", &shown(&signature)];
+    assert_eq!(in_dir(&dir, nobody).code, Some(2));
+    sign_as("a clerk", &file, &signature).fails(2, "NEWEID-E-OPERATOR");
+    assert!(!signature.exists());
     sign(&file, &signature).success();
     let again = country.beside("again.p7s");
     sign(&file, &again).success();

@@ -339,14 +339,21 @@ async fn a_paper_is_checked_against_the_records_and_signed_by_another_key() {
         let signer = place.open(now()).await.expect("opens");
         let (number, file) = ("T-2026-000001", b"%PDF temporary certificate");
         assert_eq!(signer.paper_status(number, file).await.unwrap(), PaperStatus::Unknown);
-        let cms = signer.sign_file(number, file, now()).await.expect("signed");
-        assert_eq!(signer.sign_file(number, file, days(2)).await.expect("kept"), cms);
+        let cms = signer.sign_file(number, file, "clerk-1", now()).await.expect("signed");
+        assert_eq!(signer.sign_file(number, file, "clerk-2", days(2)).await.expect("kept"), cms);
         assert!(matches!(
-            signer.sign_file(number, b"%PDF other", now()).await,
+            signer.sign_file(number, b"%PDF other", "clerk-1", now()).await,
             Err(DocSignerError::Refused(_))
         ));
+        // The log names who had it signed.
+        let sql = "SELECT action, actor FROM audit_entry WHERE subject = $1 ORDER BY seq";
+        let rows = signer.db().all(sql, store::params![number]).await.expect("a log");
+        let told = rows.iter().map(|row| (row.read(0).unwrap(), row.read(1).unwrap()));
+        let told: Vec<(String, String)> = told.collect();
+        let by_clerk = |action: &str| (action.to_owned(), "clerk-1".to_owned());
+        assert_eq!(told, [by_clerk("file-ask"), by_clerk("file-sign")]);
         for bad in ["", "x", "t-2026-000001", "T-2026-000001 "] {
-            assert!(signer.sign_file(bad, file, now()).await.is_err());
+            assert!(signer.sign_file(bad, file, "clerk-1", now()).await.is_err());
         }
         let signed = SignedData::parse(&cms).expect("well formed");
         let by = signed.verify_detached(file).expect("a good signature");
