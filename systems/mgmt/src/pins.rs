@@ -44,7 +44,7 @@ impl Opening {
         let session = Session::open(
             channel,
             &can,
-            public_zone.map(|report| Document { password: &can, report }),
+            public_zone.map(|report| Document { password: &can, fresh_pin1: false, report }),
             &self.identity,
             self.grant,
             &AuxiliaryData::new(),

@@ -58,6 +58,19 @@ macro_rules! refusals {
                 match self { $(Self::$name => Fault::$fault,)+ }
             }
 
+            /// Whether PIN1 was refused, or is in no state to be tried.
+            pub const fn is_of_pin1(self) -> bool {
+                matches!(
+                    self,
+                    Self::Pin1Wrong
+                        | Self::Pin1Suspended
+                        | Self::Pin1Blocked
+                        | Self::Pin1NotSet
+                        | Self::Pin1Absent
+                        | Self::Pin1Form
+                )
+            }
+
             /// The cause, Traditional Chinese and English.
             pub const fn cause(self) -> (&'static str, &'static str) {
                 match self { $(Self::$name => ($zh, $en),)+ }

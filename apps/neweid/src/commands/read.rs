@@ -57,6 +57,8 @@ fn read(arguments: &Read, stop: &Stop) -> Result<ExitCode, Failure> {
     };
     let reader = EncryptedZoneReader::new(arguments)?;
     let mut channel = arguments.card.take(stop)?;
+    // Whoever took the access number from the encrypted zone has sent PIN1 already.
+    let fresh_pin1 = typed.is_some();
     let password = match (typed, &reader) {
         (Some(password), _) => password,
         (None, Some(reader)) => reader.access_number(&mut channel, &trust, clock::now())?,
@@ -85,15 +87,24 @@ fn read(arguments: &Read, stop: &Stop) -> Result<ExitCode, Failure> {
     let barred = matches!(report.statements.card_status, CardStatus::Suspended | CardStatus::Void);
     let reader = reader.filter(|_| !barred);
     // Each session must be with the chip whose public zone was read: what they tell is told of one card.
-    let document = eid::Document { password: &password, report: &report };
+    let document = eid::Document { password: &password, fresh_pin1, report: &report };
     let encrypted = reader.as_ref().map(|reader| reader.read(&mut channel, document, &trust, now));
-    let identified = reader.as_ref().and_then(|reader| reader.identify(&mut channel, document, &trust, now));
-    let answers = reader.map(|reader| reader.ask(&mut channel, document, &trust, now)).unwrap_or_default();
+    // CARD-30: PIN1 was typed once. Until it was right in one session no other sends it: what refused the first is their answer.
+    let document = eid::Document { fresh_pin1: false, ..document };
+    let unopened = encrypted.as_ref().and_then(EncryptedZoneReport::unopened);
+    let identified = reader
+        .as_ref()
+        .and_then(|reader| reader.identify(&mut channel, document, unopened.as_ref(), &trust, now));
+    let refused_pin1 = identified.as_ref().and_then(|answer| answer.as_ref().err());
+    let unopened = unopened.or_else(|| refused_pin1.filter(|error| error.refusal.is_of_pin1()).cloned());
+    let answers = reader
+        .map(|reader| reader.ask(&mut channel, document, unopened.as_ref(), &trust, now))
+        .unwrap_or_default();
     drop(channel);
 
     std::fs::create_dir_all(&arguments.out)?;
-    // OPEN-08: the address and the military service category stand in these two.
-    let kept = |name: &str| arguments.address || !["dg11.bin", "dg13.bin"].contains(&name);
+    // OPEN-08: the address, most of it, and the military service category stand in these.
+    let kept = |name: &str| arguments.address || !["dg11.bin", "dg13.bin", "household.bin"].contains(&name);
     for (name, bytes) in report.files().into_iter().filter(|(name, _)| kept(name)) {
         write_atomically(&arguments.out.join(name), bytes)?;
     }
@@ -199,15 +210,19 @@ impl EncryptedZoneReader {
     }
 
     /// Asks for the identifiers in the sectors, if there are any, in a session of its own: beside the fields of the zone the
-    /// terminal need not be granted more than this.
+    /// terminal need not be granted more than this. Where the session before was not opened for a reason, neither is this one.
     fn identify(
         &self,
         channel: impl CardChannel,
         document: eid::Document<'_>,
+        unopened: Option<&EidError>,
         trust: &TrustStore,
         now: Timestamp,
     ) -> Option<Result<Identifiers, EidError>> {
         let (first, second) = (self.sectors.first()?, self.sectors.get(1));
+        if let Some(error) = unopened {
+            return Some(Err(error.clone()));
+        }
         let (document, questions) = (Some(document), AuxiliaryData::new());
         let grant = Grant { rights: Rights::RESTRICTED_IDENTIFICATION, updates: UpdateRights::NONE };
         let (identity, random) = (&self.identity, &mut curve::SystemRandom);
@@ -216,15 +231,20 @@ impl EncryptedZoneReader {
         Some(session.and_then(|mut session| session.sector_identifiers(first, second)))
     }
 
-    /// Asks the questions, if there are any, in a session of its own: what the card answers needs no field of the zone.
+    /// Asks the questions, if there are any, in a session of its own: what the card answers needs no field of the zone. Where
+    /// the session before was not opened for a reason, neither is this one.
     fn ask(
         &self,
         channel: impl CardChannel,
         document: eid::Document<'_>,
+        unopened: Option<&EidError>,
         trust: &TrustStore,
         now: Timestamp,
     ) -> Vec<Answer> {
         let Some(first) = self.questions.first() else { return Vec::new() };
+        if let Some(error) = unopened {
+            return vec![Answer::new(first, Err(error.clone()))];
+        }
         let (document, signed) = (Some(document), questions::auxiliary_data(&self.questions));
         let grant = Grant { rights: questions::rights(&self.questions), updates: UpdateRights::NONE };
         let (identity, random) = (&self.identity, &mut curve::SystemRandom);

@@ -420,17 +420,26 @@ fn a_card_is_read_without_any_reader() {
 }
 
 #[test]
-fn the_household_zone_is_told_to_whoever_reads() {
+fn the_household_zone_is_told_with_the_address() {
     let desk = Desk::new("active_national");
     let (out, pki) = (desk.path("read"), shown(&desk.pki()));
-    let zone = desk.card(&["read", "--out", &out, "--trust", &pki, "--json"]).json()["household"].clone();
-    let told = desk.card(&["read", "--out", &out, "--trust", &pki]).success();
+    let read = |more: &[&str]| desk.card(&[&["read", "--out", &out, "--trust", &pki], more].concat());
+    let zone = read(&["--address", "--json"]).json()["household"].clone();
+    let told = read(&["--address"]).success();
     let line =
         told.lines().find(|line| line.contains("戶籍地區 Household")).unwrap_or_else(|| panic!("{told}"));
     for part in ["county", "district", "village"] {
         assert!(line.contains(&text(&zone[part])), "{part}: {told}");
     }
     assert!(line.contains(&zone["neighbourhood"].to_string()) && told.contains(&text(&zone["village_code"])));
+    // Without it only that the zone was read and is the country's: what it says is most of the address.
+    let (silent, json) = (read(&[]).success(), read(&["--json"]));
+    assert!(silent.contains("通過 pass  戶籍地區簽章 signature of the household zone"), "{silent}");
+    assert_eq!(json.json()["statements"]["household_signature_valid"], "passed");
+    for part in ["village", "village_code"] {
+        assert!(!silent.contains(&text(&zone[part])), "{part}: {silent}");
+        assert!(!json.stdout.contains(&text(&zone[part])), "{part}: {json}");
+    }
 }
 
 #[test]
@@ -447,15 +456,18 @@ fn a_reader_says_to_what_the_holder_consents_and_keeps_the_address_back() {
     assert!(told.starts_with("驗證通過 VERIFIED"), "{told}");
     assert!(!told.contains("戶籍地址 Address") && !told.contains("役別 Military"), "{told}");
     assert!(desk.read("read/dg1.bin").len() > 90);
-    for file in ["read/dg11.bin", "read/dg13.bin"] {
+    for file in ["read/dg11.bin", "read/dg13.bin", "read/household.bin"] {
         assert!(!std::path::Path::new(&desk.path(file)).exists(), "{file}");
     }
     let json: Value = serde_json::from_slice(&desk.read("read/report.json")).expect("JSON");
     assert_eq!(json["holder"]["portrait"], "present");
     assert!(json["holder"]["public_zone"]["registered_address"].is_null(), "{json}");
+    assert!(json["household"].is_null(), "{json}");
     let told = read(&["--address"]);
     assert!(told.contains("戶籍地址 Address") && told.contains("役別 Military"), "{told}");
-    assert!(!desk.read("read/dg11.bin").is_empty() && !desk.read("read/dg13.bin").is_empty());
+    for file in ["read/dg11.bin", "read/dg13.bin", "read/household.bin"] {
+        assert!(!desk.read(file).is_empty(), "{file}");
+    }
 }
 
 #[test]
@@ -478,7 +490,7 @@ fn a_card_answers_questions_with_yes_or_no() {
         (document, answers.iter().map(|answer| answer["answer"].clone()).collect::<Vec<Value>>())
     };
     // What the card says elsewhere is what it answers by.
-    let (document, _) = answers(&["valid-on=2026-01-01"]);
+    let document = read("identity-server", &["valid-on=2026-01-01"], &["--json", "--address"]).json();
     let birth = text(&document["holder"]["public_zone"]["birth"]["iso"]);
     let day: jiff::civil::Date = birth.parse().expect("a day");
     let before = day.yesterday().expect("a day").to_string();
@@ -598,6 +610,50 @@ fn the_encrypted_zone_is_read_with_pin1_and_the_rights_of_a_terminal() {
         (ran.code, &ran.json()["encrypted_zone"]["refusal"]["code"]),
         (Some(19), &"TERMINAL-E-TERMINAL-UNTRUSTED".into())
     );
+}
+
+// A reading opens a session for the fields, one for the identifiers and one for the questions, all with the PIN1 that was typed
+// once: mistyped it is one wrong PIN1, and the last try is for whoever types it anew.
+// proves: CARD-30
+#[test]
+fn a_mistyped_pin1_costs_one_try_however_much_is_asked() {
+    let desk = Desk::new("active_interop");
+    let (out, pki) = (desk.path("read"), shown(&desk.pki()));
+    let digits = text(&desk.card["pin1"]);
+    let wrong = desk.secret("wrong", if digits == "000000" { "111111" } else { "000000" });
+    let right = desk.secret("pin1", &digits);
+    let (agency, sector) =
+        (terminal(&desk, "identity-server"), shown(&desk.pki().join("terminal-identity-server.sector")));
+    let read = |pin1: &str| {
+        let mut args = vec!["read", "--out", &out, "--trust", &pki, "--json", "--pin1", pin1];
+        args.extend(agency.iter().map(String::as_str));
+        args.extend(["--restricted-id", sector.as_str(), "--ask", "valid-on=2026-12-31"]);
+        desk.card(&args)
+    };
+    let refusals = |ran: &Ran| {
+        let document = ran.json();
+        let parts =
+            [&document["encrypted_zone"], &document["restricted_identification"], &document["answers"][0]];
+        parts.map(|part| part["refusal"]["code"].clone())
+    };
+    let left = || {
+        let status = desk.card(&["pin", "status", "--json"]).json();
+        status["pin1"].clone()
+    };
+    let refused = read(&wrong);
+    assert_eq!((refused.code, refusals(&refused)), (Some(17), ["TERMINAL-E-PIN1-WRONG"; 3].map(Value::from)));
+    assert_eq!(left()["tries_left"], 2, "{}", left());
+    // With one try left the access number, which is there, lets one session use it: the next one is for PIN1 typed anew.
+    read(&wrong);
+    assert_eq!(left()["tries_left"], 1, "{}", left());
+    // The right one, and every session has it.
+    let ran = read(&right);
+    assert_eq!((ran.code, refusals(&ran)), (Some(0), [Value::Null, Value::Null, Value::Null]), "{ran}");
+    assert_eq!(left()["tries_left"], 3, "{}", left());
+    for expected in [2, 1, 0] {
+        read(&wrong);
+        assert_eq!(left()["tries_left"], expected, "{}", left());
+    }
 }
 
 #[test]

@@ -136,6 +136,14 @@ impl EncryptedZoneReport {
         self.fields.iter().find(|report| report.name == field.name())
     }
 
+    /// Why no session came to stand; nothing where one did, so that PIN1 was right. Without that nobody sends the same PIN1
+    /// again: each time would cost its holder a try.
+    pub fn unopened(&self) -> Option<EidError> {
+        // The trust point is known as soon as both sides are authenticated.
+        let refusal = self.refusal.filter(|_| self.trust_point.is_empty())?;
+        Some(refuse(refusal, self.detail.clone()))
+    }
+
     /// The report as JSON for machines and people.
     pub fn to_json(&self) -> String {
         // String keys and no maps with other keys: nothing in it can fail to serialise.

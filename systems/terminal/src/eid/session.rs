@@ -79,6 +79,9 @@ impl Grant {
 pub struct Document<'a> {
     /// The access number or the MRZ, which opens the public zone. A PIN1 with one try left is suspended without it.
     pub password: &'a Password,
+    /// Whether the holder has just typed PIN1, and no session has sent it yet: then its last try may be used. What was sent
+    /// before is never sent again where it would be the last.
+    pub fresh_pin1: bool,
     /// The reading. What it says itself is not looked at here but for its security object and the key DG14 names.
     pub report: &'a ReadReport,
 }
@@ -133,7 +136,8 @@ pub struct Session<C> {
 impl<C: CardChannel> Session<C> {
     /// Resets the card and opens a session with a password: PIN1 for reading, the access number for managing PINs and
     /// updating. With a `document` the chip must be the one whose public zone was read; [`Refusal::AnotherChip`] otherwise.
-    /// A PIN1 that cannot be used is not sent, nor a suspended one without a document. The MF is selected afterwards.
+    /// A PIN1 that cannot be used is not sent, nor a suspended one without a document and a fresh entry. The MF is selected
+    /// afterwards.
     #[allow(clippy::too_many_arguments, reason = "a session has that many parties")]
     pub fn open(
         channel: C,
@@ -172,7 +176,8 @@ impl<C: CardChannel> Session<C> {
             .ok_or_else(|| refuse(Refusal::PaceUnsupported, "EF.CardAccess".into()))?;
         if password.reference() == PasswordReference::Pin {
             let first = document.map(|document| document.password);
-            pin1::prepare(&mut card, parameters, first, rng).map_err(pin1_error)?;
+            let last_try = document.filter(|document| document.fresh_pin1).map(|document| document.password);
+            pin1::prepare(&mut card, parameters, last_try, rng).map_err(pin1_error)?;
             // The public zone is closed to a channel of PIN1 alone: PIN1 is proved in a channel of the access number or MRZ.
             if let (Some(first), false) = (first, card.is_secure()) {
                 card.open_channel(parameters, first, rng).map_err(|error| pace_error(first, error))?;

@@ -65,7 +65,8 @@ pub struct ReadOptions<'a> {
     pub without_household: bool,
     /// How to open the secure channel.
     pub access: Access,
-    /// Tells the registered address and the military service category too, which whoever asks must have a reason for (OPEN-08).
+    /// Tells the registered address, in the household zone too, and the military service category, which whoever asks must have
+    /// a reason for (OPEN-08).
     pub address: bool,
     /// Has the chip prove itself by Chip Authentication where it offers that to everybody, as passports do. Otherwise that is
     /// what a document is asked for that has no active authentication, or one that is not known here.
@@ -481,7 +482,7 @@ impl<'a, C: CardChannel> Reading<'a, C> {
             application: self.report.application,
             data_groups: self.report.data_groups,
             signer: self.report.signer,
-            household: self.household,
+            household: self.household.filter(|_| self.options.address),
             holder: self.report.holder,
             timings: self.report.timings,
             files,

@@ -224,7 +224,7 @@ pub struct ReadReport {
     pub data_groups: Vec<GroupReport>,
     /// Who signed the public zone.
     pub signer: Option<SignerReport>,
-    /// The household zone.
+    /// The household zone, where the address was asked for ([`ReadOptions::address`](super::ReadOptions::address)): it says most of it.
     pub household: Option<super::fields::Household>,
     /// The fields of the public zone.
     pub holder: Option<super::fields::Holder>,

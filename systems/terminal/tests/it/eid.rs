@@ -389,7 +389,7 @@ fn both_zones(mut channel: impl apdu::CardChannel, password: &Password) -> (Read
     let (trust, options) = (COUNTRY.trust(), terminal::ReadOptions::default());
     let report =
         terminal::read_card(&mut channel, password, &trust, &options, now(), &mut rng("public zone"));
-    let document = Some(Document { password, report: &report });
+    let document = Some(Document { password, fresh_pin1: true, report: &report });
     let identity = identity(read(&[9, 12, 13]), UpdateRights::NONE);
     let zone = read_encrypted_zone(
         channel,
@@ -425,7 +425,7 @@ fn every_session_is_with_the_chip_whose_public_zone_was_read() {
     let (questions, trust) = (AuxiliaryData::new().born_on_or_before("20081122"), COUNTRY.trust());
     let asking = identity(Rights::AGE_VERIFICATION, UpdateRights::NONE);
     let password = can();
-    let document = Some(Document { password: &password, report: &public });
+    let document = Some(Document { password: &password, fresh_pin1: true, report: &public });
     let session = |card| {
         let (grant, rng) = (Grant::ALL, &mut rng("asking"));
         Session::open(channel(card), &pin1(), document, &asking, grant, &questions, &trust, now(), rng)
@@ -447,7 +447,7 @@ fn every_session_is_with_the_chip_whose_public_zone_was_read() {
         &mut rng("public zone"),
     );
     ours::with_a_foreign_key("interop", &flash);
-    let document = Some(Document { password: &password, report: &public });
+    let document = Some(Document { password: &password, fresh_pin1: true, report: &public });
     let channel = open(&flash, Interface::Contact);
     let error = Session::open(
         channel,
@@ -471,7 +471,7 @@ fn a_public_zone_that_was_not_read_is_nobodys() {
     let report =
         terminal::read_card(channel("national"), &wrong, &trust, &options, now(), &mut rng("public zone"));
     let password = can();
-    let document = Some(Document { password: &password, report: &report });
+    let document = Some(Document { password: &password, fresh_pin1: true, report: &report });
     let identity = identity(read(&[9]), UpdateRights::NONE);
     let zone = read_encrypted_zone(
         channel("national"),
@@ -493,8 +493,22 @@ fn a_public_zone_that_was_not_read_is_nobodys() {
     }
     let suspended = refusal(open(&flash, Interface::Contact), &pin1(), &identity, &trust);
     assert_eq!(suspended, Refusal::Pin1Suspended);
+    // And the PIN1 that is just typed: what another session has sent is not sent where it would be the last try.
+    let again = |fresh_pin1, pin1: &Password| {
+        let (mut channel, random) = (open(&flash, Interface::Contact), &mut rng("eid"));
+        let (password, options) = (can(), terminal::ReadOptions::default());
+        let report =
+            terminal::read_card(&mut channel, &password, &trust, &options, now(), &mut rng("public zone"));
+        let document = Some(Document { password: &password, fresh_pin1, report: &report });
+        read_encrypted_zone(channel, pin1, document, &identity, Grant::ALL, &trust, now(), random)
+    };
+    let kept = again(false, &pin1());
+    assert_eq!(kept.refusal, Some(Refusal::Pin1Suspended));
+    assert_eq!(kept.unopened().map(|error| error.refusal), kept.refusal);
     let (_, zone) = both_zones(open(&flash, Interface::Contact), &can());
-    assert_eq!(zone.verdict, Verdict::Verified, "{zone:?}");
+    assert_eq!((zone.verdict, zone.unopened()), (Verdict::Verified, None), "{zone:?}");
+    // With all its tries again it is sent by whoever asks.
+    assert_eq!(again(false, &pin1()).verdict, Verdict::Verified);
 }
 
 // CARD-32, DOCPKI-06: what the issuer has listed and the card does not give is no verified zone.

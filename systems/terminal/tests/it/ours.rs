@@ -286,7 +286,7 @@ fn certificates(card: &InitialisedCard) -> Vec<(u8, Vec<u8>)> {
 }
 
 fn read(channel: &mut impl CardChannel, password: &Password) -> ReadReport {
-    let options = ReadOptions::default();
+    let options = ReadOptions { address: true, ..ReadOptions::default() };
     read_card(channel, password, &COUNTRY.trust(), &options, now(), &mut rng("terminal"))
 }
 
