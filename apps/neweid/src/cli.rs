@@ -1068,6 +1068,9 @@ pub enum Npc {
     /// 事件 Suspend, resume or revoke many certificates at once; two persons.
     #[command(subcommand)]
     Incident(Incidents),
+    /// 金鑰查核 Compare the RSA keys of all certificates with each other.
+    #[command(subcommand)]
+    Keys(NpcKeys),
     /// 簽發開關 Stop issuing, or go on.
     Issuing {
         /// 停止或恢復 Stop or start.
@@ -1126,6 +1129,28 @@ pub enum Npc {
         /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub enum NpcKeys {
+    /// 查核共用因數 Look for factors that two RSA keys have in common, among all keys there are, also those compared before.
+    CheckCommonFactors {
+        /// 操作者帳號 Account of the person at the keyboard, for the log.
+        #[arg(long)]
+        operator: String,
+        /// 國家目錄 The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 列出共用因數 List the certificates whose keys were found with a common factor.
+    CommonFactors {
+        /// 國家目錄 The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -1285,7 +1310,7 @@ pub struct Drill {
     pub json: bool,
 }
 
-/// Whom an incident concerns: every criterion given must hold, and at least one is given.
+/// Whom an incident concerns: every criterion given must hold, and at least one is given, except with resume.
 #[derive(clap::Args, Debug)]
 pub struct Selection {
     /// 處置 What is to be done.
@@ -1294,10 +1319,14 @@ pub struct Selection {
     /// 廢止理由 Why, with revoke: unspecified, key_compromise, superseded, cessation_of_operation, ...
     #[arg(long)]
     pub reason: Option<String>,
+    /// 所終止之停用事件 With resume: the number of the incident whose hold ends; what another one holds too stays on hold.
+    #[arg(long)]
+    pub of: Option<u64>,
     /// 金鑰種類 Kind of key: RSA-2048 or secp521r1.
     #[arg(long)]
     pub key_class: Option<String>,
-    /// 金鑰特徵 What the keys show of their maker: roca, or another class as stored at issuance.
+    /// 金鑰特徵 What the keys show of their maker: roca, or another class as stored at issuance; or shared-factor, as
+    /// `neweid npc keys common-factors` lists them.
     #[arg(long)]
     pub fingerprint: Option<String>,
     /// 晶片型號 Model of the chip, as `neweid chip-type list` names it.
@@ -1362,7 +1391,7 @@ impl Make {
 pub enum Action {
     /// 停用 On hold, by the authority.
     Suspend,
-    /// 復用 The end of the authority's hold.
+    /// 復用 The end of one incident's hold.
     Resume,
     /// 廢止 For good.
     Revoke,
@@ -1526,9 +1555,11 @@ impl Arguments {
             Command::Npc(Npc::Drill(drill)) => drill.json,
             Command::Npc(Npc::Queue(Queues::Report { json, .. })) => *json,
             Command::Npc(Npc::Policy(policy::Policy::List { json, .. })) => *json,
-            Command::Npc(Npc::Ra(Ra::List { json, .. }) | Npc::Incident(Incidents::List { json, .. })) => {
-                *json
-            }
+            Command::Npc(
+                Npc::Ra(Ra::List { json, .. })
+                | Npc::Incident(Incidents::List { json, .. })
+                | Npc::Keys(NpcKeys::CommonFactors { json, .. }),
+            ) => *json,
             Command::Npc(_) => false,
             Command::Ra(ra) => ra.wants_json(),
             Command::Ceremony(ceremony) => ceremony.wants_json(),

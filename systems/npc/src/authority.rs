@@ -194,8 +194,11 @@ impl Authority {
             if last_end.is_some_and(|end| ground.now > end + ground.config.crl_lifetime * 2) {
                 continue;
             }
-            // Nothing can be certified by it any more, no responder either, and nobody relies on what it certified.
-            if let Some(Stored { der: Some(der), .. }) = load(ground.db, &ca_label(newest)).await?
+            // Nothing can be certified by it any more, no responder either, and nobody relies on what it certified. The one that
+            // issues stays until a ceremony has made the next: what it published is there, and others tell status beside it.
+            let issues = row.read::<i64>("issues")? == 1;
+            if !issues
+                && let Some(Stored { der: Some(der), .. }) = load(ground.db, &ca_label(newest)).await?
                 && has_ended(&Certificate::parse(&der)?, ground.now)
             {
                 continue;
@@ -205,7 +208,7 @@ impl Authority {
             let (number, partitions) = (newest, row.read("partitions")?);
             let made = open_generation(ground, above, number, kind_of(&row)?, partitions).await?;
             let made = Arc::new(made);
-            if row.read::<i64>("issues")? == 1 {
+            if issues {
                 issuing = Some(made.clone());
             }
             generations.push(made);
@@ -303,7 +306,9 @@ impl Authority {
     /// The services whose next certificate is due: kind of key and number of the present one.
     fn due(&self, config: &NpcConfig, now: Timestamp) -> Vec<(String, u32)> {
         let due = |certificate: &Certificate, lifetime: SignedDuration, by: &Generation| {
-            !serves_on(certificate.validity().not_after(), lifetime, by.ca.end(), now)
+            // What has ended certifies nothing more.
+            !has_ended(&by.ca.certificate, now)
+                && !serves_on(certificate.validity().not_after(), lifetime, by.ca.end(), now)
         };
         let responders = self.generations.iter().map(|generation| {
             let responder = &generation.responder;
@@ -727,7 +732,7 @@ async fn papers(db: &Db) -> Result<BTreeMap<String, Paper>> {
 }
 
 /// The number of a service that is to serve now: the newest whose key is in this store, or one more than any has if none of those
-/// has a third of its time left. `last` is the end of the CA that would certify it. Sites with a module each have services of their own: what is made later than the copy of the
+/// has a third of its time left. `last` is the end of the CA that would certify it; where that is over, the newest stays. Sites with a module each have services of their own: what is made later than the copy of the
 /// module serves where it was made (NPC-14).
 async fn next_number(
     ground: Ground<'_>,
@@ -746,7 +751,8 @@ async fn next_number(
         let number = label.rsplit('-').next().and_then(|number| number.parse::<u32>().ok());
         let number = number.ok_or(NpcError::Inconsistent("number of a service"))?;
         highest = highest.max(number);
-        let serves = serves_on(row.read("not_after")?, lifetime, last, ground.now);
+        let over = ground.now.as_second() > last.as_second();
+        let serves = over || serves_on(row.read("not_after")?, lifetime, last, ground.now);
         if serving.is_none() && serves && has_key(ground, &label, kind).await? {
             serving = Some(number);
         }

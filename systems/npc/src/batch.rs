@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use jiff::Timestamp;
 use model::CertificateState;
-use store::{Engine, Kind, Tx, Value, new_id, params};
+use store::{AssertSqlSafe, Engine, Kind, Tx, Value, new_id, params};
 
 use crate::row::{StateColumns, parse_state};
 use crate::status::at_time;
@@ -85,8 +85,14 @@ impl Turn<'_> {
     }
 
     /// Writes the new states; how many. The number of a change is the place its certificate has in the batch, counted on from
-    /// `first`: where nothing changes a number is left out.
-    pub(crate) async fn write_states(&self, tx: &mut Tx, groups: &[Group], first: u64) -> Result<i64> {
+    /// `first`: where nothing changes a number is left out. Those that meet the condition `unless` of `turn.serial` stay as they are.
+    pub(crate) async fn write_states(
+        &self,
+        tx: &mut Tx,
+        groups: &[Group],
+        first: u64,
+        unless: &str,
+    ) -> Result<i64> {
         // The bounds are the statement's own values, not a joined row's: PostgreSQL has to see that a batch is a small part of
         // the table, or it reads the whole table for each.
         let update = "UPDATE certificate_state SET state_seq = $4 + turn.place, status = $5, status_at = $6, reason = $7, \
@@ -94,6 +100,10 @@ impl Turn<'_> {
             WHERE incident = $1 AND serial > $2 AND serial <= $3) AS turn \
             WHERE certificate_state.serial = turn.serial AND certificate_state.state = $9 \
             AND (certificate_state.ends < $10) = $11 AND certificate_state.state_seq <= $4";
+        let update = match unless {
+            "" => update.to_owned(),
+            unless => format!("{update} AND NOT ({unless})"),
+        };
         let mut changed = 0;
         for Group { was, ended, next } in groups {
             let values = params![
@@ -109,7 +119,7 @@ impl Turn<'_> {
                 self.second()?,
                 *ended
             ];
-            changed += tx.execute(update, values).await? as i64;
+            changed += tx.execute(AssertSqlSafe(update.clone()), values).await? as i64;
         }
         Ok(changed)
     }

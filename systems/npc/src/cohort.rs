@@ -17,6 +17,8 @@ use store::{AssertSqlSafe, Row, Tx, Value, params, transaction};
 
 use crate::batch::{Group, Turn, end_of_batch};
 use crate::feed::next_number;
+use crate::hold::Holds;
+use crate::moduli::SHARED_FACTOR;
 use crate::status::Why;
 use crate::switch::ISSUING;
 use crate::{Carrier, Npc, NpcError, Result, SYSTEM};
@@ -26,7 +28,8 @@ use crate::{Carrier, Npc, NpcError, Result, SYSTEM};
 pub struct Cohort {
     /// Kind and size of the key: `RSA-2048`, `secp521r1`.
     pub key_class: Option<String>,
-    /// What the key shows of its maker: `roca`, or the class of another fingerprint as it was stored at issuance.
+    /// What the key shows of its maker: `roca`, or the class of another fingerprint as it was stored at issuance; or
+    /// `shared-factor`: a comparison of all keys has found a factor that it has in common with another ([`crate::CommonFactor`]).
     pub fingerprint: Option<String>,
     /// The model of the card's chip, as the register of chip types names it.
     pub chip_model: Option<String>,
@@ -58,8 +61,14 @@ pub struct Listed {
 pub enum Measure {
     /// Suspend; the cause is the incident.
     Suspend,
-    /// End what incidents have suspended, whichever did ([`Incident::also_held`]); another cause keeps a certificate suspended.
-    Resume,
+    /// End what one incident has suspended, all of it or the part that the cohort names. What another incident holds too
+    /// ([`Incident::also_held`]), or another cause, stays suspended.
+    Resume {
+        /// The number of the incident that has suspended it.
+        of: u64,
+    },
+    /// End what every earlier incident has suspended. An earlier version proposed this; it is finished and not proposed any more.
+    ResumeAll,
     /// Revoke, for good.
     Revoke(RevocationReason),
 }
@@ -75,8 +84,7 @@ pub struct Incident {
     pub measure: Measure,
     /// How many certificates it concerned when it was proposed.
     pub concerned: u64,
-    /// How many of them more than one incident had suspended then, and none had resumed: of the end of a suspension, which ends
-    /// them all.
+    /// Of the end of a suspension: how many of them another incident held too then, and so stay suspended.
     pub also_held: u64,
     /// Who proposed it.
     pub proposed_by: String,
@@ -101,7 +109,8 @@ impl Npc {
         operator: &str,
         now: Timestamp,
     ) -> Result<Incident> {
-        if cohort == Cohort::default() || cohort.listed.is_some() {
+        let everybody = cohort == Cohort::default() && !matches!(measure, Measure::Resume { .. });
+        if everybody || cohort.listed.is_some() {
             return Err(NpcError::Request("an incident concerns a cohort, not everybody"));
         }
         self.propose(cohort, None, measure, operator, now).await
@@ -146,10 +155,23 @@ impl Npc {
             }
             let stored = serde_json::to_string(&Stored::of(&cohort, measure))
                 .map_err(|_| NpcError::Inconsistent("incident"))?;
-            let (concerned, in_all) = count(tx, &cohort, now).await?;
-            let also_held = match measure {
-                Measure::Resume => count_held_twice(tx, &cohort, now).await?,
-                _ => 0,
+            let (concerned, in_all, also_held) = match measure {
+                Measure::Suspend | Measure::Revoke(_) => {
+                    let (concerned, in_all) = count(tx, &cohort, now).await?;
+                    (concerned, in_all, 0)
+                }
+                Measure::Resume { of } => {
+                    let holds = Holds::read(tx).await?;
+                    holds.expect_ended(of)?;
+                    let (concerned, also_held) = count_held(tx, &holds, of, &cohort, now).await?;
+                    if concerned == 0 {
+                        return Err(NpcError::NotHeld(of));
+                    }
+                    (concerned, 0, also_held)
+                }
+                Measure::ResumeAll => {
+                    return Err(NpcError::Request("the end of a suspension names its incident"));
+                }
             };
             let sql = "INSERT INTO incident (number, what, concerned, in_all, also_held, proposed_by, proposed_at, \
                 after, looked_at, changed, published) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, FALSE)";
@@ -172,8 +194,8 @@ impl Npc {
     ///
     /// # Errors
     /// [`NpcError::Lapsed`] seven days after the proposal; [`NpcError::Grown`] if certificates of the cohort have come into being
-    /// since: those of a bad lot are neither to be missed nor to be changed unseen. The end of a suspension concerns none of them;
-    /// [`NpcError::HeldMeanwhile`] if it would end what another incident has suspended since.
+    /// since: those of a bad lot are neither to be missed nor to be changed unseen. The end of a suspension concerns what is on
+    /// hold alone; [`NpcError::NotHeld`] if an earlier version proposed it, for every incident at once.
     pub async fn approve_incident(&self, number: u64, operator: &str, now: Timestamp) -> Result<Incident> {
         transaction!(self.db, |tx| {
             let sql = "SELECT * FROM incident WHERE number = $1";
@@ -189,22 +211,24 @@ impl Npc {
             if incident.lapsed(now) {
                 return Err(NpcError::Lapsed);
             }
-            if incident.measure == Measure::Resume {
-                let held = count_held_twice(tx, &incident.cohort, incident.proposed_at).await?;
-                if held > incident.also_held as i64 {
-                    return Err(NpcError::HeldMeanwhile);
-                }
-            } else {
-                let (_, in_all) = count(tx, &incident.cohort, incident.proposed_at).await?;
-                // An earlier version has counted only those that were not revoked.
-                let shown = row.read::<Option<i64>>("in_all")?.unwrap_or(incident.concerned as i64);
-                if in_all > shown {
-                    return Err(NpcError::Grown((in_all - shown) as u64));
+            match incident.measure {
+                Measure::Resume { .. } => {}
+                Measure::ResumeAll => return Err(NpcError::NotHeld(number)),
+                Measure::Suspend | Measure::Revoke(_) => {
+                    let (_, in_all) = count(tx, &incident.cohort, incident.proposed_at).await?;
+                    // An earlier version has counted only those that were not revoked.
+                    let shown = row.read::<Option<i64>>("in_all")?.unwrap_or(incident.concerned as i64);
+                    if in_all > shown {
+                        return Err(NpcError::Grown((in_all - shown) as u64));
+                    }
                 }
             }
             let sql = "UPDATE incident SET approved_by = $2 WHERE number = $1 AND approved_by IS NULL";
             tx.execute_one(sql, params![number as i64, operator]).await?;
-            incident.note_concerned(tx).await?;
+            match incident.measure {
+                Measure::Resume { of } => incident.note_held(tx, of).await?,
+                _ => incident.note_concerned(tx).await?,
+            }
             self.audit(tx, "incident-approve", &incident_subject(number), operator, json!({}), now).await?;
             Ok(())
         })?;
@@ -285,11 +309,16 @@ impl Npc {
             // A number for each place in the batch, all at once: nobody sees a greater one before them.
             let next = next_number(tx, "state", looked_at).await? + 1;
             let changes = next - looked_at as u64..next;
+            // What another incident holds too keeps its state: the last end of them is the one that changes it.
+            let unless = match incident.measure {
+                Measure::Resume { of } => Holds::read(tx).await?.by_others(of, "turn.serial"),
+                _ => String::new(),
+            };
             let mut groups = known.to_vec();
-            let mut count = turn.write_states(tx, &groups, changes.start).await?;
+            let mut count = turn.write_states(tx, &groups, changes.start, &unless).await?;
             if count < looked_at {
                 let others = turn.groups(tx, step, changes.start).await?;
-                count += turn.write_states(tx, &others, changes.start).await?;
+                count += turn.write_states(tx, &others, changes.start, &unless).await?;
                 groups.extend(others);
             }
             let what = (incident.measure.kind(), &approver[..]);
@@ -318,7 +347,7 @@ impl Measure {
     fn kind(self) -> &'static str {
         match self {
             Self::Suspend => "suspend",
-            Self::Resume => "resume",
+            Self::Resume { .. } | Self::ResumeAll => "resume",
             Self::Revoke(_) => "revoke",
         }
     }
@@ -328,7 +357,7 @@ impl Measure {
         let cause = SuspensionCause::Incident;
         let step = match self {
             Self::Suspend => state.suspend(cause, stamp),
-            Self::Resume => state.resume(cause, stamp),
+            Self::Resume { .. } | Self::ResumeAll => state.resume(cause, stamp),
             Self::Revoke(reason) => state.revoke(reason, stamp),
         };
         step.ok().map(|(state, _event)| state)
@@ -344,7 +373,17 @@ impl Incident {
     /// Notes down whom the incident concerns, in one pass of the table: looking for the next some thousand in each batch would
     /// be a pass for each of them, where no index knows the criterion.
     pub(crate) async fn note_concerned(&self, tx: &mut Tx) -> Result<()> {
-        let (conditions, values) = concerned(&self.cohort, self.proposed_at, self.finished_at.is_some());
+        let found = concerned(&self.cohort, self.proposed_at, self.finished_at.is_some(), "");
+        self.note(tx, found).await
+    }
+
+    /// The same of the end of a suspension: what the incident `of` holds at this moment.
+    async fn note_held(&self, tx: &mut Tx, of: u64) -> Result<()> {
+        let held = Holds::read(tx).await?.by(of, "certificate.serial");
+        self.note(tx, concerned(&self.cohort, self.proposed_at, false, &held)).await
+    }
+
+    async fn note(&self, tx: &mut Tx, (conditions, values): (String, Vec<Value<'_>>)) -> Result<()> {
         let number = self.number;
         let sql = format!(
             "INSERT INTO incident_certificate (incident, serial) SELECT {number}, serial {conditions} ORDER BY serial"
@@ -358,20 +397,27 @@ impl Incident {
 
 /// The certificates of a cohort: what had ended when the incident was proposed is nobody's concern, nor what was revoked unless
 /// the incident itself may have done it. What is stored and not signed yet is one of them: it will be signed, in the state that
-/// it has by then, and never if it is revoked.
-fn concerned(cohort: &Cohort, proposed_at: Timestamp, revoked_too: bool) -> (String, Vec<Value<'_>>) {
+/// it has by then, and never if it is revoked. `held` is a further condition, or empty.
+fn concerned<'a>(
+    cohort: &'a Cohort,
+    proposed_at: Timestamp,
+    revoked_too: bool,
+    held: &str,
+) -> (String, Vec<Value<'a>>) {
     let mut conditions = Conditions::default();
     let standing = if revoked_too { "ends >=" } else { "status <> 2 AND ends >=" };
     conditions.also(standing, proposed_at.into());
     conditions.cohort(cohort);
-    let sql = format!("FROM certificate JOIN certificate_state USING (serial) WHERE {}", conditions.sql);
+    let and = if held.is_empty() { "" } else { " AND " };
+    let sql =
+        format!("FROM certificate JOIN certificate_state USING (serial) WHERE {}{and}{held}", conditions.sql);
     (sql, conditions.values)
 }
 
 /// How many certificates a cohort concerns, and how many there are of it in all, with those that are revoked: the first
 /// becomes less by itself, the second only ever more.
 async fn count(tx: &mut Tx, cohort: &Cohort, proposed_at: Timestamp) -> Result<(i64, i64)> {
-    let (conditions, values) = concerned(cohort, proposed_at, true);
+    let (conditions, values) = concerned(cohort, proposed_at, true, "");
     let sql = format!(
         "SELECT COUNT(*) AS in_all, COALESCE(SUM(CASE WHEN status <> 2 THEN 1 ELSE 0 END), 0) AS concerned {conditions}"
     );
@@ -379,37 +425,22 @@ async fn count(tx: &mut Tx, cohort: &Cohort, proposed_at: Timestamp) -> Result<(
     Ok((row.read("concerned")?, row.read("in_all")?))
 }
 
-/// How many certificates of a cohort more than one incident holds: it has suspended them, and none that came after it has
-/// resumed them.
-async fn count_held_twice(tx: &mut Tx, cohort: &Cohort, proposed_at: Timestamp) -> Result<i64> {
-    let (mut holding, mut ending) = (Vec::new(), Vec::new());
-    let sql = "SELECT * FROM incident WHERE approved_by IS NOT NULL ORDER BY number";
-    for row in tx.all(sql, params![]).await? {
-        let incident = read(&row)?;
-        match incident.measure {
-            Measure::Suspend => holding.push(incident.number.to_string()),
-            Measure::Resume => ending.push(incident.number.to_string()),
-            Measure::Revoke(_) => {}
-        }
-    }
-    if holding.len() < 2 {
-        return Ok(0);
-    }
-    let (conditions, values) = concerned(cohort, proposed_at, false);
-    let ended = match ending.is_empty() {
-        true => String::new(),
-        false => format!(
-            "AND NOT EXISTS (SELECT 1 FROM incident_certificate AS ended WHERE ended.serial = held.serial \
-             AND ended.incident IN ({}) AND ended.incident > held.incident)",
-            ending.join(", ")
-        ),
-    };
+/// How many certificates of a cohort an incident holds, and how many of these another one holds too.
+async fn count_held(
+    tx: &mut Tx,
+    holds: &Holds,
+    of: u64,
+    cohort: &Cohort,
+    proposed_at: Timestamp,
+) -> Result<(i64, i64)> {
+    let held = holds.by(of, "certificate.serial");
+    let (conditions, values) = concerned(cohort, proposed_at, false, &held);
+    let too = holds.by_others(of, "certificate.serial");
     let sql = format!(
-        "SELECT COUNT(*) {conditions} AND 1 < (SELECT COUNT(*) FROM incident_certificate AS held \
-         WHERE held.serial = certificate.serial AND held.incident IN ({}) {ended})",
-        holding.join(", ")
+        "SELECT COUNT(*) AS concerned, COALESCE(SUM(CASE WHEN {too} THEN 1 ELSE 0 END), 0) AS too {conditions}"
     );
-    Ok(tx.one(AssertSqlSafe(sql), &values).await?.read(0)?)
+    let row = tx.one(AssertSqlSafe(sql), &values).await?;
+    Ok((row.read("concerned")?, row.read("too")?))
 }
 
 /// What a statement asks of `certificate` and `certificate_state`. Only criteria that were given stand in it, so that an
@@ -432,7 +463,7 @@ impl<'a> Conditions<'a> {
     fn cohort(&mut self, cohort: &'a Cohort) {
         for (condition, value) in [
             ("key_class =", cohort.key_class.as_deref()),
-            ("fingerprint =", cohort.fingerprint.as_deref()),
+            ("fingerprint =", cohort.fingerprint.as_deref().filter(|class| *class != SHARED_FACTOR)),
             ("chip_model =", cohort.chip_model.as_deref()),
             ("carrier =", cohort.carrier.map(Carrier::as_str)),
             ("card >=", cohort.cards.as_ref().map(|(first, _)| first.as_str())),
@@ -446,6 +477,13 @@ impl<'a> Conditions<'a> {
             if let Some(value) = value {
                 self.also(condition, value.into());
             }
+        }
+        if cohort.fingerprint.as_deref() == Some(SHARED_FACTOR) {
+            let and = if self.sql.is_empty() { "" } else { " AND " };
+            self.sql.push_str(and);
+            self.sql.push_str(
+                "EXISTS (SELECT 1 FROM common_factor WHERE common_factor.serial = certificate.serial)",
+            );
         }
         if let Some(listed) = &cohort.listed {
             // The value stands last in each condition.
@@ -471,6 +509,8 @@ struct Stored {
     listed: Option<Listed>,
     measure: String,
     reason: Option<RevocationReason>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    of: Option<u64>,
 }
 
 impl Stored {
@@ -489,17 +529,22 @@ impl Stored {
                 Measure::Revoke(reason) => Some(reason),
                 _ => None,
             },
+            of: match measure {
+                Measure::Resume { of } => Some(of),
+                _ => None,
+            },
         }
     }
 }
 
-fn read(row: &Row) -> Result<Incident> {
+pub(crate) fn read(row: &Row) -> Result<Incident> {
     const BROKEN: NpcError = NpcError::Inconsistent("incident");
     let stored: Stored = serde_json::from_str(&row.read::<String>("what")?).map_err(|_| BROKEN)?;
-    let measure = match (stored.measure.as_str(), stored.reason) {
-        ("suspend", None) => Measure::Suspend,
-        ("resume", None) => Measure::Resume,
-        ("revoke", Some(reason)) => Measure::Revoke(reason),
+    let measure = match (stored.measure.as_str(), stored.reason, stored.of) {
+        ("suspend", None, None) => Measure::Suspend,
+        ("resume", None, Some(of)) => Measure::Resume { of },
+        ("resume", None, None) => Measure::ResumeAll,
+        ("revoke", Some(reason), None) => Measure::Revoke(reason),
         _ => return Err(BROKEN),
     };
     let carrier = stored.carrier.map(|name| Carrier::from_name(&name).ok_or(BROKEN)).transpose()?;

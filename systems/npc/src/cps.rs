@@ -653,9 +653,11 @@ const HEADINGS: &[(&str, &str, &str, Text)] = &[
         "參數及品質",
         "Public key parameters generation and quality checking",
         Fixed(
-            "簽發前檢查已知弱點（ROCA、小因數、與最近至少五百一十二把金鑰之共用因數），並與全部既有金鑰比對重複。",
+            "簽發前檢查已知弱點（ROCA、小因數、與最近至少五百一十二把金鑰之共用因數），並與全部既有金鑰比對重複；簽發後至遲一日，與全部既有 RSA \
+             金鑰比對共用因數，發現者由二人決定廢止。",
             "Known weaknesses (ROCA, small factors, factors shared with one of at least the last 512 keys) are looked for before \
-             issuance, and duplicates among all keys there are.",
+             issuance, and duplicates among all keys there are. Within a day of issuance, factors shared with any RSA key there is \
+             are looked for; two persons decide on the revocation of what is found.",
         ),
     ),
     (

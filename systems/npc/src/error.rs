@@ -85,13 +85,18 @@ pub enum NpcError {
         "提案後範圍內增加 {0} 張憑證 / {0} certificates of the cohort have come into being since the proposal"
     )]
     Grown(u64),
-    /// Another incident has suspended certificates of the cohort since the end of their suspension was proposed.
+    /// The end of a suspension names an incident that holds nothing of what was chosen.
     #[error(
-        "提案後另一事件亦停用範圍內之憑證 / another incident has suspended certificates of the cohort meanwhile"
+        "事件 {0} 未停用所選憑證，或尚未執行完畢 / incident {0} holds none of these certificates, or is not finished"
     )]
-    HeldMeanwhile,
+    NotHeld(u64),
 
     // --- the environment
+    /// The issuing CA's own certificate has ended.
+    #[error(
+        "簽發憑證機構之憑證已到期 / the certificate of the issuing CA has ended; a ceremony makes the next generation"
+    )]
+    Ended,
     /// Issuing was stopped, because of an incident.
     #[error("憑證簽發已暫停 / issuing is stopped")]
     Stopped,
@@ -159,7 +164,8 @@ impl NpcError {
             Self::SamePerson => "NPC-SAME-PERSON",
             Self::Lapsed => "NPC-LAPSED",
             Self::Grown(_) => "NPC-GROWN",
-            Self::HeldMeanwhile => "NPC-HELD",
+            Self::NotHeld(_) => "NPC-NOT-HELD",
+            Self::Ended => "NPC-CA-ENDED",
             Self::Stopped => "NPC-STOPPED",
             Self::WentBack => "NPC-WENT-BACK",
             Self::RepositoryClosed => "NPC-REPOSITORY-CLOSED",
@@ -182,6 +188,7 @@ impl NpcError {
             Self::Audit(error) => Self::Audit(error.clone()),
             Self::X509(error) => Self::X509(error.clone()),
             Self::Inconsistent(what) => Self::Inconsistent(what),
+            Self::Ended => Self::Ended,
             Self::Stopped => Self::Stopped,
             Self::WentBack => Self::WentBack,
             Self::Primary(why) => Self::Primary(why),
@@ -214,7 +221,7 @@ impl NpcError {
                 | Self::SamePerson
                 | Self::Lapsed
                 | Self::Grown(_)
-                | Self::HeldMeanwhile
+                | Self::NotHeld(_)
         )
     }
 }

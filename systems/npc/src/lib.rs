@@ -18,6 +18,7 @@ mod batch;
 mod ceremony;
 mod cmp;
 mod cohort;
+mod common_factor;
 mod compress;
 mod config;
 mod cps;
@@ -29,8 +30,10 @@ mod drill;
 mod error;
 mod feed;
 mod gone_back;
+mod hold;
 mod http;
 mod issue;
+mod moduli;
 mod ocsp;
 mod overview;
 mod policy;
@@ -68,6 +71,7 @@ pub use documents::PublishedDocument;
 pub use drill::DrillLot;
 pub use error::NpcError;
 pub use http::{Clock, router};
+pub use moduli::{CommonFactor, Compared};
 #[doc(hidden)]
 pub use overview::PAGE_QUERIES;
 pub use overview::{AuthorityEntry, Found, Happened, Issued, Published, RecentlyIssued, Waiting};
@@ -159,8 +163,9 @@ impl Npc {
         Ok(npc)
     }
 
-    /// What has to be done from time to time: leaves generations behind that have ended, renews the services' certificates, learns of those of other sites, takes back what was not confirmed, goes
-    /// on with interrupted incidents, makes every list and filter that is out of date or will be soon, and signs anew the OCSP
+    /// What has to be done from time to time: leaves generations behind that have ended, renews the services' certificates, signs what waits for its
+    /// signature since a token was away, learns of those of other sites, takes back what was not confirmed, goes on with interrupted
+    /// incidents, compares new RSA keys with all others, makes every list and filter that is out of date or will be soon, and signs anew the OCSP
     /// answers that are asked for again and again. Call it every minute or so; several processes may.
     ///
     /// What one step cannot do does not keep the others from theirs: a list must not run out because an incident cannot go on. The
@@ -169,6 +174,7 @@ impl Npc {
         let steps = [
             self.leave_ended(now).await,
             self.renew_services(now).await,
+            self.sign_what_was_left(now).await,
             self.expire_transactions(now).await,
             self.work_incidents(now).await,
             self.follow_authority(now).await,
@@ -178,6 +184,7 @@ impl Npc {
             self.take_filters(now).await,
             self.filter(now).await.map(drop),
             self.refresh_answers(now).await,
+            self.compare_new_moduli(now).await,
         ];
         for error in steps.iter().filter_map(|step| step.as_ref().err()) {
             tracing::warn!(code = error.code(), "a part of the maintenance waits for the next turn");
@@ -249,6 +256,9 @@ async fn migrate(db: &Db) -> Result<()> {
         delta::MIGRATION,
         schema::UNSIGNED,
         schema::HELD,
+        schema::HELD_APART,
+        moduli::MIGRATION,
+        cmp::rejected::MIGRATION,
         schema::RESUMED,
     ])
     .await?;

@@ -10,7 +10,7 @@ use store::{Migration, Row, Tx, params};
 use x509::{Certificate, Serial};
 
 use crate::cohort::LAPSES;
-use crate::row::{parse_state, serial};
+use crate::row::{parse_state, serial, slot_of};
 use crate::status::at_time;
 use crate::switch::ISSUING;
 use crate::{Npc, NpcError, Result};
@@ -143,6 +143,8 @@ pub struct Waiting {
     pub running: u64,
     /// Certificates asked for over CMP and not confirmed.
     pub unconfirmed: u64,
+    /// Certificates that hold and whose key has a factor in common with another's: two persons revoke them.
+    pub common_factors: u64,
 }
 
 impl Npc {
@@ -217,7 +219,7 @@ impl Npc {
         Ok(Some(Found {
             serial: serial(&row)?,
             card: row.read("card")?,
-            slot: KeySlot::from_id(row.read("slot")?).ok_or(NpcError::Inconsistent("slot"))?,
+            slot: slot_of(&row)?,
             profile: row.read("profile")?,
             carrier: row.read("carrier")?,
             key_class: row.read("key_class")?,
@@ -264,11 +266,15 @@ impl Npc {
     /// How much work waits.
     pub async fn waiting(&self, now: Timestamp) -> Result<Waiting> {
         let row = self.db.one(WAITING, params![now - LAPSES]).await?;
+        // A row for each finding, and none for most countries for ever.
+        let sql = "SELECT COUNT(*) FROM common_factor JOIN certificate_state USING (serial) WHERE status <> 2 AND ends >= $1";
+        let common_factors = self.db.one(sql, params![now]).await?.read(0)?;
         Ok(Waiting {
             unsigned: row.read("unsigned")?,
             proposed: row.read("proposed")?,
             running: row.read("running")?,
             unconfirmed: row.read("unconfirmed")?,
+            common_factors,
         })
     }
 

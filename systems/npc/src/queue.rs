@@ -212,7 +212,7 @@ impl Npc {
                 MAX(slot) > 2 OR MIN(carrier) <> 'new-eid' OR MAX(carrier) <> 'new-eid', 'waiting', 0, $3 \
                 FROM incident_certificate AS concerned JOIN certificate USING (serial) JOIN certificate_state USING (serial) \
                 WHERE concerned.incident = $4 AND concerned.serial > $5 AND concerned.serial <= $6 AND status <> 0 \
-                AND ends >= $7 GROUP BY card ON CONFLICT (incident, card) DO UPDATE \
+                AND slot < 100 AND ends >= $7 GROUP BY card ON CONFLICT (incident, card) DO UPDATE \
                 SET needs = reissue.needs + excluded.needs, new_card = reissue.new_card OR excluded.new_card";
             let number = incident as i64;
             let values = params![number, last_class, now, number, &after[..], &upto[..], found.proposed_at];

@@ -49,7 +49,7 @@ impl CertificateRow {
             request_id: row.read("request_id")?,
             request_hash: row.read("request_hash")?,
             card: card.parse().map_err(|_| NpcError::Inconsistent("card"))?,
-            slot: KeySlot::from_id(row.read("slot")?).ok_or(NpcError::Inconsistent("slot"))?,
+            slot: slot_of(row)?,
             holder: row.read("holder")?,
             kind: Kind::from_name(&profile).ok_or(NpcError::Inconsistent("profile"))?,
             validity: Validity { not_before: row.read("not_before")?, not_after: row.read("not_after")? },
@@ -72,6 +72,15 @@ impl CertificateRow {
         })
     }
 }
+
+/// The slot that a certificate has, or had before it was refused ([`crate::cmp::rejected`]).
+pub(crate) fn slot_of(row: &Row) -> Result<KeySlot> {
+    let slot = row.read::<i64>("slot")? % FREED;
+    u8::try_from(slot).ok().and_then(KeySlot::from_id).ok_or(NpcError::Inconsistent("slot"))
+}
+
+/// Slots are written below this; those of refused certificates above, with one more of it for each.
+pub(crate) const FREED: i64 = 100;
 
 pub(crate) fn serial(row: &Row) -> Result<Serial> {
     let octets: Vec<u8> = row.read("serial")?;

@@ -405,6 +405,20 @@ pub(crate) const HELD: Migration = Migration::new(
 pub(crate) const RESUMED: Migration =
     Migration::new(34, "resumed certificates", "UPDATE crl SET change = -1;");
 
+/// Each incident's hold is ended by itself: a certificate that began on hold with others of its card stands in the list of every
+/// incident that holds one of those. An earlier version ended the holds of all incidents at once, and left it out.
+pub(crate) const HELD_APART: Migration = Migration::new(
+    30,
+    "certificates on hold with their card",
+    "INSERT INTO incident_certificate (incident, serial)
+        SELECT DISTINCT held.incident, certificate.serial FROM certificate_state
+        JOIN certificate ON certificate.serial = certificate_state.serial
+        JOIN certificate AS sibling ON sibling.card = certificate.card
+        JOIN incident_certificate AS held ON held.serial = sibling.serial
+        WHERE certificate_state.status = 1 AND certificate_state.state LIKE '%\"incident\"%'
+        AND certificate.serial NOT IN (SELECT serial FROM incident_certificate);",
+);
+
 /// The way to what is stored and not signed: its number of the last change does not tell, for a suspension takes one too. And
 /// what there was of a cohort when an incident was proposed.
 pub(crate) const UNSIGNED: Migration = Migration::new(

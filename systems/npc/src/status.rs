@@ -188,6 +188,7 @@ impl Npc {
         actor: &str,
         now: Timestamp,
     ) -> Result<Receipt> {
+        not_of_an_incident(cause)?;
         let change = Change {
             action: "certificate-suspend",
             kind: "suspend",
@@ -210,6 +211,7 @@ impl Npc {
         actor: &str,
         now: Timestamp,
     ) -> Result<Receipt> {
+        not_of_an_incident(cause)?;
         let change = Change {
             action: "certificate-resume",
             kind: "resume",
@@ -348,6 +350,14 @@ impl Npc {
         let mut bytes = [0; 16];
         self.random().fill(&mut bytes);
         format!("{:016}", u128::from_be_bytes(bytes) % 10_000_000_000_000_000)
+    }
+}
+
+/// What two persons decide for a cohort, no caller decides for a card.
+fn not_of_an_incident(cause: SuspensionCause) -> Result<()> {
+    match cause {
+        SuspensionCause::Incident => Err(NpcError::Request("an incident holds and lets go by two persons")),
+        _ => Ok(()),
     }
 }
 

@@ -23,6 +23,7 @@ pub mod notice;
 mod npc_cases;
 mod npc_drill;
 pub mod npc_incident;
+mod npc_keys;
 mod npc_policy;
 mod npc_queue;
 mod npc_ra;
@@ -139,6 +140,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Npc(Npc::Simulate(simulate)) => npc_simulate::run(&simulate),
         Command::Npc(Npc::Drill(drill)) => npc_drill::run(&drill).await,
         Command::Npc(Npc::Queue(queue)) => npc_queue::run(&queue).await,
+        Command::Npc(Npc::Keys(keys)) => npc_keys::run(&keys).await,
         Command::Npc(Npc::Incident(incident)) => npc_incident::run(&incident).await,
         Command::Npc(Npc::Issuing { switch, operator, dir }) => {
             npc_incident::issuing(switch, &operator, &dir).await

@@ -123,10 +123,13 @@ pub fn read(selection: &Selection) -> Result<(Cohort, Measure), Failure> {
         None => None,
         Some(name) => Some(Carrier::from_name(name).ok_or_else(|| wrong("--carrier"))?),
     };
-    let measure = match (selection.action, &selection.reason) {
-        (Action::Suspend, None) => Measure::Suspend,
-        (Action::Resume, None) => Measure::Resume,
-        (Action::Revoke, Some(reason)) => {
+    let measure = match (selection.action, &selection.reason, selection.of) {
+        (Action::Suspend, None, None) => Measure::Suspend,
+        (Action::Resume, None, Some(of)) => Measure::Resume { of },
+        (Action::Resume, None, None) | (Action::Suspend | Action::Revoke, _, Some(_)) => {
+            return Err(wrong("--of"));
+        }
+        (Action::Revoke, Some(reason), None) => {
             Measure::Revoke(reason.parse::<RevocationReason>().map_err(|_| wrong("--reason"))?)
         }
         _ => return Err(wrong("--reason")),
@@ -150,7 +153,7 @@ pub fn wrong(what: &str) -> Failure {
         Fault::Caller,
         format!("事件範圍或處置不正確：{what}。"),
         format!("The cohort or the measure is wrong: {what}."),
-        "例 Example: suspend --key-class RSA-2048; revoke --reason key_compromise --cards TWA000001..TWA000999",
+        "例 Example: suspend --key-class RSA-2048; resume --of 1; revoke --reason key_compromise --cards TWA000001..TWA000999",
     )
     .exit(2)
 }
@@ -165,7 +168,7 @@ fn line(incident: &Incident) -> String {
     let also_held = match incident.also_held {
         0 => String::new(),
         held => format!(
-            "，其中 {held} 張亦由另一事件停用，將一併復用 {held} suspended by another incident too, which ends as well"
+            "，其中 {held} 張亦由另一事件停用，仍維持停用 {held} held by another incident too stay suspended"
         ),
     };
     format!(
@@ -219,7 +222,8 @@ pub fn cohort(cohort: &Cohort) -> String {
 pub fn measure(measure: Measure) -> String {
     match measure {
         Measure::Suspend => "suspend".to_owned(),
-        Measure::Resume => "resume".to_owned(),
+        Measure::Resume { of } => format!("resume (of {of})"),
+        Measure::ResumeAll => "resume".to_owned(),
         Measure::Revoke(reason) => format!("revoke ({})", reason.as_str()),
     }
 }
@@ -232,6 +236,7 @@ mod tests {
         Selection {
             action,
             reason: None,
+            of: None,
             key_class: None,
             fingerprint: None,
             chip_model: None,
@@ -256,10 +261,14 @@ mod tests {
         assert_eq!(cohort.from.expect("from").to_string(), "2026-07-31T16:00:00Z");
         assert_eq!(cohort.to.expect("to").to_string(), "2026-08-01T15:59:59Z");
         let (one, _) =
-            read(&Selection { cards: Some("TWA000001".into()), ..selection(Action::Resume) }).expect("one");
+            read(&Selection { cards: Some("TWA000001".into()), ..selection(Action::Suspend) }).expect("one");
         assert!(one.cards.is_some_and(|(a, b)| a == b));
+        let resume = Selection { of: Some(7), ..selection(Action::Resume) };
+        assert_eq!(read(&resume).expect("read"), (Cohort::default(), Measure::Resume { of: 7 }));
         for bad in [
             selection(Action::Revoke),
+            selection(Action::Resume),
+            Selection { of: Some(7), ..selection(Action::Suspend) },
             Selection { reason: Some("boredom".into()), ..selection(Action::Revoke) },
             Selection { reason: Some("superseded".into()), ..selection(Action::Suspend) },
             Selection { cards: Some("TWA1..".into()), ..selection(Action::Suspend) },

@@ -242,10 +242,12 @@ fn two_persons_suspend_a_cohort_and_an_auditor_follows_it() {
     let types = in_dir(&up.dir, ["chip-type", "list", "--json"]).json();
     let maker = types[0]["manufacturer"].as_str().expect("a maker");
     assert!(form.contains(&format!("<option>{maker}</option>")), "{form}");
-    let nobody = [("action", "resume"), ("lot", "XXX-000000")];
+    let nobody = [("action", "resume"), ("of", "1"), ("lot", "XXX-000000")];
     let nobody = anna.act("/console/incidents/propose", &nobody);
     assert!(nobody.status == 409 && says(&nobody, "NPC-REQUEST"), "{nobody:?}");
-    let made = [("action", "resume"), ("manufacturer", maker), ("made_from", "2020-01-01")];
+    let unnamed = anna.act("/console/incidents/propose", &[("action", "resume"), ("manufacturer", maker)]);
+    assert!(says(&unnamed, "NEWEID-E-INCIDENT"), "{unnamed:?}");
+    let made = [("action", "resume"), ("of", "1"), ("manufacturer", maker), ("made_from", "2020-01-01")];
     assert_eq!(anna.act("/console/incidents/propose", &made).status, 303);
     let page = bert.page("/console/incidents");
     assert!(

@@ -143,7 +143,7 @@ impl Npc {
             let reason = RevocationReason::CessationOfOperation;
             self.revoke_which(Which::One(serial), reason, &actor(&ra.name), now).await?;
         }
-        self.settle(ra, message, accepted, now).await?;
+        self.settle(ra, message, (!accepted).then_some(&serial), now).await?;
         Ok(ReplyBody::Confirmed.into())
     }
 

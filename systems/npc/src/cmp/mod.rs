@@ -13,6 +13,7 @@
 
 mod answer;
 mod enrolment;
+pub(crate) mod rejected;
 mod transaction;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -73,7 +74,7 @@ impl From<NpcError> for Refused {
             NpcError::NoPeriod | NpcError::NothingToReissue => FailureInfo::NotAuthorized,
             NpcError::NoCertificate(_) => FailureInfo::BadCertId,
             NpcError::Revoked(_) => FailureInfo::CertRevoked,
-            NpcError::Store(_) | NpcError::Keys(_) | NpcError::Stopped | NpcError::Busy => {
+            NpcError::Store(_) | NpcError::Keys(_) | NpcError::Stopped | NpcError::Ended | NpcError::Busy => {
                 FailureInfo::SystemUnavail
             }
             _ => FailureInfo::SystemFailure,

@@ -12,7 +12,7 @@ use super::{Refused, kind};
 use crate::request::sha256;
 use crate::row::serial;
 use crate::status::Which;
-use crate::{Npc, Result, SYSTEM};
+use crate::{Npc, NpcError, Result, SYSTEM};
 
 /// What is stored about a transaction together with its answer.
 pub(super) struct Keep {
@@ -97,18 +97,22 @@ impl Npc {
         Ok((serial, waits))
     }
 
-    /// Writes down that a certificate was confirmed, or refused.
+    /// Writes down that a certificate was confirmed, or which one was refused; its slot is free then.
     pub(super) async fn settle(
         &self,
         ra: &RegistrationAuthority,
         message: &Message,
-        accepted: bool,
+        refused: Option<&Serial>,
         now: Timestamp,
     ) -> Result<()> {
+        let accepted = refused.is_none();
         let id = number(&ra.name, message);
         transaction!(self.db, |tx| {
             let sql = "UPDATE cmp_transaction SET waits = 0 WHERE id = $1 AND waits = 1";
             if tx.execute(sql, params![id]).await? == 1 {
+                if let Some(serial) = refused {
+                    self.free_slot(tx, serial, &actor(&ra.name), now).await?;
+                }
                 let detail = json!({ "accepted": accepted });
                 self.audit(tx, "cmp-confirm", &ra.name, &actor(&ra.name), detail, now).await?;
             }
@@ -125,8 +129,14 @@ impl Npc {
             // RFC 9810 §5.3.18: without confirmation the certificate is taken back.
             self.revoke_which(Which::One(serial(&row)?), RevocationReason::CessationOfOperation, SYSTEM, now)
                 .await?;
-            let id: Vec<u8> = row.read("id")?;
-            self.db.execute("UPDATE cmp_transaction SET waits = 0 WHERE id = $1", params![id]).await?;
+            let (id, serial): (Vec<u8>, Serial) = (row.read("id")?, serial(&row)?);
+            transaction!(self.db, |tx| {
+                let sql = "UPDATE cmp_transaction SET waits = 0 WHERE id = $1 AND waits = 1";
+                if tx.execute(sql, params![&id[..]]).await? == 1 {
+                    self.free_slot(tx, &serial, SYSTEM, now).await?;
+                }
+                Ok::<_, NpcError>(())
+            })?;
         }
         let old = now - jiff::SignedDuration::from_hours(24);
         self.db.execute("DELETE FROM cmp_transaction WHERE waits = 0 AND at < $1", params![old]).await?;
@@ -145,8 +155,14 @@ impl Npc {
             let (card, slot): (String, i64) = (row.read("card")?, row.read("slot")?);
             self.revoke_which(Which::One(serial(&row)?), RevocationReason::CessationOfOperation, SYSTEM, now)
                 .await?;
-            let sql = "DELETE FROM enrolment WHERE card = $1 AND slot = $2";
-            self.db.execute(sql, params![&card, slot]).await?;
+            let serial = serial(&row)?;
+            transaction!(self.db, |tx| {
+                let sql = "DELETE FROM enrolment WHERE card = $1 AND slot = $2";
+                if tx.execute(sql, params![&card, slot]).await? == 1 {
+                    self.free_slot(tx, &serial, SYSTEM, now).await?;
+                }
+                Ok::<_, NpcError>(())
+            })?;
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ use super::second_commit::Unsigned;
 use super::{Answered, Asked, Desk};
 use crate::authority::{hex, issuing_generation};
 use crate::derived::rests_until;
+use crate::hold::Holds;
 use crate::overview::{count_issued, issuance_day};
 use crate::request::sha256;
 use crate::row::{CertificateRow, StateColumns, parse_state, select_certificate};
@@ -158,6 +159,8 @@ struct Found {
     by_number: HashMap<Uuid, CertificateRow>,
     by_slot: HashMap<(CardSerial, KeySlot), CertificateRow>,
     keys: HashSet<[u8; 32]>,
+    // Keys of certificates that were refused, each with its card and slot.
+    rejected: Vec<([u8; 32], String, i64)>,
     stopped: bool,
     issuing: u32,
     // Number and end of the filters that are newer than the oldest anybody has looked at.
@@ -191,6 +194,7 @@ impl Found {
             by_number,
             by_slot,
             keys: HashSet::new(),
+            rejected: Vec::new(),
             stopped: ISSUING.is_stopped(tx).await?,
             issuing: issuing_generation(tx).await?,
             filters: Vec::new(),
@@ -204,6 +208,10 @@ impl Found {
         let sql = "SELECT spki_hash FROM certificate WHERE spki_hash IN (SELECT asked FROM given)";
         for row in tx.all_given(&[("asked", Kind::Bytes)], sql, &asked).await? {
             found.keys.insert(row.read(0)?);
+        }
+        let sql = "SELECT spki_hash, card, slot FROM rejected WHERE spki_hash IN (SELECT asked FROM given)";
+        for row in tx.all_given(&[("asked", Kind::Bytes)], sql, &asked).await? {
+            found.rejected.push((row.read(0)?, row.read(1)?, row.read(2)?));
         }
         let oldest = group.iter().map(|asked| asked.filter).min().unwrap_or(0);
         let sql = "SELECT number, next_update FROM status_document WHERE kind = 'filter' AND number > $1";
@@ -283,7 +291,10 @@ impl Found {
         if let Some(place) = earlier.by_slot.get(&slot) {
             return same_as(group, *place, asked).ok_or_else(taken);
         }
-        if self.keys.contains(&asked.spki_hash) {
+        let of_another = self.rejected.iter().any(|(key, card, slot)| {
+            *key == asked.spki_hash && (card != asked.card.as_str() || *slot != i64::from(asked.slot.id()))
+        });
+        if of_another || self.keys.contains(&asked.spki_hash) {
             return Err(NpcError::DuplicateKey);
         }
         if self.stopped {
@@ -318,10 +329,13 @@ impl Found {
     }
 }
 
+/// A state, and whether an incident holds the card of which two persons have not ended that by now.
+type Standing = (CertificateState, bool);
+
 /// How the other certificates stand that a card has and that have not ended.
 #[derive(Default)]
 struct Siblings {
-    states: Vec<CertificateState>,
+    states: Vec<Standing>,
     // Whether an incident's queue waits for the card's next certificates.
     queued: bool,
 }
@@ -330,17 +344,22 @@ impl Siblings {
     /// The state in which a further certificate begins: what holds the others holds it too, whoever has decided that. The
     /// registration authority that asks is not told of it otherwise, and is to end nobody else's cause (LOSS-10).
     fn state_of(&self, asked: &Asked) -> Result<CertificateState> {
-        let revoked = |state: &CertificateState| matches!(state, CertificateState::Revoked { .. });
+        let revoked = |(state, _): &Standing| matches!(state, CertificateState::Revoked { .. });
         if !self.states.is_empty() && self.states.iter().all(revoked) {
             return Err(NpcError::Revoked(asked.card.as_str().to_owned()));
         }
-        let held = self.states.iter().filter_map(|state| match state {
-            CertificateState::Suspended { causes } => Some(causes.keys().copied()),
-            _ => None,
-        });
         // The certificates on the next keys are what the incident's queue is for.
         let remedy = self.queued && asked.reissue;
-        let held = held.flatten().filter(|cause| !(remedy && *cause == SuspensionCause::Incident));
+        let held = self.states.iter().filter_map(|(state, by_incident)| match state {
+            CertificateState::Suspended { causes } => {
+                let counts = move |cause: &SuspensionCause| {
+                    *cause != SuspensionCause::Incident || (*by_incident && !remedy)
+                };
+                Some(causes.keys().copied().filter(counts))
+            }
+            _ => None,
+        });
+        let held = held.flatten();
         let causes: BTreeMap<_, _> = held.map(|cause| (cause, asked.now)).collect();
         Ok(match causes.is_empty() {
             true => CertificateState::Good,
@@ -362,12 +381,19 @@ async fn siblings(tx: &mut Tx, group: &[Asked]) -> Result<HashMap<Uuid, Siblings
         return Ok(HashMap::new());
     }
     let asked = rows(of.iter().copied(), |asked| params![asked.card.as_str()].to_vec());
-    let mut states: HashMap<String, Vec<(Timestamp, CertificateState)>> = HashMap::new();
+    let mut states: HashMap<String, Vec<(Timestamp, Standing)>> = HashMap::new();
+    // Those that were refused are none of the card's.
     let sql = "SELECT card, ends, state FROM certificate JOIN certificate_state USING (serial) \
-        WHERE card IN (SELECT asked FROM given)";
+        WHERE slot < 100 AND card IN (SELECT asked FROM given)";
     for row in tx.all_given(&[("asked", Kind::Text)], sql, &asked).await? {
         let state = parse_state(&row.read::<String>("state")?)?;
-        states.entry(row.read("card")?).or_default().push((row.read("ends")?, state));
+        states.entry(row.read("card")?).or_default().push((row.read("ends")?, (state, false)));
+    }
+    for (card, states) in &mut states {
+        if states.iter().any(|(_, (state, _))| held_by_incident(state)) {
+            let held = Holds::read(tx).await?.holds_one_of(tx, card).await?;
+            states.iter_mut().for_each(|(_, (_, by_incident))| *by_incident = held);
+        }
     }
     let mut queued: HashSet<String> = HashSet::new();
     let sql = "SELECT card FROM reissue WHERE new_card = FALSE AND card IN (SELECT asked FROM given)";
@@ -376,13 +402,17 @@ async fn siblings(tx: &mut Tx, group: &[Asked]) -> Result<HashMap<Uuid, Siblings
     }
     let known = |asked: &Asked| {
         let of_card = states.get(asked.card.as_str()).into_iter().flatten();
-        let present = of_card.map(|(ends, state)| at_time(state.clone(), *ends, asked.now));
+        let present = of_card.map(|(ends, (state, by))| (at_time(state.clone(), *ends, asked.now), *by));
         Siblings {
-            states: present.filter(|state| *state != CertificateState::Expired).collect(),
+            states: present.filter(|(state, _)| *state != CertificateState::Expired).collect(),
             queued: queued.contains(asked.card.as_str()),
         }
     };
     Ok(of.into_iter().map(|asked| (asked.request_id, known(asked))).collect())
+}
+
+fn held_by_incident(state: &CertificateState) -> bool {
+    matches!(state, CertificateState::Suspended { causes } if causes.contains_key(&SuspensionCause::Incident))
 }
 
 /// What was decided before in the same group: places in it.
@@ -496,6 +526,18 @@ async fn write(tx: &mut Tx, accepted: &[Accepted<'_>]) -> Result<()> {
     ] {
         if tx.execute_given(columns, insert, rows).await? != all {
             return Err(NpcError::Inconsistent("rows of a group"));
+        }
+    }
+    let mut on_hold = Vec::new();
+    for Accepted { asked, state, .. } in accepted {
+        if held_by_incident(state) {
+            on_hold.push((asked.card, asked.serial));
+        }
+    }
+    if !on_hold.is_empty() {
+        let holds = Holds::read(tx).await?;
+        for (card, serial) in on_hold {
+            holds.note_sibling(tx, card.as_str(), serial.octets()).await?;
         }
     }
     audit::append_all(tx, &entries).await?;

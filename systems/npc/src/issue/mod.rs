@@ -12,16 +12,16 @@ mod second_commit;
 
 use std::sync::{Arc, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use model::{CardSerial, KeySlot};
-use store::{Db, Tx, new_id, params};
+use store::{Db, Row, Tx, new_id, params};
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 use x509::certificate::TbsCertificate;
 use x509::certificate::profiles::{Citizen, StatusLocations, npc_citizen_encryption, npc_citizen_signing};
 use x509::{Certificate, PublicKey, Serial, Validity};
 
-use crate::authority::{Authority, Generation};
+use crate::authority::{Authority, Generation, has_ended};
 use crate::population::Population;
 use crate::rehearse::rehearse;
 use crate::request::{self, Checked};
@@ -191,6 +191,9 @@ impl Npc {
         let validity = &checked.validity;
         authority.policy.allows_subscriber(&checked.key_class, validity.not_before, validity.not_after)?;
         let generation = &authority.issuing;
+        if has_ended(&generation.ca.certificate, now) {
+            return Err(NpcError::Ended);
+        }
         let (serial, filter) = self.draw_serial(generation, now)?;
         let event = new_id(now, self.random().as_mut());
         let partition = Population::partition_of(&serial, generation.partitions);
@@ -237,11 +240,29 @@ impl Npc {
 
     /// Signs everything that was stored when the program was killed.
     pub(crate) async fn sign_what_is_stored(&self, now: Timestamp) -> Result<()> {
-        let mut waiting = Vec::new();
         // A suspended one too: whoever asked for it gets it, and it is told as suspended.
         let sql = select_certificate!("signed = FALSE AND status <> 2 ORDER BY serial");
-        for row in self.db.all(sql, params![]).await? {
-            let (row, authority) = (CertificateRow::read(&row)?, self.authority());
+        let rows = self.db.all(sql, params![]).await?;
+        self.sign_rows(&rows, now).await
+    }
+
+    /// The same while the program runs: a token that was away is back. What came in the last [`UNDER_WAY`] may be in the hands of
+    /// whoever stored it. One certificate asks first whether the key answers: each of them might wait for a dead token in vain.
+    pub(crate) async fn sign_what_was_left(&self, now: Timestamp) -> Result<()> {
+        let sql = select_certificate!(
+            "signed = FALSE AND status <> 2 AND EXISTS (SELECT 1 FROM event WHERE event.serial = certificate.serial \
+             AND event.kind = 'issue' AND event.at <= $1) ORDER BY serial LIMIT $2"
+        );
+        let rows = self.db.all(sql, params![now - UNDER_WAY, LEFT_AT_ONCE]).await?;
+        let (first, others) = rows.split_at(rows.len().min(1));
+        self.sign_rows(first, now).await?;
+        self.sign_rows(others, now).await
+    }
+
+    async fn sign_rows(&self, rows: &[Row], now: Timestamp) -> Result<()> {
+        let mut waiting = Vec::new();
+        for row in rows {
+            let (row, authority) = (CertificateRow::read(row)?, self.authority());
             // What a generation did not sign while it lasted is signed by nobody.
             if authority.generation(row.issuer).is_some() {
                 let (answer, heard) = oneshot::channel();
@@ -373,6 +394,12 @@ impl Desk {
 
 /// Requests in a group. With RSA-4096 their signatures take less than a second on one core.
 const MOST: usize = 256;
+
+/// How long ago a certificate was stored that nobody is signing any more.
+const UNDER_WAY: SignedDuration = SignedDuration::from_mins(1);
+
+/// How many certificates that were left unsigned are signed in one turn of the maintenance.
+const LEFT_AT_ONCE: u32 = 16 * MOST as u32;
 
 /// Requests that are prepared and not answered yet, of about four kilobytes each.
 const PLACES: usize = 4 * MOST;

@@ -435,7 +435,8 @@ async fn a_registration_authority_changes_its_own_certificates_and_ends_its_own_
         assert_eq!(causes().await, [SuspensionCause::Incident]);
         // And the end of the incident leaves its hold.
         scene.accepts(&rr("one.pem", "6")).await;
-        assert_eq!(incident(Measure::Resume).await, 2);
+        let of = npc.incidents().await.unwrap()[0].number;
+        assert_eq!(incident(Measure::Resume { of }).await, 2);
         assert_eq!(causes().await, [of_ra]);
         scene.accepts(&rr("one.pem", "8")).await;
         assert_eq!(causes().await, []);
@@ -504,7 +505,8 @@ async fn no_good_certificate_comes_to_a_card_whose_others_are_on_hold_or_revoked
         let list = npc.crl(npc::Scope::Complete, present()).await.unwrap();
         let list = x509::crl::Crl::parse(&list.der).unwrap();
         assert!(list.find(second.octets()).is_some(), "a list names it from its first moment");
-        assert_eq!(incident(4, Measure::Resume).await, 2);
+        let of = npc.incidents().await.unwrap()[0].number;
+        assert_eq!(incident(4, Measure::Resume { of }).await, 2);
         npc.resume(card(4), SuspensionCause::Loss, "hotline", present()).await.unwrap();
         assert_eq!(states(4).await, [CertificateState::Good, CertificateState::Good]);
         npc.verify_audit(None).await.unwrap();
@@ -608,6 +610,86 @@ async fn what_nobody_confirms_is_taken_back_and_a_refusal_counts() {
         let sql = "SELECT count(*) FROM certificate JOIN certificate_state USING (serial) \
             WHERE status = 2 AND card = 'TWA000002'";
         assert_eq!(db.one(sql, params![]).await.unwrap().read::<i64>(0).unwrap(), 1);
+    })
+    .await;
+}
+
+/// A client refuses its first certificate: its slot is free again, for the same key too, and the card's other slot was never
+/// blocked. Each try wants an enrolment, no other card gets the key, and the fourth refusal is the last.
+// proves: NPC-54
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_certificate_frees_its_slot_and_not_without_end() {
+    each_engine("npc", async |db| {
+        let scene = Scene::new(&db).await;
+        let npc = &scene.npc;
+        key_file(&scene, "card1.key", 0);
+        key_file(&scene, "card2.key", 1);
+        let ir = |key, subject| ["-cmd", "ir", "-certout", "out.pem", "-newkey", key, "-subject", subject];
+        let first = ir("card1.key", "/CN=TWA000001/serialNumber=1");
+        let refusing = [&first[..], &["-out_trusted", "stranger.pem"][..]].concat();
+        let enrol = async |try_no: u128, number, slot| {
+            let enrolment = Enrolment { request_id: id(700 + try_no), ..scene.enrolment(number, slot) };
+            npc.enrol(&enrolment, "clerk", present()).await
+        };
+        let states = async || {
+            let all = npc.certificates_of(card(1), present()).await.unwrap();
+            all.iter().map(|one| (one.slot.id(), one.state.as_str())).collect::<Vec<_>>()
+        };
+        enrol(1, 1, KeySlot::SigningRsa).await.unwrap();
+        scene.refuses(&refusing, "rejecting newly enrolled cert").await;
+        assert_eq!(states().await, [(1, "revoked")]);
+        // The second slot is not blocked by what the card never had.
+        enrol(2, 1, KeySlot::EncryptionRsa).await.unwrap();
+        scene.accepts(&ir("card2.key", "/CN=TWA000001/serialNumber=2")).await;
+        // Another try wants another enrolment, and another card does not get the key.
+        scene.refuses(&first, "addInfoNotAvailable").await;
+        enrol(3, 2, KeySlot::SigningRsa).await.unwrap();
+        scene.refuses(&ir("card1.key", "/CN=TWA000002"), "duplicateCertReq").await;
+        for (try_no, maintained) in [(4, false), (5, true)] {
+            enrol(try_no, 1, KeySlot::SigningRsa).await.unwrap();
+            if maintained {
+                // It is not confirmed this time.
+                scene.accepts(&[&first[..], &["-disable_confirm"][..]].concat()).await;
+                npc.maintain(present() + SignedDuration::from_mins(61)).await.unwrap();
+            } else {
+                scene.refuses(&refusing, "rejecting newly enrolled cert").await;
+            }
+        }
+        enrol(6, 1, KeySlot::SigningRsa).await.unwrap();
+        scene.refuses(&refusing, "rejecting newly enrolled cert").await;
+        let gone = (1, "revoked");
+        assert_eq!(states().await, [gone, (2, "good"), gone, gone, gone]);
+        let last = enrol(7, 1, KeySlot::SigningRsa).await.unwrap_err();
+        assert_eq!(last.code(), "NPC-SLOT-TAKEN");
+        // Each of them is in the list, and the key that four certificates had in turn is not two keys with one factor.
+        let list = npc.crl(npc::Scope::Complete, present()).await.unwrap();
+        assert_eq!(x509::crl::Crl::parse(&list.der).unwrap().entries().count(), 4);
+        npc.check_common_factors("anna", present(), &mut |_| ()).await.unwrap();
+        assert_eq!(npc.common_factors(present()).await.unwrap(), []);
+        for one in npc.certificates_of(card(1), present()).await.unwrap() {
+            assert_eq!(npc.find_certificate(&one.serial, present()).await.unwrap().unwrap().slot, one.slot);
+        }
+        npc.verify_audit(None).await.unwrap();
+    })
+    .await;
+}
+
+/// What somebody else revoked is no refusal: its slot stays taken.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_revoked_before_its_refusal_keeps_its_slot() {
+    each_engine("npc", async |db| {
+        let scene = Scene::new(&db).await;
+        key_file(&scene, "card1.key", 0);
+        scene.enrol(1, KeySlot::SigningRsa).await;
+        let ir = ["-cmd", "ir", "-certout", "out.pem", "-newkey", "card1.key", "-subject", "/CN=TWA000001"];
+        scene.accepts(&[&ir[..], &["-disable_confirm"][..]].concat()).await;
+        let serial = scene.certificate("out.pem").serial().unwrap();
+        let reason = RevocationReason::KeyCompromise;
+        scene.npc.revoke_certificate(&serial, reason, "clerk", present()).await.unwrap();
+        scene.npc.maintain(present() + SignedDuration::from_mins(61)).await.unwrap();
+        let again = Enrolment { request_id: id(701), ..scene.enrolment(1, KeySlot::SigningRsa) };
+        let taken = scene.npc.enrol(&again, "clerk", present()).await.unwrap_err();
+        assert_eq!(taken.code(), "NPC-SLOT-TAKEN");
     })
     .await;
 }

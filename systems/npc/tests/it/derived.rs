@@ -139,14 +139,14 @@ async fn a_virtual_smart_card_follows_the_incidents_of_its_card() {
         assert_eq!(event.read::<String>(0).unwrap(), "suspend");
         assert_eq!(event.read::<String>(1).unwrap(), "bert");
         assert_eq!(event.read::<i64>(2).unwrap(), first as i64);
-        incident(Measure::Resume).await;
+        incident(Measure::Resume { of: first }).await;
         assert_eq!(state().await, "good");
         // Two causes that overlap: the card holds again when the second has ended, and so does what rests on it.
         npc.suspend(card(7), SuspensionCause::Loss, "clerk", now()).await.unwrap();
-        incident(Measure::Suspend).await;
+        let second = incident(Measure::Suspend).await;
         npc.resume(card(7), SuspensionCause::Loss, "clerk", now()).await.unwrap();
         assert_eq!(state().await, "suspended");
-        incident(Measure::Resume).await;
+        incident(Measure::Resume { of: second }).await;
         assert_eq!(state().await, "good");
         incident(Measure::Revoke(RevocationReason::KeyCompromise)).await;
         assert_eq!(state().await, "revoked");

@@ -93,7 +93,8 @@ async fn the_estonian_drill() {
 
         // Whose keys are sound gets them back.
         let sound = Cohort { fingerprint: Some("100001-1-0".into()), ..by_chip() };
-        assert_eq!(cohort(&npc, sound, Measure::Resume).await, 700);
+        let of = npc.incidents().await.unwrap()[0].number;
+        assert_eq!(cohort(&npc, sound, Measure::Resume { of }).await, 700);
         assert_eq!(listed(&npc).await, 800);
         assert_eq!(filter_says(&npc, &drill.cleared).await, [State::Good]);
 

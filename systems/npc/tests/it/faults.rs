@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use curve::{Hash, Random, SystemRandom};
 use jiff::SignedDuration;
 use keys::{KeyError, KeyInfo, KeyKind, KeyStore, Purpose};
-use model::{KeySlot, RevocationReason};
+use model::{KeySlot, RevocationReason, SuspensionCause};
 use npc::{CertificateAuthority, Cohort, IssueRequest, Measure, Npc, Scope};
 use store::testkit::{OwnServer, each_engine, each_engine_url};
 use store::{Db, Engine, params, transaction};
@@ -273,6 +273,54 @@ async fn a_token_that_is_pulled_out_leaves_nothing_half_done() {
         BasicResponse::parse(&npc.ocsp(&known, later(4)).await).unwrap();
         assert_eq!(count(&db, "SELECT count(*) FROM certificate").await, 2);
         assert_eq!(count(&db, "SELECT count(*) FROM event WHERE kind = 'issue'").await, 2);
+        npc.verify_audit(None).await.unwrap();
+    })
+    .await;
+}
+
+/// Nobody asks again: once the token is back, the maintenance signs what was stored, as it was stored, and tells it; what holds or
+/// revokes a card meanwhile counts.
+#[tokio::test]
+async fn what_waits_for_its_signature_is_signed_by_the_maintenance_once_the_token_is_back() {
+    each_engine("npc", async |db| {
+        let gone = Arc::new(AtomicBool::new(false));
+        let token = Arc::new(Token { inner: shared_keys(), gone: gone.clone() });
+        let npc = Npc::open(db.clone(), token, config(), Box::new(SystemRandom), now()).await.unwrap();
+        gone.store(true, Ordering::SeqCst);
+        for number in 1..=3 {
+            let wanted = request(&npc, number, KeySlot::SigningEc, 0).await;
+            assert!(!npc.issue(&wanted, now()).await.err().unwrap().is_refusal());
+        }
+        let later = |seconds| now() + SignedDuration::from_secs(seconds);
+        let mut stored: Vec<Vec<u8>> = Vec::new();
+        for row in db.all("SELECT tbs FROM certificate ORDER BY card", params![]).await.unwrap() {
+            stored.push(row.read(0).unwrap());
+        }
+        npc.suspend(card(2), SuspensionCause::Loss, "hotline", now()).await.unwrap();
+        npc.revoke(card(3), RevocationReason::CessationOfOperation, "clerk", now()).await.unwrap();
+        npc.maintain(later(120)).await.unwrap_err();
+        assert_eq!(npc.waiting(later(120)).await.unwrap().unsigned, 2);
+
+        gone.store(false, Ordering::SeqCst);
+        // What came a moment ago may be in other hands.
+        npc.maintain(later(59)).await.unwrap();
+        assert_eq!(npc.waiting(now()).await.unwrap().unsigned, 2);
+        npc.maintain(later(121)).await.unwrap();
+        assert_eq!(npc.waiting(now()).await.unwrap().unsigned, 0);
+        for (number, state) in [(1, "good"), (2, "suspended")] {
+            let made = npc.certificates_of(card(number), later(121)).await.unwrap().remove(0);
+            assert_eq!(made.state.as_str(), state);
+            let signed = x509::Certificate::parse(&made.der).unwrap();
+            assert_eq!(signed.tbs(), stored[number as usize - 1], "as it was stored");
+            let issuer = IssuerHashes::new(&npc.ca_certificate()).unwrap();
+            let asked = build_request(&[CertId::new(&issuer, Hash::Sha256, &made.serial).unwrap()], None);
+            let answer = BasicResponse::parse(&npc.ocsp(&asked, later(122)).await).unwrap();
+            let good = matches!(answer.answers[0].status, x509::ocsp::CertificateStatus::Good);
+            assert_eq!(good, state == "good", "status services know it");
+        }
+        assert!(npc.certificates_of(card(3), later(121)).await.unwrap().is_empty(), "never signed");
+        let sql = "SELECT count(*) FROM certificate WHERE der IS NOT NULL";
+        assert_eq!(count(&db, sql).await, 2);
         npc.verify_audit(None).await.unwrap();
     })
     .await;

@@ -273,3 +273,70 @@ async fn a_generation_that_ends_with_its_ca_takes_no_other_with_it() {
     })
     .await;
 }
+
+/// The CA that issues has ended, and nobody has made the next one in time: what it published is served, another generation tells
+/// status as before, nothing is issued, and the ceremony that should have been held can be held.
+#[tokio::test]
+async fn an_issuing_ca_that_has_ended_opens_and_issues_nothing() {
+    each_engine("npc", async |db| {
+        let directory = tempfile::tempdir().unwrap();
+        let first = open_at(&db, directory.path()).await;
+        let made = issued(&first, 1, KeySlot::SigningRsa, 0).await;
+        first.revoke(card(1), RevocationReason::KeyCompromise, "clerk", now()).await.unwrap();
+        let ca = first.ca_certificate();
+        let end = ca.validity().not_after();
+        first.maintain(end - SignedDuration::from_mins(10)).await.unwrap();
+        let after = end + SignedDuration::from_hours(1);
+        let day = model::RocDate::in_taipei(after);
+        let wanted = npc::IssueRequest {
+            issue_date: day,
+            renewal_date: Some(day.plus_years(10)),
+            ..request(&first, 2, KeySlot::SigningEc, 1).await
+        };
+        let wanted = npc::IssueRequest { slot: KeySlot::SigningRsa, csr: csr_of(&rsa(1)), ..wanted };
+        // A process that goes on, and one that begins.
+        let keys = key_store(directory.path());
+        let open = async || Npc::open(db.clone(), keys.clone(), quick(), Box::new(SystemRandom), after).await;
+        first.maintain(after).await.unwrap();
+        let opened = open().await.unwrap();
+        for npc in [&first, &opened] {
+            npc.maintain(after + SignedDuration::from_mins(1)).await.unwrap();
+            assert_eq!(npc.ca_certificate(), ca);
+            let refused = npc.issue(&wanted, after).await.err().unwrap();
+            assert_eq!((refused.code(), refused.is_refusal()), ("NPC-CA-ENDED", false));
+            let list = npc.list(complete(1), after).await.unwrap();
+            Crl::parse(&list.der).unwrap().verify_signature(ca.spki()).unwrap();
+            let state = npc.status(&made.serial, after).await.unwrap().unwrap();
+            assert_eq!(state.as_str(), "revoked");
+            let id =
+                CertId::new(&IssuerHashes::new(&ca).unwrap(), curve::Hash::Sha256, &made.serial).unwrap();
+            let question = build_request(&[id], None);
+            assert_eq!(
+                npc.ocsp(&question, after).await,
+                [0x30, 3, 0x0A, 1, 3],
+                "tryLater: who would sign it has ended"
+            );
+        }
+        let sql = "SELECT COUNT(*) FROM authority";
+        let certificates = async || db.one(sql, params![]).await.unwrap().read::<i64>(0).unwrap();
+        let before = certificates().await;
+        open().await.unwrap();
+        assert_eq!(certificates().await, before, "nothing is certified by what has ended");
+
+        let plan = Plan::Generation { key: KeyKind::Ec(Curve::P384), partitions: None };
+        let number = opened.propose_ceremony(plan, "chief", after).await.unwrap().number;
+        opened.approve_ceremony(number, "deputy", after).await.unwrap();
+        let step = async || opened.ceremony_step(number, HANDS, Provisions::default(), after).await;
+        while step().await.unwrap().finished_at.is_none() {}
+        let again = opened.issue(&wanted, after).await.unwrap();
+        assert!(again.validity.not_after > after);
+        opened.maintain(after + SignedDuration::from_mins(2)).await.unwrap();
+        assert_eq!(
+            open().await.unwrap().ca_certificates().generations.len(),
+            1,
+            "the ended one is left behind"
+        );
+        opened.verify_audit(None).await.unwrap();
+    })
+    .await;
+}

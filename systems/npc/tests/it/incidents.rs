@@ -44,7 +44,7 @@ async fn a_cohort_is_chosen_proposed_by_one_and_approved_by_another() {
         let rsa = Cohort { key_class: Some("RSA-2048".into()), ..Cohort::default() };
         let everybody = npc.propose_incident(Cohort::default(), Measure::Suspend, "anna", now()).await;
         assert_eq!(everybody.unwrap_err().code(), "NPC-REQUEST");
-        let proposed = npc.propose_incident(rsa.clone(), Measure::Suspend, "anna", now()).await.unwrap();
+        let proposed = npc.propose_incident(rsa, Measure::Suspend, "anna", now()).await.unwrap();
         assert_eq!((proposed.concerned, proposed.changed, proposed.finished_at), (3, 0, None));
         // Not by one person alone, and not by waiting.
         let alone = npc.approve_incident(proposed.number, "anna", now()).await;
@@ -66,7 +66,8 @@ async fn a_cohort_is_chosen_proposed_by_one_and_approved_by_another() {
         assert_eq!(x509::crl::Crl::parse(&list.der).unwrap().entries().count(), 4);
         let again = npc.approve_incident(proposed.number, "carl", now()).await.unwrap();
         assert_eq!(again, done, "once");
-        let ended = npc.propose_incident(rsa, Measure::Resume, "bert", now()).await.unwrap();
+        let of = Measure::Resume { of: proposed.number };
+        let ended = npc.propose_incident(Cohort::default(), of, "bert", now()).await.unwrap();
         let ended = npc.approve_incident(ended.number, "anna", now()).await.unwrap();
         assert_eq!(ended.changed, 3);
         assert_eq!(states(&npc, &serials).await, ["suspended", "suspended", "good", "good", "good", "good"]);
@@ -249,7 +250,8 @@ async fn what_is_stored_and_not_signed_is_of_the_cohort() {
                     assert_eq!(causes.into_keys().collect::<Vec<_>>(), [SuspensionCause::Incident]);
                 }
                 assert_eq!(listed, 3);
-                let ended = restarted.propose_incident(lot, Measure::Resume, "anna", now()).await.unwrap();
+                let of = Measure::Resume { of: proposed.number };
+                let ended = restarted.propose_incident(lot, of, "anna", now()).await.unwrap();
                 let ended = restarted.approve_incident(ended.number, "bert", now()).await.unwrap();
                 assert_eq!(ended.changed, 3);
             } else {
@@ -295,7 +297,6 @@ async fn what_is_approved_is_what_was_shown_and_within_seven_days() {
         // One is revoked and one comes into being: as many as were shown, but not the same.
         let revoke = propose(&lot, Measure::Revoke(RevocationReason::KeyCompromise)).await;
         let others = propose(&of_cards, Measure::Suspend).await;
-        let resume = propose(&lot, Measure::Resume).await;
         npc.revoke_certificate(
             &npc.certificates_of(card(1), now()).await.unwrap()[0].serial,
             RevocationReason::Superseded,
@@ -313,8 +314,7 @@ async fn what_is_approved_is_what_was_shown_and_within_seven_days() {
         assert_eq!(states(&npc, &[made.serial]).await, ["good"]);
         let again = propose(&lot, Measure::Suspend).await;
         assert_eq!(again.concerned, 4);
-        // What has grown elsewhere, or ends a suspension, is as it was shown.
-        npc.approve_incident(resume.number, "bert", just_before).await.unwrap();
+        // What has grown elsewhere is as it was shown.
         let done = npc.approve_incident(others.number, "bert", just_before).await.unwrap();
         assert_eq!(done.changed, 3);
         let done = npc.approve_incident(again.number, "bert", just_before).await.unwrap();
@@ -341,46 +341,6 @@ async fn what_comes_into_being_after_the_approval_is_not_of_the_incident() {
         npc.maintain(now()).await.unwrap();
         assert_eq!(npc.incidents().await.unwrap()[0].changed, 3);
         assert_eq!(states(&npc, &[serials[0], later.serial]).await, ["suspended", "good"]);
-    })
-    .await;
-}
-
-/// A resume ends what every incident has suspended: whoever approves it has seen how many certificates another one holds too, and
-/// none that another suspends after the proposal is resumed unseen.
-#[tokio::test]
-async fn a_resume_says_how_many_certificates_another_incident_holds() {
-    each_engine("npc", async |db| {
-        let npc = open(&db).await;
-        let serials = country(&npc).await;
-        let class = |name: &str| Cohort { key_class: Some(name.into()), ..Cohort::default() };
-        let second = Cohort { cards: Some((card(2), card(2))), ..Cohort::default() };
-        let propose = async |cohort: &Cohort, measure| {
-            npc.propose_incident(cohort.clone(), measure, "anna", now()).await.unwrap()
-        };
-        let done = async |cohort: &Cohort, measure| {
-            let number = propose(cohort, measure).await.number;
-            npc.approve_incident(number, "bert", now()).await.unwrap()
-        };
-        let rsa = class("RSA-2048");
-        done(&rsa, Measure::Suspend).await;
-        assert_eq!(propose(&rsa, Measure::Resume).await.also_held, 0, "one alone");
-        done(&second, Measure::Suspend).await;
-        let both = propose(&rsa, Measure::Resume).await;
-        assert_eq!((both.concerned, both.also_held), (3, 1));
-        // What was proposed before the second one had suspended anything was shown without it.
-        let unseen = npc.incidents().await.unwrap().into_iter().find(|i| i.number == 2).unwrap();
-        assert_eq!((unseen.measure, unseen.also_held), (Measure::Resume, 0));
-        let refused = npc.approve_incident(unseen.number, "bert", now()).await.unwrap_err();
-        assert_eq!(refused.code(), "NPC-HELD");
-        assert_eq!(states(&npc, &serials[2..4]).await, ["suspended", "suspended"]);
-        npc.approve_incident(both.number, "bert", now()).await.unwrap();
-        assert_eq!(states(&npc, &serials[2..4]).await, ["good", "suspended"]);
-        // Both were ended there: whoever holds it next holds it alone.
-        done(&rsa, Measure::Suspend).await;
-        assert_eq!(propose(&rsa, Measure::Resume).await.also_held, 0);
-        done(&class("secp521r1"), Measure::Suspend).await;
-        assert_eq!(propose(&second, Measure::Resume).await.also_held, 1, "the other key of the second card");
-        npc.verify_audit(None).await.unwrap();
     })
     .await;
 }

@@ -89,7 +89,7 @@ async fn a_long_list_is_not_made_anew_for_each_who_asks() {
         let (of_incident, named) = complete(2).await;
         assert!(of_incident > published && named, "at once");
         // The database goes away: the long list holds, as it would if the database were there.
-        npc.resume(card(1), SuspensionCause::Incident, "anna", at(2)).await.unwrap();
+        npc.suspend(card(1), SuspensionCause::Loss, "hotline", at(2)).await.unwrap();
         db.fail_after(1, When::BeforeCommit);
         npc.suspend(card(1), holder, "holder", at(2)).await.unwrap_err();
         assert_eq!(complete(3).await, (of_incident, true));

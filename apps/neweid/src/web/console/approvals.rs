@@ -69,7 +69,7 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
                     i.concerned,
                     match i.also_held {
                         0 => String::new(),
-                        held => format!("，其中 {held} 張亦由另一事件停用，將一併復用"),
+                        held => format!("，其中 {held} 張亦由另一事件停用，仍維持停用"),
                     }
                 ),
                 what: format!(
@@ -77,8 +77,7 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
                     i.concerned,
                     match i.also_held {
                         0 => String::new(),
-                        held =>
-                            format!("; {held} of them suspended by another incident too, which ends as well"),
+                        held => format!("; {held} of them held by another incident too stay suspended"),
                     }
                 ),
                 own: i.proposed_by == session.name,

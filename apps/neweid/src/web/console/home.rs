@@ -99,9 +99,18 @@ async fn tiles(country: &Country, session: &Session) -> Result<Vec<Tile>, Failur
     }
     if session.may(Right::SeeIncidents) {
         let waiting = npc.waiting(now).await.map_err(Failure::from_system)?;
-        let sign = if waiting.running + waiting.proposed > 0 { "△" } else { "✓" };
-        let zh = format!("待核可 {}、執行中 {}", waiting.proposed, waiting.running);
-        let en = format!("{} proposed, {} under way", waiting.proposed, waiting.running);
+        let mut sign = if waiting.running + waiting.proposed > 0 { "△" } else { "✓" };
+        let mut zh = format!("待核可 {}、執行中 {}", waiting.proposed, waiting.running);
+        let mut en = format!("{} proposed, {} under way", waiting.proposed, waiting.running);
+        // Anybody can compute these keys: nothing here is more urgent.
+        if waiting.common_factors > 0 {
+            sign = "✗";
+            zh = format!("{} 張憑證之金鑰有共用因數，待提案廢止；{zh}", grouped(waiting.common_factors));
+            en = format!(
+                "{} certificates whose keys share a factor wait to be revoked; {en}",
+                grouped(waiting.common_factors)
+            );
+        }
         tile("/console/incidents", "事件", "Incidents", sign, zh, en);
     }
     if session.may(Right::SeeApprovals) {

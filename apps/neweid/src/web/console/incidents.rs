@@ -257,6 +257,9 @@ fn selection(fields: &Fields) -> Result<Selection, Failure> {
         action,
         // The form has the field with every action.
         reason: given("reason").filter(|_| action == Action::Revoke),
+        of: given("of")
+            .map(|of| of.parse().map_err(|_| npc_incident::wrong("事件編號 incident")))
+            .transpose()?,
         key_class: given("key_class"),
         fingerprint: given("fingerprint"),
         chip_model: given("chip_model"),
@@ -310,7 +313,7 @@ fn date(fields: &Fields, name: &str) -> Result<Option<RocDate>, Failure> {
 pub const fn measure_zh(measure: Measure) -> &'static str {
     match measure {
         Measure::Suspend => "停用",
-        Measure::Resume => "復用",
+        Measure::Resume { .. } | Measure::ResumeAll => "復用",
         Measure::Revoke(_) => "廢止",
     }
 }

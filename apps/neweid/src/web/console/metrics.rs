@@ -125,6 +125,7 @@ async fn collect(country: &Country, now: Timestamp) -> Result<String, Failure> {
         ("incidents-to-approve", waiting.proposed),
         ("incidents-under-way", waiting.running),
         ("unconfirmed-certificates", waiting.unconfirmed),
+        ("certificates-with-common-factor", waiting.common_factors),
     ] {
         text.value("neweid_waiting", &[("kind", kind)], count);
     }
