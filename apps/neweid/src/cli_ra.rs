@@ -104,6 +104,8 @@ pub enum RaCommand {
         #[command(flatten)]
         keys: SecondPair,
     },
+    /// 更換金鑰 Switch the card to its other pair of keys, as a recall has decided: new certificates, the old ones revoked.
+    Rekey(RaRequest),
     /// 重寫 Write the valid certificates to the card again.
     Rewrite(RaRequest),
     /// 查詢 How the certificates stand.
@@ -390,6 +392,7 @@ impl RaCommand {
             | Self::Modify { request, .. }
             | Self::ResetUserCode(request)
             | Self::ChangeUserCode { request, .. }
+            | Self::Rekey(request)
             | Self::Rewrite(request)
             | Self::Query(request)
             | Self::Publish(request)

@@ -26,6 +26,7 @@ use crate::books::{CardEntry, card, card_now, from_json, log, parse, stamp, to_j
 use crate::cards::{HOLDER as HOLDER_ACCOUNT, Told};
 use crate::counter_case::CounterCase;
 use crate::pins::card_error;
+use crate::rekey::RekeyCase;
 use crate::service::{CERTIFICATES, Mgmt};
 use crate::vault::{HOLDER, RowKey};
 use crate::{MgmtError, Refusal};
@@ -199,6 +200,20 @@ pub trait CardManagement: Send + Sync {
         serial: CardSerial,
         certificates: Vec<(KeySlot, Vec<u8>)>,
         reader: Reader,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<(), MgmtError>;
+
+    /// What an approved recall has decided for the card: that it goes on with its other keys (更換金鑰, OPEN-17). `None` if none has,
+    /// or if the card is not in its holder's hands.
+    async fn rekey_case(&self, serial: CardSerial) -> Result<Option<RekeyCase>, MgmtError>;
+
+    /// Notes that the card goes on with its other keys: their certificates are written, the old ones revoked. A card that was
+    /// called in for it is released.
+    async fn note_rekeyed(
+        &self,
+        serial: CardSerial,
+        recall: u64,
         actor: &str,
         now: Timestamp,
     ) -> Result<(), MgmtError>;
@@ -507,7 +522,9 @@ impl CardManagement for Mgmt {
         now: Timestamp,
     ) -> Result<(), MgmtError> {
         let entry = card_now(&self.db, serial).await?;
-        usable(&entry)?;
+        if !self.written_in_recall(&entry).await? {
+            usable(&entry)?;
+        }
         let keys = self.keys.pin_management(serial)?;
         let (chain, mut random) = (self.chain.clone(), self.random());
         let slots: Vec<_> = certificates.iter().map(|(slot, _)| slot.as_str()).collect();
@@ -527,6 +544,20 @@ impl CardManagement for Mgmt {
         store::transaction!(self.db, |tx| {
             log(tx, &stamp(now, actor), "certificates-write", serial.as_str(), detail.clone()).await
         })
+    }
+
+    async fn rekey_case(&self, serial: CardSerial) -> Result<Option<RekeyCase>, MgmtError> {
+        self.rekey_case_now(serial).await
+    }
+
+    async fn note_rekeyed(
+        &self,
+        serial: CardSerial,
+        recall: u64,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<(), MgmtError> {
+        self.rekeyed(serial, recall, actor, now).await
     }
 
     async fn unblock(

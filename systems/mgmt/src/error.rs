@@ -304,7 +304,11 @@ refusals! {
     /// An update, though the software of the chips cannot be changed.
     RecallNotPatchable "MGMT-E-RECALL-NOT-PATCHABLE" Caller
         { "所選卡片有晶片型別未登錄為可更新韌體。", "Among these cards are chips whose type is not registered as patchable." }
-        { "改為換發新卡，或以重新簽發改用卡上之橢圓曲線金鑰。", "Decide for a new card, or have certificates reissued on the card's EC keys." }
+        { "改為更換金鑰（改用卡上另一組金鑰）或換發新卡。", "Decide for other keys of the same cards (rekey), or for a new card." }
+    /// None of the cards has other keys to go on with.
+    RecallNoOtherKeys "MGMT-E-RECALL-NO-OTHER-KEYS" Caller
+        { "所選卡片均無另一組金鑰可用。", "None of these cards has other keys to go on with." }
+        { "改為換發新卡。", "Decide for a new card." }
     /// Nobody approved it in time.
     RecallLapsed "MGMT-E-RECALL-LAPSED" Caller
         { "提案已逾七日未經核可，不得再核可。", "The proposal was not approved within seven days, and cannot be any more." }
@@ -315,7 +319,7 @@ refusals! {
         { "請另一人核可，或重新提案。", "Ask somebody else, or propose it again." }
     /// Cards are neither updated nor exchanged yet.
     RecallWaits "MGMT-E-RECALL-WAITS" Caller
-        { "尚有卡片未更新或換發，不得結案。", "Cards of the recall are neither updated nor exchanged yet." }
+        { "尚有卡片未更新、更換金鑰或換發，不得結案。", "Cards of the recall wait: they are not updated, have no other keys yet, and are not exchanged." }
         { "neweid recall report", "neweid recall report" }
     /// An approval of a photo that the review itself finds wrong (CARDFACE-18, CARDFACE-20).
     PhotoNotConforming "MGMT-E-PHOTO-NOT-CONFORMING" Caller

@@ -6,17 +6,19 @@
 //! approved: it is not to be accepted any more, and its certificates are suspended, until it is treated. In a scheduled one cards stay
 //! valid until their turn comes. Either way each holder is told.
 //!
-//! A card is treated when an office has brought its chip to another version, or when it is void: exchanged. The second is read off
-//! the card's own state, so that no report says what is not so. Nothing of a recall is ever deleted.
+//! A card is treated when an office has brought its chip to another version, when it goes on with its other keys ([`crate::rekey`]), or
+//! when it is void: exchanged. The last is read off the card's own state, so that no report says what is not so. Nothing of a recall
+//! is ever deleted.
 
 use jiff::Timestamp;
-use model::{CardSerial, CardState, OfficeCode, RocDate};
+use model::{CardSerial, CardState, OfficeCode, RevocationReason, RocDate};
 use production::MakeCriteria;
 use serde::Serialize;
 use serde_json::json;
-use store::{Kind, Row, Tx, params};
+use store::{Row, Tx, params};
 
 use crate::books::{card, from_json, log, parse, parse_optional, stamp, step_card, to_json};
+use crate::rekey::{KeyPair, LIST, LIST_CARDS, listed};
 use crate::service::Mgmt;
 use crate::{MgmtError, Refusal};
 
@@ -36,6 +38,8 @@ pub enum RecallLevel {
 pub enum Treatment {
     /// 韌體更新: its chip gets another version. Only for types of chips that the register calls patchable (OPEN-13).
     Update,
+    /// 更換金鑰: the card stays and goes on with its other keys (OPEN-13, RECALL-14). A card that has none is exchanged.
+    Rekey,
     /// 換發新卡
     NewCard,
 }
@@ -63,6 +67,7 @@ impl Treatment {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Update => "update",
+            Self::Rekey => "rekey",
             Self::NewCard => "new-card",
         }
     }
@@ -71,6 +76,7 @@ impl Treatment {
     pub const fn zh(self) -> &'static str {
         match self {
             Self::Update => "韌體更新",
+            Self::Rekey => "更換金鑰",
             Self::NewCard => "換發新卡",
         }
     }
@@ -91,7 +97,7 @@ impl std::str::FromStr for Treatment {
     type Err = MgmtError;
 
     fn from_str(text: &str) -> Result<Self, MgmtError> {
-        [Self::Update, Self::NewCard]
+        [Self::Update, Self::Rekey, Self::NewCard]
             .into_iter()
             .find(|treatment| treatment.as_str() == text)
             .ok_or(MgmtError::Data("treatment of recalled cards"))
@@ -107,10 +113,30 @@ pub struct RecallPlan {
     pub level: RecallLevel,
     /// What is done with them.
     pub treatment: Treatment,
+    /// Where keys are exchanged: with which reason the certificates on the old ones are revoked (RFC 5280 §5.3.1).
+    pub revocation: RevocationReason,
     /// Why.
     pub reason: String,
     /// What it is estimated to cost, in New Taiwan dollars, if somebody has estimated it.
     pub cost: Option<u64>,
+}
+
+impl RecallPlan {
+    /// What is done with the cards, Traditional Chinese and English: whoever approves other keys sees as what the old certificates
+    /// will be revoked.
+    pub fn treatment_words(&self) -> (String, String) {
+        let (zh, en) = (self.treatment.zh().to_owned(), self.treatment.as_str().to_owned());
+        match self.treatment {
+            Treatment::Rekey => {
+                let reason = self.revocation;
+                (
+                    format!("{zh}（舊憑證廢止原因 {reason}）"),
+                    format!("{en} (old certificates revoked: {reason})"),
+                )
+            }
+            _ => (zh, en),
+        }
+    }
 }
 
 /// A recall and how far it is.
@@ -154,6 +180,12 @@ pub struct RecallCard {
     pub called: bool,
     /// The version an office has brought its chip to.
     pub updated_to: Option<String>,
+    /// The keys it can go on with, where the treatment is to exchange them. `None`: it has none, and is exchanged itself.
+    pub other_keys: Option<KeyPair>,
+    /// Whether the certificates on these keys are issued.
+    pub certified: bool,
+    /// Whether it goes on with them: the certificates are on the card, and the old ones revoked.
+    pub rekeyed: bool,
 }
 
 /// How far one office is (RECALL-11).
@@ -165,6 +197,8 @@ pub struct RecallProgress {
     pub cards: u64,
     /// Of these, cards whose chip was updated.
     pub updated: u64,
+    /// Of these, cards that go on with their other keys.
+    pub rekeyed: u64,
     /// Cards that are void: exchanged, or given up for another reason.
     pub exchanged: u64,
     /// Cards that still wait.
@@ -184,7 +218,7 @@ impl Mgmt {
             return Err(Refusal::RecallEmpty.into());
         }
         let made = self.centre.select(&plan.criteria).await?;
-        // OPEN-13: an update where every chip can take one; otherwise other keys by a reissue, or a new card.
+        // OPEN-13: an update where every chip can take one; otherwise other keys, or a new card.
         if plan.treatment == Treatment::Update {
             let patchable = self.centre.patchable_types().await?;
             if made.iter().any(|card| !patchable.contains(&card.chip_type)) {
@@ -195,8 +229,8 @@ impl Mgmt {
             let row = tx.one("SELECT COALESCE(MAX(number), 0) FROM recall", params![]).await?;
             let number = row.read::<i64>(0)? + 1;
             tx.execute_one(
-                "INSERT INTO recall (number, criteria, level, treatment, reason, cost, cards, proposed_by, proposed_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8)",
+                "INSERT INTO recall (number, criteria, level, treatment, reason, cost, cards, proposed_by, proposed_at, \
+                 revocation) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9)",
                 params![
                     number,
                     to_json(&plan.criteria)?,
@@ -206,14 +240,14 @@ impl Mgmt {
                     plan.cost.map(|cost| cost as i64),
                     actor,
                     now,
+                    plan.revocation.as_str(),
                 ],
             )
             .await?;
             Ok::<_, MgmtError>(number)
         })?;
         for part in made.chunks(LISTED) {
-            let rows: Vec<_> =
-                part.iter().map(|card| params![number, card.serial.as_str().to_owned()].to_vec()).collect();
+            let rows: Vec<_> = part.iter().map(|card| listed(number, card.serial, plan, now)).collect();
             store::transaction!(self.db, |tx| {
                 tx.execute_given(&LIST, LIST_CARDS, &rows).await?;
                 Ok::<_, MgmtError>(())
@@ -223,11 +257,16 @@ impl Mgmt {
         store::transaction!(self.db, |tx| {
             let sql = "SELECT count(*) FROM recall_card WHERE recall = $1";
             let cards: i64 = tx.one(sql, params![number]).await?.read(0)?;
+            let sql = "SELECT count(*) FROM recall_card WHERE recall = $1 AND other_pair IS NOT NULL";
+            let others: i64 = tx.one(sql, params![number]).await?.read(0)?;
+            if plan.treatment == Treatment::Rekey && cards > 0 && others == 0 {
+                return Err(Refusal::RecallNoOtherKeys.into());
+            }
             let sql = "UPDATE recall SET cards = $2, listed_at = $3 WHERE number = $1";
             tx.execute_one(sql, params![number, cards, now]).await?;
             let detail = json!({
                 "criteria": &plan.criteria, "level": plan.level, "treatment": plan.treatment, "reason": plan.reason.trim(),
-                "cost": plan.cost, "cards": cards,
+                "cost": plan.cost, "cards": cards, "other_keys": others, "revocation": plan.revocation,
             });
             log(tx, &stamp(now, actor), "recall-propose", &subject(number), detail).await
         })?;
@@ -284,7 +323,10 @@ impl Mgmt {
         after: Option<CardSerial>,
         limit: u32,
     ) -> Result<Vec<RecallCard>, MgmtError> {
-        let sql = "SELECT recall_card.serial AS serial, office, state, called_at, updated_to \
+        let sql = "SELECT recall_card.serial AS serial, office, state, called_at, updated_to, other_pair, rekeyed_at, \
+            (SELECT count(*) FROM card_certificate AS held WHERE held.serial = recall_card.serial \
+            AND held.certificate IS NOT NULL \
+            AND held.slot IN ('signing_' || other_pair, 'encryption_' || other_pair)) AS certified \
             FROM recall_card JOIN card ON card.serial = recall_card.serial \
             WHERE recall = $1 AND recall_card.serial > $2 AND ($3 = '' OR office = $3) \
             ORDER BY recall_card.serial LIMIT $4";
@@ -298,6 +340,9 @@ impl Mgmt {
                 state: parse(row, "state")?,
                 called: row.read::<Option<Timestamp>>("called_at")?.is_some(),
                 updated_to: row.read("updated_to")?,
+                other_keys: parse_optional(row, "other_pair")?,
+                certified: row.read::<i64>("certified")? == 2,
+                rekeyed: row.read::<Option<Timestamp>>("rekeyed_at")?.is_some(),
             })
         };
         rows.iter().map(read).collect()
@@ -348,7 +393,7 @@ impl Mgmt {
 
     /// What the offices' progress was on each day, as it was noted (RECALL-11, RECALL-12).
     pub async fn recall_reports(&self, number: u64) -> Result<Vec<(RocDate, RecallProgress)>, MgmtError> {
-        let sql = "SELECT day, office, cards, updated, exchanged FROM recall_report WHERE recall = $1 ORDER BY day, office";
+        let sql = "SELECT day, office, cards, updated, rekeyed, exchanged FROM recall_report WHERE recall = $1 ORDER BY day, office";
         let rows = self.db.all(sql, params![number as i64]).await?;
         rows.iter().map(|row| Ok((parse(row, "day")?, progress_row(row)?))).collect()
     }
@@ -404,10 +449,12 @@ impl Mgmt {
 
     async fn call_in(&self, number: i64, serial: CardSerial, now: Timestamp) -> Result<(), MgmtError> {
         store::transaction!(self.db, |tx| {
-            let sql = "UPDATE recall_card SET called_at = $3 WHERE recall = $1 AND serial = $2 AND called_at IS NULL";
-            if tx.execute(sql, params![number, serial.as_str(), now]).await? != 1 {
+            let sql = "UPDATE recall_card SET called_at = $3 WHERE recall = $1 AND serial = $2 AND called_at IS NULL \
+                RETURNING other_pair";
+            let Some(row) = tx.optional(sql, params![number, serial.as_str(), now]).await? else {
                 return Ok(());
-            }
+            };
+            let other_keys: Option<KeyPair> = parse_optional(&row, "other_pair")?;
             let recall = recall(tx, number as u64).await?;
             let entry = card(tx, serial).await?;
             let (case, in_hands) =
@@ -421,8 +468,9 @@ impl Mgmt {
             }
             if in_hands {
                 // RECALL-07: to bring the card, or to apply for another one.
-                let kind = match recall.plan.treatment {
-                    Treatment::Update => "recall-update",
+                let kind = match (recall.plan.treatment, other_keys) {
+                    (Treatment::Update, _) => "recall-update",
+                    (Treatment::Rekey, Some(_)) => "recall-rekey",
                     _ => "recall-exchange",
                 };
                 self.notify(tx, case, serial, kind, now).await?;
@@ -445,6 +493,7 @@ fn recall_row(row: &Row) -> Result<Recall, MgmtError> {
             criteria: from_json(&row.read::<String>("criteria")?)?,
             level: parse(row, "level")?,
             treatment: parse(row, "treatment")?,
+            revocation: parse(row, "revocation")?,
             reason: row.read("reason")?,
             cost: row.read::<Option<i64>>("cost")?.map(|cost| cost as u64),
         },
@@ -461,7 +510,9 @@ async fn progress(tx: &mut Tx, number: i64) -> Result<Vec<RecallProgress>, MgmtE
     let [void, destroyed] = [CardState::Void, CardState::Destroyed].map(CardState::as_str);
     let sql = "SELECT office, count(*) AS cards, \
         COALESCE(SUM(CASE WHEN updated_at IS NOT NULL THEN 1 ELSE 0 END), 0) AS updated, \
-        COALESCE(SUM(CASE WHEN updated_at IS NULL AND state IN ($2, $3) THEN 1 ELSE 0 END), 0) AS exchanged \
+        COALESCE(SUM(CASE WHEN rekeyed_at IS NOT NULL THEN 1 ELSE 0 END), 0) AS rekeyed, \
+        COALESCE(SUM(CASE WHEN updated_at IS NULL AND rekeyed_at IS NULL AND state IN ($2, $3) THEN 1 ELSE 0 END), 0) \
+        AS exchanged \
         FROM recall_card JOIN card ON card.serial = recall_card.serial WHERE recall = $1 GROUP BY office ORDER BY office";
     let rows = tx.all(sql, params![number, void, destroyed]).await?;
     rows.iter().map(progress_row).collect()
@@ -469,9 +520,11 @@ async fn progress(tx: &mut Tx, number: i64) -> Result<Vec<RecallProgress>, MgmtE
 
 fn progress_row(row: &Row) -> Result<RecallProgress, MgmtError> {
     let number = |name: &str| -> Result<u64, MgmtError> { Ok(row.read::<i64>(name)?.unsigned_abs()) };
-    let (cards, updated, exchanged) = (number("cards")?, number("updated")?, number("exchanged")?);
+    let (cards, updated) = (number("cards")?, number("updated")?);
+    let (rekeyed, exchanged) = (number("rekeyed")?, number("exchanged")?);
     let office = parse_optional(row, "office")?.ok_or(MgmtError::Data("office"))?;
-    Ok(RecallProgress { office, cards, updated, exchanged, waiting: cards - updated - exchanged })
+    let waiting = cards - updated - rekeyed - exchanged;
+    Ok(RecallProgress { office, cards, updated, rekeyed, exchanged, waiting })
 }
 
 /// The progress of this day, as it is now.
@@ -484,9 +537,10 @@ async fn report(
     let day = RocDate::in_taipei(now).iso();
     for office in progress {
         tx.execute_one(
-            "INSERT INTO recall_report (recall, day, office, cards, updated, exchanged, at) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+            "INSERT INTO recall_report (recall, day, office, cards, updated, exchanged, at, rekeyed) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
              ON CONFLICT (recall, day, office) DO UPDATE SET cards = EXCLUDED.cards, updated = EXCLUDED.updated, \
-             exchanged = EXCLUDED.exchanged, at = EXCLUDED.at",
+             exchanged = EXCLUDED.exchanged, at = EXCLUDED.at, rekeyed = EXCLUDED.rekeyed",
             params![
                 number,
                 day.clone(),
@@ -494,7 +548,8 @@ async fn report(
                 office.cards as i64,
                 office.updated as i64,
                 office.exchanged as i64,
-                now
+                now,
+                office.rekeyed as i64
             ],
         )
         .await?;
@@ -503,20 +558,13 @@ async fn report(
 }
 
 /// The number of a recall as it stands in its cards.
-fn name(number: u64) -> String {
+pub(crate) fn name(number: u64) -> String {
     format!("R-{number}")
 }
 
 pub(crate) fn subject(number: i64) -> String {
     format!("recall-{number}")
 }
-
-const LIST: [(&str, Kind); 2] = [("recall", Kind::Integer), ("serial", Kind::Text)];
-/// Cards at an office or in somebody's hands; what the centre still has is its own business.
-const LIST_CARDS: &str = "INSERT INTO recall_card (recall, serial, office) \
-    SELECT given.recall, card.serial, application.office FROM given JOIN card ON card.serial = given.serial \
-    JOIN application ON application.case_no = card.case_no \
-    WHERE card.state IN ('received', 'awaiting_collection', 'active', 'suspended')";
 
 /// Cards in one commit of the list.
 const LISTED: usize = 10_000;

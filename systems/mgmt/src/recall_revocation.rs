@@ -112,7 +112,7 @@ impl Mgmt {
             recall_revocation.approved_by AS approved_by FROM recall_revocation \
             JOIN recall ON recall.number = recall_revocation.recall \
             JOIN recall_card ON recall_card.recall = recall.number JOIN card ON card.serial = recall_card.serial \
-            WHERE recall_revocation.approved_by IS NOT NULL AND closed_at IS NULL AND updated_at IS NULL \
+            WHERE recall_revocation.approved_by IS NOT NULL AND closed_at IS NULL AND updated_at IS NULL AND rekeyed_at IS NULL \
             AND revoked_at IS NULL AND state NOT IN ($1, $2) ORDER BY recall_card.recall, recall_card.serial LIMIT $3";
         let rows = self.db.all(sql, params![void, destroyed, CALLED]).await?;
         for row in &rows {
@@ -120,7 +120,8 @@ impl Mgmt {
             let (serial, actor): (CardSerial, String) = (parse(row, "serial")?, row.read("approved_by")?);
             store::transaction!(self.db, |tx| {
                 let sql = "UPDATE recall_card SET revoked_at = $3 \
-                    WHERE recall = $1 AND serial = $2 AND revoked_at IS NULL AND updated_at IS NULL";
+                    WHERE recall = $1 AND serial = $2 AND revoked_at IS NULL AND updated_at IS NULL \
+                    AND rekeyed_at IS NULL";
                 if tx.execute(sql, params![number, serial.as_str(), now]).await? != 1 {
                     return Ok(());
                 }

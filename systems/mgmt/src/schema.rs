@@ -291,4 +291,17 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         ALTER TABLE update_request ADD COLUMN outing BIGINT;
         CREATE INDEX update_request_outing ON update_request (outing) WHERE outing IS NOT NULL;",
     ),
+    // OPEN-13: cards that go on with their other keys.
+    Migration::new(
+        15,
+        "recalls by other keys",
+        "-- with which reason the certificates on the old keys are revoked
+        ALTER TABLE recall ADD COLUMN revocation TEXT NOT NULL DEFAULT 'superseded';
+        -- rsa or ec: the keys a card can go on with; null if it has none, or another treatment
+        ALTER TABLE recall_card ADD COLUMN other_pair TEXT;
+        ALTER TABLE recall_card ADD COLUMN rekeyed_at BIGINT;
+        ALTER TABLE recall_card ADD COLUMN rekeyed_by TEXT;
+        CREATE INDEX recall_card_serial ON recall_card (serial);
+        ALTER TABLE recall_report ADD COLUMN rekeyed BIGINT NOT NULL DEFAULT 0;",
+    ),
 ];

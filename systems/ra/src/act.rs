@@ -418,6 +418,7 @@ impl Ra {
                 Err(if outdated { Refusal::NewCardNeeded } else { Refusal::Unchanged }.into())
             }
             (Function::Extend, _) => self.extend(card, reader, actor, begun, now).await,
+            (Function::Rekey, _) => self.rekey(card, reader, actor, begun, now).await,
             (Function::Rewrite, _) => self.rewrite(card, reader, actor, now).await,
             (Function::Unblock, Detail::Pins(pins)) => {
                 let reader = reader.ok_or(Refusal::NoCard)?;
@@ -546,6 +547,7 @@ impl Ra {
         let reader = reader.ok_or(Refusal::NoCard)?;
         let entry = self.management.certified_card(card).await?;
         expect_usable(&entry)?;
+        self.expect_free_pair(card, now).await?;
         let (day, requests) = self.begin_reissue(card, entry.issue, begun, now).await?;
         let subject = self.management.subject(card).await?;
         if subject.outdated {

@@ -108,8 +108,12 @@ refusals! {
         { "卡片內憑證毀損者請申請憑證重寫；屆期者請換領新卡。", "If the certificate on the card is damaged ask for a rewrite; at its end apply for a new card." }
     /// Both pairs of keys have certificates.
     NoFurtherKeys "RA-E-NO-FURTHER-KEYS" Applicant
-        { "此卡片兩組金鑰均已使用，不得再變更或展期。", "Both pairs of keys of the card are used; nothing can be modified or reissued on it any more." }
-        { "臨櫃申辦新的純憑證卡。", "Apply for another certificate card at a counter." }
+        { "此卡片兩組金鑰均已使用，不得再變更、展期或更換金鑰。", "Both pairs of keys of the card are used; nothing can be modified, reissued or rekeyed on it any more." }
+        { "臨櫃申辦新卡。", "Apply for another card at a counter." }
+    /// No recall has decided it.
+    NoRekey "RA-E-NO-REKEY" Applicant
+        { "此卡片並非應更換金鑰之召回卡片，或已更換，或非於持卡人使用中。", "No open recall has the card go on with its other keys, or it does already, or it is not in use by its holder." }
+        { "查核召回通知；已掛失者先撤銷掛失。", "Compare the notice of the recall; if the card is reported lost withdraw that first." }
     /// The certificates cannot be followed by others.
     Ended "RA-E-ENDED" Applicant
         { "原憑證已廢止或屆期，不得據以變更或展期。", "The certificates are revoked or have ended; nothing can follow them on this card." }

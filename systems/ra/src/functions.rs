@@ -18,6 +18,8 @@ pub enum Function {
     Extend,
     /// 憑證內容變更重發
     Modify,
+    /// 更換金鑰: the card goes on with its other pair of keys, as a recall has decided (OPEN-13, OPEN-17).
+    Rekey,
     /// 修改聯絡人電子信箱
     ChangeEmail,
     /// 修改聯絡人行動電話
@@ -141,6 +143,7 @@ pub const RULES: &[Rule] = &[
     rule(F::WithdrawLoss, C::Counter, 0, CLERK),
     // What a residence permit says, a clerk alone has seen; that the present certificates end, the holder consents to.
     rule(F::Modify, C::Counter, 0, CLERK_AND_HOLDER),
+    rule(F::Rekey, C::Counter, 0, CLERK_AND_HOLDER),
     rule(F::ResetUserCode, C::Counter, 0, CLERK),
     rule(F::Barcode, C::Counter, 0, CLERK),
     // NPC-44: online.
@@ -155,6 +158,7 @@ pub const RULES: &[Rule] = &[
     rule(F::ChangePublication, C::Online, 7, HOLDER),
     rule(F::Unblock, C::Online, 8, &[A::UserCodeAndOneTimeCode]),
     rule(F::ChangePin, C::Online, 9, &[A::PresentPin]),
+    rule(F::Rekey, C::Online, 0, HOLDER),
     rule(F::Revoke, C::Online, 0, &[A::Pin2]),
     rule(F::ReportLoss, C::Online, 0, HOLDER),
     rule(F::WithdrawLoss, C::Online, 0, &[A::UserCode]),
@@ -177,7 +181,7 @@ pub fn rule_of(function: Function, channel: Channel) -> Option<&'static Rule> {
 
 impl Function {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::MutualVerification,
         Self::Issue,
         Self::Suspend,
@@ -185,6 +189,7 @@ impl Function {
         Self::Revoke,
         Self::Extend,
         Self::Modify,
+        Self::Rekey,
         Self::ChangeEmail,
         Self::ChangeMobile,
         Self::Rewrite,
@@ -211,6 +216,7 @@ impl Function {
             Self::Revoke => "revoke",
             Self::Extend => "extend",
             Self::Modify => "modify",
+            Self::Rekey => "rekey",
             Self::ChangeEmail => "change-email",
             Self::ChangeMobile => "change-mobile",
             Self::Rewrite => "rewrite",
@@ -238,6 +244,7 @@ impl Function {
             Self::Revoke => "憑證廢止",
             Self::Extend => "憑證展期（重新簽發）",
             Self::Modify => "憑證內容變更重發",
+            Self::Rekey => "更換金鑰",
             Self::ChangeEmail => "修改聯絡電子信箱",
             Self::ChangeMobile => "修改聯絡行動電話",
             Self::Rewrite => "憑證重寫",
@@ -257,12 +264,12 @@ impl Function {
 
     /// Whether a New eID in a reader takes part.
     pub const fn needs_card(self) -> bool {
-        matches!(self, Self::Extend | Self::Rewrite | Self::Unblock | Self::ChangePin)
+        matches!(self, Self::Extend | Self::Rekey | Self::Rewrite | Self::Unblock | Self::ChangePin)
     }
 
     /// Whether certificates are applied for.
     pub const fn needs_certificates(self) -> bool {
-        matches!(self, Self::Issue | Self::Extend | Self::Modify | Self::VirtualCard)
+        matches!(self, Self::Issue | Self::Extend | Self::Modify | Self::Rekey | Self::VirtualCard)
     }
 
     /// For what a holder came to a counter under whose case the function is offered: one of these.
@@ -274,6 +281,7 @@ impl Function {
             | Self::Revoke
             | Self::Extend
             | Self::Modify
+            | Self::Rekey
             | Self::Rewrite
             | Self::Barcode
             | Self::VirtualCard
@@ -296,6 +304,8 @@ impl Function {
             Self::MutualVerification => OnCertificateCard::NoCard,
             Self::Issue | Self::Rewrite => OnCertificateCard::HandsOver,
             Self::Extend | Self::Modify => OnCertificateCard::NextKeys,
+            // Recalls are management's, which does not know these cards.
+            Self::Rekey => OnCertificateCard::Refused(Refusal::NoRekey),
             Self::Unblock | Self::ChangePin => OnCertificateCard::Refused(Refusal::NoCardKeys),
             _ => OnCertificateCard::Same,
         }
@@ -542,7 +552,9 @@ mod tests {
     fn nothing_is_written_to_the_certificate_zone_without_the_holders_consent() {
         let consent =
             |by: &Authorisation| by.as_str().ends_with("pin2") || by.as_str().ends_with("user-code");
-        let writes = |function| matches!(function, Function::Extend | Function::Modify | Function::Rewrite);
+        let writes = |function| {
+            matches!(function, Function::Extend | Function::Modify | Function::Rekey | Function::Rewrite)
+        };
         for rule in RULES.iter().filter(|rule| writes(rule.function)) {
             assert!(rule.authorised_by.iter().all(consent), "{rule:?}");
         }

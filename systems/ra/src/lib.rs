@@ -27,6 +27,7 @@ mod next_keys;
 mod peers;
 mod refused;
 mod register;
+mod rekey;
 mod request;
 mod schema;
 mod virtual_card;

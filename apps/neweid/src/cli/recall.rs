@@ -103,6 +103,9 @@ pub struct Propose {
     /// 處理方式 What is done with the cards.
     #[arg(long, value_enum)]
     pub treatment: Treatment,
+    /// 廢止原因 With rekey: why the certificates on the old keys are revoked, as RFC 5280 has it.
+    #[arg(long, default_value = "superseded", value_name = "REASON")]
+    pub revocation: model::RevocationReason,
     /// 理由 Why.
     #[arg(long)]
     pub reason: String,
@@ -152,6 +155,8 @@ pub enum Level {
 pub enum Treatment {
     /// 韌體更新: the chip gets another version.
     Update,
+    /// 更換金鑰: the card stays and goes on with its other pair of keys; one that has none is exchanged.
+    Rekey,
     /// 換發新卡: another card is issued.
     NewCard,
 }

@@ -69,6 +69,7 @@ pub async fn run(command: RaCommand) -> Result<ExitCode, Failure> {
         }
         RaCommand::Extend { request, keys } => act(Function::Extend, second_pair(keys)?, request, None).await,
         RaCommand::Modify { request, keys } => act(Function::Modify, second_pair(keys)?, request, None).await,
+        RaCommand::Rekey(request) => plain(Function::Rekey, request).await,
         RaCommand::Rewrite(request) => plain(Function::Rewrite, request).await,
         RaCommand::Query(request) => plain(Function::QueryStatus, request).await,
         RaCommand::Publish(request) => {

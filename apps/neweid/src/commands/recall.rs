@@ -65,7 +65,7 @@ pub async fn run(command: &Recall) -> Result<ExitCode, Failure> {
             } else {
                 for card in &all {
                     let updated = card.updated_to.as_deref().map(|to| format!(" → {to}")).unwrap_or_default();
-                    say!("{} {} {}{updated}", card.serial, card.office, card.state.zh());
+                    say!("{} {} {}{updated}{}", card.serial, card.office, card.state.zh(), keys(card));
                 }
                 say!("{} 張 cards", all.len());
             }
@@ -191,8 +191,10 @@ fn plan(propose: &Propose) -> RecallPlan {
         },
         treatment: match propose.treatment {
             Treatment::Update => mgmt::Treatment::Update,
+            Treatment::Rekey => mgmt::Treatment::Rekey,
             Treatment::NewCard => mgmt::Treatment::NewCard,
         },
+        revocation: propose.revocation,
         reason: propose.reason.clone(),
         cost: propose.cost,
     }
@@ -218,13 +220,14 @@ fn line(recall: &mgmt::Recall) -> String {
         (Some(by), Some(at)) => format!("{by} 已核可，{} 結案 approved by {by}, closed", taipei(at)),
     };
     let plan = &recall.plan;
+    let (treatment_zh, treatment_en) = plan.treatment_words();
     format!(
         "{} {} {}，{} {}：{}；{} 張卡片 cards；{}（{} 提案 proposed by {}）{state}",
         recall.number,
         plan.level.zh(),
         plan.level.as_str(),
-        plan.treatment.zh(),
-        plan.treatment.as_str(),
+        treatment_zh,
+        treatment_en,
         plan.criteria.words(),
         recall.cards,
         plan.reason,
@@ -239,6 +242,7 @@ fn document(recall: &mgmt::Recall) -> Value {
         "criteria": recall.plan.criteria,
         "level": recall.plan.level,
         "treatment": recall.plan.treatment,
+        "revocation": recall.plan.revocation,
         "reason": recall.plan.reason,
         "cost": recall.plan.cost,
         "cards": recall.cards,
@@ -250,9 +254,21 @@ fn document(recall: &mgmt::Recall) -> Value {
     })
 }
 
+/// The other keys of a card, and how far they are.
+fn keys(card: &RecallCard) -> String {
+    let Some(pair) = card.other_keys else { return String::new() };
+    let (zh, en) = pair.words();
+    let how = match (card.rekeyed, card.certified) {
+        (true, _) => "已更換 in use",
+        (false, true) => "已簽發 certified",
+        (false, false) => "未用 unused",
+    };
+    format!("，{zh} {en}：{how}")
+}
+
 fn progress(office: &RecallProgress) -> String {
-    let RecallProgress { office, cards, updated, exchanged, waiting } = office;
+    let RecallProgress { office, cards, updated, rekeyed, exchanged, waiting } = office;
     format!(
-        "{office}：{cards} 張 cards，更新 updated {updated}，換發 exchanged {exchanged}，等候 waiting {waiting}"
+        "{office}：{cards} 張 cards，更新 updated {updated}，更換金鑰 rekeyed {rekeyed}，換發 exchanged {exchanged}，等候 waiting {waiting}"
     )
 }

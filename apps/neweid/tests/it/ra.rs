@@ -90,6 +90,59 @@ fn shown(path: &Path) -> String {
     path.to_str().expect("a path").to_owned()
 }
 
+/// A recall by which a card goes on with its other keys: proposed, approved and called in, done by the holder, and told to OpenSSL.
+// proves: OPEN-13, OPEN-17
+#[test]
+fn a_recalled_card_is_rekeyed_by_its_holder_and_openssl_agrees() {
+    let desk = Desk::open("active_national");
+    let code = desk.secret("code", &text(&desk.card["user_code"]));
+    let pin2 = desk.secret("pin2", &text(&desk.card["pin2"]));
+    let old = desk.pki(&format!("sample-citizen-{}-sign.pem", desk.serial()));
+    desk.expect_status(&old, "good");
+    desk.ra("rekey", &["--user-code", &code]).fails_in_json(1, "RA-E-NO-REKEY");
+
+    let (dir, serial) = (shown(&desk.country.dir()), desk.serial());
+    let recall =
+        |verb: &str, more: &[&str]| run([&["recall", verb][..], more, &["--json", "--dir", &dir]].concat());
+    let what = [
+        "--cards",
+        &serial,
+        "--level",
+        "scheduled",
+        "--treatment",
+        "rekey",
+        "--revocation",
+        "key_compromise",
+    ];
+    let proposed = recall("propose", &[&what[..], &["--reason", "drill", "--operator", "ca-anna"]].concat());
+    let proposed = proposed.json();
+    assert_eq!(
+        (&proposed["treatment"], &proposed["revocation"]),
+        (&"rekey".into(), &"key_compromise".into())
+    );
+    recall("approve", &["1", "--operator", "ca-bert"]).success();
+    let listed = || recall("cards", &["1"]).json()[0].clone();
+    assert_eq!((&listed()["other_keys"], &listed()["rekeyed"]), (&"ec".into(), &false.into()));
+    let begun = Instant::now();
+    while listed()["called"] == false {
+        assert!(begun.elapsed() < Duration::from_secs(30), "its turn does not come");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Until its turn comes, and after it, the card is valid: PIN2 signs the request with the key that is given up.
+    let done = desk.ra("rekey", &["--pin2", &pin2]).json();
+    assert!(text(&done["receipt"]).starts_with("RA-"), "{done}");
+    desk.expect_status(&old, "revoked");
+    assert_eq!((&listed()["certified"], &listed()["rekeyed"]), (&true.into(), &true.into()));
+    let report = recall("report", &["1"]).json();
+    assert_eq!((&report["now"][0]["rekeyed"], &report["now"][0]["waiting"]), (&1.into(), &0.into()));
+    recall("close", &["1", "--operator", "ca-anna"]).success();
+    // The other key authorises from now on, once and for all.
+    desk.ra("query", &["--pin2", &pin2]).success();
+    desk.ra("rekey", &["--pin2", &pin2]).fails_in_json(1, "RA-E-NO-REKEY");
+    let told = run(["recall", "cards", "1", "--dir", &dir]).success();
+    assert!(told.contains("橢圓曲線金鑰 EC keys：已更換 in use"), "{told}");
+}
+
 // proves: NPC-30, NPC-43, NPC-44, NPC-54, PRIVACY-09
 #[test]
 fn from_suspension_to_revocation_and_openssl_agrees() {

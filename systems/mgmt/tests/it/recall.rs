@@ -1,14 +1,15 @@
 //! A recall from the proposal to its records: whom it concerns, who decides, what becomes of each card, how far offices are.
 
-use mgmt::{RecallLevel, RecallPlan, Refusal, Treatment};
-use model::{CardSerial, CardState, OfficeCode, VoidReason};
+use mgmt::{KeyPair, RecallLevel, RecallPlan, Refusal, Treatment};
+use model::{CardSerial, CardState, OfficeCode, RevocationReason, VoidReason};
 use production::MakeCriteria;
 use store::params;
 
 use crate::world::{CLERK, World, application, directory, later, office, person, start};
 
 fn plan(criteria: MakeCriteria, level: RecallLevel, treatment: Treatment) -> RecallPlan {
-    RecallPlan { criteria, level, treatment, reason: "測試 test".into(), cost: Some(1_200_000) }
+    let revocation = RevocationReason::Superseded;
+    RecallPlan { criteria, level, treatment, revocation, reason: "測試 test".into(), cost: Some(1_200_000) }
 }
 
 impl World {
@@ -179,6 +180,98 @@ async fn a_recall_is_decided_by_two_and_followed_card_by_card() {
             entries.iter().map(|row| (row.read(0).expect("text"), row.read(1).expect("text"))).collect();
         let expected = [("recall-propose", "anna"), ("recall-approve", "bert"), ("recall-close", "anna")];
         assert_eq!(entries, expected.map(|(action, actor)| (action.to_owned(), actor.to_owned())));
+        world.close().await;
+    })
+    .await;
+}
+
+/// Which cards of a recall have other keys to go on with: those whose doubted keys serve, if the others are free. Whoever has no
+/// certificates, or has lost the card, waits for another one.
+// proves: OPEN-13
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recall_marks_the_cards_that_have_other_keys() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let mut world = World::open(&url, &dir, start()).await;
+        world.restock(4).await;
+        let here = office(&person(1));
+        let with = world.card_at(1, here).await;
+        let without = {
+            let person = world.person(2).await;
+            let wish = mgmt::NewApplication { wants_certificate: false, ..application(&person) };
+            let no = world.mgmt.submit(wish, CLERK, world.now).await.expect("submits");
+            world.produce(no).await.expect("is produced");
+            world.mgmt.hand_over(no, CLERK, world.now).await.expect("is handed over").serial
+        };
+        let lost = world.card_at(3, here).await;
+        world.mgmt.report_loss(lost, CLERK, world.now).await.expect("is reported");
+        // As if it had been certified with its curve keys first.
+        let curves = world.card_at(4, here).await;
+        for (old, new) in [("signing_rsa", "signing_ec"), ("encryption_rsa", "encryption_ec")] {
+            let sql = "UPDATE card_certificate SET slot = $3 WHERE serial = $1 AND slot = $2";
+            let values = params![curves.as_str(), old, new];
+            assert_eq!(world.dbs[4].execute(sql, values).await.expect("writes"), 1);
+        }
+        let marks = async |world: &World, algorithm: Option<&str>| -> Result<Vec<_>, _> {
+            let criteria = MakeCriteria {
+                chip_type: Some("NE-0144".into()),
+                algorithm: algorithm.map(str::to_owned),
+                ..MakeCriteria::default()
+            };
+            let plan = plan(criteria, RecallLevel::Scheduled, Treatment::Rekey);
+            let proposed = world.mgmt.propose_recall(&plan, "anna", world.now).await?;
+            let cards = world.mgmt.recall_cards(proposed.number, None, None, 10).await?;
+            Ok::<_, mgmt::MgmtError>(cards.into_iter().map(|card| (card.serial, card.other_keys)).collect())
+        };
+        let sorted = |mut all: Vec<(CardSerial, Option<KeyPair>)>| {
+            all.sort_by_key(|(serial, _)| *serial);
+            all
+        };
+        let (rsa, ec) = (Some(KeyPair::Rsa), Some(KeyPair::Ec));
+        for (algorithm, of_with, of_lost, of_curves) in
+            [(None, ec, ec, rsa), (Some("RSA-2048"), ec, ec, None), (Some("secp521r1"), None, None, rsa)]
+        {
+            let expected = vec![(with, of_with), (without, None), (lost, of_lost), (curves, of_curves)];
+            let marked = marks(&world, algorithm).await.expect("proposes");
+            assert_eq!(marked, sorted(expected), "{algorithm:?}");
+        }
+        // RSA serves no second period.
+        world.now = later(world.now, 60 * 24 * (5 * 365 + 3));
+        let expected = sorted(vec![(with, ec), (without, None), (lost, ec), (curves, None)]);
+        assert_eq!(marks(&world, None).await.expect("proposes"), expected);
+        let none = marks(&world, Some("secp521r1")).await.expect_err("nobody has any");
+        assert_eq!(none.refusal(), Some(Refusal::RecallNoOtherKeys));
+
+        // Called in: who has other keys is told to bring the card, who has none to apply for another.
+        let (mgmt, now) = (&world.mgmt, world.now);
+        let criteria = MakeCriteria { chip_type: Some("NE-0144".into()), ..MakeCriteria::default() };
+        let plan = plan(criteria, RecallLevel::Immediate, Treatment::Rekey);
+        let number = mgmt.propose_recall(&plan, "anna", now).await.expect("proposes").number;
+        mgmt.approve_recall(number, "bert", now).await.expect("approves");
+        mgmt.advance(now).await.expect("advances");
+        let told = async |kind: &str| -> i64 {
+            let sql = "SELECT count(*) FROM notice WHERE kind = $1";
+            world.dbs[4].one(sql, params![kind]).await.expect("counts").read(0).expect("a number")
+        };
+        assert_eq!((told("recall-rekey").await, told("recall-exchange").await), (2, 2));
+        // No clerk says that it is done, and nothing is done to a card that is lost.
+        use mgmt::CardManagement;
+        let treated = mgmt.treat_card(number, with, "eid 2.1", (here, CLERK), now).await;
+        assert_eq!(treated.map_err(|e| e.refusal()), Err(Some(Refusal::WrongState)));
+        for card in [with, without, lost] {
+            let said = mgmt.note_rekeyed(card, number, CLERK, now).await;
+            assert_eq!(said.map_err(|e| e.refusal()), Err(Some(Refusal::WrongState)), "{card}");
+        }
+        let case = mgmt.rekey_case(with).await.expect("answers").expect("is decided");
+        assert_eq!((case.recall, case.pair, case.done), (number, KeyPair::Ec, false));
+        for card in [without, lost] {
+            assert_eq!(mgmt.rekey_case(card).await.expect("answers"), None, "{card}");
+        }
+        let progress = mgmt.recall_progress(number).await.expect("reports");
+        assert_eq!(
+            progress.iter().map(|office| (office.rekeyed, office.waiting)).collect::<Vec<_>>(),
+            [(0, 4)]
+        );
         world.close().await;
     })
     .await;

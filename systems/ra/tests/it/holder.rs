@@ -218,9 +218,9 @@ async fn certificates_are_reissued_once_and_rewritten() {
 }
 
 /// A card that is taken out after some commands.
-struct Torn {
-    card: mgmt::Reader,
-    left: usize,
+pub(crate) struct Torn {
+    pub(crate) card: mgmt::Reader,
+    pub(crate) left: usize,
 }
 
 impl apdu::CardChannel for Torn {

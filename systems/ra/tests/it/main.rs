@@ -13,6 +13,7 @@ mod interrupted;
 mod issuing;
 mod loss;
 mod refusals;
+mod rekey;
 mod support;
 mod virtual_cards;
 #[allow(dead_code, reason = "the country of the tests of management; these need less of it")]

@@ -41,7 +41,11 @@ impl Counter {
 
     /// The same under a policy of its own.
     pub(crate) async fn open_with(url: &str, dir: &Path, policy: impl Fn(&mut Config)) -> Self {
-        let world = World::open(url, dir, start()).await;
+        Self::of(url, World::open(url, dir, start()).await, policy).await
+    }
+
+    /// The same in a country that is there.
+    pub(crate) async fn of(url: &str, world: World, policy: impl Fn(&mut Config)) -> Self {
         world.restock(1).await;
         let person = world.person(1).await;
         let card = world.card_of(&person).await;
@@ -59,9 +63,21 @@ impl Counter {
     pub(crate) async fn reopen(self, url: &str, dir: &Path, now: Timestamp) -> Self {
         let (person, card, people) = (self.person.clone(), self.card, self.ra.people.clone());
         self.close().await;
+        let mut counter = Self::there(url, dir, person, card, now).await;
+        counter.ra.people = people;
+        counter
+    }
+
+    /// A country that stands in this database and this directory.
+    pub(crate) async fn there(
+        url: &str,
+        dir: &Path,
+        person: Person,
+        card: CardSerial,
+        now: Timestamp,
+    ) -> Self {
         let world = World::open(url, dir, now).await;
-        let (db, mut ra) = authority(url, &world, |_| {}).await;
-        ra.people = people;
+        let (db, ra) = authority(url, &world, |_| {}).await;
         Self { world, ra, db, person, card }
     }
 

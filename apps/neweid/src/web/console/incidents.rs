@@ -43,8 +43,10 @@ struct Recalled {
     number: u64,
     level_zh: &'static str,
     level: &'static str,
-    treatment_zh: &'static str,
-    treatment: &'static str,
+    treatment_zh: String,
+    treatment: String,
+    // Its cards go on with their other keys.
+    rekey: bool,
     criteria: String,
     reason: String,
     cards: String,
@@ -159,12 +161,14 @@ async fn recalls(country: &Country) -> Result<Vec<Recalled>, Failure> {
                 .map_err(Failure::from_system)?,
             _ => Vec::new(),
         };
+        let (treatment_zh, treatment) = recall.plan.treatment_words();
         shown.push(Recalled {
             number: recall.number,
             level_zh: recall.plan.level.zh(),
             level: recall.plan.level.as_str(),
-            treatment_zh: recall.plan.treatment.zh(),
-            treatment: recall.plan.treatment.as_str(),
+            treatment_zh,
+            treatment,
+            rekey: recall.plan.treatment == mgmt::Treatment::Rekey,
             criteria: recall.plan.criteria.words(),
             reason: recall.plan.reason,
             cards: grouped(recall.cards),
@@ -282,6 +286,10 @@ fn plan(fields: &Fields) -> Result<RecallPlan, Failure> {
         },
         level: fields.text("level").parse().map_err(|_| super::malformed())?,
         treatment: fields.text("treatment").parse().map_err(|_| super::malformed())?,
+        revocation: match given(fields, "revocation") {
+            Some(reason) => reason.parse().map_err(|_| super::malformed())?,
+            None => model::RevocationReason::Superseded,
+        },
         reason: fields.text("why").to_owned(),
         cost: cost.map_err(|_| super::malformed())?,
     })
