@@ -1009,6 +1009,46 @@ pub enum ChipType {
         #[arg(long)]
         json: bool,
     },
+    /// 評估金鑰風險 Enter an assessment of the keys that a type of chip makes; it counts once another person approves it.
+    Assess {
+        /// 名稱 Its name.
+        name: String,
+        /// 金鑰演算法 The algorithm of the keys: RSA-2048, secp521r1.
+        #[arg(long)]
+        algorithm: String,
+        /// 結果 `normal` 正常, `watch` 觀察 or `stopped` 停用.
+        #[arg(long)]
+        result: model::ChipRisk,
+        /// 評估內容 What was looked at and found.
+        #[arg(long)]
+        findings: String,
+        /// 評估者帳號 Account of whoever assessed, for the log.
+        #[arg(long)]
+        operator: String,
+        /// 國家目錄 The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 核可評估 Approve another person's assessment, with which it counts.
+    ApproveAssessment {
+        /// 評估編號 The number of the assessment.
+        number: u64,
+        /// 核可者帳號 Account of whoever approves, for the log.
+        #[arg(long)]
+        operator: String,
+        /// 國家目錄 The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 評估清單 List the assessments, newest first.
+    Assessments {
+        /// 國家目錄 The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Subcommand, Debug)]
@@ -1545,7 +1585,10 @@ impl Arguments {
             Command::Doctor(doctor) => doctor.json,
             Command::Pki(Pki::Proposals { json, .. } | Pki::Paper(Paper::Status { json, .. })) => *json,
             Command::ChipType(
-                ChipType::List { json, .. } | ChipType::Cards { json, .. } | ChipType::Proposals { json, .. },
+                ChipType::List { json, .. }
+                | ChipType::Cards { json, .. }
+                | ChipType::Proposals { json, .. }
+                | ChipType::Assessments { json, .. },
             ) => *json,
             Command::Recall(recall) => recall.wants_json(),
             Command::Status(

@@ -61,7 +61,7 @@ pub struct Notice {
     pub id: Uuid,
     /// The card it is about.
     pub card: CardSerial,
-    /// What it is about: `recall-update`, `recall-exchange`, `collect`, `content-outdated`.
+    /// What it is about: `recall-update`, `recall-rekey`, `recall-exchange`, `collect`, `content-outdated`.
     pub kind: String,
     /// The way the holder chose.
     pub way: NoticeWay,
@@ -108,6 +108,8 @@ pub enum RecallStage {
     Told,
     /// The chip was updated.
     Updated,
+    /// The card goes on with its other keys.
+    Rekeyed,
     /// Void: exchanged, or given up for another reason.
     Exchanged,
 }
@@ -169,7 +171,8 @@ impl Mgmt {
         limit: u32,
     ) -> Result<Vec<RecallPerson>, MgmtError> {
         self.recall(number).await?;
-        let sql = "SELECT recall_card.serial AS serial, office, state, called_at, updated_at, revoked_at, told_at, told_way, tries \
+        let sql = "SELECT recall_card.serial AS serial, office, state, called_at, updated_at, rekeyed_at, revoked_at, told_at, \
+            told_way, tries \
             FROM recall_card JOIN card ON card.serial = recall_card.serial \
             LEFT JOIN notice ON notice.serial = recall_card.serial AND notice.at = called_at AND kind LIKE 'recall-%' \
             WHERE recall = $1 AND recall_card.serial > $2 ORDER BY recall_card.serial LIMIT $3";
@@ -183,6 +186,7 @@ fn person(row: &Row) -> Result<RecallPerson, MgmtError> {
     let told_at = at("told_at")?;
     let stage = match parse(row, "state")? {
         _ if at("updated_at")?.is_some() => RecallStage::Updated,
+        _ if at("rekeyed_at")?.is_some() => RecallStage::Rekeyed,
         CardState::Void | CardState::Destroyed => RecallStage::Exchanged,
         _ if told_at.is_some() => RecallStage::Told,
         _ if at("called_at")?.is_some() => RecallStage::Called,
@@ -206,6 +210,10 @@ fn words(kind: &str, serial: CardSerial) -> String {
         "recall-update" => (
             "因召回作業須更新晶片軟體，請攜帶國民身分證至任一戶政事務所辦理。",
             "Its chip has to be updated because of a recall: bring it to any household registration office.",
+        ),
+        "recall-rekey" => (
+            "因召回作業須更換憑證金鑰，卡片留用；請以用戶代碼線上辦理，或攜帶國民身分證至任一戶政事務所辦理。",
+            "Its certificates have to move to its other keys because of a recall, and the card stays: do it online with the user code, or bring it to any household registration office.",
         ),
         "recall-exchange" => (
             "因召回作業須換發新證，請攜帶國民身分證及相片至任一戶政事務所申請。",

@@ -173,7 +173,7 @@ pub(crate) fn by_name(name: &str) -> Option<ChipType> {
 const FIRST: &str = include_str!("../chip-types.json");
 
 /// How long a proposal waits.
-const LAPSES: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
+pub(crate) const LAPSES: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
 
 impl ChipTypeEntry {
     /// Whether the entry may stand in the register: the type has a chip profile, everything is filled in, and the
@@ -479,7 +479,7 @@ fn proposal(row: &Row) -> Result<RiskProposal, ProductionError> {
     })
 }
 
-async fn log(
+pub(crate) async fn log(
     tx: &mut Tx,
     at: Timestamp,
     actor: &str,

@@ -13,6 +13,7 @@ mod centre;
 mod chip_types;
 mod error;
 mod face_features;
+mod key_risk;
 mod keys;
 mod machine;
 mod manufacturer;
@@ -38,6 +39,7 @@ pub use chip_types::{
 };
 pub use error::{EXPLAINED, ProductionError};
 pub use face_features::{Answers, FaceFeature, Finding, face_features};
+pub use key_risk::{KeyAssessment, KeyRisk};
 pub use manufacturer::{Delivery, LotCard, LotOrder, Manufacturer, TransportShare};
 pub use package::Package;
 pub use selection::MakeCriteria;

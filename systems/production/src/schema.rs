@@ -110,4 +110,19 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         ALTER TABLE lot ADD COLUMN face_fault TEXT;",
     ),
     Migration::new(4, "cards by their batch", "CREATE INDEX card_lot ON card (lot, serial);"),
+    Migration::new(
+        5,
+        "assessments of key risk",
+        "CREATE TABLE key_assessment (
+            number BIGINT PRIMARY KEY,
+            name TEXT NOT NULL REFERENCES chip_type (name),
+            algorithm TEXT NOT NULL,
+            result TEXT NOT NULL,
+            findings TEXT NOT NULL,
+            assessed_by TEXT NOT NULL,
+            assessed_at BIGINT NOT NULL,
+            approved_by TEXT,
+            approved_at BIGINT
+        );",
+    ),
 ];

@@ -46,6 +46,8 @@ pub struct CentreConfig {
     pub lease: SignedDuration,
     /// Attempts after which a card that fails is taken out.
     pub attempts: u32,
+    /// After which time the keys of a type of chip are assessed again (CARD-12).
+    pub key_assessment_interval: SignedDuration,
     /// The text of a profile of somebody's own (`chip::Profile::own`) that every card of this centre gets in the place of the one
     /// its order names. Of such a profile sample cards alone are made.
     pub own_profile: Option<String>,
@@ -66,6 +68,7 @@ impl CentreConfig {
             ready: 0,
             lease: SignedDuration::from_secs(60),
             attempts: 3,
+            key_assessment_interval: SignedDuration::from_hours(365 * 24),
             own_profile: None,
         }
     }

@@ -4,7 +4,7 @@ use crate::clock;
 use crate::country::Country;
 use crate::failure::{Failure, Fault};
 use model::ChipRisk;
-use production::{CertifiedPart, ChipTypeEntry, RegisteredChip, RiskProposal};
+use production::{CertifiedPart, ChipTypeEntry, KeyAssessment, KeyRisk, RegisteredChip, RiskProposal};
 use serde_json::Value;
 use std::path::Path;
 use std::process::ExitCode;
@@ -14,22 +14,27 @@ pub async fn list(dir: &Path, json: bool) -> Result<ExitCode, Failure> {
     let country = Country::open(dir).await?;
     let types = country.centre.chip_types().await.map_err(Failure::from_system)?;
     let cards = country.centre.cards_by_type().await.map_err(Failure::from_system)?;
+    let risks = country.centre.key_risks(clock::now()).await.map_err(Failure::from_system)?;
+    let of = |chip: &RegisteredChip| -> Vec<&KeyRisk> {
+        risks.iter().filter(|risk| risk.name == chip.entry.name).collect()
+    };
     let count = |chip: &RegisteredChip| cards.get(&chip.entry.name).copied().unwrap_or(0);
     if json {
         let mut list = Vec::new();
         for chip in &types {
             let mut one = serde_json::to_value(chip).map_err(Failure::ours)?;
             one["cards"] = count(chip).into();
+            one["key_risks"] = serde_json::to_value(of(chip)).map_err(Failure::ours)?;
             list.push(one);
         }
         say!("{}", serde_json::to_string_pretty(&list).map_err(Failure::ours)?);
     } else {
-        types.iter().for_each(|chip| show(chip, count(chip)));
+        types.iter().for_each(|chip| show(chip, count(chip), &of(chip)));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(chip: &RegisteredChip, cards: u64) {
+fn show(chip: &RegisteredChip, cards: u64, risks: &[&KeyRisk]) {
     let entry = &chip.entry;
     let reason = chip.reason.as_deref().map(|reason| format!("（{reason}）")).unwrap_or_default();
     say!("{}  {} {}{reason}", entry.name, chip.risk.zh(), chip.risk);
@@ -60,8 +65,31 @@ fn show(chip: &RegisteredChip, cards: u64) {
     for algorithms in &chip.algorithms {
         say!("  金鑰演算法 keys        {algorithms}");
     }
+    for risk in risks {
+        say!("  金鑰風險 key risk      {}", key_risk(risk));
+    }
     say!("  卡片 cards             {}", cards);
     say!("");
+}
+
+/// How the keys of an algorithm stand.
+fn key_risk(risk: &KeyRisk) -> String {
+    let day = |at: jiff::Timestamp| model::RocDate::in_taipei(at).iso();
+    let (Some(last), Some(due)) = (&risk.last, risk.due) else {
+        return format!("{}：△ 從未評估 never assessed", risk.algorithm);
+    };
+    let overdue = if risk.overdue { "△ 逾期 overdue，" } else { "" };
+    format!(
+        "{}：{overdue}{} {}，{} {} / {}，下次 next {}（{}）",
+        risk.algorithm,
+        last.result.zh(),
+        last.result,
+        day(last.assessed_at),
+        last.assessed_by,
+        last.approved_by.as_deref().unwrap_or("-"),
+        day(due),
+        last.findings
+    )
 }
 
 /// Lists the cards on one type.
@@ -90,7 +118,7 @@ pub async fn cards(dir: &Path, name: &str, json: bool) -> Result<ExitCode, Failu
 pub async fn register(dir: &Path, file: &Path, operator: &str) -> Result<ExitCode, Failure> {
     let mut document: Value = serde_json::from_slice(&super::input(file)?).map_err(|_| malformed())?;
     let fields = document.as_object_mut().ok_or_else(malformed)?;
-    for shown in ["atr", "ats", "algorithms", "profiles", "risk", "reason", "since", "cards"] {
+    for shown in ["atr", "ats", "algorithms", "profiles", "risk", "reason", "since", "cards", "key_risks"] {
         fields.remove(shown);
     }
     let entry: ChipTypeEntry = serde_json::from_value(document).map_err(|_| malformed())?;
@@ -152,6 +180,63 @@ pub async fn proposals(dir: &Path, json: bool) -> Result<ExitCode, Failure> {
         proposals.iter().for_each(|proposal| say!("{}", line(proposal)));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Enters an assessment of the keys of a type.
+pub async fn assess(
+    dir: &Path,
+    (name, algorithm): (&str, &str),
+    result: ChipRisk,
+    findings: &str,
+    operator: &str,
+) -> Result<ExitCode, Failure> {
+    let country = Country::open(dir).await?;
+    let entered = country.centre.assess_keys(name, algorithm, result, findings, operator, clock::now()).await;
+    let entered = entered.map_err(Failure::from_system)?;
+    say!("{}", assessment(&entered));
+    say!("另一人核可後才列計。 It counts once another person approves it:");
+    say!("  neweid chip-type approve-assessment {} --operator NAME --dir {}", entered.number, dir.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Approves another person's assessment.
+pub async fn approve_assessment(dir: &Path, number: u64, operator: &str) -> Result<ExitCode, Failure> {
+    let country = Country::open(dir).await?;
+    let approved = country.centre.approve_key_assessment(number, operator, clock::now()).await;
+    say!("{}", assessment(&approved.map_err(Failure::from_system)?));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lists the assessments, newest first.
+pub async fn assessments(dir: &Path, json: bool) -> Result<ExitCode, Failure> {
+    let country = Country::open(dir).await?;
+    let all = country.centre.key_assessments().await.map_err(Failure::from_system)?;
+    if json {
+        say!("{}", serde_json::to_string_pretty(&all).map_err(Failure::ours)?);
+    } else if all.is_empty() {
+        say!("沒有評估。 There are no assessments.");
+    } else {
+        all.iter().for_each(|one| say!("{}", assessment(one)));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn assessment(one: &KeyAssessment) -> String {
+    let approved = one
+        .approved_by
+        .as_ref()
+        .map_or_else(|| "待核可 waits for approval".to_owned(), |by| format!("核可 approved by {by}"));
+    format!(
+        "{}: {} {} {} {}（{}）評估 assessed by {} {}; {approved}",
+        one.number,
+        one.name,
+        one.algorithm,
+        one.result.zh(),
+        one.result,
+        one.findings,
+        one.assessed_by,
+        one.assessed_at
+    )
 }
 
 fn line(proposal: &RiskProposal) -> String {

@@ -129,6 +129,15 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             chip_type::approve(&dir, number, &operator).await
         }
         Command::ChipType(ChipType::Proposals { dir, json }) => chip_type::proposals(&dir, json).await,
+        Command::ChipType(ChipType::Assess { name, algorithm, result, findings, operator, dir }) => {
+            pki_ceremony::check_operator(&operator)?;
+            chip_type::assess(&dir, (&name, &algorithm), result, &findings, &operator).await
+        }
+        Command::ChipType(ChipType::ApproveAssessment { number, operator, dir }) => {
+            pki_ceremony::check_operator(&operator)?;
+            chip_type::approve_assessment(&dir, number, &operator).await
+        }
+        Command::ChipType(ChipType::Assessments { dir, json }) => chip_type::assessments(&dir, json).await,
         Command::Recall(recall) => recall::run(&recall).await,
         Command::Operator(operator) => operator::run(&operator).await,
         Command::Cvc(Cvc::Print { files, json }) => cvc_print::run(&files, json),

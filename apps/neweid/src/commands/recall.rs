@@ -171,6 +171,7 @@ fn person(one: &mgmt::RecallPerson) -> String {
         mgmt::RecallStage::Called => ("待通知", "called, to be told"),
         mgmt::RecallStage::Told => ("已通知", "told"),
         mgmt::RecallStage::Updated => ("已更新", "updated"),
+        mgmt::RecallStage::Rekeyed => ("已更換金鑰", "rekeyed"),
         mgmt::RecallStage::Exchanged => ("已換發", "exchanged"),
     };
     let how = one.told_by.zip(one.told_at);

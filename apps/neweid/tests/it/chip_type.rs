@@ -84,6 +84,25 @@ fn the_register_of_chip_types_is_shown_and_changed_by_two_persons() {
     assert_eq!(risk(&dir, &name), "watch");
     let told = in_dir(&dir, ["chip-type", "list"]).success();
     assert!(told.contains("觀察 watch") && told.contains("測試用 a doubt"), "{told}");
+    // CARD-12: nobody has assessed the keys yet; one person enters it, another approves, and it is due again in a year.
+    assert!(told.contains("RSA-2048：△ 從未評估 never assessed"), "{told}");
+    let assess = |algorithm: &str| {
+        let args = ["chip-type", "assess", &name, "--algorithm", algorithm, "--result", "normal"];
+        let who = ["--findings", "測試用 nothing new", "--operator", "anna", "--dir"];
+        Ran::of(neweid().args(args).args(who).arg(&dir))
+    };
+    assert_ne!(assess("DES").code, Some(0));
+    assert!(assess("RSA-2048").success().contains("approve-assessment 1"));
+    let second = |operator| in_dir(&dir, ["chip-type", "approve-assessment", "1", "--operator", operator]);
+    assert_ne!(second("anna").code, Some(0));
+    let risks = || in_dir(&dir, ["chip-type", "list", "--json"]).json()[0]["key_risks"].clone();
+    assert_eq!((&risks()[0]["overdue"], &risks()[0]["last"]), (&true.into(), &serde_json::Value::Null));
+    assert!(second("bert").success().contains("approved by bert"));
+    assert_eq!((&risks()[0]["algorithm"], &risks()[0]["overdue"]), (&"RSA-2048".into(), &false.into()));
+    assert_eq!(risks()[1]["overdue"], true);
+    let told = in_dir(&dir, ["chip-type", "list"]).success();
+    assert!(told.contains("RSA-2048：正常 normal") && told.contains("anna / bert"), "{told}");
+    assert!(in_dir(&dir, ["chip-type", "assessments"]).success().contains("nothing new"));
     // Twice, unknown, not a word, not an account.
     assert_ne!(approve(&dir, "1", "carl").code, Some(0));
     assert_ne!(approve(&dir, "9", "bert").code, Some(0));

@@ -25,7 +25,8 @@ fn reached(way: NoticeWay) -> Contact {
 async fn recalled(world: &World, level: RecallLevel) -> u64 {
     let batch = MakeCriteria { lot: Some("N5A-000000".into()), ..MakeCriteria::default() };
     let reason = "測試 test".into();
-    let plan = RecallPlan { criteria: batch, level, treatment: Treatment::NewCard, reason, cost: None };
+    let (treatment, revocation) = (Treatment::NewCard, model::RevocationReason::Superseded);
+    let plan = RecallPlan { criteria: batch, level, treatment, revocation, reason, cost: None };
     let number = world.mgmt.propose_recall(&plan, "anna", world.now).await.expect("proposes").number;
     world.mgmt.approve_recall(number, "bert", world.now).await.expect("approves");
     number

@@ -103,6 +103,76 @@ async fn cards_know_their_type_and_a_stopped_type_makes_none() {
     .await;
 }
 
+// proves: CARD-12
+#[tokio::test(flavor = "multi_thread")]
+async fn key_risk_is_assessed_by_two_persons_and_is_due_again_after_the_interval() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let interval = jiff::SignedDuration::from_hours(24 * 30);
+        let hall = Hall::open_with(&url, &dir, |config| config.key_assessment_interval = interval).await;
+        let (centre, now) = (&hall.centre, hall.now);
+        let overdue = async |at| -> Vec<(String, String)> {
+            let risks = centre.key_risks(at).await.expect("answers");
+            risks.into_iter().filter(|risk| risk.overdue).map(|risk| (risk.name, risk.algorithm)).collect()
+        };
+        let key = |name: &str, algorithm: &str| (name.to_owned(), algorithm.to_owned());
+        let (rsa, curve) = (key(PLANNED, "RSA-2048"), key(PLANNED, "secp521r1"));
+        let reserve = [key(RESERVE, "RSA-2048"), key(RESERVE, "secp384r1")];
+        // Nobody has looked yet.
+        let never = [rsa.clone(), curve.clone(), reserve[0].clone(), reserve[1].clone()];
+        assert_eq!(overdue(now).await, never);
+
+        let assess = async |algorithm: &str, findings: &str, actor: &str, at| {
+            centre.assess_keys(PLANNED, algorithm, ChipRisk::Watch, findings, actor, at).await
+        };
+        for (algorithm, findings, actor) in
+            [("secp384r1", "none", "anna"), ("RSA-2048", " ", "anna"), ("RSA-2048", "none", "")]
+        {
+            assert!(
+                assess(algorithm, findings, actor, now).await.is_err(),
+                "{algorithm} {findings:?} {actor:?}"
+            );
+        }
+        let unknown = centre.assess_keys("XX-0000", "RSA-2048", ChipRisk::Normal, "none", "anna", now).await;
+        assert!(unknown.is_err());
+        // One person alone has assessed nothing; a second one in time has.
+        let number =
+            assess("RSA-2048", "fingerprints of 10,000 keys", "anna", now).await.expect("enters").number;
+        assert_eq!(overdue(now).await, never);
+        let late = crate::support::later(now, 60 * 24 * 7);
+        for (who, at) in [("anna", now), ("", now), ("bert", late)] {
+            let refused = centre.approve_key_assessment(number, who, at).await;
+            assert!(matches!(refused, Err(ProductionError::DualControl(_))), "{who}");
+        }
+        centre.approve_key_assessment(number, "bert", now).await.expect("approves");
+        let again = centre.approve_key_assessment(number, "carl", now).await;
+        assert!(matches!(again, Err(ProductionError::DualControl(_))));
+        assert_eq!(overdue(now).await, never[1..]);
+        let risks = centre.key_risks(now).await.expect("answers");
+        let last = risks[0].last.as_ref().expect("assessed");
+        assert_eq!((last.result, last.assessed_by.as_str()), (ChipRisk::Watch, "anna"));
+        assert_eq!((last.approved_by.as_deref(), last.assessed_at), (Some("bert"), now));
+        assert_eq!(risks[0].due, Some(now + interval));
+        // The judgement of the type is another decision.
+        assert_eq!(centre.chip_types().await.expect("lists")[0].risk, ChipRisk::Normal);
+
+        // Due again when the interval is over, and not before; the last one counts.
+        let end = now + interval;
+        assert_eq!(overdue(crate::support::later(end, -1)).await, never[1..]);
+        assert_eq!(overdue(end).await, never);
+        let second = assess("RSA-2048", "the same", "bert", end).await.expect("enters").number;
+        centre.approve_key_assessment(second, "anna", end).await.expect("approves");
+        assert_eq!(overdue(end).await, never[1..]);
+        assert_eq!(centre.key_assessments().await.expect("lists").len(), 2);
+        let sql =
+            "SELECT action FROM audit_entry WHERE subject = $1 AND action LIKE 'key-assess%' ORDER BY seq";
+        let events = hall.db.all(sql, store::params![PLANNED]).await.expect("reads");
+        let actions: Vec<String> = events.iter().map(|row| row.read(0).expect("text")).collect();
+        assert_eq!(actions, ["key-assess", "key-assess-approve", "key-assess", "key-assess-approve"]);
+    })
+    .await;
+}
+
 // proves: RECALL-01
 #[tokio::test(flavor = "multi_thread")]
 async fn cards_are_selected_by_what_they_are_made_of_and_when_and_in_which_batch() {

@@ -135,23 +135,18 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
                 continue;
             }
             let (plan, criteria) = (&r.plan, r.plan.criteria.words());
+            let (treatment_zh, treatment) = plan.treatment_words();
             items.push(Item {
                 system_zh: "管理系統",
                 system: "mgmt",
                 number: r.number,
                 what_zh: format!(
-                    "{}，{}：{criteria}（{} 張卡片）；{}",
+                    "{}，{treatment_zh}：{criteria}（{} 張卡片）；{}",
                     plan.level.zh(),
-                    plan.treatment.zh(),
                     r.cards,
                     plan.reason
                 ),
-                what: format!(
-                    "recall, {}, {}: {criteria} ({} cards)",
-                    plan.level.as_str(),
-                    plan.treatment.as_str(),
-                    r.cards
-                ),
+                what: format!("recall, {}, {treatment}: {criteria} ({} cards)", plan.level.as_str(), r.cards),
                 own: r.proposed_by == session.name,
                 may_approve: session.may(Right::DecideIncidents) && r.proposed_by != session.name,
                 proposed_by: r.proposed_by,
@@ -196,6 +191,24 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
                 proposed_by: p.proposed_by,
                 proposed_at: taipei(p.proposed_at),
                 action: "/console/chip-types/approve",
+            });
+        }
+        for one in country.centre.key_assessments().await.map_err(Failure::from_system)? {
+            if one.approved_by.is_some() || one.lapsed(now) {
+                continue;
+            }
+            let (name, algorithm) = (&one.name, &one.algorithm);
+            items.push(Item {
+                system_zh: "卡管中心",
+                system: "production",
+                number: one.number,
+                what_zh: format!("金鑰風險評估 {name} {algorithm}：{}；{}", one.result.zh(), one.findings),
+                what: format!("assessment of key risk, {name} {algorithm}: {}", one.result),
+                own: one.assessed_by == session.name,
+                may_approve: session.may(Right::DecideChipTypes) && one.assessed_by != session.name,
+                proposed_by: one.assessed_by,
+                proposed_at: taipei(one.assessed_at),
+                action: "/console/chip-types/approve-assessment",
             });
         }
     }

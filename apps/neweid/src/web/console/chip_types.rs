@@ -20,6 +20,9 @@ struct Page {
     may_decide: bool,
     types: Vec<Type>,
     proposals: Vec<Proposal>,
+    assessments: Vec<Assessment>,
+    // Of all types together: what the form offers.
+    algorithms: Vec<String>,
 }
 
 struct Type {
@@ -32,6 +35,7 @@ struct Type {
     hardware: Option<Hardware>,
     certificates: Vec<Certificate>,
     algorithms: Vec<String>,
+    key_risks: Vec<KeyRisk>,
     profiles: String,
     atr: String,
     ats: String,
@@ -40,6 +44,31 @@ struct Type {
     risk: String,
     reason: String,
     since: String,
+}
+
+/// How the keys of an algorithm stand (CARD-12).
+struct KeyRisk {
+    algorithm: String,
+    overdue: bool,
+    // What the last assessment found, who made and approved it, and the days of it and of the next.
+    last: Option<(Assessment, String)>,
+}
+
+/// An assessment of keys.
+struct Assessment {
+    number: u64,
+    // Of the form that approves it.
+    form: String,
+    name: String,
+    algorithm: String,
+    result_zh: &'static str,
+    result: String,
+    findings: String,
+    assessed_by: String,
+    assessed_at: String,
+    approved_by: Option<String>,
+    lapsed: bool,
+    may_approve: bool,
 }
 
 struct Hardware {
@@ -85,7 +114,35 @@ async fn make(country: &Country, session: &Session, frame: Frame) -> Result<Stri
     let (now, may_decide) = (clock::now(), session.may(Right::DecideChipTypes));
     let types = country.centre.chip_types().await.map_err(Failure::from_system)?;
     let proposals = country.centre.chip_risk_proposals().await.map_err(Failure::from_system)?;
+    let risks = country.centre.key_risks(now).await.map_err(Failure::from_system)?;
+    let all = country.centre.key_assessments().await.map_err(Failure::from_system)?;
+    let assessment = |one: &production::KeyAssessment| Assessment {
+        number: one.number,
+        form: format!("assessment-{}", one.number),
+        name: one.name.clone(),
+        algorithm: one.algorithm.clone(),
+        result_zh: one.result.zh(),
+        result: one.result.to_string(),
+        findings: one.findings.clone(),
+        assessed_by: one.assessed_by.clone(),
+        assessed_at: taipei(one.assessed_at),
+        approved_by: one.approved_by.clone(),
+        lapsed: one.lapsed(now),
+        may_approve: may_decide
+            && one.approved_by.is_none()
+            && !one.lapsed(now)
+            && one.assessed_by != session.name,
+    };
+    let mut algorithms: Vec<_> = risks.iter().map(|risk| risk.algorithm.clone()).collect();
+    algorithms.sort();
+    algorithms.dedup();
+    let key_risk = |risk: &production::KeyRisk| KeyRisk {
+        algorithm: risk.algorithm.clone(),
+        overdue: risk.overdue,
+        last: risk.last.as_ref().zip(risk.due).map(|(last, due)| (assessment(last), taipei(due))),
+    };
     let a_type = |t: production::RegisteredChip| Type {
+        key_risks: risks.iter().filter(|risk| risk.name == t.entry.name).map(key_risk).collect(),
         name: t.entry.name,
         maker: t.entry.manufacturer,
         chip: t.entry.chip,
@@ -134,6 +191,8 @@ async fn make(country: &Country, session: &Session, frame: Frame) -> Result<Stri
         may_decide,
         types: types.into_iter().map(a_type).collect(),
         proposals: proposals.into_iter().map(proposal).collect(),
+        assessments: all.iter().take(20).map(assessment).collect(),
+        algorithms,
     };
     page.render().map_err(Failure::ours)
 }
@@ -159,6 +218,38 @@ pub async fn propose(
     let (name, reason) = (fields.text("name"), fields.text("reason"));
     let proposed = country.centre.propose_chip_risk(name, risk, reason, &session.name, clock::now()).await;
     answered(proposed.map(|_| "proposed").map_err(Failure::from_system), "/console/chip-types", &session)
+}
+
+/// `POST /console/chip-types/assess`
+pub async fn assess(
+    State(country): Site,
+    Extension(session): Extension<Session>,
+    Extension(fields): Extension<Fields>,
+) -> Response {
+    let Ok(result) = fields.text("result").parse::<ChipRisk>() else {
+        return refused(&super::malformed(), &session);
+    };
+    let (name, algorithm, findings) =
+        (fields.text("name"), fields.text("algorithm"), fields.text("findings"));
+    let centre = &country.centre;
+    let entered = centre.assess_keys(name, algorithm, result, findings, &session.name, clock::now()).await;
+    answered(entered.map(|_| "proposed").map_err(Failure::from_system), "/console/chip-types", &session)
+}
+
+/// `POST /console/chip-types/approve-assessment`
+pub async fn approve_assessment(
+    State(country): Site,
+    Extension(session): Extension<Session>,
+    Extension(fields): Extension<Fields>,
+) -> Response {
+    approved(&fields, "/console/chip-types", &session, |number: u64| {
+        let (country, session) = (&country, &session);
+        async move {
+            let done = country.centre.approve_key_assessment(number, &session.name, clock::now()).await;
+            done.map(|_| "approved").map_err(Failure::from_system)
+        }
+    })
+    .await
 }
 
 /// `POST /console/chip-types/approve`

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use std::fmt::{Display, Write};
 
 /// Names, kinds and meanings.
-const NAMES: [(&str, &str, &str); 20] = [
+const NAMES: [(&str, &str, &str); 21] = [
     ("neweid_issuing_stopped", "gauge", "1 while issuing is stopped"),
     ("neweid_database_went_back", "gauge", "1 once the CA's database has gone back, until issuing goes on"),
     ("neweid_repository_closed", "gauge", "1 while the repository of holders' certificates is closed"),
@@ -37,6 +37,11 @@ const NAMES: [(&str, &str, &str); 20] = [
     ("neweid_waiting", "gauge", "work of the CA that waits, by kind"),
     ("neweid_queue_length", "gauge", "jobs that wait, by system and queue"),
     ("neweid_queue_dead", "gauge", "jobs that wait for a person"),
+    (
+        "neweid_key_assessments_overdue",
+        "gauge",
+        "algorithms whose key risk was not assessed in time, by chip type",
+    ),
     ("neweid_errors_total", "counter", "errors and warnings of the log, by code"),
 ];
 
@@ -117,6 +122,15 @@ async fn collect(country: &Country, now: Timestamp) -> Result<String, Failure> {
     if let Ok(at) = npc.states_known_at(now).await {
         let age = now.duration_since(at).as_secs_f64();
         text.name("neweid_feed_age_seconds").value("neweid_feed_age_seconds", &[], format_args!("{age:.3}"));
+    }
+    let risks = country.centre.key_risks(now).await.map_err(Failure::from_system)?;
+    let mut overdue: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
+    for risk in &risks {
+        *overdue.entry(&risk.name).or_default() += usize::from(risk.overdue);
+    }
+    text.name("neweid_key_assessments_overdue");
+    for (name, count) in overdue {
+        text.value("neweid_key_assessments_overdue", &[("chip_type", name)], count);
     }
     let waiting = npc.waiting(now).await.map_err(Failure::from_system)?;
     text.name("neweid_waiting");

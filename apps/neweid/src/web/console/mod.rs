@@ -113,6 +113,10 @@ static ROUTES: &[Route] = &[
     page("/console/chip-types", Right::SeeChipTypes, || get(chip_types::page)),
     act("/console/chip-types/propose", Right::DecideChipTypes, || post(chip_types::propose)),
     act("/console/chip-types/approve", Right::DecideChipTypes, || post(chip_types::approve)),
+    act("/console/chip-types/assess", Right::DecideChipTypes, || post(chip_types::assess)),
+    act("/console/chip-types/approve-assessment", Right::DecideChipTypes, || {
+        post(chip_types::approve_assessment)
+    }),
     page("/console/audit", Right::SeeAudit, || get(audit::page)),
     page("/console/audit/{system}", Right::SeeAudit, || get(audit::chain)),
     page("/console/audit/{system}/verify", Right::SeeAudit, || get(audit::verify)),
