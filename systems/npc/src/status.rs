@@ -175,6 +175,10 @@ pub(crate) struct Why<'a> {
     pub(crate) incident: Option<u64>,
 }
 
+fn revocation(reason: RevocationReason) -> Change {
+    Change { action: "certificate-revoke", kind: "revoke", detail: json!({ "reason": reason.as_str() }) }
+}
+
 /// The state allows no change any more, which the caller must hear.
 struct Final;
 
@@ -232,12 +236,21 @@ impl Npc {
         actor: &str,
         now: Timestamp,
     ) -> Result<Receipt> {
-        let change = Change {
-            action: "certificate-revoke",
-            kind: "revoke",
-            detail: json!({ "reason": reason.as_str() }),
-        };
+        let change = revocation(reason);
         self.change(which, actor, now, change, |state, stamp| Ok(state.revoke(reason, stamp).ok())).await
+    }
+
+    /// The same within a transaction of the caller's, who tells of it afterwards ([`Self::tell_changes`]).
+    pub(crate) async fn revoke_in(
+        &self,
+        tx: &mut Tx,
+        which: Which,
+        reason: RevocationReason,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Receipt> {
+        let step = |state: CertificateState, stamp| -> Step { Ok(state.revoke(reason, stamp).ok()) };
+        self.change_in(tx, which, actor, now, &revocation(reason), &step).await
     }
 
     /// Applies `step` to every certificate concerned in one transaction, with events, counters of the lists and one audit
@@ -250,54 +263,66 @@ impl Npc {
         change: Change,
         step: impl Fn(CertificateState, Stamp) -> Step + Send + Sync,
     ) -> Result<Receipt> {
-        let receipt = transaction!(self.db, |tx| {
-            // Taken before anything is read: what rests on this card is issued before this or after it.
-            audit::append_all(tx, &[]).await?;
-            let rows = match which {
-                Which::Card(card) => {
-                    tx.all(select_certificate!("card = $1 ORDER BY slot"), params![card.as_str()]).await?
-                }
-                Which::One(serial) => {
-                    let sql = select_certificate!("serial = $1 AND der IS NOT NULL");
-                    tx.all(sql, params![serial.octets()]).await?
-                }
-            };
-            let card = match (which, rows.first()) {
-                (Which::Card(card), Some(_)) => card,
-                (Which::One(_), Some(row)) => CertificateRow::read(row)?.card,
-                (Which::Card(card), None) => return Err(NpcError::NoCertificate(card.as_str().to_owned())),
-                (Which::One(serial), None) => return Err(NpcError::NoCertificate(hex(serial.octets()))),
-            };
-            let why = Why { actor, at: now, incident: None };
-            let (mut changed, mut refused) = (Vec::new(), 0);
-            for row in &rows {
-                let row = CertificateRow::read(row)?;
-                let state = at_time(row.state, row.validity.not_after, now);
-                match step(state, Stamp::new(now, actor, SYSTEM)) {
-                    Ok(None) => {}
-                    Err(Final) => refused += 1,
-                    Ok(Some((state, _event))) => {
-                        self.write_state(tx, &row.serial, &state, change.kind, &why).await?;
-                        changed.push(row.serial);
-                    }
-                }
-            }
-            changed.extend(self.follow(tx, card, &why).await?);
-            if let (Which::Card(card), "revoke") = (which, change.kind) {
-                // Nothing more is issued for this card, and no name waits for it.
-                tx.execute("DELETE FROM enrolment WHERE card = $1", params![card.as_str()]).await?;
-            }
-            if refused == rows.len() {
-                return Err(NpcError::Revoked(card.as_str().to_owned()));
-            }
-            let mut detail = change.detail.clone();
-            detail["changed"] = changed.iter().map(|serial| hex(serial.octets())).collect();
-            let head = self.audit(tx, change.action, card.as_str(), actor, detail, now).await?;
-            Ok::<_, NpcError>(Receipt { number: format!("NPC-{:010}", head.seq), changed })
-        })?;
+        let receipt =
+            transaction!(self.db, |tx| self.change_in(tx, which, actor, now, &change, &step).await)?;
         // Whoever hears of the change finds it in every answer of this process.
         self.tell_changes(now).await;
         Ok(receipt)
+    }
+
+    /// The same within a transaction.
+    async fn change_in(
+        &self,
+        tx: &mut Tx,
+        which: Which,
+        actor: &str,
+        now: Timestamp,
+        change: &Change,
+        step: &(impl Fn(CertificateState, Stamp) -> Step + Send + Sync),
+    ) -> Result<Receipt> {
+        // Taken before anything is read: what rests on this card is issued before this or after it.
+        audit::append_all(tx, &[]).await?;
+        let rows = match which {
+            Which::Card(card) => {
+                tx.all(select_certificate!("card = $1 ORDER BY slot"), params![card.as_str()]).await?
+            }
+            Which::One(serial) => {
+                let sql = select_certificate!("serial = $1 AND der IS NOT NULL");
+                tx.all(sql, params![serial.octets()]).await?
+            }
+        };
+        let card = match (which, rows.first()) {
+            (Which::Card(card), Some(_)) => card,
+            (Which::One(_), Some(row)) => CertificateRow::read(row)?.card,
+            (Which::Card(card), None) => return Err(NpcError::NoCertificate(card.as_str().to_owned())),
+            (Which::One(serial), None) => return Err(NpcError::NoCertificate(hex(serial.octets()))),
+        };
+        let why = Why { actor, at: now, incident: None };
+        let (mut changed, mut refused) = (Vec::new(), 0);
+        for row in &rows {
+            let row = CertificateRow::read(row)?;
+            let state = at_time(row.state, row.validity.not_after, now);
+            match step(state, Stamp::new(now, actor, SYSTEM)) {
+                Ok(None) => {}
+                Err(Final) => refused += 1,
+                Ok(Some((state, _event))) => {
+                    self.write_state(tx, &row.serial, &state, change.kind, &why).await?;
+                    changed.push(row.serial);
+                }
+            }
+        }
+        changed.extend(self.follow(tx, card, &why).await?);
+        if let (Which::Card(card), "revoke") = (which, change.kind) {
+            // Nothing more is issued for this card, and no name waits for it.
+            tx.execute("DELETE FROM enrolment WHERE card = $1", params![card.as_str()]).await?;
+        }
+        if refused == rows.len() {
+            return Err(NpcError::Revoked(card.as_str().to_owned()));
+        }
+        let mut detail = change.detail.clone();
+        detail["changed"] = changed.iter().map(|serial| hex(serial.octets())).collect();
+        let head = self.audit(tx, change.action, card.as_str(), actor, detail, now).await?;
+        Ok(Receipt { number: format!("NPC-{:010}", head.seq), changed })
     }
 
     pub(crate) async fn write_state(

@@ -143,8 +143,20 @@ impl Npc {
             let reason = RevocationReason::CessationOfOperation;
             self.revoke_which(Which::One(serial), reason, &actor(&ra.name), now).await?;
         }
-        self.settle(ra, message, (!accepted).then_some(&serial), now).await?;
+        // RFC 9810 §5.3.18: what was taken back meanwhile is confirmed to nobody as good.
+        if accepted {
+            self.expect_not_revoked(&serial, now).await?;
+        }
+        let settled = self.settle(ra, message, (!accepted).then_some(&serial), now).await?;
+        if !settled && accepted {
+            self.expect_not_revoked(&serial, now).await?;
+        }
         Ok(ReplyBody::Confirmed.into())
+    }
+
+    async fn expect_not_revoked(&self, serial: &Serial, now: Timestamp) -> Result<(), Refused> {
+        let not_revoked = |state: &CertificateState| !matches!(state, CertificateState::Revoked { .. });
+        self.expect(serial, now, not_revoked).await
     }
 
     /// rr: each certificate by itself, and only what the registration authority has enrolled.

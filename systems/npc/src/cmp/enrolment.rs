@@ -53,7 +53,8 @@ pub struct Enrolment {
 }
 
 impl Npc {
-    /// Makes a registration authority known, or gives a known one another certificate.
+    /// Makes a registration authority known, or gives a known one another certificate. A name that another one had, which is no longer
+    /// known, is not given again while certificates are written down under it: they would be the new one's to hold and to end.
     pub async fn register_ra(
         &self,
         name: &str,
@@ -76,6 +77,13 @@ impl Npc {
         x509::PublicKey::from_spki(certificate.spki())
             .map_err(|_| NpcError::Request("the key of the registration authority is none of ours"))?;
         transaction!(self.db, |tx| {
+            let known = "SELECT 1 FROM registration_authority WHERE name = $1";
+            let had = "SELECT 1 FROM enrolled WHERE ra = $1 LIMIT 1";
+            if tx.optional(known, params![name]).await?.is_none()
+                && tx.optional(had, params![name]).await?.is_some()
+            {
+                return Err(NpcError::Request("the name was another one's, whose certificates there are"));
+            }
             let sql = "INSERT INTO registration_authority (name, der, added_by, added_at) \
                 VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO UPDATE SET der = EXCLUDED.der, \
                 added_by = EXCLUDED.added_by, added_at = EXCLUDED.added_at";
@@ -86,7 +94,7 @@ impl Npc {
         })
     }
 
-    /// Forgets a registration authority: nothing it signs counts from now on.
+    /// Forgets a registration authority: nothing it signs counts from now on, and what was enrolled for it goes with its names.
     pub async fn remove_ra(&self, name: &str, operator: &str, now: Timestamp) -> Result<()> {
         transaction!(self.db, |tx| {
             let gone =
@@ -94,7 +102,12 @@ impl Npc {
             if gone == 0 {
                 return Err(NpcError::Request("there is no registration authority of this name"));
             }
-            self.audit(tx, "ra-remove", name, operator, json!({}), now).await?;
+            let enrolled = tx.execute("DELETE FROM enrolment WHERE ra = $1", params![name]).await?;
+            // What became a certificate stays written down.
+            let sql = "DELETE FROM enrolled WHERE ra = $1 AND NOT EXISTS \
+                (SELECT 1 FROM certificate WHERE certificate.request_id = enrolled.request_id)";
+            tx.execute(sql, params![name]).await?;
+            self.audit(tx, "ra-remove", name, operator, json!({ "enrolments": enrolled }), now).await?;
             Ok(())
         })
     }

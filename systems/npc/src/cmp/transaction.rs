@@ -97,26 +97,26 @@ impl Npc {
         Ok((serial, waits))
     }
 
-    /// Writes down that a certificate was confirmed, or which one was refused; its slot is free then.
+    /// Writes down that a certificate was confirmed, or which one was refused, whose slot is free then; false if it waits for that
+    /// no more.
     pub(super) async fn settle(
         &self,
         ra: &RegistrationAuthority,
         message: &Message,
         refused: Option<&Serial>,
         now: Timestamp,
-    ) -> Result<()> {
-        let accepted = refused.is_none();
+    ) -> Result<bool> {
         let id = number(&ra.name, message);
         transaction!(self.db, |tx| {
-            let sql = "UPDATE cmp_transaction SET waits = 0 WHERE id = $1 AND waits = 1";
-            if tx.execute(sql, params![id]).await? == 1 {
-                if let Some(serial) = refused {
-                    self.free_slot(tx, serial, &actor(&ra.name), now).await?;
-                }
-                let detail = json!({ "accepted": accepted });
-                self.audit(tx, "cmp-confirm", &ra.name, &actor(&ra.name), detail, now).await?;
+            if tx.execute(WAITS_NO_MORE, params![id]).await? == 0 {
+                return Ok(false);
             }
-            Ok(())
+            if let Some(serial) = refused {
+                self.free_slot(tx, serial, &actor(&ra.name), now).await?;
+            }
+            let detail = json!({ "accepted": refused.is_none() });
+            self.audit(tx, "cmp-confirm", &ra.name, &actor(&ra.name), detail, now).await?;
+            Ok(true)
         })
     }
 
@@ -126,17 +126,18 @@ impl Npc {
         self.take_back_unanswered(late, now).await?;
         let sql = "SELECT id, serial FROM cmp_transaction WHERE waits = 1 AND at < $1";
         for row in self.db.all(sql, params![late]).await? {
-            // RFC 9810 §5.3.18: without confirmation the certificate is taken back.
-            self.revoke_which(Which::One(serial(&row)?), RevocationReason::CessationOfOperation, SYSTEM, now)
-                .await?;
             let (id, serial): (Vec<u8>, Serial) = (row.read("id")?, serial(&row)?);
             transaction!(self.db, |tx| {
-                let sql = "UPDATE cmp_transaction SET waits = 0 WHERE id = $1 AND waits = 1";
-                if tx.execute(sql, params![&id[..]]).await? == 1 {
-                    self.free_slot(tx, &serial, SYSTEM, now).await?;
+                // Confirmed since, or it waits no more for this end: one of the two happens.
+                if tx.execute(WAITS_NO_MORE, params![&id]).await? == 0 {
+                    return Ok(());
                 }
-                Ok::<_, NpcError>(())
+                // RFC 9810 §5.3.18: without confirmation the certificate is taken back.
+                let reason = RevocationReason::CessationOfOperation;
+                self.revoke_in(tx, Which::One(serial), reason, SYSTEM, now).await?;
+                self.free_slot(tx, &serial, SYSTEM, now).await
             })?;
+            self.tell_changes(now).await;
         }
         let old = now - jiff::SignedDuration::from_hours(24);
         self.db.execute("DELETE FROM cmp_transaction WHERE waits = 0 AND at < $1", params![old]).await?;
@@ -167,6 +168,8 @@ impl Npc {
         Ok(())
     }
 }
+
+const WAITS_NO_MORE: &str = "UPDATE cmp_transaction SET waits = 0 WHERE id = $1 AND waits = 1";
 
 /// The actor in events.
 pub(super) fn actor(ra: &str) -> String {

@@ -323,8 +323,15 @@ async fn strangers_forgeries_and_old_messages_get_nothing() {
         }
         let plain = http(scene.address, "POST /cmp HTTP/1.1\r\nContent-Type: text/plain", &message).await;
         assert_eq!(plain.status, 415);
-        // Forgotten, it is a stranger.
+        // Forgotten, it is a stranger, and what it had enrolled is forgotten with the names.
+        scene.enrol(9, KeySlot::SigningRsa).await;
         scene.npc.remove_ra("taipei-counter", "operator", present()).await.unwrap();
+        let left = db.one("SELECT count(*) FROM enrolment", params![]).await.unwrap();
+        assert_eq!(left.read::<i64>(0).unwrap(), 0);
+        // Nobody else gets its name, and its certificate with it.
+        let other = scene.certificate("stranger.pem");
+        let taken = scene.npc.register_ra("taipei-counter", other.der(), "operator", present()).await;
+        assert_eq!(taken.unwrap_err().code(), "NPC-REQUEST");
         scene.refuses(&["-cmd", "rr", "-oldcert", "one.pem", "-revreason", "4"], "signerNotTrusted").await;
         // Its key never was the CA's.
         let own = scene.npc.ca_certificates();
@@ -591,6 +598,34 @@ async fn what_nobody_confirms_is_taken_back_and_a_refusal_counts() {
         let later = present() + SignedDuration::from_mins(61);
         scene.npc.maintain(later).await.unwrap();
         assert!(matches!(state(later).await, CertificateState::Revoked { .. }));
+        // A confirmation that comes when the certificate was taken back confirms nothing.
+        scene.enrol(3, KeySlot::SigningRsa).await;
+        key_file(&scene, "card3.key", 2);
+        let ir3 = ["-cmd", "ir", "-newkey", "card3.key", "-subject", "/CN=TWA000003"];
+        let files = ["-certout", "three.pem", "-reqout", "ir3.der,conf3.der"];
+        scene.accepts(&[&ir3[..], &files[..]].concat()).await;
+        let confirmation = scene.judge.bytes("conf3.der");
+        let taken_back = b"the certificate is revoked";
+        let again = scene.npc.cmp(&confirmation, present()).await.unwrap().unwrap();
+        assert!(!contains(&again, taken_back), "confirmed, as before");
+        // As if it had been lost; and whoever takes the certificate back dies at a commit.
+        db.execute("UPDATE cmp_transaction SET waits = 1 WHERE serial IS NOT NULL AND waits = 0", params![])
+            .await
+            .unwrap();
+        let sql = "SELECT waits, status FROM cmp_transaction JOIN certificate_state USING (serial)";
+        for (n, when) in [(1, When::BeforeCommit), (1, When::AfterCommit), (2, When::AfterCommit)] {
+            db.fail_after(n, when);
+            let _ = scene.npc.maintain(later).await;
+            db.revive();
+            for row in db.all(sql, params![]).await.unwrap() {
+                let (waits, status) = (row.read::<i64>(0).unwrap(), row.read::<i64>(1).unwrap());
+                // The first one of all was revoked and waited no more before this began.
+                assert_eq!((waits == 0), (status == 2), "commit {n}, {when:?}");
+            }
+        }
+        scene.npc.maintain(later).await.unwrap();
+        let late = scene.npc.cmp(&confirmation, present()).await.unwrap().unwrap();
+        assert!(contains(&late, taken_back));
         // A client that trusts another root refuses what it is given, and says so.
         scene.enrol(2, KeySlot::SigningRsa).await;
         key_file(&scene, "card2.key", 1);
@@ -810,6 +845,10 @@ async fn enrolments_are_checked_and_repeatable() {
         let over = Enrolment { card: card(2), renewal_date: Some(date("2020-01-01")), ..good.clone() };
         assert_eq!(refused(&over).await, "NPC-NO-PERIOD");
         assert_eq!(npc.ras().await.unwrap().len(), 1);
+        // One that has no certificate leaves nothing behind, and its name is free.
+        npc.remove_ra("ra", "op", now()).await.unwrap();
+        npc.register_ra("ra", service.der(), "op", now()).await.unwrap();
+        npc.enrol(&good, "clerk", now()).await.unwrap();
     })
     .await;
 }
