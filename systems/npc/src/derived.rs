@@ -66,6 +66,16 @@ impl Npc {
         now: Timestamp,
     ) -> Result<()> {
         let Some(primary) = enrolment.rests_on else { return Ok(()) };
+        let mut devices = living_devices(tx, enrolment.card, primary, now).await?;
+        // Those whose keys have not come yet will be alive.
+        let sql = "SELECT enrolment.card FROM enrolment JOIN derived ON derived.card = enrolment.card \
+            WHERE rests_on = $1 AND enrolment.card <> $2";
+        for row in tx.all(sql, params![primary.as_str(), enrolment.card.as_str()]).await? {
+            devices.insert(row.read::<String>(0)?.parse().map_err(|_| NpcError::Inconsistent("card"))?);
+        }
+        if devices.len() >= DEVICES {
+            return Err(NpcError::TooManyDevices(DEVICES));
+        }
         self.link_device(tx, enrolment.card, primary, holder, operator, now).await.map(drop)
     }
 
@@ -86,7 +96,7 @@ impl Npc {
             if other.is_some() {
                 return Err(NpcError::Primary("the number is that of another card"));
             }
-            if living_devices(tx, device, primary, now).await? >= DEVICES {
+            if living_devices(tx, device, primary, now).await?.len() >= DEVICES {
                 return Err(NpcError::TooManyDevices(DEVICES));
             }
             Ok(RocDate::in_taipei(self.link_device(tx, device, primary, holder, actor, now).await?))
@@ -175,13 +185,13 @@ impl Npc {
 /// missed only by somebody who can count them.
 const DEVICES: usize = 5;
 
-/// How many other devices with a certificate that is neither revoked nor expired rest on a card.
+/// The other devices with a certificate that is neither revoked nor expired that rest on a card.
 async fn living_devices(
     tx: &mut Tx,
     device: CardSerial,
     primary: CardSerial,
     now: Timestamp,
-) -> Result<usize> {
+) -> Result<BTreeSet<CardSerial>> {
     let sql = select_certificate!("card IN (SELECT card FROM derived WHERE rests_on = $1 AND card <> $2)");
     let mut living = BTreeSet::new();
     for row in tx.all(sql, params![primary.as_str(), device.as_str()]).await? {
@@ -191,7 +201,7 @@ async fn living_devices(
             living.insert(row.card);
         }
     }
-    Ok(living.len())
+    Ok(living)
 }
 
 /// The last moment of the card that a carrier rests on; an error if it rests on none that holds.

@@ -410,8 +410,8 @@ impl Npc {
     }
 }
 
-/// Takes a card off the queues once it has as many good certificates on its next keys as each needs. Called in the
-/// transaction that signs one of them.
+/// Takes a card off the queues once it has as many certificates on its next keys as each needs. One that is on hold, as its holder
+/// had the card, counts: nothing is signed when the hold ends. Called in the transaction that signs one of them.
 pub(crate) async fn note_reissued(tx: &mut Tx, card: CardSerial, now: Timestamp) -> Result<()> {
     let sql = "SELECT incident, needs FROM reissue WHERE card = $1 AND state <> 'done' AND new_card = FALSE";
     let waiting = tx.all(sql, params![card.as_str()]).await?;
@@ -419,7 +419,7 @@ pub(crate) async fn note_reissued(tx: &mut Tx, card: CardSerial, now: Timestamp)
         return Ok(());
     }
     let sql = "SELECT COUNT(*) FROM certificate JOIN certificate_state USING (serial) \
-        WHERE card = $1 AND slot > 2 AND signed = TRUE AND status = 0";
+        WHERE card = $1 AND slot > 2 AND signed = TRUE AND status <> 2";
     let have: i64 = tx.one(sql, params![card.as_str()]).await?.read(0)?;
     for row in &waiting {
         if have < row.read::<i64>("needs")? {

@@ -227,6 +227,28 @@ async fn no_virtual_smart_card_outlives_its_card_by_a_race() {
     .await;
 }
 
+/// As many as at the registration authority's own door, those that are only enrolled among them.
+#[tokio::test]
+async fn no_more_than_five_devices_are_enrolled_under_a_card() {
+    each_engine("derived", async |db| {
+        let npc = country(&db).await;
+        issued(&npc, 7, KeySlot::SigningRsa, 0).await;
+        for device in 1..=5 {
+            let e = enrolment(1000 + device, 7, Some(7));
+            npc.enrol(&e, "clerk", now()).await.unwrap();
+            if device < 3 {
+                npc.issue(&wish(&npc, &db, &e, device as usize).await, now()).await.unwrap();
+            }
+        }
+        let sixth = enrolment(1006, 7, Some(7));
+        assert_eq!(npc.enrol(&sixth, "clerk", now()).await.unwrap_err().code(), "NPC-DEVICES");
+        npc.enrol(&enrolment(1005, 7, Some(7)), "clerk", now()).await.unwrap();
+        npc.revoke(card(1001), RevocationReason::KeyCompromise, "clerk", now()).await.unwrap();
+        npc.enrol(&sixth, "clerk", now()).await.unwrap();
+    })
+    .await;
+}
+
 async fn count(db: &Db, table: &'static str) -> i64 {
     let sql = match table {
         "derived" => "SELECT count(*) FROM derived",
