@@ -1,6 +1,6 @@
 //! The queue of a mass reissue: who comes first, at what pace, and that only what was issued is done.
 
-use model::{CardSerial, CertificateState, KeySlot, SuspensionCause};
+use model::{CardSerial, KeySlot};
 use npc::{
     CertificateAuthority, ClassReport, Cohort, IssueRequest, Measure, Npc, NpcError, Period, QueuePlan,
 };
@@ -180,24 +180,4 @@ fn a_plan_that_serves_nobody_is_no_plan() {
     ] {
         assert_eq!(bad.check().unwrap_err().code(), "NPC-REQUEST", "{bad:?}");
     }
-}
-
-/// The holder had the card suspended: the next certificate is on hold with it, and all there is to do is done.
-// proves: NPC-55
-#[tokio::test]
-async fn a_certificate_on_hold_takes_its_card_off_the_queue() {
-    each_engine("npc", async |db| {
-        let npc = open(&db).await;
-        let incident = suspended(&npc).await;
-        npc.approve_incident(incident, "bert", now()).await.unwrap();
-        npc.open_queue(incident, &plan(1), "anna", now()).await.unwrap();
-        npc.suspend(card(3), SuspensionCause::Holder, "holder", now()).await.unwrap();
-        reissue(&npc, 3, KeySlot::SigningEc).await.unwrap();
-        let next = npc.certificates_of(card(3), now()).await.unwrap().pop().unwrap();
-        assert!(matches!(next.state, CertificateState::Suspended { .. }), "{:?}", next.state);
-        assert_eq!(counts(&npc.queue_report(incident).await.unwrap())[2], (4, 1, 0));
-        npc.resume(card(3), SuspensionCause::Holder, "holder", now()).await.unwrap();
-        assert_eq!(counts(&npc.queue_report(incident).await.unwrap())[2], (4, 1, 0));
-    })
-    .await;
 }
