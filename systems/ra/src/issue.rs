@@ -144,7 +144,7 @@ impl Ra {
 
     /// The answers for a pair of requests, or the refusal of one of them. Where the other has its certificate already, it is
     /// revoked: a card with half of its certificates is none, and the pair can never be whole.
-    async fn refuse_both<T>(
+    pub(crate) async fn refuse_both<T>(
         &self,
         asked: &[IssueRequest],
         answers: Vec<Result<T, NpcError>>,
@@ -160,11 +160,14 @@ impl Ra {
                 Err(error) => refused = refused.or(Some((asked, error))),
             }
         }
+        let asked_slots: Vec<KeySlot> = asked.iter().map(|asked| asked.slot).collect();
         let Some((asked, error)) = refused else { return Ok(granted) };
         let all = self.authority.certificates_of(asked.card, now).await?;
         // The certificate that stands in the refused slot is an earlier request's, and so is the pair.
         if !all.iter().any(|certificate| certificate.slot == asked.slot) {
-            for half in all {
+            // The first pair of a card whose second one is asked for has nothing to do with it.
+            let halves = all.into_iter().filter(|one| asked_slots.contains(&one.slot));
+            for half in halves {
                 let reason = RevocationReason::CessationOfOperation;
                 self.authority.revoke_certificate(&half.serial, reason, SYSTEM, now).await?;
             }

@@ -2,7 +2,8 @@
 //! second period (`extend`, NPC-23, NPC-27). The card's keys have signed the requests, which come with the request.
 //!
 //! Changed content never stands under the old keys: who has a certificate of before goes on meaning the old name with it. So
-//! the old certificates are revoked (affiliationChanged) as soon as the new ones exist, and these end on the same day.
+//! the old certificates are revoked (affiliationChanged) as soon as the new ones exist, also where the program died in between and
+//! nobody asks again, and the new ones end on the same day.
 
 use jiff::{SignedDuration, Timestamp};
 use model::{CardSerial, CertificateState, KeySlot, RevocationReason, RocDate};
@@ -80,26 +81,37 @@ impl Ra {
             }
         });
         let asked: Vec<_> = asked.collect();
-        self.begin_pair(request.card, now).await?;
-        let mut issued = Vec::with_capacity(asked.len());
-        for (asked, answer) in asked.iter().zip(self.authority.issue_many(&asked, now).await) {
-            issued.push((asked.slot, answer?.der));
-        }
+        self.check_both(&asked, now).await?;
+        self.begin_pair(request.card, modify, now).await?;
+        let answers = self.authority.issue_many(&asked, now).await;
+        let issued = self.refuse_both(&asked, answers, now).await?;
         self.follow_first(request.card, proof.actor(), now).await?;
-        self.db.execute("DELETE FROM next_pair WHERE card = $1", params![request.card.as_str()]).await?;
         if card.carrier == Carrier::CertificateCard {
             self.expect_entitled(request.card, &keys.person, now).await?;
         }
         if modify {
-            for first in &pairs.first {
-                let reason = RevocationReason::AffiliationChanged;
-                self.authority.revoke_certificate(&first.serial, reason, proof.actor(), now).await?;
-            }
+            self.end_first(request.card, proof.actor(), now).await?;
         } else {
             let sql = "UPDATE reissue SET written_at = $2 WHERE card = $1";
             self.db.execute(sql, params![request.card.as_str(), now]).await?;
         }
-        Ok(Outcome::Certificates(HandedOver(issued)))
+        // Last: until then somebody finishes it, though nobody asks again.
+        self.db.execute("DELETE FROM next_pair WHERE card = $1", params![request.card.as_str()]).await?;
+        let handed = asked.iter().map(|asked| asked.slot).zip(issued.into_iter().map(|issued| issued.der));
+        Ok(Outcome::Certificates(HandedOver(handed.collect())))
+    }
+
+    /// Revokes the first pair, once both certificates with the changed content are there.
+    async fn end_first(&self, card: CardSerial, actor: &str, now: Timestamp) -> Result<()> {
+        let pairs = self.pairs_of(card, now).await?;
+        if pairs.next.len() < 2 {
+            return Ok(());
+        }
+        for first in pairs.first.iter().filter(|first| !is_revoked(first)) {
+            let reason = RevocationReason::AffiliationChanged;
+            self.authority.revoke_certificate(&first.serial, reason, actor, now).await?;
+        }
+        Ok(())
     }
 
     async fn pairs_of(&self, card: CardSerial, now: Timestamp) -> Result<Pairs> {
@@ -130,19 +142,24 @@ impl Ra {
         }
     }
 
-    /// Notes that a second pair is being certified, before its first certificate exists.
-    async fn begin_pair(&self, card: CardSerial, now: Timestamp) -> Result<()> {
-        let sql = "INSERT INTO next_pair (card, at) VALUES ($1, $2) ON CONFLICT (card) DO UPDATE SET at = EXCLUDED.at";
-        self.db.execute(sql, params![card.as_str(), now]).await?;
+    /// Notes that a second pair is being certified, before its first certificate exists, and whether it takes the place of the first.
+    async fn begin_pair(&self, card: CardSerial, modify: bool, now: Timestamp) -> Result<()> {
+        let sql = "INSERT INTO next_pair (card, at, modify) VALUES ($1, $2, $3) ON CONFLICT (card) DO UPDATE SET \
+            at = EXCLUDED.at, modify = EXCLUDED.modify";
+        self.db.execute(sql, params![card.as_str(), now, modify]).await?;
         Ok(())
     }
 
-    /// Second pairs whose certification stopped in the middle follow the first ones all the same: nobody need ask again for
-    /// that.
+    /// Second pairs whose certification stopped in the middle follow the first ones all the same, and those with changed content
+    /// end them: nobody need ask again for that.
     pub(crate) async fn follow_pairs(&self, now: Timestamp) -> Result<()> {
-        for row in self.db.all("SELECT card, at FROM next_pair ORDER BY at LIMIT 100", params![]).await? {
+        let sql = "SELECT card, at, modify FROM next_pair ORDER BY at LIMIT 100";
+        for row in self.db.all(sql, params![]).await? {
             let card: CardSerial = row.read::<String>("card")?.parse().map_err(|_| RaError::Data("card"))?;
             self.follow_first(card, SYSTEM, now).await?;
+            if row.read("modify")? {
+                self.end_first(card, SYSTEM, now).await?;
+            }
             let at: Timestamp = row.read("at")?;
             // Another process may be about to issue.
             if now.duration_since(at) > SETTLED {

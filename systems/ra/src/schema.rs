@@ -145,4 +145,10 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         "-- of one that a neighbour refused after it was begun
         ALTER TABLE request ADD COLUMN refused_at BIGINT;",
     ),
+    Migration::new(
+        11,
+        "second pairs with changed content",
+        "-- the first pair ends once both certificates of the second are there
+        ALTER TABLE next_pair ADD COLUMN modify BOOLEAN NOT NULL DEFAULT FALSE;",
+    ),
 ];

@@ -462,3 +462,28 @@ async fn the_holder_of_a_certificate_card_has_a_user_code_and_is_reached() {
     })
     .await;
 }
+
+/// The CA would refuse one of the two requests: neither gets a certificate, and the pair is asked for with other keys.
+// proves: NPC-23
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pair_of_which_one_is_refused_is_not_begun() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let mut counter = Counter::open(&url, &dir).await;
+        let card = OtherCard::new("TWC000001", counter.person.id, None);
+        card.issue(&counter).await;
+        counter.world.now += SignedDuration::from_hours(24 * (5 * 365 - 60));
+        let mut keys = card.next_keys();
+        // A kind of key that no citizen has.
+        keys.requests[1].1 = csr(&EcSigner::new(SecretKey::generate(Curve::P256, &mut SystemRandom)));
+        let result = card.by_pin2(&counter, Function::Extend, Detail::NextKeys(Box::new(keys))).await;
+        let code = refused(result);
+        assert!(code.starts_with("NPC-"), "{code}");
+        assert_eq!(counter.world.certificate_states(card.serial).await, ["good"; 2]);
+        let other = OtherCard::new("TWC000001", card.person, None);
+        card.by_pin2(&counter, Function::Extend, other.next()).await.unwrap();
+        assert_eq!(counter.world.certificate_states(card.serial).await, ["good"; 4]);
+        counter.close().await;
+    })
+    .await;
+}

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use model::{CardSerial, CertificateState, RevocationReason, RocDate, SuspensionCause};
+use model::{CardSerial, CertificateState, PersonName, RevocationReason, RocDate, SuspensionCause};
 use npc::{Carrier, CertificateAuthority, IssueRequest, IssuedCertificate, Npc, Receipt};
 use ra::Detail;
 use ra::functions::{Channel, Function};
+use registry::Change;
 use store::{Db, When, params};
 use x509::Serial;
 
@@ -84,6 +85,74 @@ async fn a_reissue_that_dies_anywhere_is_finished_once() {
         }
     }
     assert!(deaths.iter().all(|deaths| *deaths >= 4), "{deaths:?}");
+    counter.ra.verify_audit().await.unwrap();
+    counter.close().await;
+}
+
+/// Changed content under the second pair, killed at every commit of the registration authority and of the CA: once both new
+/// certificates are there the old ones are revoked, though nobody asks again; and the same request ends with one receipt.
+// proves: NPC-44
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_content_that_dies_anywhere_leaves_no_two_names() {
+    let (_keep, dir) = directory();
+    let url = format!("sqlite:{}/", dir.join("db").display());
+    std::fs::create_dir(dir.join("db")).unwrap();
+    let mut counter = Counter::open(&url, &dir).await;
+    let mut cards = Vec::new();
+    for number in 1..=CARDS {
+        let card = OtherCard::new(&format!("TWC{number:06}"), counter.person.id, None);
+        card.issue(&counter).await;
+        cards.push(card);
+    }
+    let now = counter.world.now;
+    let change = Change::Name(PersonName::new("林新名").unwrap());
+    counter.world.register.record(&counter.person.id, &change, now).await.unwrap();
+    let (mut deaths, mut in_the_middle) = ([0; 2], 0);
+    for (system, deaths) in deaths.iter_mut().enumerate() {
+        for when in [When::BeforeCommit, When::AfterCommit] {
+            for n in 1.. {
+                let card = cards.pop().expect("a change has fewer commits");
+                let asked = card.wish(Function::Modify, card.next(), now);
+                let proof = card.sign(&counter, &asked).await;
+                let db = if system == 0 { &counter.db } else { &counter.world.dbs[NPC] };
+                db.fail_after(n, when);
+                let begun = counter.ra.act(Channel::Online, &asked, &proof, None, now).await;
+                let db = if system == 0 { &counter.db } else { &counter.world.dbs[NPC] };
+                let died = db.revive();
+                let what = format!("system {system}, commit {n}, {when:?}");
+                assert_eq!(begun.is_err(), died, "{what}");
+                if died {
+                    *deaths += 1;
+                    counter = counter.reopen(&url, &dir, now).await;
+                    let states = counter.world.certificate_states(card.serial).await;
+                    in_the_middle +=
+                        usize::from(states.len() == 4 && states[..2].iter().any(|state| state == "good"));
+                    counter.ra.follow_register(now).await.unwrap();
+                    let states = counter.world.certificate_states(card.serial).await;
+                    match states.len() {
+                        4 => assert_eq!(states, ["revoked", "revoked", "good", "good"], "{what}"),
+                        _ => assert_eq!(states, ["good"; 2], "{what}"),
+                    }
+                }
+                let done = counter.ra.act(Channel::Online, &asked, &proof, None, now).await;
+                done.unwrap_or_else(|error| panic!("{what}: {error}"));
+                let states = counter.world.certificate_states(card.serial).await;
+                assert_eq!(states, ["revoked", "revoked", "good", "good"], "{what}");
+                let count = async |sql: &'static str| -> i64 {
+                    counter.db.one(sql, params![card.serial.as_str()]).await.unwrap().read(0).unwrap()
+                };
+                let receipts = "SELECT count(*) FROM audit_entry WHERE subject = $1 AND action = 'request-done' \
+                    AND detail LIKE '%modify%'";
+                assert_eq!(count(receipts).await, 1, "{what}");
+                assert_eq!(count("SELECT count(*) FROM next_pair WHERE card = $1").await, 0, "{what}");
+                if !died {
+                    break;
+                }
+            }
+        }
+    }
+    assert!(deaths.iter().all(|deaths| *deaths >= 4), "{deaths:?}");
+    assert!(in_the_middle >= 2, "{in_the_middle}");
     counter.ra.verify_audit().await.unwrap();
     counter.close().await;
 }
