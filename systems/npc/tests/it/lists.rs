@@ -214,14 +214,15 @@ async fn lists_follow_the_end_of_an_incident_wherever_it_is_killed() {
             let npc = open(&db).await;
             let incident = async |measure, at| {
                 let proposed = npc.propose_incident(lot.clone(), measure, "anna", at).await.unwrap();
-                if measure == Measure::Resume {
+                if measure != Measure::Suspend {
                     db.fail_after(commits, When::AfterCommit);
                 }
-                npc.approve_incident(proposed.number, "bert", at).await.is_ok()
+                (proposed.number, npc.approve_incident(proposed.number, "bert", at).await.is_ok())
             };
-            assert!(incident(Measure::Suspend, minute(0)).await);
+            let (of, held) = incident(Measure::Suspend, minute(0)).await;
+            assert!(held);
             assert_eq!(named().await, 2, "its partition's and the complete list");
-            let whole = incident(Measure::Resume, minute(1)).await;
+            let (_, whole) = incident(Measure::Resume { of }, minute(1)).await;
             db.revive();
             let restarted = open(&db).await;
             restarted.maintain(minute(2)).await.unwrap();
