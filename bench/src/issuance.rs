@@ -43,6 +43,7 @@ pub(crate) fn run(count: usize, callers: usize) -> Result<Vec<Figure>, Failure> 
         for (name, requests) in [("RSA-2048", &rsa), ("P-521", &ec)] {
             figures.extend(runtime.block_on(bench.measure(name, requests, callers))?);
         }
+        figures.push(runtime.block_on(bench.compare())?);
     }
     Ok(figures)
 }
@@ -115,6 +116,18 @@ impl<'a> Bench<'a> {
         figures.push(part("    database client and books (the rest)", client));
         figures.push(part("  processor time of a certificate, PostgreSQL", servers));
         Ok(figures)
+    }
+
+    /// Every RSA key beside every other (NPC-58): processor time with reading the certificates and keeping the products.
+    async fn compare(&self) -> Result<Figure, Failure> {
+        let before = own_time()?;
+        let all = self.npc.check_common_factors("bench", now(), &mut |_| {}).await?;
+        let seconds = (own_time()? - before).as_secs_f64();
+        if all.found != 0 {
+            return Err(format!("{} keys have a factor in common", all.found).into());
+        }
+        let name = format!("{} RSA-2048 keys, each compared with all others", all.moduli);
+        Ok(Figure::new(GROUP, name, all.moduli as f64 / seconds, "/s"))
     }
 
     /// The requests with holder numbers, which this database has given out.
