@@ -29,6 +29,7 @@ pub(crate) const CLERK: &str = "clerk-1";
 pub(crate) struct World {
     pub(crate) register: Arc<SimulatedRegister>,
     pub(crate) npc: Arc<Npc>,
+    pub(crate) signing: Arc<DocSigner>,
     pub(crate) centre: Centre,
     pub(crate) mgmt: Mgmt,
     pub(crate) trust: TrustStore,
@@ -118,7 +119,7 @@ impl World {
         };
         let keys = MgmtKeys::new(&key("mgmt"));
         let mgmt = Mgmt::open(dbs[4].clone(), neighbours, keys, config, random).await.expect("opens");
-        Self { register, npc, centre, mgmt, trust, dbs, now }
+        Self { register, npc, signing, centre, mgmt, trust, dbs, now }
     }
 
     /// Plans the death of the program at the `n`-th commit in one of its databases.
@@ -130,6 +131,13 @@ impl World {
         for db in &self.dbs {
             db.close().await;
         }
+    }
+
+    /// Two persons roll the country signing key over, which signs for five years. Who trusts the new one is opened again.
+    pub(crate) async fn roll_over_country_signing(&self, now: Timestamp) {
+        let proposal = self.signing.propose(docsigner::Act::RollOver, "chief", now).await.expect("proposed");
+        self.signing.approve(proposal.number, "deputy", now, &mut SystemRandom).await.expect("approved");
+        self.signing.renew(now, &mut SystemRandom).await.expect("renewed");
     }
 
     pub(crate) fn today(&self) -> RocDate {

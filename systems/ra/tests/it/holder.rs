@@ -212,6 +212,22 @@ async fn certificates_are_reissued_once_and_rewritten() {
         let good = mgmt::Decision::Approve(mgmt::portrait::REVIEW);
         mgmt.review(case, good, CLERK, ended).await.unwrap();
         assert_eq!(mgmt.case(case).await.unwrap().state, model::ApplicationState::Approved);
+        // The other card is made, and handed over for the old one. In ten years two persons have rolled the country signing key
+        // over, which signs for five (ICAO 9303-12 §5.3): without that a card waits.
+        counter.world.restock(1).await;
+        assert!(matches!(counter.world.produce(case).await, Err(mgmt::MgmtError::Unfinished)));
+        counter.world.roll_over_country_signing(ended).await;
+        let later = years_later(ended, 1);
+        let counter = counter.reopen(&url, &dir, later).await;
+        counter.world.produce(case).await.unwrap();
+        let mgmt = &counter.world.mgmt;
+        let next = mgmt.hand_over(case, CLERK, later).await.unwrap().serial;
+        assert!(next != card);
+        assert_eq!(mgmt.card(card).await.unwrap().state, model::CardState::Void);
+        assert_eq!(counter.world.certificate_states(card).await, ["expired"; 4]);
+        assert_eq!(counter.world.certificate_states(next).await, ["good"; 2]);
+        let first = counter.world.npc.certificates_of(next, later).await.unwrap().remove(0);
+        assert!(RocDate::in_taipei(first.validity.not_before) >= RocDate::in_taipei(ended));
         counter.close().await;
     })
     .await;
