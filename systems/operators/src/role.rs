@@ -48,6 +48,8 @@ pub enum Right {
     SeeAudit,
     /// The operators and their roles.
     SeeOperators,
+    /// The page on which loss reports of callers are taken.
+    SeeHotline,
     /// Take the loss reports of callers.
     TakeLossReports,
 }
@@ -125,14 +127,14 @@ impl Role {
             Self::CardCentre => {
                 matches!(right, R::Enter | R::SeeApprovals | R::SeeChipTypes | R::DecideChipTypes)
             }
-            Self::Hotline => matches!(right, R::Enter | R::TakeLossReports),
+            Self::Hotline => matches!(right, R::Enter | R::SeeHotline | R::TakeLossReports),
         }
     }
 }
 
 impl Right {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Enter,
         Self::SeeAuthority,
         Self::SwitchIssuing,
@@ -148,6 +150,7 @@ impl Right {
         Self::DecideChipTypes,
         Self::SeeAudit,
         Self::SeeOperators,
+        Self::SeeHotline,
         Self::TakeLossReports,
     ];
 
@@ -169,6 +172,7 @@ impl Right {
             Self::DecideChipTypes => "decide-chip-types",
             Self::SeeAudit => "see-audit",
             Self::SeeOperators => "see-operators",
+            Self::SeeHotline => "see-hotline",
             Self::TakeLossReports => "take-loss-reports",
         }
     }

@@ -43,7 +43,7 @@ const PAGES: [(&str, &str, &str, Right); 11] = [
     ("/console/incidents", "事件", "Incidents", Right::SeeIncidents),
     ("/console/approvals", "待核可", "Approvals", Right::SeeApprovals),
     ("/console/chip-types", "晶片型別", "Chip types", Right::SeeChipTypes),
-    ("/console/hotline", "1996 專線", "Hotline 1996", Right::TakeLossReports),
+    ("/console/hotline", "1996 專線", "Hotline 1996", Right::SeeHotline),
     ("/console/audit", "稽核紀錄", "Audit", Right::SeeAudit),
     ("/console/operators", "操作者", "Operators", Right::SeeOperators),
 ];

@@ -121,7 +121,7 @@ static ROUTES: &[Route] = &[
     page("/console/audit/{system}", Right::SeeAudit, || get(audit::chain)),
     page("/console/audit/{system}/verify", Right::SeeAudit, || get(audit::verify)),
     page("/console/audit/{system}/export", Right::SeeAudit, || get(audit::export)),
-    page("/console/hotline", Right::TakeLossReports, || get(hotline::page)),
+    page("/console/hotline", Right::SeeHotline, || get(hotline::page)),
     act("/console/hotline/report", Right::TakeLossReports, || post(hotline::report)),
     page("/console/operators", Right::SeeOperators, || get(accounts::list)),
     own(Method::GET, "/console/password", || get(accounts::password_page)),
