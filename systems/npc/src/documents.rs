@@ -172,6 +172,11 @@ impl Npc {
         let number = transaction!(self.db, |tx| next_number_after(tx, "filter", 1, known).await)?;
         let lifetime = self.config.filter_interval * 4;
         for attempt in 0..8 {
+            if attempt > 0 {
+                // Somebody has issued meanwhile.
+                self.read_changes(now).await?;
+            }
+            let unsigned = self.unsigned_numbers().await?;
             let salt = number << 8 | attempt;
             let populations = self.populations.clone();
             let authority = self.authority();
@@ -186,13 +191,16 @@ impl Npc {
                     (generation.number, Section { key_hash, revoked, suspended })
                 });
                 let snapshot = Snapshot { seq: populations.seq(), listed: listed.collect() };
-                let walks: Vec<_> = of.iter().map(|(_, population)| walk(population)).collect();
+                let none = Vec::new();
+                let unsigned = |generation: u32| unsigned.get(&generation).unwrap_or(&none);
+                let walks = of.iter().map(|(generation, population)| walk(population, unsigned(generation.number)));
+                let walks: Vec<_> = walks.collect();
                 // A section for each generation: the filter names issuers by their keys.
                 let sections = of.iter().zip(&walks).zip(snapshot.listed.values());
                 let sections: Vec<_> = sections
                     .map(|(((generation, population), walk), listed)| filter::Population {
                         issuer: &generation.ca.certificate,
-                        size: population.len() as u64,
+                        size: (population.len() + unsigned(generation.number).len()) as u64,
                         all: walk,
                         revoked: &listed.revoked,
                         suspended: &listed.suspended,
@@ -221,6 +229,19 @@ impl Npc {
             }
         }
         Err(NpcError::Status(status::Error::Unsolved))
+    }
+
+    /// The numbers of what is stored and not signed, by generation: nobody is told of them yet, but they will be given out, and the
+    /// filter has to call them good.
+    async fn unsigned_numbers(&self) -> Result<BTreeMap<u32, Vec<u128>>> {
+        let sql = "SELECT serial, generation FROM certificate_state WHERE signed = FALSE AND status <> 2";
+        let mut numbers: BTreeMap<u32, Vec<u128>> = BTreeMap::new();
+        for row in self.db.all(sql, params![]).await? {
+            if let Some(number) = serial(&row)?.to_u128() {
+                numbers.entry(row.read("generation")?).or_default().push(number);
+            }
+        }
+        Ok(numbers)
     }
 
     /// Publishes a filter, unless it calls anything but good a certificate that came into being while it was made.
@@ -473,9 +494,12 @@ impl Npc {
     }
 }
 
-/// Goes through the serial numbers of a generation.
-fn walk(population: &Population) -> impl Fn(&mut dyn FnMut(u128)) {
-    |f| population.each(f)
+/// Goes through the serial numbers of a generation, and those not signed yet.
+fn walk<'a>(population: &'a Population, unsigned: &'a [u128]) -> impl Fn(&mut dyn FnMut(u128)) + 'a {
+    move |f| {
+        population.each(f);
+        unsigned.iter().for_each(|number| f(*number));
+    }
 }
 
 /// Stores a document and forgets those of its kind that nobody may use any more.
