@@ -217,7 +217,10 @@ impl Ra {
                 Outcome::VirtualCard(device, HandedOver(self.good_certificates(device, now).await?))
             }
             Some(("certificates", _)) => {
-                Outcome::Certificates(HandedOver(self.good_certificates(request.card, now).await?))
+                // Those of the request: a card may have another pair, which it got by another one.
+                let mut all = self.good_certificates(request.card, now).await?;
+                all.retain(|(slot, _)| request.detail.asks_for(*slot));
+                Outcome::Certificates(HandedOver(all))
             }
             _ if outcome == "status" => self.status(request.card, now).await?,
             _ if outcome == "barcode" => Outcome::Barcode(self.barcode_of(request.card, now).await?),

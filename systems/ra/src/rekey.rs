@@ -111,11 +111,11 @@ impl Ra {
                 period,
             });
         }
-        let mut taken = Vec::with_capacity(asked.len());
-        for (asked, answer) in asked.iter().zip(self.authority.issue_many(&asked, now).await) {
-            taken.push((asked.slot, asked.request_id, answer?.der));
-        }
-        Ok(taken)
+        // Both or neither: half a pair is none.
+        self.check_both(&asked, now).await?;
+        let answers = self.authority.issue_many(&asked, now).await;
+        let issued = self.refuse_both(&asked, answers, now).await?;
+        Ok(asked.iter().zip(issued).map(|(asked, issued)| (asked.slot, asked.request_id, issued.der)).collect())
     }
 
     /// Refuses a reissue on a card whose second pair of keys serves in its first period already: it was rekeyed, or had all of its

@@ -52,6 +52,19 @@ pub enum Detail {
     Device(Box<Device>),
 }
 
+impl Detail {
+    /// Whether it asks for a certificate of this key.
+    pub(crate) fn asks_for(&self, slot: KeySlot) -> bool {
+        let requests = match self {
+            Self::NewCard(card) => &card.requests,
+            Self::NextKeys(keys) => &keys.requests,
+            Self::Device(device) => &device.requests,
+            _ => return false,
+        };
+        requests.iter().any(|(asked, _)| *asked == slot)
+    }
+}
+
 /// A device whose certificates rest on the card that asks (NPC-63). Names a person: no `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Device {
