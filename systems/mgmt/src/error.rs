@@ -104,6 +104,10 @@ refusals! {
     PhotoBorder "MGMT-E-PHOTO-BORDER" Applicant
         { "相片四周有邊框。", "The photo has a frame around it." }
         { "請繳交無邊框的相片。", "Hand in a photo without a frame." }
+    /// In the few bytes of the chip it is another picture than on the card.
+    PhotoTooDetailed "MGMT-E-PHOTO-TOO-DETAILED" Applicant
+        { "相片過於細碎（雜訊、網點或紋理），縮至晶片容量後即與卡面不符。", "The photo is too fine-grained (noise, screen dots, texture): small enough for the chip it is another picture than on the card." }
+        { "請繳交背景單純、無雜訊之相片。", "Hand in a photo with a plain background and without noise." }
     /// Taken more than six months ago, or on a day to come.
     PhotoTooOld "MGMT-E-PHOTO-TOO-OLD" Applicant
         { "相片不是最近 6 個月內所攝。", "The photo was not taken within the last six months." }
@@ -553,6 +557,7 @@ impl From<PhotoFault> for MgmtError {
             PhotoFault::TooSmall { .. } => Refusal::PhotoTooSmall,
             PhotoFault::TooManyPixels => Refusal::PhotoTooManyPixels,
             PhotoFault::Border => Refusal::PhotoBorder,
+            PhotoFault::TooDetailed => Refusal::PhotoTooDetailed,
         })
     }
 }

@@ -53,6 +53,8 @@ pub enum PhotoFault {
     TooManyPixels,
     /// A frame around the picture (CARDFACE-18).
     Border,
+    /// In the few bytes of the chip it is no longer the picture that would be printed (CARD-24).
+    TooDetailed,
 }
 
 /// For how many months a photo may be used (CARDFACE-19).
@@ -79,7 +81,7 @@ pub fn check_day(taken: Date, camera: Option<Date>, application: Date) -> Result
 }
 
 /// Checks a file by the rules of CARDFACE-21 and gives the picture that is printed and kept on file: upright, cropped to
-/// 35 x 45 mm, a JPEG of 826 x 1062 pixels.
+/// 35 x 45 mm, a JPEG of 826 x 1062 pixels. The one for the chip can be made of it.
 pub fn accept(file: &[u8]) -> Result<Vec<u8>, PhotoFault> {
     if file.len() > MAX_FILE_BYTES {
         return Err(PhotoFault::TooLarge);
@@ -101,12 +103,21 @@ pub fn accept(file: &[u8]) -> Result<Vec<u8>, PhotoFault> {
         return Err(PhotoFault::Border);
     }
     let upright = crop_to_ratio(&image, PRINT_SIZE);
-    encode(&scaled(upright, PRINT_SIZE), PRINT_QUALITY)
+    let print = encode(&scaled(upright, PRINT_SIZE), PRINT_QUALITY)?;
+    // What production would refuse is refused at the counter: there another photo can be had.
+    for_chip(&print)?;
+    Ok(print)
 }
 
-/// The same picture at the size and in the few bytes the chip has room for: a JPEG of 413 x 531 pixels (CARD-24).
+/// The same picture at the size and in the few bytes the chip has room for: a JPEG of 413 x 531 pixels (CARD-24). Production
+/// compares the two before it prints; a card that it would scrap is not ordered.
 pub fn for_chip(print: &[u8]) -> Result<Vec<u8>, PhotoFault> {
-    encode_below(&scaled(decode(print)?, CHIP_SIZE), CHIP_MAX_BYTES)
+    let chip = encode_below(&scaled(decode(print)?, CHIP_SIZE), CHIP_MAX_BYTES)?;
+    if chip.len() <= CHIP_MAX_BYTES && production::is_one_picture(print, &chip) {
+        Ok(chip)
+    } else {
+        Err(PhotoFault::TooDetailed)
+    }
 }
 
 /// Whether the picture runs to its end of image; what cameras put behind that is their business.
@@ -209,7 +220,7 @@ fn scaled(image: DynamicImage, size: (u32, u32)) -> RgbImage {
     image.resize_exact(size.0, size.1, FilterType::CatmullRom).into_rgb8()
 }
 
-/// The best quality whose file is not longer than `limit`.
+/// The best quality whose file is not longer than `limit`; the least there is where none is so short.
 fn encode_below(image: &RgbImage, limit: usize) -> Result<Vec<u8>, PhotoFault> {
     // Bisection over the quality scale; the size grows with the quality.
     let (mut low, mut high) = (5u8, 92u8);
@@ -338,6 +349,29 @@ mod tests {
         let at = file.windows(2).position(|w| w == [0xFF, 0xC0]).expect("baseline frame");
         file[at + 5..at + 9].copy_from_slice(&[0xFF, 0xFF, 0xFF, 0xFF]);
         assert_eq!(accept(&file).err(), Some(PhotoFault::TooManyPixels));
+    }
+
+    // Two pixels of the print are one in the chip: grain of that size is grey there.
+    #[test]
+    fn a_photo_that_would_be_another_picture_in_the_chip_is_refused_at_the_counter() {
+        let grain = |side: u32| {
+            let mut image = image::load_from_memory(&crate::portrait::draw(7)).expect("decodes").to_rgb8();
+            let mut state = 1u32;
+            for y in (0..image.height()).step_by(side as usize) {
+                for x in (0..image.width()).step_by(side as usize) {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    let colour = image::Rgb([if state >> 31 == 0 { 0 } else { 255 }; 3]);
+                    for (x, y) in (0..side).flat_map(|i| (0..side).map(move |j| (x + i, y + j))) {
+                        if x < image.width() && y < image.height() {
+                            image.put_pixel(x, y, colour);
+                        }
+                    }
+                }
+            }
+            encode(&image, 90).expect("encodes")
+        };
+        assert!(accept(&crate::portrait::draw(7)).is_ok());
+        assert_eq!(accept(&grain(4)).err(), Some(PhotoFault::TooDetailed));
     }
 
     // proves: CARD-24

@@ -193,7 +193,8 @@ impl Npc {
                 let snapshot = Snapshot { seq: populations.seq(), listed: listed.collect() };
                 let none = Vec::new();
                 let unsigned = |generation: u32| unsigned.get(&generation).unwrap_or(&none);
-                let walks = of.iter().map(|(generation, population)| walk(population, unsigned(generation.number)));
+                let walks =
+                    of.iter().map(|(generation, population)| walk(population, unsigned(generation.number)));
                 let walks: Vec<_> = walks.collect();
                 // A section for each generation: the filter names issuers by their keys.
                 let sections = of.iter().zip(&walks).zip(snapshot.listed.values());

@@ -42,6 +42,7 @@ pub use face_features::{Answers, FaceFeature, Finding, face_features};
 pub use key_risk::{KeyAssessment, KeyRisk};
 pub use manufacturer::{Delivery, LotCard, LotOrder, Manufacturer, TransportShare};
 pub use package::Package;
+pub use portrait::is_one_picture;
 pub use selection::MakeCriteria;
 pub use serials::{SERIES_SIZE, SerialNumbers};
 pub use shelf::Shelf;

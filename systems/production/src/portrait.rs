@@ -19,6 +19,12 @@ pub(crate) fn difference(printed: Option<&[u8]>, chip: Option<&[u8]>) -> Option<
     }
 }
 
+/// Whether quality control will take these two JPEG files for one picture: the photo to be printed, and the portrait for the chip.
+/// For whoever makes the one from the other, before a card is ordered with them.
+pub fn is_one_picture(printed: &[u8], chip: &[u8]) -> bool {
+    difference(Some(printed), Some(chip)).is_none()
+}
+
 fn decode(jpeg: &[u8]) -> Option<RgbImage> {
     load_from_memory_with_format(jpeg, ImageFormat::Jpeg).ok().map(|image| image.into_rgb8())
 }

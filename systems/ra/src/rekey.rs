@@ -115,7 +115,11 @@ impl Ra {
         self.check_both(&asked, now).await?;
         let answers = self.authority.issue_many(&asked, now).await;
         let issued = self.refuse_both(&asked, answers, now).await?;
-        Ok(asked.iter().zip(issued).map(|(asked, issued)| (asked.slot, asked.request_id, issued.der)).collect())
+        Ok(asked
+            .iter()
+            .zip(issued)
+            .map(|(asked, issued)| (asked.slot, asked.request_id, issued.der))
+            .collect())
     }
 
     /// Refuses a reissue on a card whose second pair of keys serves in its first period already: it was rekeyed, or had all of its
