@@ -29,6 +29,7 @@ pub(crate) const CLERK: &str = "clerk-1";
 pub(crate) struct World {
     pub(crate) register: Arc<SimulatedRegister>,
     pub(crate) npc: Arc<Npc>,
+    #[allow(dead_code, reason = "tests of the registration authority, ten years on")]
     pub(crate) signing: Arc<DocSigner>,
     pub(crate) centre: Centre,
     pub(crate) mgmt: Mgmt,
@@ -134,6 +135,7 @@ impl World {
     }
 
     /// Two persons roll the country signing key over, which signs for five years. Who trusts the new one is opened again.
+    #[allow(dead_code, reason = "tests of the registration authority, ten years on")]
     pub(crate) async fn roll_over_country_signing(&self, now: Timestamp) {
         let proposal = self.signing.propose(docsigner::Act::RollOver, "chief", now).await.expect("proposed");
         self.signing.approve(proposal.number, "deputy", now, &mut SystemRandom).await.expect("approved");
