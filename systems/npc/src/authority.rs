@@ -49,8 +49,9 @@ pub(crate) struct Authority {
     pub(crate) newest: u32,
     /// The same of the roots.
     pub(crate) newest_root: u32,
-    /// The policy in force.
+    /// The policy in force, and its version.
     pub(crate) policy: Policy,
+    pub(crate) policy_version: u32,
     version: i64,
 }
 
@@ -173,7 +174,7 @@ impl Authority {
         founding::first_run(ground).await?;
         // Read first: what is made meanwhile makes this old.
         let version = version(ground.db).await?;
-        let (_, policy) = crate::policy::in_force(ground.db, ground.config).await?;
+        let (policy_version, policy) = crate::policy::in_force(ground.db, ground.config).await?;
         let mut roots = Vec::new();
         let sql = "SELECT number, key_kind FROM root_ca WHERE ended_at IS NULL ORDER BY number";
         for row in ground.db.all(sql, params![]).await? {
@@ -236,6 +237,7 @@ impl Authority {
             newest,
             newest_root,
             policy,
+            policy_version,
             version,
         })
     }

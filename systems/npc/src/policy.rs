@@ -5,7 +5,8 @@
 //! ceremony. What was issued under an earlier version stays as it is. Version 1 is built in: what this program did before
 //! there were versions.
 //!
-//! Another process that serves takes a new version over within a minute ([`Npc::maintain`]).
+//! Another process that serves takes a new version over within a minute ([`Npc::maintain`]), and where it would issue at once: the
+//! version is compared again in the transaction that stores the bytes of a certificate.
 //!
 //! The limits are upper limits: the profiles stay what they are, and a policy can forbid but not invent.
 
@@ -14,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use keys::KeyKind;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::{Db, Migration, params, transaction};
+use store::{Db, Migration, Tx, params, transaction};
 
 use crate::authority::hex;
 use crate::ceremony::check_person;
@@ -277,6 +278,12 @@ pub(crate) async fn in_force(db: &Db, config: &NpcConfig) -> Result<(u32, Policy
         None => Ok((1, Policy::built_in(config))),
         Some(row) => Ok((row.read("version")?, read(&row.read::<String>("document")?)?)),
     }
+}
+
+/// The number of the version in force, within the transaction that would store a request.
+pub(crate) async fn version_in_force(tx: &mut Tx) -> Result<u32> {
+    let sql = "SELECT COALESCE(MAX(version), 1) FROM policy WHERE approved_by IS NOT NULL";
+    Ok(tx.one(sql, params![]).await?.read(0)?)
 }
 
 fn read(document: &str) -> Result<Policy> {

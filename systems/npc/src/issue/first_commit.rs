@@ -18,6 +18,7 @@ use crate::authority::{hex, issuing_generation};
 use crate::derived::rests_until;
 use crate::hold::Holds;
 use crate::overview::{count_issued, issuance_day};
+use crate::policy::version_in_force;
 use crate::request::sha256;
 use crate::row::{CertificateRow, StateColumns, parse_state, select_certificate};
 use crate::status::at_time;
@@ -163,6 +164,8 @@ struct Found {
     rejected: Vec<([u8; 32], String, i64)>,
     stopped: bool,
     issuing: u32,
+    // The version of the policy in force.
+    policy: u32,
     // Number and end of the filters that are newer than the oldest anybody has looked at.
     filters: Vec<(u64, Timestamp)>,
     holders: HashSet<String>,
@@ -197,6 +200,7 @@ impl Found {
             rejected: Vec::new(),
             stopped: ISSUING.is_stopped(tx).await?,
             issuing: issuing_generation(tx).await?,
+            policy: version_in_force(tx).await?,
             filters: Vec::new(),
             holders: HashSet::new(),
             standing: HashSet::new(),
@@ -305,6 +309,10 @@ impl Found {
             return Ok(Decision::Outdated);
         }
         if self.issuing != asked.authority.issuing.number {
+            return Ok(Decision::Outdated);
+        }
+        // NPC-04: two persons have put another version of the policy in force since the request was held against it.
+        if self.policy != asked.authority.policy_version {
             return Ok(Decision::Outdated);
         }
         if !self.holders.contains(&asked.holder) {

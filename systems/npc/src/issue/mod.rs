@@ -76,7 +76,8 @@ type Answer = oneshot::Sender<Result<Answered>>;
 enum Answered {
     /// The certificate, and the number of the change that made it.
     Issued(IssuedCertificate, u64),
-    /// A revocation filter was published meanwhile, or another generation issues: other bytes must be made.
+    /// A revocation filter was published meanwhile, another generation issues, or another policy is in force: the request is checked
+    /// again, and other bytes must be made.
     Outdated,
 }
 

@@ -6,9 +6,27 @@ use curve::{Curve, SystemRandom};
 use keys::KeyKind;
 use model::KeySlot;
 use npc::{CertificateAuthority, CertifiedModule, Hands, Npc, NpcConfig, Plan, Policy, Provisions, Scope};
+use store::params;
 use store::testkit::each_engine;
 
 use crate::support::*;
+
+/// Another process has not heard yet of the policy that two persons have put in force: it issues nothing that this one forbids.
+// proves: NPC-04
+#[tokio::test]
+async fn a_policy_in_force_holds_for_a_process_that_has_not_heard_of_it() {
+    each_engine("npc", async |db| {
+        let (one, other) = (open(&db).await, open(&db).await);
+        issued(&other, 1, KeySlot::SigningRsa, 0).await;
+        adopt(&one, |policy| policy.subscriber_keys = vec!["secp521r1".into()]).await;
+        let forbidden = request(&other, 2, KeySlot::SigningRsa, 1).await;
+        assert_eq!(other.issue(&forbidden, now()).await.err().unwrap().code(), "NPC-POLICY");
+        let sql = "SELECT count(*) FROM certificate";
+        assert_eq!(db.one(sql, params![]).await.unwrap().read::<i64>(0).unwrap(), 1, "nothing is stored");
+        issued(&other, 2, KeySlot::SigningEc, 0).await;
+    })
+    .await;
+}
 
 async fn adopt(npc: &Npc, change: impl FnOnce(&mut Policy)) -> u32 {
     let (_, mut policy) = npc.policy().await.unwrap();
