@@ -1455,19 +1455,40 @@ pub enum Repository {
 
 #[derive(Subcommand, Debug)]
 pub enum Ra {
-    /// 登錄 Make one known by the certificate of the key that signs its messages; again for another certificate.
-    Add {
+    /// 提案登錄 Propose to make one known by the certificate of the key that signs its messages, or to give a known one another certificate.
+    #[command(alias = "add")]
+    Propose {
         /// 名稱 Its name in events: small letters, digits, hyphens.
         name: String,
         /// 憑證 The certificate, PEM or DER.
         #[arg(long)]
         certificate: PathBuf,
-        /// 操作者帳號 Account of the person at the keyboard, for the log.
+        /// 提案者帳號 Account of whoever proposes, for the log.
         #[arg(long)]
         operator: String,
         /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
+    },
+    /// 核可 Approve another person's proposal: from now on the registration authority is known by that certificate.
+    Approve {
+        /// 提案編號 The number of the proposal.
+        number: u64,
+        /// 核可者帳號 Account of whoever approves, for the log.
+        #[arg(long)]
+        operator: String,
+        /// 國家目錄 The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+    },
+    /// 待核可之提案 List what waits for another person, with the certificates' fingerprints.
+    Proposals {
+        /// 國家目錄 The directory of the country.
+        #[arg(long, default_value = "data")]
+        dir: PathBuf,
+        /// 輸出 JSON Print one JSON document instead of text.
+        #[arg(long)]
+        json: bool,
     },
     /// 移除 Forget one: nothing it signs counts from now on.
     Remove {
@@ -1599,7 +1620,7 @@ impl Arguments {
             Command::Npc(Npc::Queue(Queues::Report { json, .. })) => *json,
             Command::Npc(Npc::Policy(policy::Policy::List { json, .. })) => *json,
             Command::Npc(
-                Npc::Ra(Ra::List { json, .. })
+                Npc::Ra(Ra::List { json, .. } | Ra::Proposals { json, .. })
                 | Npc::Incident(Incidents::List { json, .. })
                 | Npc::Keys(NpcKeys::CommonFactors { json, .. }),
             ) => *json,

@@ -10,7 +10,7 @@ use eacpki::EacPki;
 use jiff::Timestamp;
 use keys::{KeyStore, Pkcs11KeyStore, SoftwareKeyStore, WrappingKey};
 use mgmt::{CaChain, Mgmt, MgmtKeys, Neighbours, OfficeTerminal};
-use npc::{Npc, NpcConfig, Urls};
+use npc::{Npc, NpcConfig, NpcError, Urls};
 use operators::{Operators, Role};
 use production::{Centre, CentreConfig, Manufacturer};
 use ra::Ra;
@@ -299,13 +299,19 @@ impl Country {
         Ok(())
     }
 
-    /// Publishes which cards are not to be accepted (OPEN-37).
+    /// Publishes which cards are not to be accepted (OPEN-37). Where the natural-person CA has ended nobody is left to sign that, until
+    /// two persons have made the next one; everything else goes on.
     pub async fn publish_card_list(&self, now: Timestamp) -> Result<(), Failure> {
         let cards = self.mgmt.cards_not_to_be_accepted().await.map_err(Failure::from_system)?;
         let cards: Vec<_> =
             cards.into_iter().filter_map(|(serial, state)| Some((serial, listed(state)?))).collect();
-        self.npc.publish_cards(&cards, now).await.map_err(Failure::from_system)?;
-        Ok(())
+        match self.npc.publish_cards(&cards, now).await {
+            Err(error @ NpcError::Ended) => {
+                tracing::warn!(code = error.code(), "no card status list is signed any more");
+                Ok(())
+            }
+            published => published.map(drop).map_err(Failure::from_system),
+        }
     }
 
     // Orders blank cards when stock runs low. A lot that was ordered and not yet received is the same lot again.

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use axum::extract::connect_info::Connected;
+use axum::serve::IncomingStream;
 use tokio::io::{self, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -53,6 +55,16 @@ impl axum::serve::Listener for Bounded {
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+}
+
+/// The other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Remote(pub SocketAddr);
+
+impl Connected<IncomingStream<'_, Bounded>> for Remote {
+    fn connect_info(stream: IncomingStream<'_, Bounded>) -> Self {
+        Self(*stream.remote_addr())
     }
 }
 
@@ -141,6 +153,7 @@ impl AsyncWrite for Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::extract::ConnectInfo;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     async fn serve(connections: usize, patience: Duration) -> SocketAddr {
@@ -155,6 +168,23 @@ mod tests {
         let bounded = Bounded::with(listener, connections, patience);
         tokio::spawn(async move { axum::serve(bounded, router).await });
         address
+    }
+
+    // Whoever answers knows the other end by its address and port.
+    #[tokio::test]
+    async fn the_other_end_is_known() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let said = |ConnectInfo(Remote(peer)): ConnectInfo<Remote>| async move { peer.to_string() };
+        let router = axum::Router::new().route("/", axum::routing::get(said));
+        let service = router.into_make_service_with_connect_info::<Remote>();
+        tokio::spawn(async move { axum::serve(Bounded::new(listener, 1), service).await });
+        let mut stream = TcpStream::connect(address).await.expect("listening");
+        let own = stream.local_addr().expect("connected").to_string();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("answered");
+        assert!(answer.ends_with(&own), "{answer}");
     }
 
     async fn ask(address: SocketAddr) -> io::Result<String> {

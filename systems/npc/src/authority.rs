@@ -106,6 +106,13 @@ pub(crate) struct ServiceParty {
     number: u32,
 }
 
+impl ServiceParty {
+    /// Whether nothing may be signed as it any more: it has ended, or the CA above it.
+    fn has_ended(&self, now: Timestamp) -> bool {
+        has_ended(&self.certificate, now) || has_ended(&self.issuer, now)
+    }
+}
+
 /// The time stamping authority.
 pub(crate) struct StampParty {
     pub(crate) authority: tsp::Authority,
@@ -351,6 +358,23 @@ impl Npc {
             }
         }
         Ok(())
+    }
+
+    /// The hierarchy, one of whose services is to sign something now. Where nobody has renewed it in time, this call does.
+    ///
+    /// # Errors
+    /// [`NpcError::Ended`] if the service has ended with the CA above it: nobody is left who could sign.
+    pub(crate) async fn to_sign_with(
+        &self,
+        service: fn(&Authority) -> &ServiceParty,
+        now: Timestamp,
+    ) -> Result<Arc<Authority>> {
+        self.renew_ended(|authority| service(authority).has_ended(now), now).await;
+        let authority = self.authority();
+        match service(&authority).has_ended(now) {
+            true => Err(NpcError::Ended),
+            false => Ok(authority),
+        }
     }
 
     /// Leaves generations behind whose certificate has ended.

@@ -273,7 +273,7 @@ impl Npc {
         let sql = "SELECT 1 FROM incident WHERE number = $1 AND published = FALSE";
         if self.db.optional(sql, params![number as i64]).await?.is_some() {
             self.publish_lists(now).await?;
-            self.publish_filter(now).await?;
+            self.publish_filter_of_lists(now).await?;
             transaction!(self.db, |tx| {
                 let sql = "UPDATE incident SET published = TRUE WHERE number = $1";
                 tx.execute(sql, params![number as i64]).await?;

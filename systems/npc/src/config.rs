@@ -62,10 +62,14 @@ pub struct NpcConfig {
     pub first_asked_per_second: u32,
     /// How many time stamps are made in a second. Beyond, askers are told to try again.
     pub stamps_per_second: u32,
-    /// How many CMP messages are looked at in a second that say they are from a registration authority. Beyond, senders are told
-    /// to try again.
+    /// How many CMP messages of each registration authority are looked at in a second, once it is found that it has signed them. Beyond,
+    /// it is told to try again.
     pub cmp_per_second: u32,
-    /// The same for messages from anybody else, each of which costs a look into the database and a signed refusal.
+    /// Of how many CMP messages that say they are from a registration authority the protection is verified in a second, to find out
+    /// whether they are; from one address of half as many.
+    pub cmp_verified_per_second: u32,
+    /// How many CMP messages from anybody else are looked at in a second, each of which costs a look into the database and a signed
+    /// refusal.
     pub cmp_strangers_per_second: u32,
     /// How often a revocation filter is published. It may be used for four times as long.
     pub filter_interval: SignedDuration,
@@ -160,6 +164,7 @@ impl NpcConfig {
             first_asked_per_second: for_each_processor(20_000),
             stamps_per_second: for_each_processor(20_000),
             cmp_per_second: for_each_processor(1_000),
+            cmp_verified_per_second: for_each_processor(4_000),
             cmp_strangers_per_second: 50,
             filter_interval: SignedDuration::from_mins(15),
             confirm_within: SignedDuration::from_hours(1),

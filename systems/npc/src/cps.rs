@@ -212,8 +212,8 @@ const HEADINGS: &[(&str, &str, &str, Text)] = &[
         "註冊中心",
         "Registration authorities",
         Fixed(
-            "各戶政事務所為註冊窗口；經登錄之註冊中心以其憑證簽章之訊息申請。",
-            "Every household registration office is a counter; registered authorities ask by messages signed with their certificates.",
+            "各戶政事務所為註冊窗口；經二人登錄之註冊中心以其憑證簽章之訊息申請。",
+            "Every household registration office is a counter; authorities that two persons have registered ask by messages signed with their certificates.",
         ),
     ),
     (

@@ -106,6 +106,9 @@ struct Section {
 
 impl Npc {
     /// The newest filter, made if there is none or if it is time for the next.
+    ///
+    /// # Errors
+    /// [`NpcError::Ended`] if it is time for the next and the CA has ended: nobody is left to sign it.
     pub async fn filter(&self, now: Timestamp) -> Result<Arc<PublishedDocument>> {
         let due = |document: &PublishedDocument| {
             now >= document.this_update + self.config.filter_interval
@@ -121,6 +124,16 @@ impl Npc {
             Some(document) if !due(&document) => Ok(document),
             _ => self.make_filter(now).await,
         }
+    }
+
+    /// The filter's turn in the maintenance.
+    pub(crate) async fn keep_filter(&self, now: Timestamp) -> Result<()> {
+        unless_ended(self.filter(now).await)
+    }
+
+    /// Makes a filter anew, however young the last one is, for lists that are published with it.
+    pub(crate) async fn publish_filter_of_lists(&self, now: Timestamp) -> Result<()> {
+        unless_ended(self.publish_filter(now).await)
     }
 
     /// Makes a filter anew, however young the last one is.
@@ -166,6 +179,8 @@ impl Npc {
     }
 
     async fn make_filter(&self, now: Timestamp) -> Result<Arc<PublishedDocument>> {
+        // Before a number is spent: what has ended signs nothing.
+        self.to_sign_with(|authority| &authority.status, now).await?;
         self.read_changes(now).await?;
         let this_update = whole_second(now)?;
         let known = self.newest_documents().0;
@@ -333,6 +348,9 @@ impl Npc {
     /// Publishes which cards are not to be accepted (OPEN-37): a full list with a salt of its own once a day, and a delta to
     /// it whenever something has changed or half of its time is over. All processes add deltas to one full list, the newest that is
     /// stored: two lists with salts of their own would each name cards that the other's delta cannot take back.
+    ///
+    /// # Errors
+    /// [`NpcError::Ended`] if something is to be signed and the CA has ended.
     pub async fn publish_cards(
         &self,
         listed: &[(CardSerial, Listed)],
@@ -367,7 +385,7 @@ impl Npc {
             None => {
                 let mut salt = [0; 32];
                 self.random().fill(&mut salt);
-                let number = self.next_card_list().await?;
+                let number = self.next_card_list(now).await?;
                 // A day longer than until the next, for readers that fetch once a day.
                 let list = CardList::full(number, now, rotation * 2, salt, listed.iter().copied())?;
                 let Some(made) = self.publish_list(Kind::Cards, list, before).await? else { return Ok(None) };
@@ -384,7 +402,7 @@ impl Npc {
         {
             return Ok(Some((document, kept)));
         }
-        let number = self.next_card_list().await?;
+        let number = self.next_card_list(now).await?;
         let delta = CardList::delta(number, now, rotation, &list, listed.iter().copied())?;
         let made = self.publish_list(Kind::CardsDelta, delta, document.number).await?;
         let Some(made) = made else { return Ok(None) };
@@ -392,14 +410,16 @@ impl Npc {
         Ok(Some((document, made.0)))
     }
 
-    async fn next_card_list(&self) -> Result<u64> {
+    async fn next_card_list(&self, now: Timestamp) -> Result<u64> {
+        // Before a number is spent: what has ended signs nothing.
+        self.to_sign_with(|authority| &authority.status, now).await?;
         let (_, known) = self.newest_documents();
         transaction!(self.db, |tx| next_number_after(tx, "cards", 1, known).await)
     }
 
     /// Signs and stores a list; nothing if a full list stands there with a number after `newest`.
     async fn publish_list(&self, kind: Kind, list: CardList, newest: u64) -> Result<Option<PublishedCards>> {
-        let authority = self.authority();
+        let authority = self.to_sign_with(|authority| &authority.status, list.this_update()).await?;
         let list = Arc::new(list);
         let sealed = list.clone();
         let der = off_thread(move || {
@@ -492,6 +512,18 @@ impl Npc {
 
     fn cards_delta(&self) -> std::sync::MutexGuard<'_, Option<PublishedCards>> {
         self.documents.delta.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where nobody is left to sign a filter, none is made: what was published before is served while it holds, and the next generation
+/// publishes the next.
+fn unless_ended<T>(made: Result<T>) -> Result<()> {
+    match made {
+        Err(error @ NpcError::Ended) => {
+            tracing::warn!(code = error.code(), "no revocation filter is signed any more");
+            Ok(())
+        }
+        made => made.map(drop),
     }
 }
 

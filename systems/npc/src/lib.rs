@@ -63,7 +63,7 @@ pub use ceremony::{
     Abandonment, Adopted, Adoption, Belongings, Ceremony, Done, Finding, Founding, Hands, KeySource, Plan,
     Provisions, Record, Serves, Step, certificates_in,
 };
-pub use cmp::{Enrolment, RegistrationAuthority};
+pub use cmp::{Enrolment, Peer, RaProposal, RegistrationAuthority};
 pub use cohort::{Cohort, Incident, Listed, Measure};
 pub use config::{NpcConfig, Urls};
 pub use crl::{List, PublishedCrl, Scope};
@@ -182,7 +182,7 @@ impl Npc {
             self.know_own_services().await,
             self.renew_due_lists(now).await,
             self.take_filters(now).await,
-            self.filter(now).await.map(drop),
+            self.keep_filter(now).await,
             self.refresh_answers(now).await,
             self.compare_new_moduli(now).await,
         ];
@@ -205,6 +205,11 @@ impl Npc {
     /// The certificate of the generation that issues.
     pub fn ca_certificate(&self) -> Certificate {
         self.authority().issuing.ca.certificate.clone()
+    }
+
+    /// Whether the CA that issues has ended at `now`: its services sign no more, until two persons have made the next generation.
+    pub fn has_ended(&self, now: Timestamp) -> bool {
+        authority::has_ended(&self.authority().issuing.ca.certificate, now)
     }
 
     /// The number of the generation that issues.
@@ -260,6 +265,8 @@ async fn migrate(db: &Db) -> Result<()> {
         moduli::MIGRATION,
         cmp::rejected::MIGRATION,
         schema::RESUMED,
+        cmp::REGISTRATION,
+        cmp::CERT_REQ_ID,
     ])
     .await?;
     Ok(())

@@ -156,6 +156,27 @@ impl Admission {
     }
 }
 
+/// The same for each of many.
+pub(crate) struct AdmissionOfEach<K>(Mutex<(i64, HashMap<K, u32>)>);
+
+impl<K> Default for AdmissionOfEach<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + std::hash::Hash> AdmissionOfEach<K> {
+    pub(crate) fn enter(&self, who: K, now: Timestamp, limit: u32) -> bool {
+        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if window.0 != now.as_second() {
+            *window = (now.as_second(), HashMap::new());
+        }
+        let count = window.1.entry(who).or_default();
+        *count = count.saturating_add(1);
+        *count <= limit
+    }
+}
+
 impl Authority {
     /// The generation that issued everything a request asks about, by the hashes of its name and key.
     fn answering(&self, request: &Request) -> Option<Arc<Generation>> {

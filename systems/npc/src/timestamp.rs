@@ -19,7 +19,7 @@ use serde_json::json;
 use store::{params, transaction};
 use x509::tsp::{Failure, Request, Stamp, rejection};
 
-use crate::authority::has_ended;
+use crate::authority::{Authority, has_ended};
 use crate::crl::whole_second;
 use crate::feed::next_number_after;
 use crate::ocsp::Admission;
@@ -82,9 +82,7 @@ impl Npc {
             return Stamped { der, later: true };
         }
         // RFC 3161 §2.3: the certificate holds at the moment the token is dated. Where nobody has renewed it in time, this request does.
-        if has_ended(self.authority().tsa.authority.certificate(), now) {
-            self.renew_stamper(now).await;
-        }
+        self.renew_ended(|authority| has_ended(authority.tsa.authority.certificate(), now), now).await;
         let authority = self.authority();
         let tsa = &authority.tsa;
         if has_ended(tsa.authority.certificate(), now) {
@@ -106,17 +104,21 @@ impl Npc {
         }
     }
 
-    /// Renews a certificate that has ended: one request for all that wait for it, and once in a second at most, however it ends.
-    async fn renew_stamper(&self, now: Timestamp) {
+    /// Renews the services if the certificate of one has ended: one request for all that wait for it, and once in a second at most,
+    /// however it ends.
+    pub(crate) async fn renew_ended(&self, ended: impl Fn(&Authority) -> bool, now: Timestamp) {
+        if !ended(&self.authority()) {
+            return;
+        }
         let mut tried = self.stamper.renewing.lock().await;
         let recent =
             tried.is_some_and(|at| at <= now && now.duration_since(at) < SignedDuration::from_secs(1));
-        if recent || !has_ended(self.authority().tsa.authority.certificate(), now) {
+        if recent || !ended(&self.authority()) {
             return;
         }
         *tried = Some(now);
         if let Err(error) = self.renew_services(now).await {
-            tracing::error!(code = error.code(), "the certificate of the time stamps is not renewed");
+            tracing::error!(code = error.code(), "the certificate of a service is not renewed");
         }
     }
 

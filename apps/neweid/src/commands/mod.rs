@@ -26,7 +26,7 @@ pub mod npc_incident;
 mod npc_keys;
 mod npc_policy;
 mod npc_queue;
-mod npc_ra;
+pub mod npc_ra;
 mod npc_simulate;
 pub mod operator;
 pub mod outing;

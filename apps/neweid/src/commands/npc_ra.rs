@@ -1,4 +1,4 @@
-//! `neweid npc ra add|list|remove` and `neweid npc enrol`: the registration authorities that may ask the CA for certificates
+//! `neweid npc ra propose|approve|proposals|list|remove` and `neweid npc enrol`: the registration authorities that may ask the CA for certificates
 //! over CMP, and what they may ask for.
 
 use super::pki_ceremony::check_operator;
@@ -7,7 +7,7 @@ use crate::clock;
 use crate::country::Country;
 use crate::failure::{Failure, Fault};
 use model::{CardSerial, KeySlot, RocDate};
-use npc::{Carrier, Enrolment};
+use npc::{Carrier, Enrolment, RaProposal};
 use serde::Deserialize;
 use std::io::Read;
 use std::path::Path;
@@ -17,7 +17,7 @@ use uuid::Uuid;
 /// Runs `neweid npc ra`.
 pub async fn run(command: &Ra) -> Result<ExitCode, Failure> {
     match command {
-        Ra::Add { name, certificate, operator, dir } => {
+        Ra::Propose { name, certificate, operator, dir } => {
             check_operator(operator)?;
             let bytes = std::fs::read(certificate)?;
             let der = match std::str::from_utf8(&bytes) {
@@ -25,10 +25,35 @@ pub async fn run(command: &Ra) -> Result<ExitCode, Failure> {
                 Err(_) => bytes,
             };
             let country = Country::open(dir).await?;
-            let added = country.npc.register_ra(name, &der, operator, clock::now()).await;
-            added.map_err(Failure::from_system)?;
-            say!("已登錄註冊中心 registered: {name}");
+            let proposal = country.npc.propose_ra(name, &der, operator, clock::now()).await;
+            let proposal = proposal.map_err(Failure::from_system)?;
+            say!("提案待另一人核可。 The proposal waits for another person: {name}");
+            say!("  憑證指紋 certificate {}", hex::encode(proposal.certificate.fingerprint()));
+            say!("  neweid npc ra approve {} --operator NAME --dir {}", proposal.number, dir.display());
+        }
+        Ra::Approve { number, operator, dir } => {
+            check_operator(operator)?;
+            let country = Country::open(dir).await?;
+            let approved = country.npc.approve_ra(*number, operator, clock::now()).await;
+            let approved = approved.map_err(Failure::from_system)?;
+            say!("已登錄註冊中心 registered: {}", approved.name);
+            say!("  憑證指紋 certificate {}", hex::encode(approved.certificate.fingerprint()));
             say!("  {}/cmp", base(&country));
+        }
+        Ra::Proposals { dir, json } => {
+            let country = Country::open(dir).await?;
+            let open = country.npc.open_ra_proposals(clock::now()).await.map_err(Failure::from_system)?;
+            if *json {
+                let list: Vec<_> = open.iter().map(described).collect();
+                say!("{}", serde_json::to_string_pretty(&list).map_err(Failure::ours)?);
+            } else if open.is_empty() {
+                say!("沒有待核可之提案。 Nothing waits for approval.");
+            }
+            for proposal in open.iter().filter(|_| !*json) {
+                let fingerprint = hex::encode(proposal.certificate.fingerprint());
+                let (zh, en) = words(proposal);
+                say!("{}  {zh} {en}  {fingerprint}  {}", proposal.number, proposal.proposed_by);
+            }
         }
         Ra::Remove { name, operator, dir } => {
             check_operator(operator)?;
@@ -61,6 +86,31 @@ pub async fn run(command: &Ra) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is proposed, in both languages.
+pub fn words(proposal: &RaProposal) -> (String, String) {
+    let name = &proposal.name;
+    match proposal.replaces {
+        None => (format!("登錄註冊中心 {name}"), format!("register the registration authority {name}")),
+        Some(_) => (
+            format!("更換註冊中心 {name} 之憑證"),
+            format!("another certificate for the registration authority {name}"),
+        ),
+    }
+}
+
+fn described(proposal: &RaProposal) -> serde_json::Value {
+    let subject = proposal.certificate.subject_name().map(|name| name.to_string());
+    serde_json::json!({
+        "number": proposal.number,
+        "name": proposal.name,
+        "certificate": subject.unwrap_or_default(),
+        "fingerprint": hex::encode(proposal.certificate.fingerprint()),
+        "replaces": proposal.replaces.as_ref().map(hex::encode),
+        "proposed_by": proposal.proposed_by,
+        "proposed_at": proposal.proposed_at.to_string(),
+    })
 }
 
 /// Runs `neweid npc enrol`: what is enrolled names a person, so it comes from a file or standard input.

@@ -7,9 +7,10 @@ use crate::cli::Up;
 use crate::country::Country;
 use crate::directory::{Choices, Directory, Hsm, write_atomically};
 use crate::failure::{Failure, Fault};
-use crate::listener::{Bounded, CONSOLE, PUBLIC};
+use crate::listener::{Bounded, CONSOLE, PUBLIC, Remote};
 use crate::signals::{Interruption, interrupted};
 use crate::{clock, web};
+use axum::extract::{ConnectInfo, Request};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
@@ -127,7 +128,7 @@ impl Serving {
         let site = web::router(Arc::clone(&country), endpoints.clone());
         let status = npc::router(Arc::clone(&country.npc), country.clock())
             .merge(crate::personas::laboratory::router(Arc::clone(&country)));
-        let status = web::hardened(country.meter.counting(status));
+        let status = with_peer(web::hardened(country.meter.counting(status)));
         let console = web::console::router(Arc::clone(&country));
         let listeners = [
             serve(Bounded::new(web_listener, PUBLIC), site, stopped.clone()),
@@ -156,6 +157,9 @@ impl Serving {
         self.country.publish_card_list(clock::now()).await?;
         // These are asked with a POST.
         let asked = |url: &&String| !["/ocsp", "/tsa", "/cmp", "/ics"].iter().any(|path| url.ends_with(path));
+        // Nobody is left to sign these where the CA has ended; the ceremony for the next one is held on a country that serves.
+        let ended = self.country.npc.has_ended(clock::now());
+        let asked = |url: &&String| asked(url) && !(ended && url.contains("/status/"));
         for url in self.endpoints.values().filter(asked) {
             answers(url).await?;
         }
@@ -206,6 +210,16 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     })
 }
 
+// Who is at the other end of each request.
+fn with_peer(router: axum::Router) -> axum::Router {
+    router.layer(axum::middleware::map_request(
+        |ConnectInfo(Remote(address)): ConnectInfo<Remote>, mut request: Request| async move {
+            request.extensions_mut().insert(npc::Peer(address.ip()));
+            request
+        },
+    ))
+}
+
 fn serve(
     listener: Bounded,
     router: axum::Router,
@@ -215,7 +229,8 @@ fn serve(
         let shutdown = async move {
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(shutdown).await {
+        let service = router.into_make_service_with_connect_info::<Remote>();
+        if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(shutdown).await {
             tracing::error!(%error, "a listener ended");
         }
     })

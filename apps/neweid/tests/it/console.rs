@@ -402,6 +402,35 @@ fn card_centre_and_ca_do_their_parts() {
     assert_eq!(approved.header("location"), Some("/console/ceremonies?done=scripted"), "{approved:?}");
     let page = bert.page("/console/ceremonies");
     assert!(page.contains("ca-anna") && page.contains("△ 執行中"), "{page}");
+    // So is who may ask for certificates; any end entity's certificate will do here.
+    let certificate = country.beside("ra.cer");
+    std::fs::write(&certificate, get(&up.status(), "/certs/npc-tsa.cer").body).expect("written");
+    let ra = |verb: &str, what: &str, more: &[&std::ffi::OsStr]| {
+        let mut command = neweid();
+        Ran::of(command.args(["npc", "ra", verb, what, "--dir"]).arg(&up.dir).args(more))
+    };
+    let with = ["--certificate".as_ref(), certificate.as_os_str(), "--operator".as_ref(), "ca-anna".as_ref()];
+    let said = ra("propose", "taipei-counter", &with).success();
+    assert!(said.contains("neweid npc ra approve 1 --operator NAME"), "{said}");
+    ra("approve", "1", &["--operator".as_ref(), "ca-anna".as_ref()]).fails(1, "NPC-SAME-PERSON");
+    let listed = || in_dir(&up.dir, ["npc", "ra", "list", "--json"]).json();
+    assert_eq!(listed(), serde_json::json!([]));
+    let open = in_dir(&up.dir, ["npc", "ra", "proposals", "--json"]).json();
+    let fingerprint = open[0]["fingerprint"].as_str().expect("a fingerprint").to_owned();
+    let action = "action=\"/console/approvals/registration-authority\"";
+    assert!(!anna.page("/console/approvals").contains(action));
+    let page = bert.page("/console/approvals");
+    assert!(page.contains(action) && page.contains(&fingerprint), "{page}");
+    let own = anna.act("/console/approvals/registration-authority", &[("number", "1")]);
+    assert!(own.status == 409 && says(&own, "NPC-SAME-PERSON"), "{own:?}");
+    let approved = bert.act("/console/approvals/registration-authority", &[("number", "1")]);
+    assert_eq!(approved.header("location"), Some("/console/approvals?done=approved"), "{approved:?}");
+    assert_eq!(listed()[0]["fingerprint"].as_str(), Some(fingerprint.as_str()));
+    assert!(!bert.page("/console/approvals").contains(action));
+    // Another certificate is another proposal, which two persons may decide on the command line too.
+    ra("propose", "taipei-counter", &with).success();
+    let said = ra("approve", "2", &["--operator".as_ref(), "ca-bert".as_ref()]).success();
+    assert!(said.contains("taipei-counter") && said.contains(&fingerprint), "{said}");
     assert!(metric("neweid_certificates_issued_total{").contains("carrier=\"new-eid\""));
     assert!(metric("neweid_published_age_seconds{name=\"npc.crl\"}").ends_with(char::is_numeric));
     assert_eq!(get(&up.status(), "/crl/npc.crl").status, 200);

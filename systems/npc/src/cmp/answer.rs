@@ -13,7 +13,7 @@ use x509::csr::Csr;
 use x509::{Certificate, Serial};
 
 use super::enrolment::RegistrationAuthority;
-use super::transaction::{Keep, actor};
+use super::transaction::{Issued, Keep, actor};
 use super::{Answer, Refused};
 use crate::status::Which;
 use crate::{CertificateAuthority, IssueRequest, Npc, NpcError, Period, Scope};
@@ -86,7 +86,13 @@ impl Npc {
             implicit_confirm,
             keep: Some(Keep {
                 ra: ra.name.clone(),
-                issued: Some((certificate, issued.card, issued.slot, !implicit_confirm)),
+                issued: Some(Issued {
+                    certificate,
+                    card: issued.card,
+                    slot: issued.slot,
+                    asked: id,
+                    waits: !implicit_confirm,
+                }),
             }),
         })
     }
@@ -121,11 +127,16 @@ impl Npc {
         confirmations: &[Confirmation],
         now: Timestamp,
     ) -> Result<Answer, Refused> {
-        let (serial, waits) = self.awaited(ra, message).await?;
+        let awaited = self.awaited(ra, message).await?;
+        let serial = awaited.serial;
         // RFC 9810 §5.3.18: a confirmation without entries refuses all.
         let accepted = match confirmations {
             [] => false,
             [confirmation] => {
+                // RFC 9810 §5.3.18: certReqId matches the confirmation to its request.
+                if !awaited.is_named(confirmation.id) {
+                    return Err(Refused::new(FailureInfo::BadCertId, "certReqId is of another request"));
+                }
                 let sql = "SELECT der FROM certificate WHERE serial = $1";
                 let row = self.db.one(sql, store::params![serial.octets()]).await.map_err(NpcError::from)?;
                 let der: Vec<u8> = row.read(0).map_err(NpcError::from)?;
@@ -139,10 +150,6 @@ impl Npc {
             }
             _ => return Err(Refused::new(FailureInfo::BadRequest, "one certificate for each message")),
         };
-        if !accepted && waits {
-            let reason = RevocationReason::CessationOfOperation;
-            self.revoke_which(Which::One(serial), reason, &actor(&ra.name), now).await?;
-        }
         // RFC 9810 §5.3.18: what was taken back meanwhile is confirmed to nobody as good.
         if accepted {
             self.expect_not_revoked(&serial, now).await?;

@@ -1,4 +1,4 @@
-//! Registration authorities, and what they may ask certificates for.
+//! What registration authorities may ask certificates for, and which of them a message is from.
 
 use jiff::Timestamp;
 use model::{CardSerial, KeySlot, RocDate};
@@ -9,7 +9,6 @@ use x509::cmp::{FailureInfo, Message};
 use x509::{Certificate, Name, Serial};
 
 use super::Refused;
-use crate::authority::hex;
 use crate::{Carrier, CertificateAuthority, IssueRequest, Npc, NpcError, Period, Result};
 
 /// A registration authority: a delegated party whose messages are authenticated by its certificate (NPC-08).
@@ -53,71 +52,6 @@ pub struct Enrolment {
 }
 
 impl Npc {
-    /// Makes a registration authority known, or gives a known one another certificate. A name that another one had, which is no longer
-    /// known, is not given again while certificates are written down under it: they would be the new one's to hold and to end.
-    pub async fn register_ra(
-        &self,
-        name: &str,
-        certificate: &[u8],
-        operator: &str,
-        now: Timestamp,
-    ) -> Result<()> {
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if name.is_empty() || name.len() > 40 || !name.bytes().all(plain) {
-            return Err(NpcError::Request("a registration authority's name: small letters, digits, hyphens"));
-        }
-        let certificate = Certificate::parse(certificate)
-            .map_err(|_| NpcError::Request("the certificate of a registration authority is not read"))?;
-        if certificate.is_ca() || certificate.subject_name()?.is_empty() {
-            return Err(NpcError::Request("a registration authority is no CA, and has a name"));
-        }
-        if !certificate.validity().contains(now) {
-            return Err(NpcError::Request("the certificate of the registration authority is not valid now"));
-        }
-        x509::PublicKey::from_spki(certificate.spki())
-            .map_err(|_| NpcError::Request("the key of the registration authority is none of ours"))?;
-        transaction!(self.db, |tx| {
-            let known = "SELECT 1 FROM registration_authority WHERE name = $1";
-            let had = "SELECT 1 FROM enrolled WHERE ra = $1 LIMIT 1";
-            if tx.optional(known, params![name]).await?.is_none()
-                && tx.optional(had, params![name]).await?.is_some()
-            {
-                return Err(NpcError::Request("the name was another one's, whose certificates there are"));
-            }
-            let sql = "INSERT INTO registration_authority (name, der, added_by, added_at) \
-                VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO UPDATE SET der = EXCLUDED.der, \
-                added_by = EXCLUDED.added_by, added_at = EXCLUDED.added_at";
-            tx.execute_one(sql, params![name, certificate.der(), operator, now]).await?;
-            let detail = json!({ "certificate": hex(&certificate.fingerprint()) });
-            self.audit(tx, "ra-register", name, operator, detail, now).await?;
-            Ok(())
-        })
-    }
-
-    /// Forgets a registration authority: nothing it signs counts from now on, and what was enrolled for it goes with its names.
-    pub async fn remove_ra(&self, name: &str, operator: &str, now: Timestamp) -> Result<()> {
-        transaction!(self.db, |tx| {
-            let gone =
-                tx.execute("DELETE FROM registration_authority WHERE name = $1", params![name]).await?;
-            if gone == 0 {
-                return Err(NpcError::Request("there is no registration authority of this name"));
-            }
-            let enrolled = tx.execute("DELETE FROM enrolment WHERE ra = $1", params![name]).await?;
-            // What became a certificate stays written down.
-            let sql = "DELETE FROM enrolled WHERE ra = $1 AND NOT EXISTS \
-                (SELECT 1 FROM certificate WHERE certificate.request_id = enrolled.request_id)";
-            tx.execute(sql, params![name]).await?;
-            self.audit(tx, "ra-remove", name, operator, json!({ "enrolments": enrolled }), now).await?;
-            Ok(())
-        })
-    }
-
-    /// The registration authorities, by name.
-    pub async fn ras(&self) -> Result<Vec<RegistrationAuthority>> {
-        let sql = "SELECT name, der FROM registration_authority ORDER BY name";
-        self.db.all(sql, params![]).await?.iter().map(authority).collect()
-    }
-
     /// Enrols what a registration authority will send a key for. The name is kept until the certificate is issued.
     pub async fn enrol(&self, enrolment: &Enrolment, operator: &str, now: Timestamp) -> Result<()> {
         let holder = self.holder_number(&enrolment.person, now).await?;
@@ -305,9 +239,4 @@ fn issue_request(row: &Row, csr: &[u8]) -> Result<IssueRequest> {
         renewal_date: row.read::<Option<String>>("renewal_date")?.map(date).transpose()?,
         period: reissue.map_or(Period::First, |day| Period::Reissue { day }),
     })
-}
-
-fn authority(row: &Row) -> Result<RegistrationAuthority> {
-    let der: Vec<u8> = row.read("der")?;
-    Ok(RegistrationAuthority { name: row.read("name")?, certificate: Certificate::parse(&der)? })
 }

@@ -4,46 +4,81 @@
 //! has been enrolled before ([`Enrolment`]): the message brings the key with its proof of possession and names card and
 //! key, never a person, so a name or a number in a message changes nothing. Answers are signed with a key of their own (NPC-06).
 //!
-//! Anybody can send something. So messages are admitted before they cost more than their reading, those that say they are from a
-//! registration authority apart from all others: strangers do not take the turn of those who are known, nor have more than so
-//! many refusals signed in a second (ADR 37). Whoever is not admitted hears 503 and comes again.
+//! Anybody can send something, and say that it is from a registration authority. So messages are admitted before they cost more than
+//! their reading and one verification: what a registration authority has signed takes its turn and nobody else's, everything else
+//! that of strangers, who have no more than so many refusals signed in a second (ADR 37). Until that is known, where a message comes
+//! from counts, and nothing it says. Whoever is not admitted hears 503 and comes again.
 //!
 //! Each transaction happens once. Its answer is stored; the same message again gets the same answer, another one under its
 //! number is refused, and a message older than five minutes is not looked at.
 
 mod answer;
 mod enrolment;
+mod registration;
 pub(crate) mod rejected;
 mod transaction;
 
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use x509::cmp::{Body, FailureInfo, Header, Message, Reply, ReplyBody, body_tag};
 
 use crate::authority::off_thread;
-use crate::ocsp::Admission;
+use crate::ocsp::{Admission, AdmissionOfEach};
 use crate::{Npc, NpcConfig, NpcError, Result};
 
 pub use enrolment::{Enrolment, RegistrationAuthority};
+pub use registration::RaProposal;
+
+pub(crate) use registration::MIGRATION as REGISTRATION;
+pub(crate) use transaction::MIGRATION as CERT_REQ_ID;
+
+/// Who is at the other end of a connection. An application that knows it gives it to [`crate::router`] as an extension of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Peer(pub IpAddr);
+
+impl Peer {
+    /// What one user of the network has: with IPv6 a network of 64 bits.
+    fn network(self) -> IpAddr {
+        match self.0.to_canonical() {
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+            address => address,
+        }
+    }
+}
 
 /// How many messages have come, and who was known when somebody was last looked up.
 #[derive(Default)]
 pub(crate) struct Door {
-    known: Admission,
+    // What is verified to find out who has sent it, from each network and in all.
+    networks: AdmissionOfEach<IpAddr>,
+    verified: Admission,
+    // What registration authorities have signed, by their names.
+    known: AdmissionOfEach<String>,
     strangers: Admission,
     ras: Mutex<Arc<[RegistrationAuthority]>>,
 }
 
 impl Door {
-    /// Whether a message is to be looked at. Who it says it is from decides nothing but whose turn it takes.
-    fn admits(&self, message: &Message, config: &NpcConfig, now: Timestamp) -> bool {
+    /// Whether a message is to be looked at. Whom it says it is from decides nothing before that one is found to have signed it, and
+    /// then no more than whose turn it takes.
+    fn admits(&self, message: &Message, peer: Option<Peer>, config: &NpcConfig, now: Timestamp) -> bool {
         let ras = self.ras.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if message.is_signed() && ras.iter().any(|ra| ra.says_it_sent(message)) {
-            self.known.enter(now, config.cmp_per_second)
-        } else {
-            self.strangers.enter(now, config.cmp_strangers_per_second)
+        let named = ras.iter().find(|ra| message.is_signed() && ra.says_it_sent(message));
+        if let Some(ra) = named {
+            // One sender does not keep all others from being found out.
+            let most = config.cmp_verified_per_second.div_ceil(2);
+            let of_network = peer.is_none_or(|peer| self.networks.enter(peer.network(), now, most));
+            if !of_network || !self.verified.enter(now, config.cmp_verified_per_second) {
+                return false;
+            }
+            // An old message is anybody's who has seen it.
+            if is_of_now(message, now) && message.verify(ra.certificate.spki()).is_ok() {
+                return self.known.enter(ra.name.clone(), now, config.cmp_per_second);
+            }
         }
+        self.strangers.enter(now, config.cmp_strangers_per_second)
     }
 
     /// Notes who is known.
@@ -103,11 +138,17 @@ impl From<ReplyBody> for Answer {
 }
 
 impl Npc {
-    /// Answers a PKIMessage. `None` if the bytes are none, so that there is nobody to answer.
+    /// Answers a PKIMessage of whoever it is from ([`Npc::cmp_of`]).
+    pub async fn cmp(&self, bytes: &[u8], now: Timestamp) -> Result<Option<Vec<u8>>> {
+        self.cmp_of(bytes, None, now).await
+    }
+
+    /// Answers a PKIMessage that came from `peer`. `None` if the bytes are none, so that there is nobody to answer.
     ///
     /// # Errors
-    /// [`NpcError::Busy`] if too many have come in this second; other errors if no answer can be signed.
-    pub async fn cmp(&self, bytes: &[u8], now: Timestamp) -> Result<Option<Vec<u8>>> {
+    /// [`NpcError::Busy`] if too many have come in this second; [`NpcError::Ended`] if the CA has ended, so that nobody is left to
+    /// sign an answer, and nothing is done; other errors if no answer can be signed.
+    pub async fn cmp_of(&self, bytes: &[u8], peer: Option<Peer>, now: Timestamp) -> Result<Option<Vec<u8>>> {
         let message = match Message::parse(bytes) {
             Ok(message) => message,
             Err(error) => {
@@ -115,9 +156,11 @@ impl Npc {
                 return Ok(None);
             }
         };
-        if !self.cmp_door.admits(&message, &self.config, now) {
+        if !self.cmp_door.admits(&message, peer, &self.config, now) {
             return Err(NpcError::Busy);
         }
+        // Before anything is done whose answer nobody could sign.
+        self.to_sign_with(|authority| &authority.cmp, now).await?;
         let mut nonce = [0; 16];
         self.random().fill(&mut nonce);
         let answer = match self.cmp_answer(&message, now).await {
@@ -171,8 +214,7 @@ impl Npc {
         if message.verify(ra.certificate.spki()).is_err() {
             return Err(Refused::new(FailureInfo::BadMessageCheck, "the protection does not verify"));
         }
-        let close = header.time.is_some_and(|time| time.duration_since(now).abs() <= WINDOW);
-        if !close {
+        if !is_of_now(message, now) {
             return Err(Refused::new(FailureInfo::BadTime, "messageTime is missing or five minutes off"));
         }
         // RFC 9483 §3.1: 128 bits each.
@@ -210,6 +252,11 @@ enum Outcome {
 
 /// How far a message's time may be from ours. What is older is no replay that could do anything.
 const WINDOW: SignedDuration = SignedDuration::from_mins(5);
+
+/// Whether a message was made at this moment, more or less.
+fn is_of_now(message: &Message, now: Timestamp) -> bool {
+    message.header.time.is_some_and(|time| time.duration_since(now).abs() <= WINDOW)
+}
 
 /// The request's kind in words, for events.
 fn kind(tag: u32) -> &'static str {

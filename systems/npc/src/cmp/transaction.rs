@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use model::{KeySlot, RevocationReason};
 use serde_json::json;
-use store::{params, transaction};
+use store::{Migration, params, transaction};
+use uuid::Uuid;
 use x509::cmp::{FailureInfo, Message};
 use x509::{Certificate, Serial};
 
@@ -14,12 +15,47 @@ use crate::row::serial;
 use crate::status::Which;
 use crate::{Npc, NpcError, Result, SYSTEM};
 
+/// The certReqId of the request, by which its confirmation names it; -1 of a p10cr, which has none. Transactions of before do not say
+/// it, and are over within the hour.
+pub(crate) const MIGRATION: Migration = Migration::new(
+    36,
+    "certReqId of a transaction",
+    "ALTER TABLE cmp_transaction ADD COLUMN cert_req_id BIGINT;",
+);
+
 /// What is stored about a transaction together with its answer.
 pub(super) struct Keep {
     pub(super) ra: String,
-    /// The certificate that was issued, for which card and slot, and whether it waits for confirmation.
-    pub(super) issued: Option<(Certificate, model::CardSerial, KeySlot, bool)>,
+    pub(super) issued: Option<Issued>,
 }
+
+/// The certificate that an answer brings.
+pub(super) struct Issued {
+    pub(super) certificate: Certificate,
+    pub(super) card: model::CardSerial,
+    pub(super) slot: KeySlot,
+    /// certReqId of what was asked; none of a p10cr.
+    pub(super) asked: Option<u32>,
+    /// Whether it waits for confirmation.
+    pub(super) waits: bool,
+}
+
+/// What a transaction waits to have confirmed.
+pub(super) struct Awaited {
+    pub(super) serial: Serial,
+    // As it is stored.
+    asked: Option<i64>,
+}
+
+impl Awaited {
+    /// Whether a confirmation of this certReqId is the one of the request.
+    pub(super) fn is_named(&self, id: Option<u32>) -> bool {
+        self.asked.is_none_or(|asked| asked == id.map_or(NO_ID, i64::from))
+    }
+}
+
+/// The certReqId of what has none (RFC 9810 §5.3.4).
+const NO_ID: i64 = -1;
 
 impl Npc {
     /// The answer to this message if it was answered before.
@@ -50,21 +86,20 @@ impl Npc {
         reply: &[u8],
         now: Timestamp,
     ) -> Result<()> {
-        let waits = matches!(keep.issued, Some((.., true)));
-        let serial = match &keep.issued {
-            Some((certificate, ..)) => Some(certificate.serial()?),
-            None => None,
-        };
+        let waits = keep.issued.as_ref().is_some_and(|issued| issued.waits);
+        let serial = keep.issued.as_ref().map(|issued| issued.certificate.serial()).transpose()?;
+        let asked = keep.issued.as_ref().map(|issued| issued.asked.map_or(NO_ID, i64::from));
         let id = number(&keep.ra, message);
         transaction!(self.db, |tx| {
-            let sql = "INSERT INTO cmp_transaction (id, ra, request_hash, nonce, serial, waits, reply, at) \
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+            let sql = "INSERT INTO cmp_transaction \
+                (id, ra, request_hash, nonce, serial, waits, reply, at, cert_req_id) \
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
             let octets = serial.as_ref().map(Serial::octets);
             let hash = sha256(message.protected_part());
-            tx.execute_one(sql, params![id, &keep.ra, hash, nonce, octets, i64::from(waits), reply, now])
-                .await?;
+            let values = params![id, &keep.ra, hash, nonce, octets, i64::from(waits), reply, now, asked];
+            tx.execute_one(sql, values).await?;
             let mut subject = keep.ra.clone();
-            if let Some((_, card, slot, _)) = &keep.issued {
+            if let Some(Issued { card, slot, .. }) = &keep.issued {
                 let sql = "DELETE FROM enrolment WHERE card = $1 AND slot = $2";
                 tx.execute(sql, params![card.as_str(), slot.id()]).await?;
                 card.as_str().clone_into(&mut subject);
@@ -75,30 +110,31 @@ impl Npc {
         })
     }
 
-    /// The certificate that a transaction waits to have confirmed; `Ok(None)` if it has been.
+    /// The certificate that a transaction waits to have confirmed, or that it has had confirmed.
     pub(super) async fn awaited(
         &self,
         ra: &RegistrationAuthority,
         message: &Message,
-    ) -> Result<(Serial, bool), Refused> {
-        let sql = "SELECT serial, nonce, waits FROM cmp_transaction WHERE id = $1 AND serial IS NOT NULL";
+    ) -> Result<Awaited, Refused> {
+        let sql =
+            "SELECT serial, nonce, cert_req_id FROM cmp_transaction WHERE id = $1 AND serial IS NOT NULL";
         let found =
             self.db.optional(sql, params![number(&ra.name, message)]).await.map_err(crate::NpcError::from)?;
         let Some(row) = found else {
             return Err(Refused::new(FailureInfo::BadRequest, "no certificate of this transaction waits"));
         };
-        let read = || -> Result<(Serial, [u8; 16], bool)> {
-            Ok((serial(&row)?, row.read("nonce")?, row.read::<i64>("waits")? == 1))
+        let read = || -> Result<(Awaited, [u8; 16])> {
+            Ok((Awaited { serial: serial(&row)?, asked: row.read("cert_req_id")? }, row.read("nonce")?))
         };
-        let (serial, nonce, waits) = read()?;
+        let (awaited, nonce) = read()?;
         if message.header.recipient_nonce.as_deref() != Some(&nonce[..]) {
             return Err(Refused::new(FailureInfo::BadRecipientNonce, "recipNonce is not ours"));
         }
-        Ok((serial, waits))
+        Ok(awaited)
     }
 
-    /// Writes down that a certificate was confirmed, or which one was refused, whose slot is free then; false if it waits for that
-    /// no more.
+    /// Writes down that a certificate was confirmed, or which one was refused: it is revoked, and its slot is free. False if it waits
+    /// for that no more.
     pub(super) async fn settle(
         &self,
         ra: &RegistrationAuthority,
@@ -106,18 +142,24 @@ impl Npc {
         refused: Option<&Serial>,
         now: Timestamp,
     ) -> Result<bool> {
-        let id = number(&ra.name, message);
-        transaction!(self.db, |tx| {
+        let (id, by) = (number(&ra.name, message), actor(&ra.name));
+        let settled = transaction!(self.db, |tx| {
             if tx.execute(WAITS_NO_MORE, params![id]).await? == 0 {
                 return Ok(false);
             }
             if let Some(serial) = refused {
-                self.free_slot(tx, serial, &actor(&ra.name), now).await?;
+                let reason = RevocationReason::CessationOfOperation;
+                self.revoke_in(tx, Which::One(*serial), reason, &by, now).await?;
+                self.free_slot(tx, serial, &by, now).await?;
             }
             let detail = json!({ "accepted": refused.is_none() });
-            self.audit(tx, "cmp-confirm", &ra.name, &actor(&ra.name), detail, now).await?;
-            Ok(true)
-        })
+            self.audit(tx, "cmp-confirm", &ra.name, &by, detail, now).await?;
+            Ok::<_, NpcError>(true)
+        })?;
+        if refused.is_some() {
+            self.tell_changes(now).await;
+        }
+        Ok(settled)
     }
 
     /// Revokes what was not confirmed in time, and forgets answers that nobody can ask for again.
@@ -146,24 +188,26 @@ impl Npc {
 
     /// Revokes what was issued before `late` and never answered: the program died, or the database failed, before the
     /// transaction was stored, and the registration authority has not come back. The enrolment goes with the answer, so where
-    /// one is left beside its certificate nobody has confirmed that (RFC 9810 §5.3.18).
+    /// one is left beside its certificate nobody has confirmed that (RFC 9810 §5.3.18). Revocation, enrolment and slot go together.
     async fn take_back_unanswered(&self, late: Timestamp, now: Timestamp) -> Result<()> {
-        let sql = "SELECT certificate.serial, enrolment.card, enrolment.slot FROM enrolment \
+        let sql = "SELECT certificate.serial, enrolment.card, enrolment.slot, enrolment.request_id FROM enrolment \
             JOIN certificate ON certificate.card = enrolment.card AND certificate.slot = enrolment.slot \
             JOIN event ON event.serial = certificate.serial AND event.kind = 'issue' \
             WHERE certificate.request_id = enrolment.request_id AND certificate.der IS NOT NULL AND event.at < $1";
         for row in self.db.all(sql, params![late]).await? {
             let (card, slot): (String, i64) = (row.read("card")?, row.read("slot")?);
-            self.revoke_which(Which::One(serial(&row)?), RevocationReason::CessationOfOperation, SYSTEM, now)
-                .await?;
-            let serial = serial(&row)?;
+            let (request, serial): (Uuid, Serial) = (row.read("request_id")?, serial(&row)?);
             transaction!(self.db, |tx| {
-                let sql = "DELETE FROM enrolment WHERE card = $1 AND slot = $2";
-                if tx.execute(sql, params![&card, slot]).await? == 1 {
-                    self.free_slot(tx, &serial, SYSTEM, now).await?;
+                // Answered since, or taken back by another process: one of the two happens.
+                let sql = "DELETE FROM enrolment WHERE card = $1 AND slot = $2 AND request_id = $3";
+                if tx.execute(sql, params![&card, slot, request]).await? == 0 {
+                    return Ok(());
                 }
-                Ok::<_, NpcError>(())
+                let reason = RevocationReason::CessationOfOperation;
+                self.revoke_in(tx, Which::One(serial), reason, SYSTEM, now).await?;
+                self.free_slot(tx, &serial, SYSTEM, now).await
             })?;
+            self.tell_changes(now).await;
         }
         Ok(())
     }

@@ -26,13 +26,13 @@ mod content;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use jiff::Timestamp;
 use tlv::{encode, encode_oid};
 use x509::certificate::Kind;
@@ -42,7 +42,7 @@ use crate::authority::{FOREIGN_CHAIN, hex};
 use crate::ceremony::FOREIGN_CROSS;
 use crate::ocsp::Answered;
 use crate::request::sha256;
-use crate::{List, Npc, NpcError, PublishedDocument};
+use crate::{List, Npc, NpcError, Peer, PublishedDocument};
 
 pub(crate) use addresses::{Addresses, load as load_addresses};
 
@@ -57,7 +57,8 @@ struct Service {
     clock: Clock,
 }
 
-/// The HTTP side of the CA.
+/// The HTTP side of the CA. An application adds a [`Peer`] to the extensions of each request, so that one sender of CMP messages does not
+/// take the turn of all.
 pub fn router(npc: Arc<Npc>, clock: Clock) -> Router {
     let kept = npc.addresses().clone();
     let router = Router::new()
@@ -157,12 +158,17 @@ async fn time_stamp(State(service): State<Service>, headers: HeaderMap, body: By
     (head, reply.der).into_response()
 }
 
-async fn cmp_post(State(service): State<Service>, headers: HeaderMap, body: Bytes) -> Response {
+async fn cmp_post(
+    State(service): State<Service>,
+    peer: Option<Extension<Peer>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     // RFC 9811 §3.3: the media type is application/pkixcmp.
     if !has_type(&headers, "application/pkixcmp") {
         return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
     }
-    match service.npc.cmp(&body, (service.clock)()).await {
+    match service.npc.cmp_of(&body, peer.map(|Extension(peer)| peer), (service.clock)()).await {
         Ok(Some(reply)) => {
             let head = [(CONTENT_TYPE, "application/pkixcmp"), (CACHE_CONTROL, "no-store")];
             (head, reply).into_response()

@@ -61,7 +61,7 @@ impl Scene {
         }
         let scene = Self { judge, npc, server: format!("{address}/cmp"), address };
         let ra = scene.certificate("ra.pem");
-        scene.npc.register_ra("taipei-counter", ra.der(), "operator", present()).await.unwrap();
+        registered(&scene.npc, "taipei-counter", ra.der(), present()).await;
         scene
     }
 
@@ -134,6 +134,23 @@ impl Scene {
         let (ok, _) = self.judge.openssl(&[&nobody[..], &protected[..], &ir[..]].concat()).await;
         assert!(!ok);
         self.judge.bytes(file)
+    }
+
+    /// A message of the registration authority with a signature of its own over what it says now.
+    async fn signed_anew(&self, message: &[u8]) -> Vec<u8> {
+        let message = x509::cmp::Message::parse(message).unwrap();
+        self.judge.file("protected.der", message.protected_part());
+        let sign = ["dgst", "-sha256", "-sign", "ra.key", "-out", "signature.der", "protected.der"];
+        self.judge.accepts(&sign).await;
+        let signature = [&[0][..], &self.judge.bytes("signature.der")].concat();
+        let extra: Vec<&[u8]> = message.extra_certificates.iter().map(Vec::as_slice).collect();
+        // PKIMessage ::= SEQUENCE { header, body, protection [0], extraCerts [1] }; what is protected is header and body.
+        let header_and_body = tlv::expect(message.protected_part(), 0x30).unwrap().value;
+        tlv::sequence(&[
+            header_and_body,
+            &tlv::encode(0xA0, &tlv::encode(0x03, &signature)),
+            &tlv::encode(0xA1, &tlv::sequence(&extra)),
+        ])
     }
 }
 
@@ -330,7 +347,7 @@ async fn strangers_forgeries_and_old_messages_get_nothing() {
         assert_eq!(left.read::<i64>(0).unwrap(), 0);
         // Nobody else gets its name, and its certificate with it.
         let other = scene.certificate("stranger.pem");
-        let taken = scene.npc.register_ra("taipei-counter", other.der(), "operator", present()).await;
+        let taken = scene.npc.propose_ra("taipei-counter", other.der(), "operator", present()).await;
         assert_eq!(taken.unwrap_err().code(), "NPC-REQUEST");
         scene.refuses(&["-cmd", "rr", "-oldcert", "one.pem", "-revreason", "4"], "signerNotTrusted").await;
         // Its key never was the CA's.
@@ -369,6 +386,13 @@ async fn strangers_are_told_to_come_again_and_registration_authorities_are_serve
         for _ in 0..20 {
             assert_eq!(post(&strange).await, (503, false));
         }
+        // Nor does it help a stranger to say that they are known: what the registration authority has not signed is not its turn.
+        let mut forged = known.clone();
+        let place = forged.windows(9).position(|part| part == b"TWA000001").unwrap();
+        forged[place + 8] = b'2';
+        for _ in 0..20 {
+            assert_eq!(post(&forged).await, (503, false));
+        }
         for _ in 0..4 {
             assert_eq!(post(&known).await, (200, false));
         }
@@ -376,12 +400,187 @@ async fn strangers_are_told_to_come_again_and_registration_authorities_are_serve
         // The next second.
         let next = at + SignedDuration::from_secs(1);
         assert!(scene.npc.cmp(&known, next).await.unwrap().is_some());
+        // What somebody has noted down and sends again when it is old is a stranger's too.
+        let late = at + SignedDuration::from_mins(20);
+        for n in 0..10 {
+            let answer = scene.npc.cmp(&known, late).await;
+            assert_eq!(
+                answer.map(|_| ()).map_err(|error| error.code()),
+                if n < 3 { Ok(()) } else { Err("NPC-BUSY") }
+            );
+        }
         let serial = scene.npc.certificates_of(card(1), at).await.unwrap()[0].serial;
         assert_eq!(scene.npc.status(&serial, at).await.unwrap(), Some(CertificateState::Good));
         // Removed, it is a stranger at once.
         scene.npc.remove_ra("taipei-counter", "operator", at).await.unwrap();
         let refused = scene.npc.cmp(&known, next).await.unwrap().unwrap();
         assert!(contains(&refused, "unknown registration authority".as_bytes()));
+    })
+    .await;
+}
+
+/// Finding out who has sent a message costs a verification, of which one address has half: the others are found out, and each
+/// registration authority has a turn of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_sender_of_forgeries_keeps_no_registration_authority_from_its_turn() {
+    each_engine("npc", async |db| {
+        let at = present() + SignedDuration::from_mins(1);
+        let limits = npc::NpcConfig {
+            cmp_per_second: 3,
+            cmp_verified_per_second: 20,
+            cmp_strangers_per_second: 1_000,
+            ..config()
+        };
+        let scene = Scene::with(&db, Arc::new(move || at), limits).await;
+        registered(&scene.npc, "other-counter", scene.certificate("stranger.pem").der(), at).await;
+        key_file(&scene, "card1.key", 0);
+        let one = scene.message("card1.key", "/CN=TWA000001", "one.der").await;
+        let other = scene.message_of("stranger", "card1.key", "/CN=TWA000002", "other.der").await;
+        let mut forged = one.clone();
+        let place = forged.windows(9).position(|part| part == b"TWA000001").unwrap();
+        forged[place + 8] = b'3';
+        let ask = async |message: &[u8], peer: &str, at| {
+            let peer = Some(npc::Peer(peer.parse().unwrap()));
+            scene.npc.cmp_of(message, peer, at).await.map(|answer| answer.is_some()).map_err(|e| e.code())
+        };
+        // Who is known is looked up with the first message.
+        assert_eq!(ask(&one, "192.0.2.1", at).await, Ok(true));
+        let at = at + SignedDuration::from_secs(1);
+        // One user of the network, whatever addresses of it they take.
+        for n in 0..40 {
+            let answer = ask(&forged, &format!("2001:db8:0:1::{n:x}"), at).await;
+            assert_eq!(answer, if n < 10 { Ok(true) } else { Err("NPC-BUSY") }, "{n}");
+        }
+        for message in [&one, &other] {
+            for n in 0..4 {
+                let answer = ask(message, "2001:db8:0:2::1", at).await;
+                assert_eq!(answer, if n < 3 { Ok(true) } else { Err("NPC-BUSY") }, "{n}");
+            }
+        }
+        // In all: 18 are found out, and two more.
+        for n in 0..4 {
+            let answer = ask(&forged, &format!("192.0.2.{n}"), at).await;
+            assert_eq!(answer, if n < 2 { Ok(true) } else { Err("NPC-BUSY") }, "{n}");
+        }
+    })
+    .await;
+}
+
+/// Two persons decide who may ask for certificates; what is approved is what was shown.
+// proves: NPC-08
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registration_authority_is_registered_by_two_persons() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let made = npc.ca_certificates();
+        // Any end entities' certificates will do; these are at hand.
+        let (one, other) = (made.tsa, made.ocsp);
+        let propose = async |certificate: &Certificate| {
+            npc.propose_ra("ra", certificate.der(), "anna", now()).await.unwrap().number
+        };
+        let approve = async |number, by: &str, at| {
+            npc.approve_ra(number, by, at).await.map(|_| ()).map_err(|error| error.code())
+        };
+        let registered = async || {
+            let ras = npc.ras().await.unwrap();
+            ras.into_iter().map(|ra| ra.certificate).collect::<Vec<_>>()
+        };
+        let waiting = async |at| {
+            let open = npc.open_ra_proposals(at).await.unwrap();
+            open.into_iter().map(|proposal| proposal.number).collect::<Vec<_>>()
+        };
+        let first = propose(&one).await;
+        assert_eq!(registered().await, [], "a proposal makes nobody known");
+        assert_eq!(approve(first, "anna", now()).await, Err("NPC-SAME-PERSON"));
+        assert_eq!(approve(first + 1, "bert", now()).await, Err("NPC-REQUEST"));
+        let week = now() + SignedDuration::from_hours(7 * 24);
+        assert_eq!((waiting(now()).await, waiting(week).await), (vec![first], vec![]));
+        assert_eq!(approve(first, "bert", week).await, Err("NPC-LAPSED"));
+        assert_eq!(registered().await, []);
+        // It has ended since, and nobody noticed.
+        assert_eq!(
+            approve(first, "bert", one.not_after() + SignedDuration::from_secs(1)).await,
+            Err("NPC-LAPSED")
+        );
+        assert_eq!(approve(first, "bert", now()).await, Ok(()));
+        assert_eq!(approve(first, "bert", now()).await, Ok(()), "again");
+        assert_eq!(approve(first, "carl", now()).await, Err("NPC-REQUEST"));
+        assert_eq!(registered().await, std::slice::from_ref(&one));
+
+        // Another certificate takes two persons too. Of two proposals the one approved first counts, and an old one brings nothing back.
+        let (second, third) = (propose(&other).await, propose(&one).await);
+        assert_eq!(registered().await, std::slice::from_ref(&one));
+        assert_eq!(waiting(now()).await, [third, second]);
+        assert_eq!(approve(second, "bert", now()).await, Ok(()));
+        assert_eq!(registered().await, std::slice::from_ref(&other));
+        assert!(waiting(now()).await.is_empty());
+        assert_eq!(approve(third, "bert", now()).await, Err("NPC-REQUEST"));
+        // Removed by one person, it does not come back with what was proposed before.
+        let fourth = propose(&one).await;
+        npc.remove_ra("ra", "anna", now()).await.unwrap();
+        assert_eq!(approve(fourth, "bert", now()).await, Err("NPC-REQUEST"));
+        assert_eq!(registered().await, []);
+
+        // Killed at its commit it is registered or not, and the same approval again ends with one.
+        for (when, known) in [(When::BeforeCommit, 0), (When::AfterCommit, 1)] {
+            let number = propose(&one).await;
+            db.fail_after(1, when);
+            approve(number, "bert", now()).await.unwrap_err();
+            assert!(db.revive());
+            assert_eq!(registered().await.len(), known);
+            assert_eq!(approve(number, "bert", now()).await, Ok(()));
+            assert_eq!(registered().await, std::slice::from_ref(&one));
+            npc.remove_ra("ra", "anna", now()).await.unwrap();
+        }
+        let log = audit::events(&db, Some("ra"), 0, 20).await.unwrap();
+        let of: Vec<_> = log.iter().map(|entry| (entry.action.as_str(), entry.actor.as_str())).collect();
+        assert!(of.starts_with(&[("ra-propose", "anna"), ("ra-register", "bert")]), "{of:?}");
+        npc.verify_audit(None).await.unwrap();
+    })
+    .await;
+}
+
+/// A confirmation names the request that it confirms; one that names another confirms nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_confirmation_of_another_request_is_refused() {
+    each_engine("npc", async |db| {
+        let scene = Scene::new(&db).await;
+        key_file(&scene, "card1.key", 0);
+        scene.enrol(1, KeySlot::SigningRsa).await;
+        scene.enrol(2, KeySlot::SigningRsa).await;
+        let subject = x509::Name::builder().common_name("TWA000002").build().unwrap();
+        let key = rsa(1);
+        let csr = x509::csr::build(&subject, key.spki(), key.algorithm(), |info| key.sign(info)).unwrap();
+        scene.judge.file("two.csr", x509::pem::encode("CERTIFICATE REQUEST", &csr));
+        let ir = ["-cmd", "ir", "-newkey", "card1.key", "-subject", "/CN=TWA000001"];
+        let p10cr = ["-cmd", "p10cr", "-csr", "two.csr"];
+        let files = ["-certout", "out.pem", "-reqout", "request.der,confirmation.der"];
+        // RFC 9810 §5.3.4: what has no certReqId, as a p10cr, is -1.
+        for (request, asked) in [(&ir[..], 0), (&p10cr[..], 0xFF)] {
+            scene.accepts(&[request, &files[..]].concat()).await;
+            let certificate = scene.certificate("out.pem");
+            let confirmation = scene.judge.bytes("confirmation.der");
+            let forget = "UPDATE cmp_transaction SET waits = 1 WHERE serial = $1";
+            let serial = certificate.serial().unwrap();
+            assert_eq!(db.execute(forget, params![serial.octets()]).await.unwrap(), 1);
+            let sql = "SELECT waits FROM cmp_transaction WHERE serial = $1";
+            let waits =
+                async || db.one(sql, params![serial.octets()]).await.unwrap().read::<i64>(0).unwrap() == 1;
+            // certHash and certReqId.
+            let hash = certificate.fingerprint();
+            let mut bent = confirmation.clone();
+            let place = bent.windows(32).position(|part| part == hash).unwrap() + 32;
+            assert_eq!(bent[place..place + 3], [2, 1, asked]);
+            bent[place + 2] = 1;
+            let bent = scene.signed_anew(&bent).await;
+            let refused = scene.npc.cmp(&bent, present()).await.unwrap().unwrap();
+            assert!(contains(&refused, b"certReqId is of another request"));
+            assert!(waits().await);
+            // Signed anew as it was, it confirms.
+            let same = scene.signed_anew(&confirmation).await;
+            let answer = scene.npc.cmp(&same, present()).await.unwrap().unwrap();
+            assert!(!contains(&answer, b"certReqId") && !waits().await);
+        }
     })
     .await;
 }
@@ -393,9 +592,7 @@ async fn a_registration_authority_changes_its_own_certificates_and_ends_its_own_
     each_engine("npc", async |db| {
         let scene = Scene::new(&db).await;
         let npc = &scene.npc;
-        npc.register_ra("other-counter", scene.certificate("stranger.pem").der(), "op", present())
-            .await
-            .unwrap();
+        registered(npc, "other-counter", scene.certificate("stranger.pem").der(), present()).await;
         key_file(&scene, "card1.key", 0);
         scene.enrol(1, KeySlot::SigningRsa).await;
         let ir = ["-cmd", "ir", "-newkey", "card1.key", "-subject", "/CN=TWA000001", "-certout", "one.pem"];
@@ -768,7 +965,19 @@ async fn a_certificate_whose_answer_was_never_stored_is_taken_back() {
         assert_eq!(enrolled().await, 1);
         scene.npc.maintain(later(59)).await.unwrap();
         assert_eq!(state(1, later(59)).await, CertificateState::Good);
-        scene.npc.maintain(later(61)).await.unwrap();
+        // Killed after each of its commits in turn: revoked, its slot free and forgotten, or nothing of that.
+        let freed = async || {
+            db.one("SELECT count(*) FROM rejected", params![]).await.unwrap().read::<i64>(0).unwrap()
+        };
+        let mut gone = 0;
+        for _ in 0..20 {
+            db.fail_after(1, When::AfterCommit);
+            let _ = scene.npc.maintain(later(61)).await;
+            assert!(db.revive() || gone == 1);
+            gone = i64::from(state(1, later(61)).await != CertificateState::Good);
+            assert_eq!((enrolled().await, freed().await), (1 - gone, gone));
+        }
+        assert_eq!(gone, 1);
         let taken_back = state(1, later(61)).await;
         let reason = RevocationReason::CessationOfOperation;
         assert!(matches!(taken_back, CertificateState::Revoked { reason: why, .. } if why == reason));
@@ -829,13 +1038,13 @@ async fn enrolments_are_checked_and_repeatable() {
         assert_eq!(refused(&enrolment).await, "NPC-REQUEST");
         for bad in ["", "UPPER", "a b", &"a".repeat(41)] {
             let ca = npc.ca_certificate();
-            assert_eq!(npc.register_ra(bad, ca.der(), "op", now()).await.unwrap_err().code(), "NPC-REQUEST");
+            assert_eq!(npc.propose_ra(bad, ca.der(), "op", now()).await.unwrap_err().code(), "NPC-REQUEST");
         }
         let ca = npc.ca_certificate();
-        assert_eq!(npc.register_ra("ca", ca.der(), "op", now()).await.unwrap_err().code(), "NPC-REQUEST");
+        assert_eq!(npc.propose_ra("ca", ca.der(), "op", now()).await.unwrap_err().code(), "NPC-REQUEST");
         // Any end entity's certificate will do; this one is at hand.
         let service = npc.ca_certificates().tsa;
-        npc.register_ra("ra", service.der(), "op", now()).await.unwrap();
+        registered(&npc, "ra", service.der(), now()).await;
         let good = Enrolment { ra: "ra".into(), ..enrolment };
         npc.enrol(&good, "clerk", now()).await.unwrap();
         npc.enrol(&good, "clerk", now()).await.unwrap();
@@ -852,7 +1061,7 @@ async fn enrolments_are_checked_and_repeatable() {
         assert_eq!(npc.ras().await.unwrap().len(), 1);
         // One that has no certificate leaves nothing behind, and its name is free.
         npc.remove_ra("ra", "op", now()).await.unwrap();
-        npc.register_ra("ra", service.der(), "op", now()).await.unwrap();
+        registered(&npc, "ra", service.der(), now()).await;
         npc.enrol(&good, "clerk", now()).await.unwrap();
     })
     .await;

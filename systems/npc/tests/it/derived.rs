@@ -17,7 +17,7 @@ async fn country(db: &Db) -> Npc {
     let npc = open(db).await;
     // Whose messages count over CMP is tested there; here it is a name to enrol under.
     let ra = npc.ca_certificates().cmp;
-    npc.register_ra(RA, ra.der(), "operator", now()).await.unwrap();
+    registered(&npc, RA, ra.der(), now()).await;
     npc
 }
 

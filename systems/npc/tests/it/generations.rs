@@ -274,6 +274,14 @@ async fn a_generation_that_ends_with_its_ca_takes_no_other_with_it() {
     .await;
 }
 
+/// A CMP message of nobody's, which is answered with a signed refusal.
+fn question_over_cmp() -> Vec<u8> {
+    let nobody = tlv::encode(0xA4, &tlv::sequence(&[]));
+    let header = tlv::sequence(&[&[2, 1, 2], &nobody, &nobody]);
+    // genm [21] without anything asked.
+    tlv::sequence(&[&header, &tlv::encode(0xB5, &tlv::sequence(&[]))])
+}
+
 /// The CA that issues has ended, and nobody has made the next one in time: what it published is served, another generation tells
 /// status as before, nothing is issued, and the ceremony that should have been held can be held.
 #[tokio::test]
@@ -297,6 +305,14 @@ async fn an_issuing_ca_that_has_ended_opens_and_issues_nothing() {
         // A process that goes on, and one that begins.
         let keys = key_store(directory.path());
         let open = async || Npc::open(db.clone(), keys.clone(), quick(), Box::new(SystemRandom), after).await;
+        let documents = async || {
+            let sql = "SELECT COUNT(*), MAX(number) FROM status_document";
+            let row = db.one(sql, params![]).await.unwrap();
+            (row.read::<i64>(0).unwrap(), row.read::<i64>(1).unwrap())
+        };
+        first.publish_cards(&[], end - SignedDuration::from_mins(10)).await.unwrap();
+        assert!(first.cmp(&question_over_cmp(), end).await.unwrap().is_some());
+        let published = documents().await;
         first.maintain(after).await.unwrap();
         let opened = open().await.unwrap();
         for npc in [&first, &opened] {
@@ -316,7 +332,15 @@ async fn an_issuing_ca_that_has_ended_opens_and_issues_nothing() {
                 [0x30, 3, 0x0A, 1, 3],
                 "tryLater: who would sign it has ended"
             );
+            // So has who would sign these.
+            let later = after + SignedDuration::from_hours(48);
+            assert_eq!(npc.cmp(&question_over_cmp(), after).await.unwrap_err().code(), "NPC-CA-ENDED");
+            assert_eq!(npc.filter(later).await.unwrap_err().code(), "NPC-CA-ENDED");
+            assert_eq!(npc.publish_now("chief", after).await.unwrap_err().code(), "NPC-CA-ENDED");
+            assert_eq!(npc.publish_cards(&[], later).await.unwrap_err().code(), "NPC-CA-ENDED");
+            assert!(npc.has_ended(after) && !npc.has_ended(end));
         }
+        assert_eq!(documents().await, published, "nothing is published any more");
         let sql = "SELECT COUNT(*) FROM authority";
         let certificates = async || db.one(sql, params![]).await.unwrap().read::<i64>(0).unwrap();
         let before = certificates().await;
@@ -331,6 +355,9 @@ async fn an_issuing_ca_that_has_ended_opens_and_issues_nothing() {
         let again = opened.issue(&wanted, after).await.unwrap();
         assert!(again.validity.not_after > after);
         opened.maintain(after + SignedDuration::from_mins(2)).await.unwrap();
+        opened.publish_now("chief", after).await.unwrap();
+        opened.publish_cards(&[], after).await.unwrap();
+        assert!(opened.cmp(&question_over_cmp(), after).await.unwrap().is_some());
         assert_eq!(
             open().await.unwrap().ca_certificates().generations.len(),
             1,

@@ -61,6 +61,12 @@ pub(crate) async fn try_open(db: &Db) -> Result<Npc, NpcError> {
     Npc::open(db.clone(), shared_keys(), config(), Box::new(SystemRandom), now()).await
 }
 
+/// A registration authority that two persons have made known by this certificate.
+pub(crate) async fn registered(npc: &Npc, name: &str, certificate: &[u8], at: Timestamp) {
+    let proposal = npc.propose_ra(name, certificate, "anna", at).await.unwrap();
+    npc.approve_ra(proposal.number, "bert", at).await.unwrap();
+}
+
 /// The n-th RSA key of this process.
 pub(crate) fn rsa(n: usize) -> RsaSigner {
     RsaSigner::new(RsaPrivateKey::from_pkcs8(rsa_key(n)).unwrap())

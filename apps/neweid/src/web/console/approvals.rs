@@ -3,7 +3,7 @@
 use super::layout::{Frame, Query, taipei};
 use super::{Fields, Site, approved, ceremonies, incidents, shown};
 use crate::clock;
-use crate::commands::{npc_incident, pki_ceremony};
+use crate::commands::{npc_incident, npc_ra, pki_ceremony};
 use crate::country::Country;
 use crate::failure::Failure;
 use askama::Template;
@@ -129,6 +129,24 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
             });
         }
     }
+    if sees(Right::SeeAuthority, Right::DecideCeremonies) {
+        for p in country.npc.open_ra_proposals(now).await.map_err(Failure::from_system)? {
+            let (what_zh, what) = npc_ra::words(&p);
+            let fingerprint = hex::encode(p.certificate.fingerprint());
+            items.push(Item {
+                system_zh: "自然人憑證",
+                system: "npc",
+                number: p.number,
+                what_zh: format!("{what_zh}，憑證指紋 {fingerprint}"),
+                what: format!("{what}; the certificate has this fingerprint"),
+                own: p.proposed_by == session.name,
+                may_approve: session.may(Right::DecideCeremonies) && p.proposed_by != session.name,
+                proposed_by: p.proposed_by,
+                proposed_at: taipei(p.proposed_at),
+                action: "/console/approvals/registration-authority",
+            });
+        }
+    }
     if sees(Right::SeeIncidents, Right::DecideIncidents) || session.may(Right::SeeChipTypes) {
         for r in country.mgmt.recalls().await.map_err(Failure::from_system)? {
             if r.approved_by.is_some() || r.closed_at.is_some() || r.lapsed(now) {
@@ -226,6 +244,22 @@ pub async fn policy(
         async move {
             let done = country.npc.approve_policy(version, &session.name, clock::now()).await;
             done.map(|()| "approved").map_err(Failure::from_system)
+        }
+    })
+    .await
+}
+
+/// `POST /console/approvals/registration-authority`
+pub async fn registration_authority(
+    State(country): Site,
+    Extension(session): Extension<Session>,
+    Extension(fields): Extension<Fields>,
+) -> Response {
+    approved(&fields, "/console/approvals", &session, |number: u64| {
+        let (country, session) = (&country, &session);
+        async move {
+            let done = country.npc.approve_ra(number, &session.name, clock::now()).await;
+            done.map(|_| "approved").map_err(Failure::from_system)
         }
     })
     .await

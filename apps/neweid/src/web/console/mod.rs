@@ -106,6 +106,9 @@ static ROUTES: &[Route] = &[
     act("/console/incidents/approve", Right::DecideIncidents, || post(incidents::approve)),
     page("/console/approvals", Right::SeeApprovals, || get(approvals::page)),
     act("/console/approvals/policy", Right::DecideCeremonies, || post(approvals::policy)),
+    act("/console/approvals/registration-authority", Right::DecideCeremonies, || {
+        post(approvals::registration_authority)
+    }),
     act("/console/approvals/recall", Right::DecideIncidents, || post(approvals::recall)),
     act("/console/approvals/document-signer", Right::DecideDocumentSigners, || {
         post(approvals::document_signer)
