@@ -7,9 +7,12 @@
 //! What is noted counts from the approval on, before its batch is worked: of two ends that are worked at the same time, each
 //! knows of the other, and whichever comes last changes the state.
 
+use jiff::Timestamp;
 use store::{AssertSqlSafe, Tx, params};
 
 use crate::cohort::{Measure, read};
+use crate::queue::waits_for_next;
+use crate::row::FREED;
 use crate::{NpcError, Result};
 
 /// The suspensions and their ends that two persons have approved.
@@ -74,26 +77,39 @@ impl Holds {
         condition(self.suspensions.iter().filter(|one| one.number != number), column)
     }
 
-    /// Whether an incident holds a certificate of this card.
-    pub(crate) async fn holds_one_of(&self, tx: &mut Tx, card: &str) -> Result<bool> {
-        let held = condition(&self.suspensions, "certificate.serial");
-        let sql = format!("SELECT 1 FROM certificate WHERE card = $1 AND {held} LIMIT 1");
-        Ok(tx.optional(AssertSqlSafe(sql), params![card]).await?.is_some())
-    }
-
-    /// Notes down a certificate that begins on hold as others of its card are: whoever holds one of those holds it too.
-    pub(crate) async fn note_sibling(&self, tx: &mut Tx, card: &str, serial: &[u8]) -> Result<()> {
+    /// The incidents that hold a certificate of this card which has neither ended nor been revoked, without those whose queue still
+    /// waits for the card's next certificates if this is one of them (`remedy`): each asks for itself alone.
+    pub(crate) async fn of_card(
+        &self,
+        tx: &mut Tx,
+        card: &str,
+        remedy: bool,
+        now: Timestamp,
+    ) -> Result<Vec<u64>> {
+        let mut found = Vec::new();
+        let second = Timestamp::from_second(now.as_second()).map_err(|_| NpcError::Inconsistent("clock"))?;
         for one in &self.suspensions {
-            let (held, number) = (condition([one], "sibling.serial"), one.number);
+            let (held, number) = (condition([one], "certificate.serial"), one.number);
             let sql = format!(
-                "INSERT INTO incident_certificate (incident, serial) SELECT {number}, serial FROM certificate \
-                 WHERE serial = $1 AND EXISTS (SELECT 1 FROM certificate AS sibling WHERE sibling.card = $2 \
-                 AND {held})"
+                "SELECT 1 FROM certificate JOIN certificate_state USING (serial) WHERE card = $1 AND slot < $2 \
+                 AND status <> 2 AND ends >= $3 AND {held} LIMIT 1"
             );
-            tx.execute(AssertSqlSafe(sql), params![serial, card]).await?;
+            let values = params![card, FREED, second];
+            if tx.optional(AssertSqlSafe(sql), values).await?.is_some()
+                && !(remedy && waits_for_next(tx, number, card).await?)
+            {
+                found.push(number);
+            }
         }
-        Ok(())
+        Ok(found)
     }
+}
+
+/// Notes down a certificate that begins on hold as others of its card are, for an incident that holds one of those.
+pub(crate) async fn note_sibling(tx: &mut Tx, incident: u64, serial: &[u8]) -> Result<()> {
+    let sql = "INSERT INTO incident_certificate (incident, serial) VALUES ($1, $2)";
+    tx.execute_one(sql, params![incident as i64, serial]).await?;
+    Ok(())
 }
 
 /// One look at an index for each suspension and its ends.

@@ -442,6 +442,13 @@ pub(crate) async fn note_reissued(tx: &mut Tx, card: CardSerial, now: Timestamp)
     Ok(())
 }
 
+/// Whether the queue of this incident still waits for the certificates on the card's next keys.
+pub(crate) async fn waits_for_next(tx: &mut Tx, incident: u64, card: &str) -> Result<bool> {
+    let sql =
+        "SELECT 1 FROM reissue WHERE incident = $1 AND card = $2 AND state <> 'done' AND new_card = FALSE";
+    Ok(tx.optional(sql, params![incident as i64, card]).await?.is_some())
+}
+
 async fn queue(tx: &mut Tx, incident: u64) -> Result<Queue> {
     let sql = "SELECT plan, opened_by, filled_at FROM reissue_queue WHERE incident = $1";
     let row = tx.optional(sql, params![incident as i64]).await?;

@@ -180,7 +180,7 @@ impl Ra {
         for certificate in self.authority.certificates_of(card, now).await? {
             match certificate.state {
                 CertificateState::Suspended { causes } => {
-                    for cause in causes.into_keys() {
+                    for cause in causes.into_keys().filter(may_be_copied) {
                         self.authority.suspend(card, cause, SYSTEM, now).await?;
                     }
                 }
@@ -240,6 +240,12 @@ impl Ra {
         self.authority.revoke(card, reason, actor, now).await?;
         Ok(Outcome::Done)
     }
+}
+
+/// Whether a cause of one certificate is given to the others of its card. An incident's is not: two persons decide whom it concerns,
+/// and what is issued beside a certificate that it holds begins on hold for it (NPC-55).
+pub(crate) fn may_be_copied(cause: &SuspensionCause) -> bool {
+    *cause != SuspensionCause::Incident
 }
 
 /// The number of a request at the CA, always the same for a request here and a slot.

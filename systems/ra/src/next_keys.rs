@@ -8,13 +8,13 @@
 use jiff::{SignedDuration, Timestamp};
 use model::{CardSerial, CertificateState, KeySlot, RevocationReason, RocDate};
 use npc::{Carrier, IssueRequest, IssuedCertificate, Period};
-use store::params;
+use store::{Row, params};
 use x509::Certificate;
 
 use crate::authorise::in_a_case;
 use crate::certificate_card::CertificateCard;
 use crate::functions::Function;
-use crate::issue::derived;
+use crate::issue::{derived, may_be_copied};
 use crate::request::{NextKeys, Proof, Request};
 use crate::{HandedOver, Outcome, Ra, RaError, Refusal, Result};
 
@@ -153,19 +153,32 @@ impl Ra {
     /// Second pairs whose certification stopped in the middle follow the first ones all the same, and those with changed content
     /// end them: nobody need ask again for that.
     pub(crate) async fn follow_pairs(&self, now: Timestamp) -> Result<()> {
-        let sql = "SELECT card, at, modify FROM next_pair ORDER BY at LIMIT 100";
-        for row in self.db.all(sql, params![]).await? {
-            let card: CardSerial = row.read::<String>("card")?.parse().map_err(|_| RaError::Data("card"))?;
-            self.follow_first(card, SYSTEM, now).await?;
-            if row.read("modify")? {
-                self.end_first(card, SYSTEM, now).await?;
+        let mut after = String::new();
+        loop {
+            let sql = "SELECT card, at, modify FROM next_pair WHERE card > $1 ORDER BY card LIMIT 100";
+            let rows = self.db.all(sql, params![&after]).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = last.read("card")?;
+            for row in &rows {
+                // What is wrong with one card is not the others'; it is looked at again the next time.
+                if let Err(error) = self.follow_pair(row, now).await {
+                    tracing::error!(code = error.code(), "a second pair of keys does not follow the first");
+                }
             }
-            let at: Timestamp = row.read("at")?;
-            // Another process may be about to issue.
-            if now.duration_since(at) > SETTLED {
-                let sql = "DELETE FROM next_pair WHERE card = $1 AND at = $2";
-                self.db.execute(sql, params![card.as_str(), at]).await?;
-            }
+        }
+    }
+
+    async fn follow_pair(&self, row: &Row, now: Timestamp) -> Result<()> {
+        let card: CardSerial = row.read::<String>("card")?.parse().map_err(|_| RaError::Data("card"))?;
+        self.follow_first(card, SYSTEM, now).await?;
+        if row.read("modify")? {
+            self.end_first(card, SYSTEM, now).await?;
+        }
+        let at: Timestamp = row.read("at")?;
+        // Another process may be about to issue.
+        if now.duration_since(at) > SETTLED {
+            let sql = "DELETE FROM next_pair WHERE card = $1 AND at = $2";
+            self.db.execute(sql, params![card.as_str(), at]).await?;
         }
         Ok(())
     }
@@ -175,7 +188,7 @@ impl Ra {
         for first in self.pairs_of(card, now).await?.first {
             match first.state {
                 CertificateState::Suspended { causes } => {
-                    for cause in causes.into_keys() {
+                    for cause in causes.into_keys().filter(may_be_copied) {
                         self.authority.suspend(card, cause, actor, now).await?;
                     }
                 }

@@ -15,7 +15,10 @@ impl Ra {
     /// that the change was followed afterwards: revoking twice changes nothing. Returns how many changes were followed. Second
     /// pairs of keys whose certification was interrupted follow their first ones here too.
     pub async fn follow_register(&self, now: Timestamp) -> Result<usize> {
-        self.follow_pairs(now).await?;
+        if let Err(error) = self.follow_pairs(now).await {
+            // A death waits for no pair of keys.
+            tracing::error!(code = error.code(), "second pairs of keys are not followed");
+        }
         let mut followed = 0;
         loop {
             let sql = "SELECT position FROM bookmark WHERE name = 'register'";

@@ -16,7 +16,7 @@ use super::second_commit::Unsigned;
 use super::{Answered, Asked, Desk};
 use crate::authority::{hex, issuing_generation};
 use crate::derived::rests_until;
-use crate::hold::Holds;
+use crate::hold::{Holds, note_sibling};
 use crate::overview::{count_issued, issuance_day};
 use crate::policy::version_in_force;
 use crate::request::sha256;
@@ -174,7 +174,7 @@ struct Found {
     chip_models: HashMap<String, String>,
     // For carriers that rest on a card, how long that lasts.
     rest_until: HashMap<CardSerial, Result<Timestamp>>,
-    // Of what registration authorities ask for by CMP, how the card's other certificates stand.
+    // How the card's other certificates stand, where it has any.
     siblings: HashMap<Uuid, Siblings>,
 }
 
@@ -271,7 +271,9 @@ impl Found {
                 self.keys.insert(asked.spki_hash);
                 earlier.by_number.insert(asked.request_id, place);
                 earlier.by_slot.insert((asked.card, asked.slot), place);
-                accepted.push(Accepted { asked, chip_model, state: state.clone() });
+                let held_by = self.siblings.remove(&asked.request_id).map(|siblings| siblings.incidents);
+                let held_by = held_by.unwrap_or_default();
+                accepted.push(Accepted { asked, chip_model, state: state.clone(), held_by });
             }
             decisions.push(decision);
         }
@@ -337,38 +339,30 @@ impl Found {
     }
 }
 
-/// A state, and whether an incident holds the card of which two persons have not ended that by now.
-type Standing = (CertificateState, bool);
-
 /// How the other certificates stand that a card has and that have not ended.
 #[derive(Default)]
 struct Siblings {
-    states: Vec<Standing>,
-    // Whether an incident's queue waits for the card's next certificates.
-    queued: bool,
+    // Of what registration authorities ask for by CMP alone.
+    states: Vec<CertificateState>,
+    // The incidents that hold one of them and whose queue does not wait for this certificate.
+    incidents: Vec<u64>,
 }
 
 impl Siblings {
     /// The state in which a further certificate begins: what holds the others holds it too, whoever has decided that. The
     /// registration authority that asks is not told of it otherwise, and is to end nobody else's cause (LOSS-10).
     fn state_of(&self, asked: &Asked) -> Result<CertificateState> {
-        let revoked = |(state, _): &Standing| matches!(state, CertificateState::Revoked { .. });
+        let revoked = |state: &CertificateState| matches!(state, CertificateState::Revoked { .. });
         if !self.states.is_empty() && self.states.iter().all(revoked) {
             return Err(NpcError::Revoked(asked.card.as_str().to_owned()));
         }
-        // The certificates on the next keys are what the incident's queue is for.
-        let remedy = self.queued && asked.reissue;
-        let held = self.states.iter().filter_map(|(state, by_incident)| match state {
-            CertificateState::Suspended { causes } => {
-                let counts = move |cause: &SuspensionCause| {
-                    *cause != SuspensionCause::Incident || (*by_incident && !remedy)
-                };
-                Some(causes.keys().copied().filter(counts))
-            }
+        let of_others = self.states.iter().filter_map(|state| match state {
+            CertificateState::Suspended { causes } => Some(causes.keys().copied()),
             _ => None,
         });
-        let held = held.flatten();
-        let causes: BTreeMap<_, _> = held.map(|cause| (cause, asked.now)).collect();
+        let of_others = of_others.flatten().filter(|cause| *cause != SuspensionCause::Incident);
+        let of_incidents = self.incidents.iter().map(|_| SuspensionCause::Incident);
+        let causes: BTreeMap<_, _> = of_others.chain(of_incidents).map(|cause| (cause, asked.now)).collect();
         Ok(match causes.is_empty() {
             true => CertificateState::Good,
             false => CertificateState::Suspended { causes },
@@ -376,47 +370,50 @@ impl Siblings {
     }
 }
 
-/// For each request that comes from an enrolment. Other callers know their cards, and look before they ask.
+/// For each request of a card that has certificates already. What comes from an enrolment begins as they are; other callers know
+/// their cards, and look before they ask, but for what two persons decide about cards behind them (NPC-55).
 async fn siblings(tx: &mut Tx, group: &[Asked]) -> Result<HashMap<Uuid, Siblings>> {
-    let asked = rows(group, |asked| params![asked.card.as_str(), asked.slot.id()].to_vec());
-    let sql = "SELECT request_id FROM enrolment WHERE (card, slot) IN (SELECT asked, at_slot FROM given)";
-    let mut enrolled = HashSet::new();
-    for row in tx.all_given(&SLOT, sql, &asked).await? {
-        enrolled.insert(row.read::<Uuid>(0)?);
-    }
-    let of: Vec<_> = group.iter().filter(|asked| enrolled.contains(&asked.request_id)).collect();
-    if of.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let asked = rows(of.iter().copied(), |asked| params![asked.card.as_str()].to_vec());
-    let mut states: HashMap<String, Vec<(Timestamp, Standing)>> = HashMap::new();
+    let asked = rows(group, |asked| params![asked.card.as_str()].to_vec());
+    let mut states: HashMap<String, Vec<(Timestamp, CertificateState)>> = HashMap::new();
     // Those that were refused are none of the card's.
     let sql = "SELECT card, ends, state FROM certificate JOIN certificate_state USING (serial) \
         WHERE slot < 100 AND card IN (SELECT asked FROM given)";
     for row in tx.all_given(&[("asked", Kind::Text)], sql, &asked).await? {
         let state = parse_state(&row.read::<String>("state")?)?;
-        states.entry(row.read("card")?).or_default().push((row.read("ends")?, (state, false)));
+        states.entry(row.read("card")?).or_default().push((row.read("ends")?, state));
     }
-    for (card, states) in &mut states {
-        if states.iter().any(|(_, (state, _))| held_by_incident(state)) {
-            let held = Holds::read(tx).await?.holds_one_of(tx, card).await?;
-            states.iter_mut().for_each(|(_, (_, by_incident))| *by_incident = held);
+    if states.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let asked = rows(group, |asked| params![asked.card.as_str(), asked.slot.id()].to_vec());
+    let sql = "SELECT request_id FROM enrolment WHERE (card, slot) IN (SELECT asked, at_slot FROM given)";
+    let mut enrolled: HashSet<Uuid> = HashSet::new();
+    for row in tx.all_given(&SLOT, sql, &asked).await? {
+        enrolled.insert(row.read(0)?);
+    }
+    // What is approved holds, and the states say so when its last batch is done.
+    let sql = "SELECT 1 FROM incident WHERE approved_by IS NOT NULL AND finished_at IS NULL LIMIT 1";
+    let unfinished = tx.optional(sql, params![]).await?.is_some();
+    let mut holds = None;
+    let mut found = HashMap::new();
+    for asked in group {
+        let Some(of_card) = states.get(asked.card.as_str()) else { continue };
+        let present = of_card.iter().map(|(ends, state)| at_time(state.clone(), *ends, asked.now));
+        let present: Vec<_> = present.filter(|state| *state != CertificateState::Expired).collect();
+        let mut incidents = Vec::new();
+        if unfinished || present.iter().any(held_by_incident) {
+            let holds = match &mut holds {
+                Some(holds) => holds,
+                none => none.insert(Holds::read(tx).await?),
+            };
+            // The certificates on the next keys are what an incident's queue is for.
+            let remedy = !asked.slot.is_rsa();
+            incidents = holds.of_card(tx, asked.card.as_str(), remedy, asked.now).await?;
         }
+        let states = if enrolled.contains(&asked.request_id) { present } else { Vec::new() };
+        found.insert(asked.request_id, Siblings { states, incidents });
     }
-    let mut queued: HashSet<String> = HashSet::new();
-    let sql = "SELECT card FROM reissue WHERE new_card = FALSE AND card IN (SELECT asked FROM given)";
-    for row in tx.all_given(&[("asked", Kind::Text)], sql, &asked).await? {
-        queued.insert(row.read(0)?);
-    }
-    let known = |asked: &Asked| {
-        let of_card = states.get(asked.card.as_str()).into_iter().flatten();
-        let present = of_card.map(|(ends, (state, by))| (at_time(state.clone(), *ends, asked.now), *by));
-        Siblings {
-            states: present.filter(|(state, _)| *state != CertificateState::Expired).collect(),
-            queued: queued.contains(asked.card.as_str()),
-        }
-    };
-    Ok(of.into_iter().map(|asked| (asked.request_id, known(asked))).collect())
+    Ok(found)
 }
 
 fn held_by_incident(state: &CertificateState) -> bool {
@@ -437,6 +434,8 @@ struct Accepted<'a> {
     chip_model: String,
     /// Good, or on hold as the card's other certificates are.
     state: CertificateState,
+    /// The incidents that hold it from its beginning.
+    held_by: Vec<u64>,
 }
 
 fn same(row: &CertificateRow, asked: &Asked) -> Option<Decision> {
@@ -468,7 +467,7 @@ async fn write(tx: &mut Tx, accepted: &[Accepted<'_>]) -> Result<()> {
     let (mut certificates, mut states, mut events) = (Vec::new(), Vec::new(), Vec::new());
     let mut entries = Vec::with_capacity(accepted.len());
     let mut counts: BTreeMap<(i64, &str, &str), i64> = BTreeMap::new();
-    for (Accepted { asked, chip_model, state }, columns) in accepted.iter().zip(&columns) {
+    for (Accepted { asked, chip_model, state, .. }, columns) in accepted.iter().zip(&columns) {
         let (serial, kind) = (asked.serial.octets(), asked.tbs.kind().name());
         let generation = i64::from(asked.authority.issuing.number);
         let validity = &asked.validity;
@@ -536,16 +535,9 @@ async fn write(tx: &mut Tx, accepted: &[Accepted<'_>]) -> Result<()> {
             return Err(NpcError::Inconsistent("rows of a group"));
         }
     }
-    let mut on_hold = Vec::new();
-    for Accepted { asked, state, .. } in accepted {
-        if held_by_incident(state) {
-            on_hold.push((asked.card, asked.serial));
-        }
-    }
-    if !on_hold.is_empty() {
-        let holds = Holds::read(tx).await?;
-        for (card, serial) in on_hold {
-            holds.note_sibling(tx, card.as_str(), serial.octets()).await?;
+    for Accepted { asked, held_by, .. } in accepted {
+        for incident in held_by {
+            note_sibling(tx, *incident, asked.serial.octets()).await?;
         }
     }
     audit::append_all(tx, &entries).await?;

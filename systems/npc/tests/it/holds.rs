@@ -1,7 +1,9 @@
 //! Several incidents hold the same certificates: each ends its own hold and nobody else's.
 
-use model::{CertificateState, KeySlot, RevocationReason, SuspensionCause};
-use npc::{CertificateAuthority, Cohort, Incident, Measure, Npc};
+use model::{CertificateState, KeySlot, RevocationReason, RocDate, SuspensionCause};
+use npc::{
+    CertificateAuthority, Cohort, Incident, IssueRequest, IssuedCertificate, Measure, Npc, Period, QueuePlan,
+};
 use store::testkit::each_engine;
 use store::{When, params};
 use x509::Serial;
@@ -209,6 +211,101 @@ async fn ends_that_are_interrupted_leave_nothing_on_hold() {
         npc.verify_audit(None).await.unwrap();
     })
     .await;
+}
+
+/// A further certificate of a card that incidents hold begins on hold for each of them whose queue does not wait for it, and for no
+/// other: not for one whose queue has what it waited for, nor for one that is over. Whoever asks.
+// proves: NPC-55, LOSS-10
+#[tokio::test]
+async fn a_further_certificate_is_held_by_every_incident_whose_queue_does_not_wait_for_it() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let first = |number: u32| issued(&npc, number, KeySlot::SigningRsa, number as usize);
+        let decided = async |number: u32, measure| {
+            let cohort = match measure {
+                Measure::Suspend => of_cards(Some((number, number))),
+                _ => of_cards(None),
+            };
+            let proposed = npc.propose_incident(cohort, measure, "anna", now()).await.unwrap();
+            npc.approve_incident(proposed.number, "bert", now()).await.unwrap().number
+        };
+        let suspended = async |number| decided(number, Measure::Suspend).await;
+        let ended = async |of| decided(0, Measure::Resume { of }).await;
+        let queued = async |incident| {
+            let plan = QueuePlan {
+                classes: vec!["everybody".into()],
+                per_day: 1,
+                offices: [].into(),
+                weekdays: vec![1],
+                tries: 1,
+            };
+            npc.open_queue(incident, &plan, "anna", now()).await.unwrap();
+        };
+        let further = async |number: u32, slot: KeySlot| {
+            let again = IssueRequest {
+                period: Period::Reissue { day: now_date() },
+                ..request(&npc, number, slot, 0).await
+            };
+            npc.issue(&again, now()).await.unwrap()
+        };
+        let next = async |number| further(number, KeySlot::SigningEc).await;
+        let state =
+            async |one: &IssuedCertificate| npc.status(&one.serial, now()).await.unwrap().unwrap().as_str();
+
+        // One incident and its queue: the remedy. Without a queue it is none.
+        first(1).await;
+        queued(suspended(1).await).await;
+        assert_eq!(state(&next(1).await).await, "good");
+        first(2).await;
+        let alone = suspended(2).await;
+        let held = next(2).await;
+        assert_eq!(state(&held).await, "suspended");
+        ended(alone).await;
+        assert_eq!(state(&held).await, "good");
+
+        // Two of them, one with a queue: held for the other, and good when that ends though the first goes on.
+        first(3).await;
+        let (with, without) = (suspended(3).await, suspended(3).await);
+        queued(with).await;
+        let held = next(3).await;
+        assert_eq!(state(&held).await, "suspended");
+        ended(without).await;
+        assert_eq!(state(&held).await, "good");
+        // Its queue has what it waited for: the next one is held.
+        issued(&npc, 3, KeySlot::EncryptionRsa, 0).await;
+        let more = further(3, KeySlot::EncryptionEc).await;
+        assert_eq!((state(&held).await, state(&more).await), ("good", "suspended"));
+
+        // The one with the queue has ended, and its row waits for ever.
+        first(4).await;
+        let over = suspended(4).await;
+        queued(over).await;
+        ended(over).await;
+        let present = suspended(4).await;
+        let held = next(4).await;
+        assert_eq!(state(&held).await, "suspended");
+        ended(present).await;
+        assert_eq!(state(&held).await, "good");
+
+        // Approved, and interrupted before its first batch: no state says so yet.
+        first(5).await;
+        let cohort = of_cards(Some((5, 5)));
+        let interrupted = npc.propose_incident(cohort, Measure::Suspend, "anna", now()).await.unwrap().number;
+        db.fail_after(1, When::AfterCommit);
+        npc.approve_incident(interrupted, "bert", now()).await.unwrap_err();
+        db.revive();
+        let held = next(5).await;
+        assert_eq!(state(&held).await, "suspended");
+        npc.maintain(now()).await.unwrap();
+        ended(interrupted).await;
+        assert_eq!(state(&held).await, "good");
+        npc.verify_audit(None).await.unwrap();
+    })
+    .await;
+}
+
+fn now_date() -> RocDate {
+    RocDate::in_taipei(now())
 }
 
 /// What an earlier version has left behind: a proposal that names no incident is made anew, an approved one is finished as it was

@@ -6,7 +6,7 @@ use curve::SystemRandom;
 use jiff::{SignedDuration, Timestamp};
 use mgmt::{KeyPair, RecallCard, RecallLevel, RecallPlan, Treatment};
 use model::{CardState, CertificateState, KeySlot, RevocationReason, RocDate};
-use npc::CertificateAuthority;
+use npc::{CertificateAuthority, Cohort, Measure, QueuePlan};
 use production::MakeCriteria;
 use ra::functions::{Channel, Function};
 use ra::{Consent, Detail, Outcome, Proof};
@@ -162,6 +162,50 @@ async fn a_recalled_card_goes_on_with_its_other_keys() {
         let back = counter.world.mgmt.propose_recall(&plan, "anna", now).await.unwrap_err();
         assert_eq!(back.code(), "MGMT-E-RECALL-NO-OTHER-KEYS");
         counter.ra.verify_audit().await.unwrap();
+        counter.close().await;
+    })
+    .await;
+}
+
+/// An incident holds the card's certificates: other keys are no way round it, unless its queue waits for exactly these.
+// proves: NPC-55
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rekeyed_card_is_held_by_an_incident_as_it_was_but_for_the_queue_of_that() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let counter = Counter::open(&url, &dir).await;
+        let (npc, card, now) = (&counter.world.npc, counter.card, counter.world.now);
+        let decided = async |measure| {
+            let proposed = match measure {
+                Measure::Suspend => {
+                    let by = "lot 1";
+                    npc.propose_incident_for(&[card], by, Cohort::default(), measure, "anna", now).await
+                }
+                _ => npc.propose_incident(Cohort::default(), measure, "anna", now).await,
+            };
+            npc.approve_incident(proposed.unwrap().number, "bert", now).await.unwrap().number
+        };
+        let (queued, other) = (decided(Measure::Suspend).await, decided(Measure::Suspend).await);
+        let plan = QueuePlan {
+            classes: vec!["everybody".into()],
+            per_day: 1,
+            offices: [].into(),
+            weekdays: vec![1],
+            tries: 1,
+        };
+        npc.open_queue(queued, &plan, "anna", now).await.unwrap();
+        counter.recall(RecallLevel::Immediate, None, RevocationReason::KeyCompromise).await;
+        let asked = request(Function::Rekey, card, Detail::Nothing, now);
+        let by_code = Proof::UserCode(code());
+        let done = counter.ra.act(Channel::Online, &asked, &by_code, Some(counter.reader()), now).await;
+        assert_eq!(done.unwrap().outcome, Outcome::Written(2));
+        let states = async || counter.world.certificate_states(card).await;
+        assert_eq!(states().await, ["revoked", "revoked", "suspended", "suspended"], "the other one's");
+        assert_eq!(npc.queue_report(queued).await.unwrap()[0].done, 1);
+        decided(Measure::Resume { of: other }).await;
+        assert_eq!(states().await, ["revoked", "revoked", "good", "good"], "what the queue waited for");
+        counter.serves_with(KeyPair::Ec, RevocationReason::KeyCompromise).await;
+        npc.verify_audit(None).await.unwrap();
         counter.close().await;
     })
     .await;
