@@ -158,6 +158,11 @@ impl Npc {
         if !settled && accepted {
             self.expect_not_revoked(&serial, now).await?;
         }
+        // One that was confirmed before is taken back by an rr alone; whoever refuses it is not to believe that it is gone.
+        let state = if accepted { None } else { self.status(&serial, now).await? };
+        if state.is_some_and(|state| !matches!(state, CertificateState::Revoked { .. })) {
+            return Err(Refused::new(FailureInfo::CertConfirmed, "the certificate is confirmed already"));
+        }
         Ok(ReplyBody::Confirmed.into())
     }
 

@@ -6,6 +6,7 @@
 //! enrolment of its own, by a person, and a slot is freed [`REJECTIONS`] times at most.
 
 use jiff::Timestamp;
+use model::RevocationReason;
 use serde_json::json;
 use store::{Migration, Tx, params};
 use x509::Serial;
@@ -13,6 +14,7 @@ use x509::Serial;
 use crate::authority::hex;
 use crate::request::sha256;
 use crate::row::FREED;
+use crate::status::Which;
 use crate::{Npc, Result};
 
 pub(crate) const MIGRATION: Migration = Migration::new(
@@ -31,21 +33,21 @@ pub(crate) const MIGRATION: Migration = Migration::new(
 );
 
 impl Npc {
-    /// Frees the slot of a certificate that `by` has just revoked because it was refused or not confirmed. What anybody else
-    /// revoked before, for a reason of their own, keeps its slot.
-    pub(super) async fn free_slot(
+    /// Revokes a certificate that was refused, or not confirmed, and frees its slot with that. What was revoked before, by whomever
+    /// and for whatever reason, keeps its slot, and its key with it: that may be known to others.
+    pub(super) async fn take_back(
         &self,
         tx: &mut Tx,
         serial: &Serial,
         by: &str,
         now: Timestamp,
     ) -> Result<()> {
-        let sql = "SELECT kind, actor, incident FROM event WHERE serial = $1 ORDER BY id DESC LIMIT 1";
-        let Some(last) = tx.optional(sql, params![serial.octets()]).await? else { return Ok(()) };
-        let (kind, actor): (String, String) = (last.read("kind")?, last.read("actor")?);
-        if kind != "revoke" || actor != by || last.read::<Option<i64>>("incident")?.is_some() {
-            return Ok(());
-        }
+        let reason = RevocationReason::CessationOfOperation;
+        let revoked = self.revoke_in(tx, Which::One(*serial), reason, by, now).await?;
+        if revoked.changed.contains(serial) { self.free_slot(tx, serial, by, now).await } else { Ok(()) }
+    }
+
+    async fn free_slot(&self, tx: &mut Tx, serial: &Serial, by: &str, now: Timestamp) -> Result<()> {
         let sql = "SELECT card, slot, spki_hash FROM certificate WHERE serial = $1 AND slot < $2";
         let Some(row) = tx.optional(sql, params![serial.octets(), FREED]).await? else { return Ok(()) };
         let (card, slot): (String, i64) = (row.read("card")?, row.read("slot")?);
@@ -61,6 +63,11 @@ impl Npc {
         tx.execute_one(sql, params![serial.octets(), slot + (before + 1) * FREED, instead]).await?;
         let sql = "INSERT INTO rejected (serial, card, slot, spki_hash, at) VALUES ($1, $2, $3, $4, $5)";
         tx.execute_one(sql, params![serial.octets(), &card, slot, &key[..], now]).await?;
+        // A queue that had what it waited for waits again.
+        let sql = "UPDATE reissue SET state = 'waiting', changed_at = $2 WHERE card = $1 AND state = 'done' \
+            AND new_card = FALSE AND needs > (SELECT COUNT(*) FROM certificate JOIN certificate_state USING (serial) \
+            WHERE certificate.card = reissue.card AND slot > 2 AND signed = TRUE AND status <> 2)";
+        tx.execute(sql, params![&card, now]).await?;
         let detail = json!({ "serial": hex(serial.octets()), "slot": slot, "times": before + 1 });
         self.audit(tx, "slot-free", &card, by, detail, now).await?;
         Ok(())

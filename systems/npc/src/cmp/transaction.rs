@@ -1,7 +1,7 @@
 //! Transactions: each happens once, and a certificate that nobody confirms does not stay.
 
 use jiff::Timestamp;
-use model::{KeySlot, RevocationReason};
+use model::KeySlot;
 use serde_json::json;
 use store::{Migration, params, transaction};
 use uuid::Uuid;
@@ -12,7 +12,6 @@ use super::enrolment::RegistrationAuthority;
 use super::{Refused, kind};
 use crate::request::sha256;
 use crate::row::serial;
-use crate::status::Which;
 use crate::{Npc, NpcError, Result, SYSTEM};
 
 /// The certReqId of the request, by which its confirmation names it; -1 of a p10cr, which has none. Transactions of before do not say
@@ -148,9 +147,7 @@ impl Npc {
                 return Ok(false);
             }
             if let Some(serial) = refused {
-                let reason = RevocationReason::CessationOfOperation;
-                self.revoke_in(tx, Which::One(*serial), reason, &by, now).await?;
-                self.free_slot(tx, serial, &by, now).await?;
+                self.take_back(tx, serial, &by, now).await?;
             }
             let detail = json!({ "accepted": refused.is_none() });
             self.audit(tx, "cmp-confirm", &ra.name, &by, detail, now).await?;
@@ -175,9 +172,7 @@ impl Npc {
                     return Ok(());
                 }
                 // RFC 9810 §5.3.18: without confirmation the certificate is taken back.
-                let reason = RevocationReason::CessationOfOperation;
-                self.revoke_in(tx, Which::One(serial), reason, SYSTEM, now).await?;
-                self.free_slot(tx, &serial, SYSTEM, now).await
+                self.take_back(tx, &serial, SYSTEM, now).await
             })?;
             self.tell_changes(now).await;
         }
@@ -203,9 +198,7 @@ impl Npc {
                 if tx.execute(sql, params![&card, slot, request]).await? == 0 {
                     return Ok(());
                 }
-                let reason = RevocationReason::CessationOfOperation;
-                self.revoke_in(tx, Which::One(serial), reason, SYSTEM, now).await?;
-                self.free_slot(tx, &serial, SYSTEM, now).await
+                self.take_back(tx, &serial, SYSTEM, now).await
             })?;
             self.tell_changes(now).await;
         }

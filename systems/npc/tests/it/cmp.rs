@@ -8,6 +8,7 @@ use model::{CertificateState, KeySlot, RevocationReason, SuspensionCause};
 use npc::{Carrier, CertificateAuthority, Cohort, Enrolment, Measure, Npc};
 use store::testkit::each_engine;
 use store::{Db, When, params};
+use x509::cmp::Message;
 use x509::{Certificate, Signer};
 
 use crate::openssl::{Judge, present};
@@ -734,7 +735,7 @@ async fn a_reissue_is_on_hold_as_the_card_is_but_for_the_queue_of_the_incident()
                 state => panic!("{state:?}"),
             };
         let mut queue = None;
-        for number in 1..=3_u32 {
+        for number in 1..=4_u32 {
             let eid = Enrolment {
                 carrier: Carrier::NewEid,
                 issue_date: today.plus_years(-5),
@@ -758,7 +759,7 @@ async fn a_reissue_is_on_hold_as_the_card_is_but_for_the_queue_of_the_incident()
                 let proposed =
                     npc.propose_incident(cohort, Measure::Suspend, "anna", present()).await.unwrap();
                 npc.approve_incident(proposed.number, "bert", present()).await.unwrap();
-                if number == 3 {
+                if number >= 3 {
                     let plan = npc::QueuePlan {
                         classes: vec!["everybody".into()],
                         per_day: 1,
@@ -767,7 +768,12 @@ async fn a_reissue_is_on_hold_as_the_card_is_but_for_the_queue_of_the_incident()
                         tries: 1,
                     };
                     npc.open_queue(proposed.number, &plan, "anna", present()).await.unwrap();
-                    queue = Some(proposed.number);
+                    queue = queue.or(Some(proposed.number));
+                }
+                if number == 4 {
+                    let cohort = Cohort { cards: Some((card(4), card(4))), ..Cohort::default() };
+                    let other = npc.propose_incident(cohort, Measure::Suspend, "anna", present()).await;
+                    npc.approve_incident(other.unwrap().number, "bert", present()).await.unwrap();
                 }
             }
             let curve = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521", "-out", "ec.key"];
@@ -779,6 +785,7 @@ async fn a_reissue_is_on_hold_as_the_card_is_but_for_the_queue_of_the_incident()
         assert_eq!(causes(1).await, [holder]);
         assert_eq!(causes(2).await, [holder, incident]);
         assert_eq!(causes(3).await, [holder], "the remedy of the incident");
+        assert_eq!(causes(4).await, [holder, incident], "and not of another one");
         // On hold as its holder has the card, and all that the queue waits for.
         let report = npc.queue_report(queue.unwrap()).await.unwrap();
         assert_eq!((report[0].waiting, report[0].done), (0, 1));
@@ -930,6 +937,98 @@ async fn a_certificate_revoked_before_its_refusal_keeps_its_slot() {
     })
     .await;
 }
+
+/// A refusal is one commit: killed at any moment of it, the certificate is taken back in the end and its slot is free.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_interrupted_anywhere_frees_the_slot() {
+    each_engine("npc", async |db| {
+        let scene = Scene::new(&db).await;
+        let (mut number, mut died_late) = (0, 0);
+        for when in [When::BeforeCommit, When::AfterCommit] {
+            // The certificate's two commits and its answer's are the first three.
+            for commit in 4.. {
+                number += 1;
+                key_file(&scene, "card.key", number as usize - 1);
+                scene.enrol(number, KeySlot::SigningRsa).await;
+                let subject = format!("/CN=TWA00000{number}");
+                let ir = ["-cmd", "ir", "-newkey", "card.key", "-subject", &subject, "-certout", "out.pem"];
+                db.fail_after(commit, when);
+                let refusing = [&ir[..], &["-out_trusted", "stranger.pem"][..]].concat();
+                let (done, _) = scene.judge.openssl(&scene.client(&refusing)).await;
+                assert!(!done);
+                let died = db.revive();
+                let revoked = async || {
+                    let all = scene.npc.certificates_of(card(number), present()).await.unwrap();
+                    matches!(all[0].state, CertificateState::Revoked { .. })
+                };
+                died_late += u32::from(died && revoked().await);
+                scene.npc.maintain(present() + SignedDuration::from_mins(61)).await.unwrap();
+                assert!(revoked().await, "commit {commit}, {when:?}");
+                let again = Enrolment {
+                    request_id: id(600 + u128::from(number)),
+                    ..scene.enrolment(number, KeySlot::SigningRsa)
+                };
+                let free = scene.npc.enrol(&again, "clerk", present()).await;
+                free.unwrap_or_else(|error| panic!("commit {commit}, {when:?}: {error}"));
+                if !died {
+                    break;
+                }
+            }
+        }
+        assert!(died_late > 0, "after the revocation");
+        scene.npc.verify_audit(None).await.unwrap();
+    })
+    .await;
+}
+
+/// The registration authority says that a key is known to others before it refuses the certificate: neither slot nor key is free.
+/// And whoever refuses what was confirmed is told that it stands.
+// proves: NPC-08
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_frees_no_compromised_key_and_takes_back_nothing_that_was_confirmed() {
+    each_engine("npc", async |db| {
+        let scene = Scene::new(&db).await;
+        let npc = &scene.npc;
+        // The refusal does not come through.
+        let refused = async |number: u32| {
+            key_file(&scene, "card.key", number as usize);
+            scene.enrol(number, KeySlot::SigningRsa).await;
+            let subject = format!("/CN=TWA00000{number}");
+            let ir = ["-cmd", "ir", "-newkey", "card.key", "-subject", &subject, "-certout", "out.pem"];
+            let files = ["-out_trusted", "stranger.pem", "-reqout", "ir.der,conf.der"];
+            db.fail_after(4, When::BeforeCommit);
+            let (done, _) = scene.judge.openssl(&scene.client(&[&ir[..], &files[..]].concat())).await;
+            assert!(!done && db.revive());
+            let issued = npc.certificates_of(card(number), present()).await.unwrap().remove(0);
+            assert_eq!(issued.state, CertificateState::Good);
+            scene.judge.file("one.pem", x509::pem::encode("CERTIFICATE", &issued.der));
+            (scene.judge.bytes("conf.der"), issued.serial)
+        };
+        let (refusal, _) = refused(1).await;
+        scene.accepts(&["-cmd", "rr", "-oldcert", "one.pem", "-revreason", "1"]).await;
+        let answer = npc.cmp(&refusal, present()).await.unwrap().unwrap();
+        assert_eq!(Message::parse(&answer).unwrap().tag, PKI_CONF, "it is revoked");
+        let again = Enrolment { request_id: id(701), ..scene.enrolment(1, KeySlot::SigningRsa) };
+        assert_eq!(npc.enrol(&again, "clerk", present()).await.unwrap_err().code(), "NPC-SLOT-TAKEN");
+        let freed = db.one("SELECT count(*) FROM rejected", params![]).await.unwrap();
+        assert_eq!(freed.read::<i64>(0).unwrap(), 0);
+
+        let (refusal, serial) = refused(2).await;
+        // As its confirmation does.
+        db.execute("UPDATE cmp_transaction SET waits = 0", params![]).await.unwrap();
+        let answer = npc.cmp(&refusal, present()).await.unwrap().unwrap();
+        assert!(contains(&answer, b"the certificate is confirmed already"));
+        assert_eq!(npc.status(&serial, present()).await.unwrap(), Some(CertificateState::Good));
+        npc.revoke_certificate(&serial, RevocationReason::Superseded, "clerk", present()).await.unwrap();
+        let answer = npc.cmp(&refusal, present()).await.unwrap().unwrap();
+        assert_eq!(Message::parse(&answer).unwrap().tag, PKI_CONF, "it is gone");
+        npc.verify_audit(None).await.unwrap();
+    })
+    .await;
+}
+
+/// RFC 9810 §5.1.2: pkiconf.
+const PKI_CONF: u32 = 19;
 
 /// Killed between the certificate and the answer, and the client does not come back: nobody has the certificate, and it does not
 /// stay good. One that comes back in time has it.
