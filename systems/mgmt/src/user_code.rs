@@ -54,6 +54,11 @@ impl UserCodeHasher {
         .await
     }
 
+    /// The same where there is no hash: never, and in the same time.
+    pub async fn matches_nothing(&self, code: &UserCode) -> Result<bool, MgmtError> {
+        self.hash(code, [0; 16]).await.map(|_| false)
+    }
+
     async fn off_thread<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, MgmtError> + Send + 'static,
@@ -156,7 +161,8 @@ impl Mgmt {
                 )
                 .await?
                 .ok_or(Refusal::CardUnknown)?;
-            let hash = row.read::<Option<String>>("user_code")?.ok_or(Refusal::WrongState)?;
+            // A card whose holder never got one answers as to a wrong one, as late, and locks as early.
+            let hash = row.read::<Option<String>>("user_code")?;
             let locked: Option<Timestamp> = row.read("locked_until")?;
             let mut failures: u32 = row.read("failures")?;
             if let Some(until) = locked {
@@ -174,7 +180,11 @@ impl Mgmt {
             .await?;
             Ok(hash)
         })?;
-        if !self.hasher.matches(code, hash).await? {
+        let right = match hash {
+            Some(hash) => self.hasher.matches(code, hash).await?,
+            None => self.hasher.matches_nothing(code).await?,
+        };
+        if !right {
             store::transaction!(self.db, |tx| {
                 log(tx, &stamp(now, "holder"), "user-code-wrong", serial.as_str(), json!({})).await
             })?;

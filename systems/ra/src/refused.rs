@@ -6,11 +6,20 @@
 use jiff::Timestamp;
 use serde_json::json;
 use store::{Tx, params};
+use uuid::Uuid;
 
 use crate::authorise::named;
-use crate::functions::Channel;
+use crate::functions::{Channel, Function};
 use crate::request::{HOLDER, Proof, Request};
 use crate::{Ra, RaError, Result, SYSTEM};
+
+/// What was tried, and of which card; of what names none, in its place what stands for the person.
+pub(crate) struct Tried<'a> {
+    pub(crate) channel: Channel,
+    pub(crate) function: Function,
+    pub(crate) id: Uuid,
+    pub(crate) subject: &'a str,
+}
 
 impl Ra {
     /// Notes a refusal, or counts it. What failed without being refused is nobody's doing.
@@ -22,10 +31,23 @@ impl Ra {
         error: &RaError,
         now: Timestamp,
     ) -> Result<()> {
+        let Request { id, function, .. } = *request;
+        let tried = Tried { channel, function, id, subject: request.card.as_str() };
+        self.note_refusal(tried, proof, error, now).await
+    }
+
+    /// The same of what names no card.
+    pub(crate) async fn note_refusal(
+        &self,
+        tried: Tried<'_>,
+        proof: &Proof,
+        error: &RaError,
+        now: Timestamp,
+    ) -> Result<()> {
         if !error.is_refusal() {
             return Ok(());
         }
-        let (card, hour) = (request.card.as_str(), hour_of(now));
+        let (card, hour) = (tried.subject, hour_of(now));
         let actor = proof.actor();
         // Nothing that was not an account stands where one is read.
         let actor = if named(actor).is_ok() { actor } else { HOLDER };
@@ -39,8 +61,8 @@ impl Ra {
             set(tx, ALL, hour, noted + 1, counted).await?;
             set(tx, card, hour, of_card + 1, 0).await?;
             let detail = json!({
-                "request": request.id.simple().to_string(), "function": request.function.as_str(),
-                "channel": channel.as_str(), "authorised_by": proof.kind().as_str(), "code": error.code(),
+                "request": tried.id.simple().to_string(), "function": tried.function.as_str(),
+                "channel": tried.channel.as_str(), "authorised_by": proof.kind().as_str(), "code": error.code(),
             });
             self.audit(tx, "request-refuse", card, actor, detail, now).await?;
             Ok::<_, RaError>(())

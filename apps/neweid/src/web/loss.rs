@@ -10,6 +10,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use curve::{Random, SystemRandom};
 use std::collections::HashMap;
+use std::time::Duration;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 #[derive(Template)]
@@ -44,7 +46,14 @@ pub async fn act(State(site): State<Site>, Form(mut fields): Form<HashMap<String
     let mut id = [0; 16];
     SystemRandom.fill(&mut id);
     let id = uuid::Builder::from_random_bytes(id).into_uuid();
-    match site.country.ra.loss_online(id, &number, &code, lost, clock::now()).await {
+    let begun = Instant::now();
+    let answer = site.country.ra.loss_online(id, &number, &code, lost, clock::now()).await;
+    if answer.is_err() {
+        // Nobody learns from the time of an answer how far a number and a code have come.
+        let steps = begun.elapsed().as_millis() / STEP.as_millis() + 1;
+        tokio::time::sleep_until(begun + STEP * u32::try_from(steps).unwrap_or(1)).await;
+    }
+    match answer {
         Ok(done) => {
             let done = Some(Done { receipt: done.receipt, lost });
             shown(StatusCode::OK, Page { done, failure: None })
@@ -59,6 +68,9 @@ pub async fn act(State(site): State<Site>, Form(mut fields): Form<HashMap<String
         }
     }
 }
+
+/// Refusals are answered at whole steps of this length after their question.
+const STEP: Duration = Duration::from_millis(500);
 
 fn malformed() -> Failure {
     Failure::new(

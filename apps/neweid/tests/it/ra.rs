@@ -600,5 +600,11 @@ fn a_lost_card_is_reported_and_found_again_on_the_site() {
         assert_eq!(mark(), "in-force");
         paper("valid", 0);
     }
+    // Nor do more tries than a code has tell the two apart, nor the right one after them.
+    for _ in 0..6 {
+        assert_eq!(send(&number, "wrong11", "report"), (403, nobody.clone()));
+        assert_eq!(send("A123456789", "wrong11", "report"), (403, nobody.clone()));
+    }
+    assert_eq!(send(&number, &code, "report"), (403, nobody));
     desk.up.stop();
 }

@@ -72,6 +72,80 @@ async fn a_loss_is_reported_online_round_the_clock() {
     counter.close().await;
 }
 
+/// However often somebody tries, a number without a card, a card whose code is locked and one without a code are answered as a wrong
+/// code is, after as much work; and each try is noted under something that is no number.
+// proves: NPC-54
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_learns_online_who_has_a_card() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        // A hash that takes its time.
+        let cost = mgmt::UserCodeCost { memory: 32 * 1024, passes: 4 };
+        let mut counter = Counter::open_with(&url, &dir, |config| config.user_code_cost = cost).await;
+        let nobody = crate::world::person(9).id;
+        let tried = async |counter: &Counter, number: &model::NationalIdNo, code: &model::UserCode| {
+            let mut id = [0; 16];
+            SystemRandom.fill(&mut id);
+            let (id, now) = (Uuid::from_bytes(id), counter.world.now);
+            let begun = tokio::time::Instant::now();
+            let error = counter.ra.loss_online(id, number, code, true, now).await.unwrap_err();
+            (format!("{} {error} {error:?}", error.code()), begun.elapsed())
+        };
+        let wrong = "wrong11".parse().unwrap();
+        let mut answers = Vec::new();
+        let mut in_time = Vec::new();
+        // Five lock it.
+        for _ in 0..8 {
+            for number in [&counter.person.id, &nobody] {
+                let (answer, time) = tried(&counter, number, &wrong).await;
+                answers.push(answer);
+                in_time.push(time);
+            }
+        }
+        answers.push(tried(&counter, &counter.person.id, &code()).await.0);
+        assert_eq!(counter.stands().await, in_force(), "locked, for the right one too");
+        answers.dedup();
+        assert_eq!(answers.len(), 1, "{answers:?}");
+        assert!(answers[0].starts_with("MGMT-E-USER-CODE-WRONG"), "{answers:?}");
+        // Hashing is the work: of the holder's code while it is not locked it is management's, which is quick here.
+        let hasher = mgmt::UserCodeHasher::new(cost);
+        let begun = tokio::time::Instant::now();
+        hasher.matches_nothing(&wrong).await.unwrap();
+        let hashing = begun.elapsed();
+        for (n, time) in in_time.iter().enumerate().filter(|(n, _)| n % 2 == 1 || *n >= 10) {
+            assert!(*time > hashing / 10, "try {n}: {time:?} of {hashing:?}");
+        }
+        let refused = async |counter: &Counter| {
+            let all = audit::events(&counter.db, None, 0, 10_000).await.unwrap();
+            let all = all.into_iter().filter(|event| event.action == "request-refuse");
+            all.map(|event| (event.subject, event.detail)).collect::<Vec<_>>()
+        };
+        let noted = refused(&counter).await;
+        let of_card = noted.iter().filter(|(subject, _)| subject == counter.card.as_str()).count();
+        let of_nobody: Vec<_> = noted.iter().filter(|(subject, _)| subject.starts_with("number-")).collect();
+        assert_eq!((of_card, of_nobody.len(), noted.len()), (9, 8, 17));
+        assert!(of_nobody.iter().all(|(subject, _)| *subject == of_nobody[0].0));
+        assert!(noted.iter().all(|(subject, detail)| {
+            ![subject, detail].iter().any(|text| text.contains(nobody.as_str()) || text.contains("wrong11"))
+        }));
+
+        // Open again; and a card whose holder has no code yet.
+        counter.world.now += SignedDuration::from_mins(16);
+        counter.on_the_site(true).await.unwrap();
+        counter.on_the_site(false).await.unwrap();
+        let sql = "UPDATE card SET user_code = NULL WHERE serial = $1";
+        let management = &counter.world.dbs[4];
+        assert_eq!(management.execute(sql, store::params![counter.card.as_str()]).await.unwrap(), 1);
+        for _ in 0..8 {
+            answers.push(tried(&counter, &counter.person.id, &wrong).await.0);
+        }
+        answers.dedup();
+        assert_eq!(answers.len(), 1, "{answers:?}");
+        counter.close().await;
+    })
+    .await;
+}
+
 /// When no office is open, and at any other hour, an operator of the hotline takes a report on the caller's answers alone, who need
 /// not know the number of the card; and does nothing else.
 // proves: LOSS-05
@@ -91,9 +165,19 @@ async fn the_hotline_takes_loss_reports_and_nothing_else() {
         };
         let wrong = CallerAnswers { birth: model::RocDate::in_taipei(now), ..counter.answers() };
         let nobody = CallerAnswers { number: crate::world::person(9).id, ..counter.answers() };
+        let refusals = async || {
+            let all = audit::events(&counter.db, None, 0, 10_000).await.unwrap();
+            all.into_iter().filter(|event| event.action == "request-refuse").collect::<Vec<_>>()
+        };
+        let before = refusals().await.len();
         for answers in [wrong, nobody] {
             assert_eq!(refused(call(answers).await), "RA-E-CALLER");
         }
+        // NPC-54: also of somebody who has no card.
+        let noted = refusals().await.split_off(before);
+        let [of_card, of_nobody] = &noted[..] else { panic!("two") };
+        assert_eq!((of_card.subject.as_str(), of_card.actor.as_str()), (counter.card.as_str(), "line-1"));
+        assert!(of_nobody.subject.starts_with("number-") && of_nobody.actor == "line-1");
         assert_eq!(counter.stands().await, in_force());
         let done = call(counter.answers()).await.unwrap();
         assert_eq!(counter.stands().await, lost());
