@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use curve::{Curve, Random};
 use jiff::{SignedDuration, Timestamp};
@@ -834,7 +835,12 @@ async fn service_key(ground: Ground<'_>, label: &str, purpose: Purpose) -> Resul
                 // Whoever else makes one waits here.
                 tx.execute_one("UPDATE counter SET value = value WHERE name = 'authority'", params![])
                     .await?;
-                generate(ground.keys, label, kind, purpose).await
+                // Whoever writes waits for this: a token that hangs is given up. What it makes later is found under its label.
+                let made =
+                    tokio::time::timeout(KEY_WITHIN, generate(ground.keys, label, kind, purpose)).await;
+                let late =
+                    || keys::KeyError::Token("no answer to a key generation in five seconds".to_owned());
+                made.unwrap_or_else(|_| Err(late().into()))
             })
         }
         _ => generate(ground.keys, label, kind, purpose).await,
@@ -848,6 +854,9 @@ async fn service_key(ground: Ground<'_>, label: &str, purpose: Purpose) -> Resul
         Err(error) => Err(error),
     }
 }
+
+/// How long a token may take for the key of a service while the database waits.
+const KEY_WITHIN: Duration = Duration::from_secs(5);
 
 /// Key generation takes seconds: not on a thread that serves requests.
 pub(crate) async fn generate(

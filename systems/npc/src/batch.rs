@@ -27,6 +27,14 @@ pub(crate) struct Group {
     next: StateColumns,
 }
 
+/// What was found beside what is known: certificates that another incident holds stay in a known state, and are found in each
+/// batch anew.
+pub(crate) fn unknown(mut found: Vec<Group>, known: &[Group]) -> Vec<Group> {
+    let of = |group: &Group| (group.was.clone(), group.ended);
+    found.retain(|group| !known.iter().any(|known| of(known) == of(group)));
+    found
+}
+
 /// The last of the next so many certificates of an incident, and whether nothing is left behind it. `after` itself if nothing
 /// is left at all.
 pub(crate) async fn end_of_batch(
@@ -172,3 +180,25 @@ const EVENT_COLUMNS: [(&str, Kind); 6] = [
     ("kind", Kind::Text),
     ("incident", Kind::Integer),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A state that is found in every batch stands once among those that the next batch tries.
+    #[test]
+    fn what_is_found_again_is_known() {
+        let group = |was: &str, ended| Group {
+            was: was.to_owned(),
+            ended,
+            next: StateColumns::of(&CertificateState::Good).expect("a state"),
+        };
+        let mut known = vec![group("a", false)];
+        for _ in 0..3 {
+            let others = unknown(vec![group("a", false), group("a", true), group("b", false)], &known);
+            known.extend(others);
+        }
+        let known: Vec<_> = known.iter().map(|group| (group.was.as_str(), group.ended)).collect();
+        assert_eq!(known, [("a", false), ("a", true), ("b", false)]);
+    }
+}

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::{AssertSqlSafe, Row, Tx, Value, params, transaction};
 
-use crate::batch::{Group, Turn, end_of_batch};
+use crate::batch::{Group, Turn, end_of_batch, unknown};
 use crate::feed::next_number;
 use crate::hold::Holds;
 use crate::moduli::SHARED_FACTOR;
@@ -317,7 +317,7 @@ impl Npc {
             let mut groups = known.to_vec();
             let mut count = turn.write_states(tx, &groups, changes.start, &unless).await?;
             if count < looked_at {
-                let others = turn.groups(tx, step, changes.start).await?;
+                let others = unknown(turn.groups(tx, step, changes.start).await?, &groups);
                 count += turn.write_states(tx, &others, changes.start, &unless).await?;
                 groups.extend(others);
             }

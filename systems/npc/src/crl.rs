@@ -227,6 +227,7 @@ impl Npc {
 
     async fn right_list(&self, list: List, now: Timestamp) -> Result<Arc<PublishedCrl>> {
         self.known_as_of(now).await?;
+        let era = self.era();
         if let Some(kept) = self.kept(list).filter(|kept| self.is_right(list, kept, now)) {
             return Ok(kept);
         }
@@ -238,7 +239,7 @@ impl Npc {
         if let Some(stored) = self.stored_list(list).await?
             && self.is_right(list, &stored, now)
         {
-            return Ok(self.keep(list, stored).await);
+            return Ok(self.keep(list, era, stored).await);
         }
         self.issue_list(list, now).await
     }
@@ -271,14 +272,15 @@ impl Npc {
 
     async fn issue_list(&self, list: List, now: Timestamp) -> Result<Arc<PublishedCrl>> {
         for _ in 0..MOST_OVERTAKEN {
+            let era = self.era();
             if let Some(made) = self.try_list(list, now).await? {
-                return Ok(self.keep(list, made).await);
+                return Ok(self.keep(list, era, made).await);
             }
             // Another process has signed one under a later number meanwhile: there is to be no other after it.
             if let Some(stored) = self.stored_list(list).await?
                 && self.is_right(list, &stored, now)
             {
-                return Ok(self.keep(list, stored).await);
+                return Ok(self.keep(list, era, stored).await);
             }
         }
         Err(NpcError::Inconsistent("a list that others overtake again and again"))
@@ -370,10 +372,11 @@ impl Npc {
             if kept.is_some_and(|kept| !self.is_due(list, Some(&kept), now, at_once)) {
                 continue;
             }
+            let era = self.era();
             let stored = self.stored_list(list).await?;
             if !self.is_due(list, stored.as_ref(), now, at_once) {
                 if let Some(stored) = stored {
-                    self.keep(list, stored).await;
+                    self.keep(list, era, stored).await;
                 }
                 continue;
             }
@@ -397,6 +400,7 @@ impl Npc {
     /// would wait for it longer than for their signatures.
     async fn issue_lists(&self, lists: &[List], now: Timestamp) -> Result<()> {
         let this_update = whole_second(now)?;
+        let begun_in = self.era();
         let covers = self.populations().seq();
         let count = lists.len() as i64;
         let (first, since) = transaction!(self.db, |tx| {
@@ -452,7 +456,7 @@ impl Npc {
                 true => self.stored_list(list).await?,
             };
             if let Some(newest) = newest {
-                self.keep(list, newest).await;
+                self.keep(list, begun_in, newest).await;
             }
         }
         Ok(())
@@ -539,12 +543,18 @@ impl Npc {
         Ok(off_thread(move || crl::issue(&tbs, signer.as_ref())).await??)
     }
 
-    pub(crate) async fn keep(&self, list: List, made: PublishedCrl) -> Arc<PublishedCrl> {
+    /// Keeps a list that was read or begun in this era, and gives the one that is to be told: of two that were made at the same
+    /// time that with the later number, whichever comes last.
+    pub(crate) async fn keep(&self, list: List, era: u64, made: PublishedCrl) -> Arc<PublishedCrl> {
         let made = Arc::new(made);
         made.compressed.make(&made.der).await;
         self.know_list(made.number);
-        self.kept_lists().insert(list, made.clone());
-        made
+        let mut kept = self.kept_lists();
+        match era == self.era() {
+            true => newest(&mut kept, list, made),
+            // Of before the database went back: it is nothing to measure others by.
+            false => made,
+        }
     }
 
     pub(crate) fn kept(&self, list: List) -> Option<Arc<PublishedCrl>> {
@@ -560,13 +570,15 @@ impl Npc {
         self.crls.newest.fetch_max(number, Ordering::Relaxed);
     }
 
-    fn era(&self) -> u64 {
+    pub(crate) fn era(&self) -> u64 {
         self.crls.era.load(Ordering::Relaxed)
     }
 
     pub(crate) fn forget_lists(&self) {
+        // Under the lock: nobody keeps a list of before after this.
+        let mut kept = self.kept_lists();
         self.crls.era.fetch_add(1, Ordering::Relaxed);
-        self.kept_lists().clear();
+        kept.clear();
     }
 
     fn kept_lists(&self) -> std::sync::MutexGuard<'_, HashMap<List, Arc<PublishedCrl>>> {
@@ -619,6 +631,21 @@ fn stored_covers(covers: Option<u64>) -> i64 {
     covers.map_or(COVERS_NOTHING, |covers| covers as i64)
 }
 
+/// The list with the later number is the one that stays, and is given.
+fn newest(
+    kept: &mut HashMap<List, Arc<PublishedCrl>>,
+    list: List,
+    made: Arc<PublishedCrl>,
+) -> Arc<PublishedCrl> {
+    match kept.get(&list) {
+        Some(kept) if kept.number > made.number => kept.clone(),
+        _ => {
+            kept.insert(list, made.clone());
+            made
+        }
+    }
+}
+
 pub(crate) fn new_list(life: Lifetime, covers: Option<u64>, der: Vec<u8>) -> PublishedCrl {
     let Lifetime { number, this_update, next_update } = life;
     let etag = format!("\"{number}-{}\"", &hex(&sha256(&der))[..16]);
@@ -650,6 +677,22 @@ const AT_ONCE: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A task that was slow to compress its list comes after one that made the next.
+    #[test]
+    fn a_list_with_a_lower_number_takes_the_place_of_none() {
+        let mut kept = HashMap::new();
+        let list = List { generation: 1, scope: Scope::Complete };
+        let (this_update, next_update) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+        for (number, told) in [(7, 7), (9, 9), (8, 9), (9, 9), (10, 10)] {
+            let made = new_list(Lifetime { number, this_update, next_update }, Some(1), vec![number as u8]);
+            assert_eq!(newest(&mut kept, list, Arc::new(made)).number, told);
+            assert_eq!(kept[&list].number, told);
+        }
+        let other = List { generation: 1, scope: Scope::Partition(0) };
+        let made = new_list(Lifetime { number: 3, this_update, next_update }, Some(1), Vec::new());
+        assert_eq!(newest(&mut kept, other, Arc::new(made)).number, 3, "each list by itself");
+    }
 
     #[test]
     fn each_list_has_one_name() {

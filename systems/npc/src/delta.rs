@@ -103,6 +103,7 @@ impl Npc {
     ) -> Result<Arc<PublishedCrl>> {
         let list = List { generation, scope: Scope::Delta(partition) };
         let of = List { generation, scope: Scope::Partition(partition) };
+        let era = self.era();
         let full = self.full_list(of, now).await?;
         let fitting = |kept: &Arc<PublishedCrl>| kept.number == full.number;
         if let Some(kept) = self.kept(list).filter(fitting) {
@@ -142,7 +143,7 @@ impl Npc {
             crl::delta(issuer, life, &uri, base, entries)?
         };
         let der = self.signed(list, tbs).await?;
-        Ok(self.keep(list, new_list(life, full.covers, der)).await)
+        Ok(self.keep(list, era, new_list(life, full.covers, der)).await)
     }
 }
 

@@ -164,7 +164,12 @@ impl Population {
         if partition.is_none() {
             match self.pending.replace(BTreeMap::new()) {
                 Some(pending) => self.complete.table.apply(&pending)?,
-                None => self.complete.table = self.put_together(since)?,
+                None => {
+                    self.complete.table = self.put_together(since)?;
+                    // What has ended may stand in a partition's list still: it is looked for as far back as any of them reaches.
+                    let oldest = self.partitions.iter().map(|part| part.pruned_to).min().unwrap_or(0);
+                    self.complete.pruned_to = self.complete.pruned_to.min(oldest);
+                }
             }
         }
         let since = since.as_second();
@@ -515,6 +520,27 @@ mod tests {
         assert!(once.pending.is_some(), "nothing waits");
         let ended = |n| expected.iter().any(|entry| entry.serial == serial(n));
         assert!(ended(205) && !ended(198), "205 stays until one list beyond its end, 198 has left");
+    }
+
+    /// What has left the complete list stands in a partition's list that nobody has asked for since. Put together of those, the
+    /// complete one does not have it again, and loses what ends later.
+    #[test]
+    fn a_complete_list_that_is_put_together_has_nothing_that_has_left_it() {
+        let mut population = Population::new(2);
+        let ended = change(1, Some(Reason::Superseded), 1);
+        population.apply(&[ended]).expect("applied");
+        let later = at(1_900_000_500);
+        assert!(population.table(None, later).expect("pruned").is_empty());
+        let many: Vec<Change> =
+            (1_000..1_001 + MANY as u64).map(|n| change(n, Some(Reason::Superseded), n)).collect();
+        population.apply(&many).expect("applied");
+        assert!(population.pending.is_none(), "many wait");
+        assert!(population.table(None, later).expect("merged").find(&ended.serial).is_none());
+        for partition in 0..2 {
+            population.table(Some(partition), later).expect("pruned");
+        }
+        let after = at(1_900_000_000 + 1_000 + 10);
+        assert_eq!(population.table(None, after).expect("pruned").len(), many.len() - 10);
     }
 
     /// Suspended and resumed between two complete lists: the list has not heard of it.

@@ -320,6 +320,72 @@ impl KeyStore for Twice {
     }
 }
 
+/// A token that hangs when it is to make a key.
+struct Hanging {
+    inner: Arc<dyn KeyStore>,
+    hangs: Arc<(Mutex<bool>, Condvar)>,
+    begun: tokio::sync::mpsc::UnboundedSender<()>,
+}
+
+impl KeyStore for Hanging {
+    fn generate(&self, label: &str, kind: KeyKind, purpose: Purpose) -> keys::Result<KeyInfo> {
+        if let Err(KeyError::Missing(_)) = self.inner.signer(label, purpose) {
+            let (hangs, bell) = &*self.hangs;
+            let hangs = hangs.lock().unwrap();
+            if *hangs {
+                self.begun.send(()).unwrap();
+                drop(bell.wait_while(hangs, |hangs| *hangs).unwrap());
+            }
+        }
+        self.inner.generate(label, kind, purpose)
+    }
+
+    fn signer(&self, label: &str, purpose: Purpose) -> keys::Result<Arc<dyn Signer>> {
+        self.inner.signer(label, purpose)
+    }
+
+    fn list(&self) -> keys::Result<Vec<KeyInfo>> {
+        self.inner.list()
+    }
+
+    fn destroy(&self, label: &str) -> keys::Result<()> {
+        self.inner.destroy(label)
+    }
+}
+
+/// Whoever writes meanwhile is served, and the key is found once the token has made it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_hangs_stops_nobody_who_writes() {
+    store::testkit::each_engine("npc", async |db| {
+        let directory = tempfile::tempdir().unwrap();
+        let key = KeyKind::Ec(Curve::P384);
+        let config = NpcConfig { root_key: key, ca_key: key, ..config() };
+        let hangs = Arc::new((Mutex::new(false), Condvar::new()));
+        let (begun, mut has_begun) = tokio::sync::mpsc::unbounded_channel();
+        let keys = Hanging { inner: key_store(directory.path()), hangs: hangs.clone(), begun };
+        let npc = Npc::open(db.clone(), Arc::new(keys), config, Box::new(SystemRandom), now()).await.unwrap();
+        let npc = Arc::new(npc);
+        let before = npc.ca_certificates();
+        let due = before.ocsp.not_after();
+        *hangs.0.lock().unwrap() = true;
+        let maintained = tokio::spawn({
+            let npc = npc.clone();
+            async move { npc.maintain(due).await }
+        });
+        has_begun.recv().await.unwrap();
+        let written = tokio::time::timeout(Duration::from_secs(60), npc.holder_number(&[9; 32], due)).await;
+        assert_eq!(written.expect("the database waits for no token").unwrap().len(), 16);
+        let given_up = tokio::time::timeout(Duration::from_secs(60), maintained).await;
+        given_up.expect("it is given up").unwrap().unwrap_err();
+        assert!(npc.ca_certificates().ocsp == before.ocsp);
+        *hangs.0.lock().unwrap() = false;
+        hangs.1.notify_all();
+        npc.maintain(due).await.unwrap();
+        assert!(npc.ca_certificates().ocsp.not_after() > due);
+    })
+    .await;
+}
+
 /// What two processes once made together serves nobody: the next number is taken, also where the certificate is there already.
 #[tokio::test]
 async fn a_label_with_two_keys_keeps_nobody_from_serving() {
