@@ -2,7 +2,7 @@
 //!
 //! [`CardState`] is the state alone, for columns, counts and JSON; [`Card`] carries what belongs to each state. Card flow is
 //! one-way (PRODUCTION-46): the only steps back are the withdrawal of a loss report and the end of a recall, and both return to
-//! the state the card came from. A pairing is never undone, because certificates may already stand for its keys: such a card becomes void.
+//! the state the card came from. A recalled card can be reported lost and found too, which changes what it returns to. A pairing is never undone, because certificates may already stand for its keys: such a card becomes void.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -65,7 +65,8 @@ impl CardState {
             AwaitingCollection => &[Active, Flawed, Void, Recalled],
             Active => &[Suspended, Void, Recalled, Expired],
             Suspended => &[Active, Void, Recalled, Expired],
-            Recalled => &[Received, AwaitingCollection, Active, Suspended, Void, Expired],
+            // To itself: lost or found while it is called in, or handed on to another recall.
+            Recalled => &[Received, AwaitingCollection, Active, Suspended, Recalled, Void, Expired],
             Flawed => &[Void, Destroyed],
             Expired => &[Void],
             Void => &[Destroyed],
@@ -291,6 +292,22 @@ impl Card {
         }
     }
 
+    /// Whether the card is its holder's: from hand-over until it is void, recalled or not (MGMT-73).
+    pub const fn in_hands(&self) -> bool {
+        match self {
+            Self::Active(_) | Self::Suspended { .. } | Self::Expired { .. } => true,
+            Self::Recalled { before, .. } => {
+                matches!(before, BeforeRecall::Active(_) | BeforeRecall::Suspended { .. })
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether its holder has reported it lost (LOSS-06), also where a recall has called it in before or since.
+    pub const fn lost(&self) -> bool {
+        matches!(self, Self::Suspended { .. } | Self::Recalled { before: BeforeRecall::Suspended { .. }, .. })
+    }
+
     /// Keys changed over (洗卡).
     pub fn wash(self, stamp: Stamp) -> Step {
         self.to(Self::Washed, stamp)
@@ -357,21 +374,28 @@ impl Card {
         }
     }
 
-    /// Loss reported (掛失).
+    /// Loss reported (掛失). A recalled card stays recalled, and is a lost one after its recall.
     pub fn report_loss(self, stamp: Stamp) -> Step {
+        let reported = stamp.at;
         match self {
-            Self::Active(in_use) => {
-                let reported = stamp.at;
-                self.to(Self::Suspended { in_use, reported }, stamp)
+            Self::Active(in_use) => self.to(Self::Suspended { in_use, reported }, stamp),
+            Self::Recalled { ref recall, before: BeforeRecall::Active(in_use) } => {
+                let before = BeforeRecall::Suspended { in_use, reported };
+                let recall = recall.clone();
+                self.to(Self::Recalled { recall, before }, stamp)
             }
             _ => Err(self.refuse(CardState::Suspended)),
         }
     }
 
-    /// Found again before a replacement was applied for (撤銷掛失).
+    /// Found again before a replacement was applied for (撤銷掛失). A recalled card stays recalled.
     pub fn withdraw_loss(self, stamp: Stamp) -> Step {
         match self {
             Self::Suspended { in_use, .. } => self.to(Self::Active(in_use), stamp),
+            Self::Recalled { ref recall, before: BeforeRecall::Suspended { in_use, .. } } => {
+                let recall = recall.clone();
+                self.to(Self::Recalled { recall, before: BeforeRecall::Active(in_use) }, stamp)
+            }
             _ => Err(self.refuse(CardState::Active)),
         }
     }
@@ -388,7 +412,13 @@ impl Card {
         self.to(Self::Recalled { recall: recall.into(), before }, stamp)
     }
 
-    /// Treated in a recall: back to the state before.
+    /// Treated in one recall while another has called it in too: it goes on in that one.
+    pub fn next_recall(self, recall: impl Into<String>, stamp: Stamp) -> Step {
+        let Self::Recalled { before, .. } = self else { return Err(self.refuse(CardState::Recalled)) };
+        self.to(Self::Recalled { recall: recall.into(), before }, stamp)
+    }
+
+    /// Treated in a recall, and in no other one: back to the state before.
     pub fn release_recall(self, stamp: Stamp) -> Step {
         let Self::Recalled { before, .. } = self else { return Err(self.refuse(CardState::Active)) };
         let after = match before {

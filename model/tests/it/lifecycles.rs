@@ -63,6 +63,7 @@ fn every_step(card: &Card) -> Vec<Result<(Card, CardEvent), Error>> {
         c().report_loss(stamp(0)),
         c().withdraw_loss(stamp(0)),
         c().recall("R-2", stamp(0)),
+        c().next_recall("R-3", stamp(0)),
         c().release_recall(stamp(0)),
         c().expire(stamp(0)),
         c().flaw("scratched", stamp(0)),
@@ -120,7 +121,7 @@ fn a_card_goes_back_only_from_a_loss_report_or_a_recall() {
     let mut back: Vec<(CardState, CardState)> = Vec::new();
     for from in CardState::ALL {
         for to in from.next() {
-            assert!(from != to && *from != Destroyed && *to != Blank);
+            assert!((from != to || *from == Recalled) && *from != Destroyed && *to != Blank);
             if rank(*to) < rank(*from) {
                 back.push((*from, *to));
             }
@@ -152,6 +153,27 @@ fn a_recalled_card_returns_to_what_it_was() {
     }
     let (active, _) = find(CardState::Suspended).withdraw_loss(stamp(30)).expect("allowed");
     assert_eq!(active, find(CardState::Active));
+}
+
+/// A recalled card is lost and found like any other in use, and is what it then is after its recall, or the next one.
+#[test]
+fn a_recalled_card_is_lost_and_found() {
+    let find = |state: CardState| cards().into_iter().find(|c| c.state() == state).expect("reached");
+    let (active, suspended) = (find(CardState::Active), find(CardState::Suspended));
+    let recalled = active.clone().recall("R-1", stamp(9)).expect("allowed").0;
+    assert!(recalled.in_hands() && !recalled.lost());
+    assert!(recalled.clone().withdraw_loss(stamp(10)).is_err());
+    let lost = recalled.clone().report_loss(stamp(10)).expect("allowed").0;
+    assert_eq!(lost, suspended.clone().recall("R-1", stamp(9)).expect("allowed").0);
+    assert!(lost.in_hands() && lost.lost() && lost.clone().report_loss(stamp(11)).is_err());
+    assert_eq!(lost.clone().withdraw_loss(stamp(11)).expect("allowed").0, recalled);
+    let next = lost.next_recall("R-2", stamp(12)).expect("allowed").0;
+    assert!(matches!(&next, Card::Recalled { recall, .. } if recall == "R-2"));
+    assert_eq!(next.release_recall(stamp(13)).expect("allowed").0, suspended);
+    // One that waits at an office is in nobody's hands, and nobody loses it.
+    let waiting = find(CardState::AwaitingCollection).recall("R-1", stamp(9)).expect("allowed").0;
+    assert!(!waiting.in_hands() && !waiting.lost() && waiting.report_loss(stamp(10)).is_err());
+    assert!(active.next_recall("R-2", stamp(12)).is_err());
 }
 
 #[test]

@@ -305,11 +305,7 @@ pub(crate) async fn save_card(
     event: &CardEvent,
 ) -> Result<(), MgmtError> {
     // A card is its holder's from hand-over until it is void: at most one such card a person (MGMT-73).
-    let held = matches!(
-        entry.state(),
-        CardState::Active | CardState::Suspended | CardState::Recalled | CardState::Expired
-    );
-    let holder_card = held.then_some(&entry.person);
+    let holder_card = entry.card.in_hands().then_some(&entry.person);
     tx.execute_one(
         "UPDATE card SET state = $3, content = $4, holder_card = $5, changed_at = $6 WHERE serial = $1 AND state = $2",
         params![

@@ -41,6 +41,8 @@ pub struct CertifiedCard {
     pub serial: CardSerial,
     /// Its state.
     pub state: CardState,
+    /// Whether its holder has reported it lost: a recalled card may be lost as well.
+    pub lost: bool,
     /// Whether its certificate zone is open.
     pub certificate: bool,
     /// Whether the holder suspended the certificates.
@@ -305,6 +307,7 @@ impl CardManagement for Mgmt {
         Ok(CertifiedCard {
             serial,
             state: entry.state(),
+            lost: entry.card.lost(),
             certificate: entry.certificate,
             held_by_holder: entry.held_by_holder,
             revoked: entry.revoked,

@@ -6,7 +6,7 @@
 //! that nobody knows what the others have heard: what was told by a program that died is taken back as well.
 
 use jiff::Timestamp;
-use model::{CardSerial, CardState, RevocationReason, SuspensionCause, UserCode, VoidReason};
+use model::{CardSerial, CardState, RevocationReason, Stamp, SuspensionCause, UserCode, VoidReason};
 use registry::CardMark;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -40,7 +40,7 @@ impl Told {
     /// What it has to be told about the card as it is now.
     pub(crate) fn wanted(entry: &CardEntry) -> Self {
         let mark = match entry.state() {
-            CardState::Suspended => CardMark::Lost,
+            _ if entry.card.lost() => CardMark::Lost,
             CardState::Void | CardState::Destroyed => CardMark::Void,
             _ => CardMark::InForce,
         };
@@ -49,7 +49,7 @@ impl Told {
         }
         Self {
             // LOSS-06: a lost card's certificates are suspended with it.
-            loss: entry.state() == CardState::Suspended,
+            loss: entry.card.lost(),
             // LOSS-10: the holder's own suspension is remembered beside the loss.
             holder: entry.held_by_holder,
             authority: entry.state() == CardState::Recalled,
@@ -67,7 +67,7 @@ impl Told {
 
 impl Mgmt {
     /// Loss report (掛失): the card is suspended at once, and with it its certificates and its chip data lists (LOSS-06); the register
-    /// is marked (LOSS-11).
+    /// is marked (LOSS-11). A recalled card stays recalled, and is lost as well.
     pub async fn report_loss(
         &self,
         serial: CardSerial,
@@ -76,7 +76,8 @@ impl Mgmt {
     ) -> Result<(), MgmtError> {
         store::transaction!(self.db, |tx| {
             let entry = card(tx, serial).await?;
-            let entry = step_card(tx, entry, |card| card.report_loss(stamp(now, actor))).await?;
+            let by = loss_stamp(&entry, "loss-reported", actor, now);
+            let entry = step_card(tx, entry, |card| card.report_loss(by)).await?;
             self.follow(tx, &entry, now).await
         })?;
         self.follow_now(serial, now).await
@@ -95,10 +96,8 @@ impl Mgmt {
             if replaced {
                 return Err(MgmtError::from(Refusal::ReplacementApplied));
             }
-            if entry.state() != CardState::Suspended {
-                return Err(Refusal::WrongState.into());
-            }
-            let entry = step_card(tx, entry, |card| card.withdraw_loss(stamp(now, actor))).await?;
+            let by = loss_stamp(&entry, "loss-withdrawn", actor, now);
+            let entry = step_card(tx, entry, |card| card.withdraw_loss(by)).await?;
             self.follow(tx, &entry, now).await
         })?;
         self.follow_now(serial, now).await
@@ -362,17 +361,18 @@ impl Mgmt {
                 self.certificates.revoke(serial, reason, ACTOR, now).await?;
                 return Ok(());
             }
-            for (was, is, cause) in [
+            let causes = [
                 (told.loss, wanted.loss, SuspensionCause::Loss),
                 (told.holder, wanted.holder, SuspensionCause::Holder),
                 (told.authority, wanted.authority, SuspensionCause::Authority),
-            ] {
+            ];
+            // Every cause that holds before any that ends: what is to stay suspended is good at no moment.
+            for (_, _, cause) in causes.iter().filter(|(_, is, _)| *is) {
                 // A call that was made but not noted down is made again: suspending twice changes nothing.
-                if is {
-                    self.certificates.suspend(serial, cause, ACTOR, now).await?;
-                } else if was || told.unsure {
-                    self.certificates.resume(serial, cause, ACTOR, now).await?;
-                }
+                self.certificates.suspend(serial, *cause, ACTOR, now).await?;
+            }
+            for (_, _, cause) in causes.iter().filter(|(was, is, _)| !is && (*was || told.unsure)) {
+                self.certificates.resume(serial, *cause, ACTOR, now).await?;
             }
             Ok(())
         };
@@ -439,6 +439,12 @@ impl Mgmt {
         }
         Ok(done)
     }
+}
+
+/// Who reported a loss, or withdrew it. The state of a recalled card does not say which: the reason does.
+fn loss_stamp(entry: &CardEntry, what: &str, actor: &str, now: Timestamp) -> Stamp {
+    let by = stamp(now, actor);
+    if entry.state() == CardState::Recalled { by.because(what) } else { by }
 }
 
 pub(crate) fn job_serial(payload: &[u8]) -> Result<CardSerial, MgmtError> {

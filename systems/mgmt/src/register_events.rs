@@ -1,7 +1,7 @@
 //! Changes of the household register that concern cards already handed over or still being made (OPEN-53, NPC-51).
 
 use jiff::Timestamp;
-use model::{CardState, RevocationReason, VoidReason};
+use model::{RevocationReason, VoidReason};
 use registry::{EventKind, RegisterEvent};
 use serde_json::json;
 use store::{Tx, params};
@@ -49,10 +49,7 @@ impl Mgmt {
         for entry in cards_of(tx, &link).await? {
             let serial = entry.serial;
             // A card not yet handed over is looked at by the office, which asks the register itself.
-            let in_hands = matches!(
-                entry.state(),
-                CardState::Active | CardState::Suspended | CardState::Recalled | CardState::Expired
-            );
+            let in_hands = entry.card.in_hands();
             match event.kind {
                 // MGMT-49, MGMT-63: no longer entitled.
                 EventKind::Death | EventKind::MovedAbroad if in_hands => {

@@ -2,8 +2,7 @@
 
 use jiff::Timestamp;
 use model::{
-    Application, ApplicationKind, CardState, CaseNo, Channel, NationalIdNo, RevocationReason, RocDate,
-    VoidReason,
+    Application, ApplicationKind, CaseNo, Channel, NationalIdNo, RevocationReason, RocDate, VoidReason,
 };
 use store::{Tx, params};
 
@@ -232,7 +231,7 @@ fn check_kind(
     cards: &[CardEntry],
     paper_lost: bool,
 ) -> Result<(), Refusal> {
-    let lost = cards.iter().any(|card| card.state() == CardState::Suspended);
+    let lost = cards.iter().any(|entry| entry.card.lost());
     match kind {
         ApplicationKind::First if !cards.is_empty() => Err(Refusal::CardExists),
         ApplicationKind::First => Ok(()),

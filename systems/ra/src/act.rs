@@ -474,10 +474,15 @@ impl Ra {
         begun: bool,
         now: Timestamp,
     ) -> Result<Outcome> {
-        let wanted = if lost { CardState::Suspended } else { CardState::Active };
-        if !(begun && self.management.certified_card(card).await?.state == wanted) {
-            self.management.mark_lost(card, lost, actor, now).await?;
+        if begun {
+            let entry = self.management.certified_card(card).await?;
+            let in_use =
+                [CardState::Active, CardState::Suspended, CardState::Recalled].contains(&entry.state);
+            if in_use && entry.lost == lost {
+                return Ok(Outcome::Done);
+            }
         }
+        self.management.mark_lost(card, lost, actor, now).await?;
         Ok(Outcome::Done)
     }
 

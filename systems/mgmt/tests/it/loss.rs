@@ -1,7 +1,8 @@
 //! Loss and its withdrawal at every system that has to know: management, register, certificates, chip data lists.
 
 use mgmt::{DataListStatus, ListedField, Refusal};
-use model::{CardSerial, CardState};
+use model::{ApplicationKind, CardSerial, CardState, CertificateState, SuspensionCause};
+use npc::CertificateAuthority;
 use production::Interface;
 use registry::{CardMark, Register};
 use store::When;
@@ -220,6 +221,99 @@ async fn certificates_and_chip_data_lists_follow_a_lost_card() {
         }
         mgmt.void_card(serial, model::VoidReason::NotEntitled, CLERK, now).await.expect("voids");
         assert_eq!(both().await, [DataListStatus::Void; 2]);
+        world.close().await;
+    })
+    .await;
+}
+
+/// A card can be lost and called in, in either order. The register says lost as long as it is; its certificates are suspended for each
+/// cause by itself; found again it is called in still, and nobody renews it as if it were there.
+// proves: MGMT-41, LOSS-06, LOSS-08, LOSS-11
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recalled_card_is_lost_and_found_everywhere() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let mut world = World::open(&url, &dir, start()).await;
+        world.restock(2).await;
+        let who = person_of(&world).await;
+        let card = world.card_of(&who).await;
+        let causes = async |world: &World| -> Vec<Vec<SuspensionCause>> {
+            let all = world.npc.certificates_of(card, world.now).await.expect("answers");
+            let causes = |state: &CertificateState| match state {
+                CertificateState::Suspended { causes } => causes.keys().copied().collect(),
+                _ => Vec::new(),
+            };
+            all.iter().map(|one| causes(&one.state)).collect()
+        };
+        let mark = async |world: &World| world.register.card_mark(&who.id, card).await.expect("answers");
+        let (loss, authority) = (SuspensionCause::Loss, SuspensionCause::Authority);
+        let mut both = vec![loss, authority];
+        both.sort();
+        act(&world, card, true).await.expect("reported");
+        world.mgmt.recall_card(card, "R-1", CLERK, world.now).await.expect("called in");
+        for _ in 0..2 {
+            assert_eq!(everywhere(&world, card).await.0, CardState::Recalled);
+            assert_eq!((mark(&world).await, causes(&world).await), (CardMark::Lost, vec![both.clone(); 2]));
+            let again = act(&world, card, true).await.expect_err("is lost already");
+            assert_eq!(again.refusal(), Some(Refusal::WrongState));
+            act(&world, card, false).await.expect("found");
+            assert_eq!(everywhere(&world, card).await.0, CardState::Recalled);
+            assert_eq!(
+                (mark(&world).await, causes(&world).await),
+                (CardMark::InForce, vec![vec![authority]; 2])
+            );
+            assert!(act(&world, card, false).await.is_err(), "is found already");
+            act(&world, card, true).await.expect("lost again");
+        }
+        // The audit says which it was.
+        let sql =
+            "SELECT detail FROM audit_entry WHERE subject = $1 AND action = 'card-recalled' ORDER BY seq";
+        let told = world.dbs[MGMT].all(sql, store::params![card.as_str()]).await.expect("reads");
+        let told: Vec<String> = told.iter().map(|row| row.read(0).expect("text")).collect();
+        assert!(told[1].contains("loss-withdrawn") && told[2].contains("loss-reported"), "{told:?}");
+
+        let kind = |kind| mgmt::NewApplication { kind, ..application(&who) };
+        let refused = world.mgmt.submit(kind(ApplicationKind::Renewal), CLERK, world.now).await;
+        assert_eq!(refused.expect_err("is lost").refusal(), Some(Refusal::CardLost));
+        act(&world, card, false).await.expect("found");
+        let refused = world.mgmt.submit(kind(ApplicationKind::Replacement), CLERK, world.now).await;
+        assert_eq!(refused.expect_err("is there").refusal(), Some(Refusal::LossNotReported));
+        act(&world, card, true).await.expect("lost for good");
+        world.mgmt.submit(kind(ApplicationKind::Replacement), CLERK, world.now).await.expect("is replaced");
+        world.mgmt.advance(world.now).await.expect("advances");
+        assert_eq!(
+            everywhere(&world, card).await,
+            (CardState::Void, CardMark::Void, vec!["revoked".into(); 2])
+        );
+        world.close().await;
+
+        // A loss that ends while a recall begins: wherever the program dies of what it tells, nothing is good.
+        world = World::open(&url, &dir, later(start(), 60)).await;
+        let other = world.person(2).await;
+        let card = world.card_of(&other).await;
+        act(&world, card, true).await.expect("reported");
+        world.kill_at(NPC, 1, When::BeforeCommit);
+        act(&world, card, false).await.expect("found");
+        world.mgmt.recall_card(card, "R-1", CLERK, world.now).await.expect("called in");
+        assert!(world.dbs[NPC].revive());
+        let mut deaths = 0;
+        for n in 1.. {
+            world.kill_at(NPC, n, When::AfterCommit);
+            let now = later(world.now, 61);
+            let _ = world.mgmt.advance(now).await;
+            let died = world.dbs[NPC].revive();
+            world.close().await;
+            world = World::open(&url, &dir, now).await;
+            assert_eq!(world.certificate_states(card).await, ["suspended"; 2], "commit {n}");
+            if !died {
+                break;
+            }
+            deaths += 1;
+        }
+        assert!(deaths > 0, "it was told");
+        let (state, mark, certificates) = everywhere(&world, card).await;
+        assert_eq!((state, mark), (CardState::Recalled, CardMark::InForce));
+        assert_eq!(certificates, ["suspended"; 2]);
         world.close().await;
     })
     .await;
