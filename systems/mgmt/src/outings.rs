@@ -100,19 +100,34 @@ impl Mgmt {
         self.outing(number.unsigned_abs()).await
     }
 
-    /// The outings that have not ended at this time, or all, in the order in which they begin.
-    pub async fn outings(&self, after: Option<Timestamp>) -> Result<Vec<Outing>, MgmtError> {
-        let after = after.unwrap_or(Timestamp::UNIX_EPOCH);
+    /// The outings that have not ended at this time, or all: those that begin last first, at most `limit`, behind the outing with
+    /// the number `after`.
+    pub async fn outings(
+        &self,
+        open_at: Option<Timestamp>,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<Outing>, MgmtError> {
+        let open_at = open_at.unwrap_or(Timestamp::UNIX_EPOCH);
+        let (begins, number) = match after {
+            Some(after) => (self.outing(after).await?.announced.from, after as i64),
+            None => (Timestamp::MAX, i64::MAX),
+        };
         let sql = "SELECT number, office, place, begins, ends, devices, clerk, at, (SELECT count(*) FROM card_update \
             JOIN update_request ON update_request.request = card_update.request \
             WHERE update_request.outing = outing.number AND result = 'written') AS updates \
-            FROM outing WHERE ends > $1 ORDER BY begins, number LIMIT 1000";
-        self.db.all(sql, params![after]).await?.iter().map(outing).collect()
+            FROM outing WHERE ends > $1 AND (begins < $2 OR (begins = $2 AND number < $3)) \
+            ORDER BY begins DESC, number DESC LIMIT $4";
+        self.db.all(sql, params![open_at, begins, number, limit]).await?.iter().map(outing).collect()
     }
 
     async fn outing(&self, number: u64) -> Result<Outing, MgmtError> {
-        let all = self.outings(None).await?;
-        all.into_iter().find(|one| one.number == number).ok_or(Refusal::OutingElsewhere.into())
+        let number = i64::try_from(number).map_err(|_| Refusal::OutingElsewhere)?;
+        let sql = "SELECT number, office, place, begins, ends, devices, clerk, at, (SELECT count(*) FROM card_update \
+            JOIN update_request ON update_request.request = card_update.request \
+            WHERE update_request.outing = outing.number AND result = 'written') AS updates \
+            FROM outing WHERE number = $1";
+        outing(&self.db.optional(sql, params![number]).await?.ok_or(Refusal::OutingElsewhere)?)
     }
 
     /// As [`Mgmt::request_update`], on an outing that goes on at this moment.
@@ -140,10 +155,7 @@ impl Mgmt {
         now: Timestamp,
     ) -> Result<(), MgmtError> {
         let Some(on) = &request.on else { return Ok(()) };
-        let sql = "SELECT number, office, place, begins, ends, devices, clerk, at, CAST(0 AS BIGINT) AS updates FROM outing WHERE number = $1";
-        let number = i64::try_from(on.outing).map_err(|_| Refusal::OutingElsewhere)?;
-        let row = self.db.optional(sql, params![number]).await?.ok_or(Refusal::OutingElsewhere)?;
-        let NewOuting { office, from, until, devices, .. } = outing(&row)?.announced;
+        let NewOuting { office, from, until, devices, .. } = self.outing(on.outing).await?.announced;
         let during = |at: Timestamp| from <= at && at <= until;
         let there = request.office == office && during(request.at) && during(now);
         let for_places =

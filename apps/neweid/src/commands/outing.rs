@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// Outings read from the books at a time.
+const PAGE: u32 = 1_000;
+
 #[derive(Subcommand, Debug)]
 pub enum Outing {
     /// 公告 Announce an outing of the clerk's office, before it begins.
@@ -40,7 +43,7 @@ pub enum Outing {
         #[arg(long)]
         json: bool,
     },
-    /// 列出 List the outings, with how many chips were updated on each.
+    /// 列出 List the outings, those to come first, with how many chips were updated on each.
     List {
         /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
@@ -72,10 +75,24 @@ pub async fn run(command: Outing) -> Result<ExitCode, Failure> {
         }
         Outing::List { dir, json } => {
             let country = Country::open(&dir).await?;
-            tell(&country.mgmt.outings(None).await.map_err(Failure::from_system)?, json)?;
+            tell(&all(&country, None).await?, json)?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The outings that have not ended at this time, or all: those that begin last first.
+pub async fn all(country: &Country, open_at: Option<Timestamp>) -> Result<Vec<Announced>, Failure> {
+    let (mut all, mut after): (Vec<Announced>, _) = (Vec::new(), None);
+    loop {
+        let page = country.mgmt.outings(open_at, after, PAGE).await.map_err(Failure::from_system)?;
+        after = page.last().map(|outing| outing.number);
+        let last = page.len() < PAGE as usize;
+        all.extend(page);
+        if last {
+            return Ok(all);
+        }
+    }
 }
 
 fn tell(outings: &[Announced], json: bool) -> Result<(), Failure> {

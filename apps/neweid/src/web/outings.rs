@@ -2,6 +2,7 @@
 
 use super::Site;
 use crate::clock::{self, taipei};
+use crate::commands::outing;
 use crate::failure::Failure;
 use askama::Template;
 use axum::extract::State;
@@ -22,13 +23,14 @@ struct Row {
 
 /// `GET /outings`: those that have not ended.
 pub async fn page(State(site): State<Site>) -> Result<Html<String>, Failure> {
-    let announced = site.country.mgmt.outings(Some(clock::now())).await.map_err(Failure::from_system)?;
+    let announced = outing::all(&site.country, Some(clock::now())).await?;
     let row = |outing: mgmt::Outing| Row {
         office: registry::office(outing.announced.office).map_or(String::new(), |office| office.name),
         place: outing.announced.place,
         from: taipei(outing.announced.from),
         until: taipei(outing.announced.until),
     };
-    let page = Page { outings: announced.into_iter().map(row).collect() };
+    // What comes soonest stands first.
+    let page = Page { outings: announced.into_iter().rev().map(row).collect() };
     page.render().map(Html).map_err(Failure::ours)
 }

@@ -847,6 +847,7 @@ fn a_card_is_updated_on_an_outing_that_the_site_has_announced() {
     announce(now).fails_in_json(1, "MGMT-E-OUTING");
     assert_eq!(announce(begins).json()[0]["number"], 1);
     assert!(page().contains("某里活動中心"), "{}", page());
+    assert!(page().contains("aria-label=\"公告 announced places\""), "{}", page());
     record(&desk, &serde_json::json!({ "change": "birthplace", "place": "澎湖縣" })).success();
     clerk.request_on(&desk, "1", "tablet-8").fails_in_json(1, "MGMT-E-OUTING-ELSEWHERE");
     while jiff::Timestamp::now() <= begins {

@@ -6,6 +6,7 @@ use mgmt::{Applicant, Document, MgmtError, NewOuting, Occasion, OnOuting, Refusa
 use model::CardSerial;
 use production::Interface;
 use registry::{Change, sample_persons};
+use store::params;
 
 use crate::world::{CLERK, ClerkCard, World, directory, later, office, start};
 
@@ -56,7 +57,7 @@ async fn an_office_updates_at_the_announced_place_and_time() {
         }
         let announced = world.mgmt.announce_outing(outing.clone(), CLERK, now).await.expect("announced");
         assert_eq!((announced.number, &announced.announced, announced.updates), (1, &outing, 0));
-        assert_eq!(world.mgmt.outings(Some(now)).await.expect("lists"), [announced]);
+        assert_eq!(world.mgmt.outings(Some(now), None, 10).await.expect("lists"), [announced]);
 
         let samples = sample_persons();
         let address = samples.iter().map(|sample| &sample.person.address).find(|one| **one != person.address);
@@ -99,10 +100,61 @@ async fn an_office_updates_at_the_announced_place_and_time() {
         assert!(proofs.len() == 1 && proofs[0].problems.is_empty(), "{proofs:?}");
         let kept = proofs[0].request.as_ref().expect("is kept");
         assert_eq!((kept.on.clone(), kept.clerk.as_str()), (Some(on(1, "tablet-7")), CLERK));
-        assert_eq!(world.mgmt.outings(None).await.expect("lists")[0].updates, 1);
-        assert!(world.mgmt.outings(Some(later(now, 241))).await.expect("lists").is_empty(), "it is over");
+        assert_eq!(world.mgmt.outings(None, None, 10).await.expect("lists")[0].updates, 1);
+        assert!(
+            world.mgmt.outings(Some(later(now, 241)), None, 10).await.expect("lists").is_empty(),
+            "it is over"
+        );
         world.now = there;
         assert_eq!(world.read(serial, Interface::Contact).verdict, terminal::Verdict::Verified);
+        world.close().await;
+    })
+    .await;
+}
+
+/// After years of outings a new one is announced and stands first, and all of them are read page by page.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_outing_stands_before_a_thousand_old_ones() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let world = World::open(&url, &dir, start()).await;
+        let clerk = ClerkCard::new(&world, 1).await;
+        let (here, now) = (office(&world.person(1).await), world.now);
+        world
+            .mgmt
+            .appoint_clerk(CLERK, here, clerk.certificate.der(), "admin", now)
+            .await
+            .expect("appointed");
+        let old = |number: i64| {
+            let begins = later(now, 60 * (number - 2_000));
+            let row = params![number, here.as_str(), "old", begins, later(begins, 30), "[]", CLERK, begins];
+            row.to_vec()
+        };
+        let db = &world.dbs[4];
+        store::transaction!(db, |tx| {
+            let insert = "INSERT INTO outing (number, office, place, begins, ends, devices, clerk, at)";
+            tx.insert_many(insert, 8, (1..=1_000).map(old)).await?;
+            Ok::<_, store::StoreError>(())
+        })
+        .expect("stored");
+        let outing = NewOuting {
+            office: here,
+            place: "new".into(),
+            from: later(now, 60),
+            until: later(now, 120),
+            devices: vec!["tablet-7".into()],
+        };
+        let announced = world.mgmt.announce_outing(outing, CLERK, now).await.expect("is announced");
+        assert_eq!(announced.number, 1_001);
+        let (mut numbers, mut after) = (Vec::new(), None);
+        loop {
+            let page = world.mgmt.outings(None, after, 400).await.expect("lists");
+            let Some(last) = page.last() else { break };
+            after = Some(last.number);
+            numbers.extend(page.iter().map(|one| one.number));
+        }
+        assert_eq!(numbers, (1..=1_001).rev().collect::<Vec<_>>());
+        assert_eq!(world.mgmt.outings(Some(now), None, 10).await.expect("lists"), [announced]);
         world.close().await;
     })
     .await;
