@@ -57,6 +57,13 @@ impl KeyAssessment {
     pub fn lapsed(&self, now: Timestamp) -> bool {
         self.approved_by.is_none() && now >= self.assessed_at + LAPSES
     }
+
+    /// Whether a later one of the same keys counts already, so that this one cannot be approved any more.
+    pub fn outdone(&self, all: &[Self]) -> bool {
+        let later =
+            |one: &Self| one.number > self.number && one.name == self.name && one.algorithm == self.algorithm;
+        self.approved_by.is_none() && all.iter().any(|one| later(one) && one.approved_by.is_some())
+    }
 }
 
 /// The algorithms of the keys that a type of chip makes, under whatever profile.
@@ -135,6 +142,13 @@ impl Centre {
             }
             if found.lapsed(now) {
                 return Err(ProductionError::DualControl("the assessment has lapsed"));
+            }
+            // The last one counts; whoever approves an older one would think that it does.
+            let sql = "SELECT 1 FROM key_assessment WHERE name = $1 AND algorithm = $2 AND number > $3 \
+                AND approved_by IS NOT NULL LIMIT 1";
+            if tx.optional(sql, params![found.name.as_str(), found.algorithm.as_str(), row]).await?.is_some()
+            {
+                return Err(ProductionError::DualControl("a later assessment counts already"));
             }
             tx.execute_one(
                 "UPDATE key_assessment SET approved_by = $2, approved_at = $3 WHERE number = $1 AND approved_by IS NULL",

@@ -163,12 +163,22 @@ async fn key_risk_is_assessed_by_two_persons_and_is_due_again_after_the_interval
         let second = assess("RSA-2048", "the same", "bert", end).await.expect("enters").number;
         centre.approve_key_assessment(second, "anna", end).await.expect("approves");
         assert_eq!(overdue(end).await, never[1..]);
-        assert_eq!(centre.key_assessments().await.expect("lists").len(), 2);
+        // One that was entered before the one that counts would never count: nobody approves it, and those of other keys stay.
+        let older = assess("RSA-2048", "the first of two", "anna", end).await.expect("enters");
+        let other = assess("secp521r1", "other keys", "anna", end).await.expect("enters");
+        let newer = assess("RSA-2048", "the second of two", "anna", end).await.expect("enters");
+        centre.approve_key_assessment(newer.number, "bert", end).await.expect("approves");
+        let refused = centre.approve_key_assessment(older.number, "bert", end).await;
+        assert!(matches!(refused, Err(ProductionError::DualControl(_))));
+        let all = centre.key_assessments().await.expect("lists");
+        assert!(older.outdone(&all) && !other.outdone(&all));
+        assert_eq!(all.len(), 5);
         let sql =
             "SELECT action FROM audit_entry WHERE subject = $1 AND action LIKE 'key-assess%' ORDER BY seq";
         let events = hall.db.all(sql, store::params![PLANNED]).await.expect("reads");
         let actions: Vec<String> = events.iter().map(|row| row.read(0).expect("text")).collect();
-        assert_eq!(actions, ["key-assess", "key-assess-approve", "key-assess", "key-assess-approve"]);
+        let (enter, approve) = ("key-assess", "key-assess-approve");
+        assert_eq!(actions, [enter, approve, enter, approve, enter, enter, enter, approve]);
     })
     .await;
 }

@@ -68,6 +68,8 @@ struct Assessment {
     assessed_at: String,
     approved_by: Option<String>,
     lapsed: bool,
+    // A later one of the same keys counts already.
+    outdone: bool,
     may_approve: bool,
 }
 
@@ -128,9 +130,11 @@ async fn make(country: &Country, session: &Session, frame: Frame) -> Result<Stri
         assessed_at: taipei(one.assessed_at),
         approved_by: one.approved_by.clone(),
         lapsed: one.lapsed(now),
+        outdone: one.outdone(&all),
         may_approve: may_decide
             && one.approved_by.is_none()
             && !one.lapsed(now)
+            && !one.outdone(&all)
             && one.assessed_by != session.name,
     };
     let mut algorithms: Vec<_> = risks.iter().map(|risk| risk.algorithm.clone()).collect();
