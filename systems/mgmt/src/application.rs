@@ -79,6 +79,20 @@ impl NoticeWay {
             Self::Post => "post",
         }
     }
+
+    /// The mission's word.
+    pub const fn zh(self) -> &'static str {
+        match self {
+            Self::Sms => "簡訊",
+            Self::Email => "電子郵件",
+            Self::Post => "郵寄",
+        }
+    }
+
+    /// The way with this text form.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Sms, Self::Email, Self::Post].into_iter().find(|way| way.as_str() == name)
+    }
 }
 
 impl Contact {

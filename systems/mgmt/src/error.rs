@@ -321,6 +321,10 @@ refusals! {
     RecallApproval "MGMT-E-RECALL-APPROVAL" Caller
         { "召回案須由提案人以外之另一人於七日內核可一次。", "A second person approves a recall, once and within seven days." }
         { "請另一人核可，或重新提案。", "Ask somebody else, or propose it again." }
+    /// What was to be approved is not what is proposed any more.
+    RecallReplaced "MGMT-E-RECALL-REPLACED" Caller
+        { "此廢止提案已由後一提案取代。", "Another proposal has taken the place of this revocation." }
+        { "查看後一提案再核可：neweid recall list", "Look at the other one before you approve it: neweid recall list" }
     /// Cards are neither updated nor exchanged yet.
     RecallWaits "MGMT-E-RECALL-WAITS" Caller
         { "尚有卡片未更新、更換金鑰或換發，不得結案。", "Cards of the recall wait: they are not updated, have no other keys yet, and are not exchanged." }

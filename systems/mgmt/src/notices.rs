@@ -40,6 +40,16 @@ impl ToldBy {
         }
     }
 
+    /// The mission's word.
+    pub const fn zh(self) -> &'static str {
+        match self {
+            Self::Sms => "簡訊",
+            Self::Email => "電子郵件",
+            Self::Telephone => "電話",
+            Self::Post => "郵寄",
+        }
+    }
+
     /// The way with this text form.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Sms, Self::Email, Self::Telephone, Self::Post].into_iter().find(|way| way.as_str() == name)
@@ -75,6 +85,17 @@ pub struct Notice {
     pub tries: u32,
     /// Since when it waits.
     pub at: Timestamp,
+}
+
+/// Which of the waiting notices are asked for; by default all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WhichNotices {
+    /// Of one recall.
+    pub recall: Option<u64>,
+    /// Of holders who chose this way.
+    pub way: Option<NoticeWay>,
+    /// Behind this one, in the order of the list.
+    pub after: Option<Uuid>,
 }
 
 /// How far one holder's card is in a recall (RECALL-07). Names nobody.
@@ -115,28 +136,56 @@ pub enum RecallStage {
 }
 
 impl Mgmt {
-    /// The notices that wait, oldest first; of one recall if it is named. They hold addresses: for whoever sends them alone.
-    pub async fn notices(&self, recall: Option<u64>, limit: u32) -> Result<Vec<Notice>, MgmtError> {
-        let sql = "SELECT id, notice.serial AS serial, kind, tries, at FROM notice \
-            WHERE told_at IS NULL AND ($1 = 0 OR EXISTS (SELECT 1 FROM recall_card WHERE recall = $1 \
-            AND recall_card.serial = notice.serial AND called_at = notice.at AND kind LIKE 'recall-%')) \
-            ORDER BY at, id LIMIT $2";
-        let rows = self.db.all(sql, params![recall.unwrap_or(0) as i64, limit]).await?;
-        let mut waiting = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let (serial, kind): (CardSerial, String) = (parse(row, "serial")?, row.read("kind")?);
-            let Contact { mobile, email, way } = self.holder(&card_now(&self.db, serial).await?)?.contact;
-            let letter = || serial.as_str().to_owned();
-            let to = match way {
-                NoticeWay::Sms => mobile.clone().unwrap_or_else(letter),
-                NoticeWay::Email => email.unwrap_or_else(letter),
-                NoticeWay::Post => letter(),
-            };
-            let text = words(&kind, serial);
-            let (id, tries, at) = (row.read("id")?, row.read("tries")?, row.read("at")?);
-            waiting.push(Notice { id, card: serial, kind, way, to, telephone: mobile, text, tries, at });
+    /// The notices that wait, oldest first, at most `limit`. What a recall has said of a card waits no more once that recall has
+    /// treated the card, or the card is void. They hold addresses: for whoever sends them alone.
+    pub async fn notices(&self, which: &WhichNotices, limit: u32) -> Result<Vec<Notice>, MgmtError> {
+        let (mut at, mut id) = (Timestamp::UNIX_EPOCH, Uuid::nil());
+        if let Some(after) = which.after {
+            let row = self.db.optional("SELECT at FROM notice WHERE id = $1", params![after]).await?;
+            (at, id) = (row.ok_or(Refusal::WrongState)?.read("at")?, after);
+        }
+        let sql = "SELECT id, serial, kind, tries, at FROM notice \
+            WHERE told_at IS NULL AND (at > $1 OR (at = $1 AND id > $2)) AND ($7 OR recall = $3) \
+            AND (recall IS NULL OR EXISTS (SELECT 1 FROM recall_card JOIN card ON card.serial = recall_card.serial \
+            WHERE recall_card.recall = notice.recall AND recall_card.serial = notice.serial \
+            AND updated_at IS NULL AND rekeyed_at IS NULL AND state NOT IN ($4, $5))) \
+            ORDER BY at, id LIMIT $6";
+        let [void, destroyed] = [CardState::Void, CardState::Destroyed].map(CardState::as_str);
+        let recall = which.recall.unwrap_or(0) as i64;
+        let mut waiting = Vec::new();
+        // The way stands in the card's sealed row alone, so it is compared here.
+        while waiting.len() < limit as usize {
+            let rows = self
+                .db
+                .all(sql, params![at, id, recall, void, destroyed, limit, which.recall.is_none()])
+                .await?;
+            for row in &rows {
+                (at, id) = (row.read("at")?, row.read("id")?);
+                let notice = self.notice(row).await?;
+                if which.way.is_none_or(|way| way == notice.way) && waiting.len() < limit as usize {
+                    waiting.push(notice);
+                }
+            }
+            if rows.len() < limit as usize {
+                break;
+            }
         }
         Ok(waiting)
+    }
+
+    /// A notice with where it goes.
+    async fn notice(&self, row: &Row) -> Result<Notice, MgmtError> {
+        let (serial, kind): (CardSerial, String) = (parse(row, "serial")?, row.read("kind")?);
+        let Contact { mobile, email, way } = self.holder(&card_now(&self.db, serial).await?)?.contact;
+        let letter = || serial.as_str().to_owned();
+        let to = match way {
+            NoticeWay::Sms => mobile.clone().unwrap_or_else(letter),
+            NoticeWay::Email => email.unwrap_or_else(letter),
+            NoticeWay::Post => letter(),
+        };
+        let text = words(&kind, serial);
+        let (id, tries, at) = (row.read("id")?, row.read("tries")?, row.read("at")?);
+        Ok(Notice { id, card: serial, kind, way, to, telephone: mobile, text, tries, at })
     }
 
     /// Notes that a notice reached its holder, or did not and waits on.
@@ -174,8 +223,8 @@ impl Mgmt {
         let sql = "SELECT recall_card.serial AS serial, office, state, called_at, updated_at, rekeyed_at, revoked_at, told_at, \
             told_way, tries \
             FROM recall_card JOIN card ON card.serial = recall_card.serial \
-            LEFT JOIN notice ON notice.serial = recall_card.serial AND notice.at = called_at AND kind LIKE 'recall-%' \
-            WHERE recall = $1 AND recall_card.serial > $2 ORDER BY recall_card.serial LIMIT $3";
+            LEFT JOIN notice ON notice.recall = recall_card.recall AND notice.serial = recall_card.serial \
+            WHERE recall_card.recall = $1 AND recall_card.serial > $2 ORDER BY recall_card.serial LIMIT $3";
         let after = after.map_or(String::new(), |serial| serial.to_string());
         self.db.all(sql, params![number as i64, after, limit]).await?.iter().map(person).collect()
     }

@@ -232,11 +232,7 @@ impl Mgmt {
             // MGMT-73: the old card becomes void now and not earlier.
             let mut voided = Vec::new();
             for old in cards_of(tx, &entry.person).await? {
-                let in_hands = matches!(
-                    old.state(),
-                    CardState::Active | CardState::Suspended | CardState::Recalled | CardState::Expired
-                );
-                if in_hands && old.serial != serial {
+                if old.card.in_hands() && old.serial != serial {
                     voided.push(old.serial);
                     self.void(tx, old, VoidReason::Returned, RevocationReason::Superseded, now, clerk)
                         .await?;
@@ -328,17 +324,31 @@ impl Mgmt {
         kind: &str,
         now: Timestamp,
     ) -> Result<(), MgmtError> {
+        self.notify_of(tx, no, serial, kind, None, now).await
+    }
+
+    /// The same, because of a recall: for each card one notice of each recall.
+    pub(crate) async fn notify_of(
+        &self,
+        tx: &mut Tx,
+        no: CaseNo,
+        serial: CardSerial,
+        kind: &str,
+        recall: Option<i64>,
+        now: Timestamp,
+    ) -> Result<(), MgmtError> {
         let entry = card(tx, serial).await?;
         let way = self.holder(&entry)?.contact.way;
         tx.execute_one(
-            "INSERT INTO notice (id, case_no, serial, kind, way, at) VALUES ($1, $2, $3, $4, $5, $6)",
+            "INSERT INTO notice (id, case_no, serial, kind, way, at, recall) VALUES ($1, $2, $3, $4, $5, $6, $7)",
             params![
                 store::new_id(now, &mut self.random()),
                 no.as_str(),
                 serial.as_str(),
                 kind,
                 way.as_str(),
-                now
+                now,
+                recall
             ],
         )
         .await?;

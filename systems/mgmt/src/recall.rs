@@ -9,15 +9,18 @@
 //! A card is treated when an office has brought its chip to another version, when it goes on with its other keys ([`crate::rekey`]), or
 //! when it is void: exchanged. The last is read off the card's own state, so that no report says what is not so. Nothing of a recall
 //! is ever deleted.
+//!
+//! A card may be in several recalls. One of them holds it, the first that called it in; when that is done with it, the next immediate
+//! recall that has called it in and has not treated it holds it, and only where there is none is the card what it was before.
 
 use jiff::Timestamp;
-use model::{CardSerial, CardState, OfficeCode, RevocationReason, RocDate};
+use model::{Card, CardSerial, CardState, OfficeCode, RevocationReason, RocDate};
 use production::MakeCriteria;
 use serde::Serialize;
 use serde_json::json;
 use store::{Row, Tx, params};
 
-use crate::books::{card, from_json, log, parse, parse_optional, stamp, step_card, to_json};
+use crate::books::{CardEntry, card, from_json, log, parse, parse_optional, stamp, step_card, to_json};
 use crate::rekey::{KeyPair, LIST, LIST_CARDS, listed};
 use crate::service::Mgmt;
 use crate::{MgmtError, Refusal};
@@ -349,7 +352,7 @@ impl Mgmt {
     }
 
     /// Notes that an office has brought the chip of a card to another version, where that is the treatment decided. A card that
-    /// was called in returns to what it was before, and its certificates follow.
+    /// this recall holds goes on in the next one, or returns to what it was before, and its certificates follow.
     pub async fn treat_card(
         &self,
         number: u64,
@@ -373,13 +376,7 @@ impl Mgmt {
                 return Err(Refusal::WrongState.into());
             }
             let entry = card(tx, serial).await?;
-            let called =
-                matches!(&entry.card, model::Card::Recalled { recall, .. } if *recall == name(number));
-            if called {
-                let by = stamp(now, clerk).because("updated");
-                let entry = step_card(tx, entry, |card| card.release_recall(by)).await?;
-                self.follow(tx, &entry, now).await?;
-            }
+            self.leave_recall(tx, entry, "updated", clerk, now).await?;
             let detail = json!({ "recall": number, "version": version, "office": office });
             log(tx, &stamp(now, clerk), "recall-update", serial.as_str(), detail).await
         })?;
@@ -457,9 +454,10 @@ impl Mgmt {
             let other_keys: Option<KeyPair> = parse_optional(&row, "other_pair")?;
             let recall = recall(tx, number as u64).await?;
             let entry = card(tx, serial).await?;
-            let (case, in_hands) =
-                (entry.case, matches!(entry.state(), CardState::Active | CardState::Suspended));
-            let callable = entry.state().may_become(CardState::Recalled);
+            let (case, in_hands) = (entry.case, entry.card.in_hands() && entry.state() != CardState::Expired);
+            // One that another recall holds stays there, and comes here when that is done with it.
+            let held = entry.state() == CardState::Recalled;
+            let callable = !held && entry.state().may_become(CardState::Recalled);
             if callable && recall.plan.level == RecallLevel::Immediate {
                 let by = stamp(now, recall.approved_by.as_deref().unwrap_or_default())
                     .because(name(number as u64));
@@ -473,11 +471,55 @@ impl Mgmt {
                     (Treatment::Rekey, Some(_)) => "recall-rekey",
                     _ => "recall-exchange",
                 };
-                self.notify(tx, case, serial, kind, now).await?;
+                self.notify_of(tx, case, serial, kind, Some(number), now).await?;
             }
             Ok(())
         })
     }
+}
+
+impl Mgmt {
+    /// Lets a card go that its recall has treated, as the list of that recall says by now: the next immediate recall that has called
+    /// it in and not treated it holds it, or it is what it was before. Its certificates follow.
+    pub(crate) async fn leave_recall(
+        &self,
+        tx: &mut Tx,
+        entry: CardEntry,
+        why: &str,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<(), MgmtError> {
+        let Card::Recalled { recall: holder, .. } = &entry.card else { return Ok(()) };
+        let sql = "SELECT recall_card.recall AS number, \
+            CASE WHEN updated_at IS NULL AND rekeyed_at IS NULL THEN 0 ELSE 1 END AS treated, \
+            CASE WHEN level = $2 AND approved_by IS NOT NULL AND closed_at IS NULL AND called_at IS NOT NULL THEN 1 ELSE 0 END \
+            AS holds FROM recall_card JOIN recall ON recall.number = recall_card.recall WHERE serial = $1 ORDER BY recall.number";
+        let mut next = None;
+        let mut done = false;
+        for row in tx.all(sql, params![entry.serial.as_str(), RecallLevel::Immediate.as_str()]).await? {
+            let recall = name(row.read("number")?);
+            let (treated, holds) = (row.read::<i64>("treated")? == 1, row.read::<i64>("holds")? == 1);
+            done |= treated && recall == *holder;
+            if holds && !treated {
+                next = next.or(Some(recall));
+            }
+        }
+        if !done {
+            return Ok(());
+        }
+        let by = stamp(now, actor).because(why);
+        let entry = step_card(tx, entry, |card| match next {
+            Some(next) => card.next_recall(next, by),
+            None => card.release_recall(by),
+        })
+        .await?;
+        self.follow(tx, &entry, now).await
+    }
+}
+
+/// Whether it is this recall for which a card is called in.
+pub(crate) fn held_by(card: &Card, number: u64) -> bool {
+    matches!(card, Card::Recalled { recall, .. } if *recall == name(number))
 }
 
 pub(crate) async fn recall(tx: &mut Tx, number: u64) -> Result<Recall, MgmtError> {

@@ -6,13 +6,14 @@
 //! consent, and notes it here: only then is a card that was called in released.
 
 use jiff::Timestamp;
+use model::card::BeforeRecall;
 use model::{Card, CardSerial, CardState, KeySlot, RevocationReason, RocDate};
 use serde::Serialize;
 use serde_json::json;
-use store::{Kind, Tx, Value, params};
+use store::{Kind, Row, Tx, Value, params};
 
-use crate::books::{CardEntry, card, card_now, log, parse, stamp, step_card};
-use crate::recall::{RecallPlan, Treatment, name};
+use crate::books::{CardEntry, card, card_now, log, parse, stamp};
+use crate::recall::{RecallPlan, Treatment, held_by};
 use crate::service::Mgmt;
 use crate::{MgmtError, Refusal};
 
@@ -86,23 +87,26 @@ pub struct RekeyCase {
 
 impl Mgmt {
     /// What an approved recall has decided for this card: that it goes on with its other keys. `None` if none has, or if the card
-    /// is not in its holder's hands: whoever has reported it lost withdraws that first.
+    /// is not in its holder's hands: whoever has reported it lost withdraws that first. Of a card that is called in it is the recall
+    /// that holds it, and no other one.
     pub(crate) async fn rekey_case_now(&self, serial: CardSerial) -> Result<Option<RekeyCase>, MgmtError> {
         let sql = "SELECT recall.number AS number, other_pair, revocation, rekeyed_at FROM recall_card \
             JOIN recall ON recall.number = recall_card.recall \
             WHERE serial = $1 AND treatment = $2 AND other_pair IS NOT NULL AND called_at IS NOT NULL \
             AND (closed_at IS NULL OR rekeyed_at IS NOT NULL) \
-            ORDER BY CASE WHEN rekeyed_at IS NULL THEN 0 ELSE 1 END, recall.number LIMIT 1";
-        let row = self.db.optional(sql, params![serial.as_str(), Treatment::Rekey.as_str()]).await?;
-        let Some(row) = row else { return Ok(None) };
-        let case = RekeyCase {
-            recall: row.read("number")?,
-            pair: parse(&row, "other_pair")?,
-            revocation: parse(&row, "revocation")?,
-            done: row.read::<Option<Timestamp>>("rekeyed_at")?.is_some(),
+            ORDER BY CASE WHEN rekeyed_at IS NULL THEN 0 ELSE 1 END, recall.number";
+        let rows = self.db.all(sql, params![serial.as_str(), Treatment::Rekey.as_str()]).await?;
+        let case = |row: &Row| -> Result<RekeyCase, MgmtError> {
+            Ok(RekeyCase {
+                recall: row.read("number")?,
+                pair: parse(row, "other_pair")?,
+                revocation: parse(row, "revocation")?,
+                done: row.read::<Option<Timestamp>>("rekeyed_at")?.is_some(),
+            })
         };
+        let cases = rows.iter().map(case).collect::<Result<Vec<_>, _>>()?;
         let entry = card_now(&self.db, serial).await?;
-        Ok((case.done || in_hands(&entry, case.recall)).then_some(case))
+        Ok(cases.into_iter().find(|case| case.done || in_hands(&entry, case.recall)))
     }
 
     /// Whether certificates may be written to a card though it is called in: because that is its treatment.
@@ -111,8 +115,11 @@ impl Mgmt {
         Ok(called_in && self.rekey_case_now(entry.serial).await?.is_some_and(|case| !case.done))
     }
 
-    /// Notes that a card serves with its other keys, whose certificates are in the books. One that was called in returns to what it
-    /// was before, and its certificates follow. May be repeated.
+    /// Notes that a card serves with its other keys, whose certificates are in the books. One that this recall holds goes on in the
+    /// next one, or returns to what it was before, and its certificates follow. May be repeated.
+    ///
+    /// Every other recall that had decided for these keys is done with the card too: nobody comes twice for the same. Where one had
+    /// decided for the keys that are given up now, the card has no other keys any more, and is exchanged.
     pub(crate) async fn rekeyed(
         &self,
         serial: CardSerial,
@@ -134,16 +141,24 @@ impl Mgmt {
             if certified(tx, serial, pair).await? < 2 {
                 return Err(Refusal::WrongState.into());
             }
-            let sql = "UPDATE recall_card SET rekeyed_at = $3, rekeyed_by = $4 WHERE recall = $1 AND serial = $2 AND rekeyed_at IS NULL";
-            tx.execute_one(sql, params![number as i64, serial.as_str(), now, actor]).await?;
-            let entry = card(tx, serial).await?;
-            if matches!(&entry.card, Card::Recalled { recall, .. } if *recall == name(number)) {
-                let by = stamp(now, actor).because("rekeyed");
-                let entry = step_card(tx, entry, |card| card.release_recall(by)).await?;
-                self.follow(tx, &entry, now).await?;
+            let sql = "SELECT recall_card.recall AS number, called_at, other_pair FROM recall_card JOIN recall ON recall.number = recall_card.recall \
+                WHERE serial = $1 AND treatment = $2 AND other_pair IS NOT NULL AND rekeyed_at IS NULL AND closed_at IS NULL \
+                ORDER BY recall.number";
+            let values = params![serial.as_str(), Treatment::Rekey.as_str()];
+            for row in tx.all(sql, values).await? {
+                let recall: i64 = row.read("number")?;
+                let called = row.read::<Option<Timestamp>>("called_at")?.is_some();
+                if parse::<KeyPair>(&row, "other_pair")? != pair {
+                    exchanged_instead(tx, recall, serial, called, now).await?;
+                } else if called {
+                    let sql = "UPDATE recall_card SET rekeyed_at = $3, rekeyed_by = $4 WHERE recall = $1 AND serial = $2";
+                    tx.execute_one(sql, params![recall, serial.as_str(), now, actor]).await?;
+                    let detail = json!({ "recall": recall, "keys": pair });
+                    log(tx, &stamp(now, actor), "recall-rekey", serial.as_str(), detail).await?;
+                }
             }
-            let detail = json!({ "recall": number, "keys": pair });
-            log(tx, &stamp(now, actor), "recall-rekey", serial.as_str(), detail).await
+            let entry = card(tx, serial).await?;
+            self.leave_recall(tx, entry, "rekeyed", actor, now).await
         })?;
         self.follow_now(serial, now).await
     }
@@ -156,10 +171,28 @@ async fn certified(tx: &mut Tx, serial: CardSerial, pair: KeyPair) -> Result<i64
     Ok(tx.one(sql, params![serial.as_str(), signing.as_str(), encryption.as_str()]).await?.read(0)?)
 }
 
+/// A card of a recall loses the keys that it was to go on with: it is exchanged, and its holder is told so, once more if need be.
+async fn exchanged_instead(
+    tx: &mut Tx,
+    recall: i64,
+    serial: CardSerial,
+    called: bool,
+    now: Timestamp,
+) -> Result<(), MgmtError> {
+    let sql = "UPDATE recall_card SET other_pair = NULL WHERE recall = $1 AND serial = $2";
+    tx.execute_one(sql, params![recall, serial.as_str()]).await?;
+    if called {
+        let sql = "UPDATE notice SET kind = 'recall-exchange', told_at = NULL, told_way = NULL, tries = 0, at = $3 \
+            WHERE recall = $1 AND serial = $2";
+        tx.execute(sql, params![recall, serial.as_str(), now]).await?;
+    }
+    Ok(())
+}
+
 fn in_hands(entry: &CardEntry, recall: u64) -> bool {
     match &entry.card {
-        Card::Recalled { recall: by, before } => {
-            *by == name(recall) && matches!(before, model::card::BeforeRecall::Active(_))
+        Card::Recalled { before, .. } => {
+            held_by(&entry.card, recall) && matches!(before, BeforeRecall::Active(_))
         }
         _ => entry.state() == CardState::Active,
     }
@@ -190,7 +223,7 @@ pub(crate) const LIST: [(&str, Kind); 4] = [
     ("since", Kind::Text),
 ];
 
-/// Cards at an office or in somebody's hands; what the centre still has is its own business. Each with the keys it can go on with:
+/// Cards at an office or in somebody's hands, recalled already or not; what the centre still has is its own business. Each with the keys it can go on with:
 /// where the doubted keys have certificates, the others, unless these were given up before. RSA keys serve in the first period alone
 /// (NPC-28), and where both kinds serve, the recall says which is doubted.
 pub(crate) const LIST_CARDS: &str = "INSERT INTO recall_card (recall, serial, office, other_pair) \
@@ -204,4 +237,4 @@ pub(crate) const LIST_CARDS: &str = "INSERT INTO recall_card (recall, serial, of
     FROM given JOIN card ON card.serial = given.serial JOIN application ON application.case_no = card.case_no \
     LEFT JOIN card_certificate AS rsa ON rsa.serial = card.serial AND rsa.slot = 'signing_rsa' \
     LEFT JOIN card_certificate AS ec ON ec.serial = card.serial AND ec.slot = 'signing_ec' \
-    WHERE card.state IN ('received', 'awaiting_collection', 'active', 'suspended')";
+    WHERE card.state IN ('received', 'awaiting_collection', 'active', 'suspended', 'recalled')";

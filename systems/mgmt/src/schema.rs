@@ -304,4 +304,20 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         CREATE INDEX recall_card_serial ON recall_card (serial);
         ALTER TABLE recall_report ADD COLUMN rekeyed BIGINT NOT NULL DEFAULT 0;",
     ),
+    // RECALL-04, RECALL-07: what is approved is the proposal that was looked at; a notice says of which recall it is.
+    Migration::new(
+        16,
+        "numbers of revocations of recalls, recalls of notices",
+        "ALTER TABLE recall_revocation ADD COLUMN proposal BIGINT NOT NULL DEFAULT 1;
+        ALTER TABLE notice ADD COLUMN recall BIGINT;
+        -- notices and calls of a card at the same moment are paired in their order
+        UPDATE notice SET recall = (SELECT listed.recall FROM recall_card AS listed
+            WHERE listed.serial = notice.serial AND listed.called_at = notice.at
+            AND (SELECT count(*) FROM recall_card AS lower WHERE lower.serial = listed.serial
+                AND lower.called_at = listed.called_at AND lower.recall < listed.recall)
+            = (SELECT count(*) FROM notice AS earlier WHERE earlier.serial = notice.serial
+                AND earlier.at = notice.at AND earlier.kind LIKE 'recall-%' AND earlier.id < notice.id))
+            WHERE kind LIKE 'recall-%';
+        CREATE UNIQUE INDEX notice_recall ON notice (recall, serial) WHERE recall IS NOT NULL;",
+    ),
 ];

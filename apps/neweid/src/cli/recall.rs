@@ -16,7 +16,7 @@ pub enum Recall {
         #[command(flatten)]
         by: By,
     },
-    /// 召回案清單 List the recalls.
+    /// 召回案清單 List the recalls, each with the revocation that was proposed for its certificates.
     List {
         #[command(flatten)]
         place: Place,
@@ -56,10 +56,10 @@ pub enum Recall {
         #[command(flatten)]
         by: By,
     },
-    /// 核可廢止 Approve another person's proposal to revoke; OCSP and CRL tell it.
+    /// 核可廢止 Approve another person's proposal to revoke, as `recall list` shows it; OCSP and CRL tell it.
     ApproveRevocation {
-        /// 召回案編號 The number of the recall.
-        number: u64,
+        /// 提案編號 The number of the proposal: 7.2 is the second one of recall 7, and 7 its first.
+        number: mgmt::RevocationNo,
         #[command(flatten)]
         by: By,
     },

@@ -5,7 +5,7 @@ use crate::clock::{self, taipei};
 use crate::country::Country;
 use crate::failure::Failure;
 use clap::Subcommand;
-use mgmt::ToldBy;
+use mgmt::{NoticeWay, ToldBy, WhichNotices};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use uuid::Uuid;
@@ -20,6 +20,12 @@ pub enum Notice {
         /// 召回案編號 Of this recall alone.
         #[arg(long)]
         recall: Option<u64>,
+        /// 通知方式 Of holders who chose this way alone: sms, email or post.
+        #[arg(long, value_parser = chosen)]
+        way: Option<NoticeWay>,
+        /// 接續編號 Those behind this notice: at most 1,000 are listed at a time.
+        #[arg(long, value_name = "ID")]
+        after: Option<Uuid>,
         /// 國家目錄 The directory of the country.
         #[arg(long, default_value = "data")]
         dir: PathBuf,
@@ -57,12 +63,17 @@ fn way(text: &str) -> Result<ToldBy, String> {
     ToldBy::from_name(text).ok_or_else(|| "sms, email, telephone, post".to_owned())
 }
 
+fn chosen(text: &str) -> Result<NoticeWay, String> {
+    NoticeWay::from_name(text).ok_or_else(|| "sms, email, post".to_owned())
+}
+
 /// Runs the command.
 pub async fn run(command: &Notice) -> Result<ExitCode, Failure> {
     match command {
-        Notice::List { recall, dir, json } => {
+        Notice::List { recall, way, after, dir, json } => {
             let country = Country::open(dir).await?;
-            let waiting = country.mgmt.notices(*recall, MOST).await.map_err(Failure::from_system)?;
+            let which = WhichNotices { recall: *recall, way: *way, after: *after };
+            let waiting = country.mgmt.notices(&which, MOST).await.map_err(Failure::from_system)?;
             if *json {
                 let list: Vec<_> = waiting
                     .iter()
@@ -79,9 +90,18 @@ pub async fn run(command: &Notice) -> Result<ExitCode, Failure> {
                 say!("沒有待通知事項。 No notice waits.");
             } else {
                 for notice in &waiting {
-                    let (way, to, at) = (notice.way.as_str(), &notice.to, taipei(notice.at));
-                    say!("{} {} {way} {to}，{at}（未達 in vain {}）", notice.id, notice.kind, notice.tries);
+                    let (way, to, at) = (notice.way, &notice.to, taipei(notice.at));
+                    let (zh, way) = (way.zh(), way.as_str());
+                    say!(
+                        "{} {} {zh} {way} {to}，{at}（未達 in vain {}）",
+                        notice.id,
+                        notice.kind,
+                        notice.tries
+                    );
                     say!("{}", notice.text);
+                }
+                if let Some(last) = waiting.last().filter(|_| waiting.len() == MOST as usize) {
+                    say!("其後 the ones behind: --after {}", last.id);
                 }
             }
         }

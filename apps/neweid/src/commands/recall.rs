@@ -37,12 +37,24 @@ pub async fn run(command: &Recall) -> Result<ExitCode, Failure> {
         Recall::List { place } => {
             let country = Country::open(&place.dir).await?;
             let all = country.mgmt.recalls().await.map_err(Failure::from_system)?;
+            let revocations = country.mgmt.recall_revocations().await.map_err(Failure::from_system)?;
+            let of = |recall: &mgmt::Recall| revocations.iter().find(|one| one.recall == recall.number);
             if place.json {
-                print(&all.iter().map(document).collect::<Vec<_>>())?;
+                let with_revocation = |recall| {
+                    let mut one = document(recall);
+                    one["certificates_revocation"] = of(recall).map_or(Value::Null, revocation_document);
+                    one
+                };
+                print(&all.iter().map(with_revocation).collect::<Vec<_>>())?;
             } else if all.is_empty() {
                 say!("沒有召回案。 There are no recalls.");
             } else {
-                all.iter().for_each(|recall| say!("{}", line(recall)));
+                for recall in &all {
+                    say!("{}", line(recall));
+                    if let Some(revocation) = of(recall) {
+                        say!("    {}", revocation_line(revocation));
+                    }
+                }
             }
         }
         Recall::Cards { number, office, place } => {
@@ -144,25 +156,42 @@ pub async fn run(command: &Recall) -> Result<ExitCode, Failure> {
 
 fn revocation(place: &Place, revocation: &mgmt::RecallRevocation) -> Result<(), Failure> {
     if place.json {
-        return print(&json!({
-            "recall": revocation.recall,
-            "reason": revocation.reason,
-            "proposed_by": revocation.proposed_by,
-            "approved_by": revocation.approved_by,
-            "revoked": revocation.revoked,
-        }));
+        return print(&revocation_document(revocation));
     }
-    let (number, reason, by) = (revocation.recall, revocation.reason, &revocation.proposed_by);
-    match &revocation.approved_by {
-        Some(approved) => {
-            say!("{number} 廢止 revocation, {reason}：{approved} 已核可 approved by {approved}")
-        }
-        None => {
-            say!("{number} 廢止 revocation, {reason}：{by} 提案，待另一人核可 waits for another person:");
-            say!("  neweid recall approve-revocation {number} --operator NAME --dir {}", place.dir.display());
-        }
+    say!("{}", revocation_line(revocation));
+    if revocation.approved_by.is_none() {
+        let (number, dir) = (revocation.number(), place.dir.display());
+        say!("另一人核可後才會執行。 Nothing happens until another person approves it:");
+        say!("  neweid recall approve-revocation {number} --operator NAME --dir {dir}");
     }
     Ok(())
+}
+
+fn revocation_document(revocation: &mgmt::RecallRevocation) -> Value {
+    json!({
+        "number": revocation.number().to_string(),
+        "recall": revocation.recall,
+        "reason": revocation.reason,
+        "proposed_by": revocation.proposed_by,
+        "proposed_at": revocation.proposed_at.to_string(),
+        "lapsed": revocation.lapsed(clock::now()),
+        "approved_by": revocation.approved_by,
+        "revoked": revocation.revoked,
+        "waiting": revocation.waiting,
+    })
+}
+
+fn revocation_line(revocation: &mgmt::RecallRevocation) -> String {
+    let (number, reason, by) = (revocation.number(), revocation.reason, &revocation.proposed_by);
+    let (revoked, waiting) = (revocation.revoked, revocation.waiting);
+    let state = match &revocation.approved_by {
+        Some(approved) => format!("{approved} 已核可 approved by {approved}"),
+        None if revocation.lapsed(clock::now()) => "逾七日未經核可，失效 lapsed".to_owned(),
+        None => "待另一人核可 waits for another person".to_owned(),
+    };
+    format!(
+        "{number} 廢止憑證 revocation of the certificates, {reason}（{by} 提案 proposed by {by}）{state}；等候 waiting {waiting}，已廢止 revoked {revoked}"
+    )
 }
 
 fn person(one: &mgmt::RecallPerson) -> String {
@@ -175,7 +204,8 @@ fn person(one: &mgmt::RecallPerson) -> String {
         mgmt::RecallStage::Exchanged => ("已換發", "exchanged"),
     };
     let how = one.told_by.zip(one.told_at);
-    let how = how.map(|(way, at)| format!("，{} {}", way.as_str(), taipei(at))).unwrap_or_default();
+    let how =
+        how.map(|(way, at)| format!("，{} {} {}", way.zh(), way.as_str(), taipei(at))).unwrap_or_default();
     let revoked = if one.revoked { "，憑證已廢止 certificates revoked" } else { "" };
     format!("{} {} {zh} {en}{how}（未達 in vain {}）{revoked}", one.serial, one.office, one.tries)
 }

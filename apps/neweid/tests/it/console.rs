@@ -596,6 +596,36 @@ fn a_policy_and_a_recall_wait_for_the_second_person() {
     assert_eq!(in_dir(&up.dir, ["npc", "policy", "list", "--json"]).json()[0]["in_force"], true);
     assert_eq!(in_dir(&up.dir, ["recall", "list", "--json"]).json()[0]["approved_by"], "ca-bert");
 
+    // So does the revocation of its certificates, with what it would do; whoever has looked at one proposal approves no other.
+    let revoke = |reason: &str, operator: &str| {
+        in_dir(&up.dir, ["recall", "revoke", "1", "--reason", reason, "--operator", operator, "--json"])
+            .json()
+    };
+    let first = revoke("superseded", "ca-anna");
+    let (path, number) = ("/console/approvals/recall-revocation", [("number", "1.1")]);
+    let waiting = first["waiting"].as_u64().expect("a number");
+    assert!(waiting > 3 && first["number"] == "1.1", "{first}");
+    for browser in [&anna, &bert, &audit] {
+        let page = browser.page("/console/approvals");
+        let said = page.contains("原因 superseded") && page.contains(&format!("({waiting} cards wait)"));
+        assert!(said && page.contains("<strong>ca-anna</strong>"), "{page}");
+        assert_eq!(page.contains(path), std::ptr::eq(browser, &bert), "{page}");
+    }
+    let listed = in_dir(&up.dir, ["recall", "list"]).success();
+    assert!(listed.contains("1.1 廢止憑證") && listed.contains("superseded（ca-anna"), "{listed}");
+    assert!(says(&anna.act(path, &number), "MGMT-E-RECALL-APPROVAL"));
+    assert_eq!(wu.act(path, &number).status, 403);
+    assert_eq!(revoke("key_compromise", "ca-bert")["number"], "1.2");
+    assert!(says(&bert.act(path, &number), "MGMT-E-RECALL-REPLACED"));
+    let done = anna.act(path, &[("number", "1.2")]);
+    assert_eq!(done.header("location"), Some("/console/approvals?done=approved"), "{done:?}");
+    let listed = in_dir(&up.dir, ["recall", "list", "--json"]).json();
+    let revocation = &listed[0]["certificates_revocation"];
+    assert_eq!(
+        (&revocation["reason"], &revocation["approved_by"]),
+        (&"key_compromise".into(), &"ca-anna".into())
+    );
+
     // What nobody has approved within a week waits for nobody, and says so where it stands.
     assert_eq!(anna.act("/console/incidents/recall", &recall).status, 303);
     let propose =

@@ -211,6 +211,21 @@ fn recalled_cards_are_told_by_serial_number_and_their_certificates_by_ocsp_and_c
     }
     let persons = in_dir(&dir, ["recall", "persons", "1", "--json"]).json();
     assert!(persons.as_array().expect("a list").iter().all(|one| one["revoked"] == true), "{persons}");
+    // Who was told, and how, in both languages; nobody is listed before the others.
+    let at = path(&dir);
+    let notices = |more: &[&str]| {
+        let what = [&["notice", "list", "--recall", "1", "--json", "--dir"][..], &[&at], more].concat();
+        run(what).json().as_array().expect("a list").clone()
+    };
+    let (all, id) = (notices(&[]), |notice: &serde_json::Value| text(&notice["id"]));
+    assert!(all.len() > 1 && notices(&["--after", &id(&all[0])]) == all[1..]);
+    let of_way = |way: &str| notices(&["--way", way]).len();
+    assert_eq!(of_way("sms") + of_way("email") + of_way("post"), all.len());
+    let told = ["notice", "told", &id(&all[0]), "--way", "telephone", "--operator", "gateway", "--dir"];
+    Ran::of(neweid().args(told).arg(&dir)).success();
+    assert_eq!(notices(&[]), all[1..]);
+    let persons = in_dir(&dir, ["recall", "persons", "1"]).success();
+    assert!(persons.contains("，電話 telephone "), "{persons}");
     let mut judged = 0;
     for serial in &recalled {
         let own = path(&pki.join(format!("sample-citizen-{serial}-sign.pem")));

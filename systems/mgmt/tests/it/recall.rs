@@ -308,3 +308,100 @@ async fn cards_are_found_by_their_state_without_reading_all() {
     })
     .await;
 }
+
+impl World {
+    /// A recall of everything, or of one batch, approved.
+    async fn decided(&self, lot: Option<&str>, level: RecallLevel, treatment: Treatment) -> u64 {
+        let criteria = MakeCriteria {
+            chip_type: Some("NE-0144".into()),
+            lot: lot.map(str::to_owned),
+            ..MakeCriteria::default()
+        };
+        let plan = plan(criteria, level, treatment);
+        let number = self.mgmt.propose_recall(&plan, "anna", self.now).await.expect("proposes").number;
+        self.mgmt.approve_recall(number, "bert", self.now).await.expect("approves");
+        self.mgmt.advance(self.now).await.expect("advances");
+        number
+    }
+}
+
+/// A card that two recalls have called in is treated in both before it is what it was, in whichever order; the second one lists it,
+/// tells its holder and waits for it.
+// proves: RECALL-02, RECALL-07
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_leaves_when_every_recall_is_done_with_it() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let world = World::open(&url, &dir, start()).await;
+        let here = office(&person(1));
+        world.restock(3).await;
+        let (first, second, third) =
+            (world.card_at(1, here).await, world.card_at(2, here).await, world.card_at(3, here).await);
+        let (mgmt, now) = (&world.mgmt, world.now);
+        let types = world.centre.chip_types().await.expect("lists");
+        let planned = types.into_iter().find(|chip| chip.entry.name == "NE-0144").expect("registered");
+        let patchable = production::ChipTypeEntry { patchable: true, ..planned.entry };
+        world.centre.register_chip_type(&patchable, "officer-1", now).await.expect("registers");
+
+        let slow = world.decided(None, RecallLevel::Scheduled, Treatment::Update).await;
+        let one = world.decided(None, RecallLevel::Immediate, Treatment::Update).await;
+        let two = world.decided(None, RecallLevel::Immediate, Treatment::Update).await;
+        for number in [slow, one, two] {
+            let which = mgmt::WhichNotices { recall: Some(number), ..mgmt::WhichNotices::default() };
+            let told: Vec<_> =
+                mgmt.notices(&which, 10).await.expect("lists").iter().map(|n| n.card).collect();
+            for card in [first, second, third] {
+                assert!(told.contains(&card), "{number} {card}");
+            }
+            assert_eq!(mgmt.recall(number).await.expect("is kept").cards, 3);
+        }
+        let treat = async |number, serial| {
+            mgmt.treat_card(number, serial, "eid 2.1", (here, CLERK), now).await.expect("treats");
+            (world.state(serial).await, world.certificate_states(serial).await.remove(0))
+        };
+        let (called_in, in_use) =
+            ((CardState::Recalled, "suspended".to_owned()), (CardState::Active, "good".to_owned()));
+        assert_eq!(treat(one, first).await, called_in);
+        assert_eq!(treat(two, first).await, in_use);
+        assert_eq!(treat(two, second).await, called_in);
+        assert_eq!(treat(slow, second).await, called_in);
+        assert_eq!(treat(one, second).await, in_use);
+        let waiting = async |number| -> u64 {
+            mgmt.recall_progress(number).await.expect("reports").iter().map(|office| office.waiting).sum()
+        };
+        assert_eq!((waiting(slow).await, waiting(one).await, waiting(two).await), (2, 1, 1));
+        mgmt.void_card(third, VoidReason::Recall, CLERK, now).await.expect("voids");
+        assert_eq!((waiting(slow).await, waiting(one).await, waiting(two).await), (1, 0, 0));
+        mgmt.verify_audit().await.expect("the chain is whole");
+        world.close().await;
+    })
+    .await;
+}
+
+/// A new card that is called in while it waits at the office is in nobody's hands: the old one stays its holder's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_waits_at_the_office_is_called_in_beside_the_old_one() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let world = World::open(&url, &dir, start()).await;
+        world.restock(1).await;
+        let holder = world.person(1).await;
+        let old = world.card_of(&holder).await;
+        world.restock(1).await;
+        let kind = model::ApplicationKind::Renewal;
+        let wish = mgmt::NewApplication { kind, ..application(&holder) };
+        let no = world.mgmt.submit(wish, CLERK, world.now).await.expect("submits");
+        world.produce(no).await.expect("is produced");
+        let new = world.mgmt.case(no).await.expect("a case").serial.expect("a card");
+        let number = world.decided(Some("N5A-000001"), RecallLevel::Immediate, Treatment::NewCard).await;
+        assert_eq!(world.mgmt.recall(number).await.expect("is kept").cards, 1);
+        assert_eq!(
+            (world.state(new).await, world.state(old).await),
+            (CardState::Recalled, CardState::Active)
+        );
+        use mgmt::CardManagement;
+        assert_eq!(world.mgmt.card_in_hands(&holder.id).await.expect("answers"), Some(old));
+        world.close().await;
+    })
+    .await;
+}

@@ -1,6 +1,9 @@
 //! What a recall does to people and certificates: each holder is told, as far as that takes, and what waits is revoked.
 
-use mgmt::{Contact, Notice, NoticeWay, RecallLevel, RecallPlan, RecallStage, Refusal, ToldBy, Treatment};
+use mgmt::{
+    Contact, Notice, NoticeWay, RecallLevel, RecallPlan, RecallStage, Refusal, RevocationNo, ToldBy,
+    Treatment, WhichNotices,
+};
 use model::{CardSerial, RevocationReason, VoidReason};
 use production::MakeCriteria;
 
@@ -20,6 +23,10 @@ fn reached(way: NoticeWay) -> Contact {
     let mobile = (way != NoticeWay::Post).then(|| "0912345678".to_owned());
     let email = (way == NoticeWay::Email).then(|| "holder@example.test".to_owned());
     Contact { mobile, email, way }
+}
+
+fn of_recall(number: u64) -> WhichNotices {
+    WhichNotices { recall: Some(number), ..WhichNotices::default() }
 }
 
 async fn recalled(world: &World, level: RecallLevel) -> u64 {
@@ -47,7 +54,7 @@ async fn each_holder_is_told_and_followed() {
         }
         let (mgmt, now) = (&world.mgmt, world.now);
         // To collect the card was one notice each, which the office has told.
-        for notice in mgmt.notices(None, 100).await.expect("lists") {
+        for notice in mgmt.notices(&WhichNotices::default(), 100).await.expect("lists") {
             assert_eq!(notice.kind, "collect");
             mgmt.notice_told(notice.id, ToldBy::Post, true, CLERK, now).await.expect("noted");
         }
@@ -63,9 +70,9 @@ async fn each_holder_is_told_and_followed() {
         assert_eq!(stages().await, [(RecallStage::Listed, None, 0); 3]);
         mgmt.advance(now).await.expect("advances");
         assert_eq!(stages().await, [(RecallStage::Called, None, 0); 3]);
-        let waiting = mgmt.notices(Some(number), 100).await.expect("lists");
+        let waiting = mgmt.notices(&of_recall(number), 100).await.expect("lists");
         assert_eq!(waiting.len(), 3);
-        assert!(mgmt.notices(Some(number + 1), 100).await.expect("lists").is_empty());
+        assert!(mgmt.notices(&of_recall(number + 1), 100).await.expect("lists").is_empty());
         let of =
             |card: CardSerial| -> &Notice { waiting.iter().find(|one| one.card == card).expect("waits") };
         let letter = cards[2].as_str();
@@ -91,7 +98,7 @@ async fn each_holder_is_told_and_followed() {
             assert_eq!(told(cards[1], ToldBy::Email, false, now).await, Ok(()));
         }
         assert_eq!(stages().await[1], (RecallStage::Called, None, 2));
-        assert_eq!(mgmt.notices(Some(number), 100).await.expect("lists").len(), 2);
+        assert_eq!(mgmt.notices(&of_recall(number), 100).await.expect("lists").len(), 2);
         let tomorrow = later(now, 24 * 60);
         assert_eq!(told(cards[1], ToldBy::Telephone, true, tomorrow).await, Ok(()));
         let persons = mgmt.recall_persons(number, None, 10).await.expect("lists");
@@ -133,7 +140,8 @@ async fn the_cards_that_wait_are_revoked_by_serial_number() {
             assert_eq!(unknown.expect_err("unknown").refusal(), Some(Refusal::RecallUnknown));
             let proposed =
                 mgmt.propose_recall_revocation(number, reason, "anna", now).await.expect("proposes");
-            assert_eq!((proposed.reason, proposed.approved_by), (reason, None));
+            assert_eq!((proposed.reason, &proposed.approved_by, proposed.waiting), (reason, &None, 3));
+            let first = proposed.number();
             mgmt.advance(now).await.expect("advances");
             assert_eq!(world.certificate_states(cards[0]).await, ["suspended"; 2], "nobody has approved it");
             let week = later(now, 7 * 24 * 60);
@@ -142,12 +150,35 @@ async fn the_cards_that_wait_are_revoked_by_serial_number() {
                 ("", now, Refusal::RecallApproval),
                 ("bert", week, Refusal::RecallLapsed),
             ] {
-                let refused = mgmt.approve_recall_revocation(number, who, at).await.expect_err("not so");
+                let refused = mgmt.approve_recall_revocation(first, who, at).await.expect_err("not so");
                 assert_eq!(refused.refusal(), Some(refusal), "{who}");
             }
             // Given up for another reason before: revoked for that one.
             mgmt.void_card(cards[2], VoidReason::Recall, CLERK, now).await.expect("voids");
-            mgmt.approve_recall_revocation(number, "bert", now).await.expect("approves");
+            // Replaced by another reason before anybody approves it: whoever looked at the first one approves no other.
+            let compromise = RevocationReason::KeyCompromise;
+            let other =
+                mgmt.propose_recall_revocation(number, compromise, "carl", now).await.expect("proposes");
+            let back = mgmt.propose_recall_revocation(number, reason, "anna", now).await.expect("proposes");
+            assert_eq!(
+                (other.number().to_string(), back.number().to_string()),
+                (format!("{number}.2"), format!("{number}.3"))
+            );
+            assert_eq!((back.waiting, format!("{number}").parse()), (2, Ok(first)));
+            let shown = mgmt.recall_revocations().await.expect("lists");
+            assert_eq!(shown, std::slice::from_ref(&back));
+            let second = back.number();
+            for (of, refusal) in [
+                (first, Refusal::RecallReplaced),
+                (other.number(), Refusal::RecallReplaced),
+                (RevocationNo { proposal: 4, ..first }, Refusal::RecallUnknown),
+                (RevocationNo { proposal: 0, ..first }, Refusal::RecallUnknown),
+                (RevocationNo { recall: number + 1, proposal: 1 }, Refusal::RecallUnknown),
+            ] {
+                let refused = mgmt.approve_recall_revocation(of, "bert", now).await.expect_err("not so");
+                assert_eq!(refused.refusal(), Some(refusal), "{of}");
+            }
+            mgmt.approve_recall_revocation(second, "bert", now).await.expect("approves");
             let again = mgmt.propose_recall_revocation(number, reason, "carl", now).await;
             assert_eq!(again.expect_err("is approved").refusal(), Some(Refusal::WrongState));
         }
@@ -164,7 +195,8 @@ async fn the_cards_that_wait_are_revoked_by_serial_number() {
         }
         assert_eq!(world.certificate_states(other).await, ["good"; 2]);
         let revoked = mgmt.recall_revocation(number).await.expect("answers").expect("is kept");
-        assert_eq!((revoked.revoked, revoked.approved_by.as_deref()), (2, Some("bert")));
+        let (done, waiting) = (revoked.revoked, revoked.waiting);
+        assert_eq!((done, waiting, revoked.approved_by.as_deref()), (2, 0, Some("bert")));
         let certificates = npc::CertificateAuthority::certificates_of(&*world.npc, cards[0], world.now).await;
         for one in certificates.expect("answers") {
             assert!(matches!(one.state, model::CertificateState::Revoked { reason: r, .. } if r == reason));
@@ -177,6 +209,77 @@ async fn the_cards_that_wait_are_revoked_by_serial_number() {
         assert_eq!(reached, [true, true, false]);
         assert_eq!(mgmt.advance(world.now).await.expect("advances"), 0, "once");
         mgmt.verify_audit().await.expect("the chain is whole");
+        world.close().await;
+    })
+    .await;
+}
+
+/// Notices that nobody can be reached with hide no others: they are listed behind one of them, and by the way that holders chose. Once
+/// the card is treated or void there is nothing to tell. Two recalls of the same moment have a notice each.
+// proves: RECALL-07
+#[tokio::test(flavor = "multi_thread")]
+async fn notices_are_listed_page_by_page_and_by_way() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let mut world = World::open(&url, &dir, start()).await;
+        world.restock(4).await;
+        let mut cards = Vec::new();
+        for number in 1..=4 {
+            let way = if number < 4 { NoticeWay::Post } else { NoticeWay::Sms };
+            cards.push(world.card_reached(number, reached(way)).await);
+        }
+        let now = world.now;
+        let first = recalled(&world, RecallLevel::Scheduled).await;
+        let second = recalled(&world, RecallLevel::Scheduled).await;
+        world.mgmt.advance(now).await.expect("advances");
+        // As an earlier version has stored them: which recall a notice is of follows from the moment.
+        for sql in [
+            "DROP INDEX notice_recall",
+            "ALTER TABLE notice DROP COLUMN recall",
+            "ALTER TABLE recall_revocation DROP COLUMN proposal",
+            "DELETE FROM store_migration WHERE version = 16",
+        ] {
+            world.dbs[4].execute(sql, store::params![]).await.expect("is taken back");
+        }
+        world.close().await;
+        world = World::open(&url, &dir, now).await;
+        let mgmt = &world.mgmt;
+        let list = async |which: WhichNotices, limit| mgmt.notices(&which, limit).await.expect("lists");
+        for number in [first, second] {
+            let of: Vec<_> = list(of_recall(number), 100).await.iter().map(|one| one.card).collect();
+            assert!(of.len() == 4 && cards.iter().all(|card| of.contains(card)), "{of:?}");
+            let persons = mgmt.recall_persons(number, None, 10).await.expect("lists");
+            assert_eq!(persons.len(), 4, "each person once");
+        }
+        // Page by page everything comes once, in the order of the list.
+        let all: Vec<_> = list(WhichNotices::default(), 100).await.iter().map(|one| one.id).collect();
+        assert_eq!(all.len(), 4 + 8, "to collect, and two recalls");
+        let (mut paged, mut after) = (Vec::new(), None);
+        loop {
+            let page = list(WhichNotices { after, ..WhichNotices::default() }, 5).await;
+            let Some(last) = page.last() else { break };
+            after = Some(last.id);
+            paged.extend(page.iter().map(|one| one.id));
+        }
+        assert_eq!(paged, all);
+        let unknown = WhichNotices { after: Some(uuid::Uuid::nil()), ..WhichNotices::default() };
+        let refused = mgmt.notices(&unknown, 5).await.err().and_then(|error| error.refusal());
+        assert_eq!(refused, Some(Refusal::WrongState));
+        // The letters of the others do not stand before the one message.
+        let by_sms = WhichNotices { way: Some(NoticeWay::Sms), ..of_recall(first) };
+        let found = list(by_sms, 1).await;
+        assert!(found.len() == 1 && found[0].card == cards[3] && found[0].way == NoticeWay::Sms);
+        let by_sms = WhichNotices { after: Some(found[0].id), ..by_sms };
+        assert!(list(by_sms, 1).await.is_empty());
+
+        mgmt.void_card(cards[0], VoidReason::Recall, CLERK, now).await.expect("voids");
+        assert_eq!(list(of_recall(first), 100).await.len(), 3);
+        assert_eq!(list(of_recall(second), 100).await.len(), 3);
+        let sql = "UPDATE recall_card SET rekeyed_at = $3 WHERE recall = $1 AND serial = $2";
+        let treated = store::params![first as i64, cards[1].as_str(), now];
+        assert_eq!(world.dbs[4].execute(sql, treated).await.expect("writes"), 1);
+        assert_eq!(list(of_recall(first), 100).await.len(), 2);
+        assert_eq!(list(of_recall(second), 100).await.len(), 3, "this recall is not done with it");
         world.close().await;
     })
     .await;

@@ -358,3 +358,78 @@ async fn a_rekey_that_dies_anywhere_is_finished_once() {
     }
     assert!(deaths.iter().all(|deaths| *deaths >= 4), "{deaths:?}");
 }
+
+/// Two recalls overlap. The one that holds the card is asked, whichever is older, and what it does is done for the other too; where the
+/// card is lost in between it is found first.
+// proves: OPEN-13, LOSS-08
+#[tokio::test(flavor = "multi_thread")]
+async fn the_recall_that_holds_a_card_has_it_rekeyed_when_it_is_not_lost() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let counter = Counter::open(&url, &dir).await;
+        let (card, now) = (counter.card, counter.world.now);
+        let slow = counter.recall(RecallLevel::Scheduled, None, RevocationReason::Superseded).await;
+        let urgent = counter.recall(RecallLevel::Immediate, None, RevocationReason::KeyCompromise).await;
+        let later = counter.recall(RecallLevel::Immediate, None, RevocationReason::Superseded).await;
+        let rekey = async || {
+            let asked = request(Function::Rekey, card, Detail::Nothing, now);
+            let by_code = Proof::UserCode(code());
+            counter.ra.act(Channel::Online, &asked, &by_code, Some(counter.reader()), now).await
+        };
+        counter.online(Function::ReportLoss, Detail::Nothing).await.unwrap();
+        assert_eq!(counter.listed(urgent).await.state, CardState::Recalled);
+        assert_eq!(refused(rekey().await), "RA-E-NO-REKEY");
+        counter.online(Function::WithdrawLoss, Detail::Nothing).await.unwrap();
+        assert_eq!(rekey().await.unwrap().outcome, Outcome::Written(2));
+        counter.serves_with(KeyPair::Ec, RevocationReason::KeyCompromise).await;
+        for number in [slow, urgent, later] {
+            assert!(counter.listed(number).await.rekeyed, "{number}");
+            counter.world.mgmt.close_recall(number, "anna", now).await.unwrap();
+        }
+        assert_eq!(refused(rekey().await), "RA-E-NO-REKEY", "once");
+        counter.close().await;
+    })
+    .await;
+}
+
+/// One recall doubts one pair of keys and another the other one: what the first gives up the second cannot have the card go on with.
+/// It is exchanged, and its holder is told so.
+// proves: OPEN-13
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_were_given_up_are_no_way_out_of_another_recall() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let all_slots = mgmt::Config { all_slots: true, ..test_config() };
+        let world = World::open_with(&url, &dir, start(), all_slots).await;
+        let counter = Counter::of(&url, world, |_| {}).await;
+        let (card, now) = (counter.card, counter.world.now);
+        let rsa =
+            counter.recall(RecallLevel::Immediate, Some("RSA-2048"), RevocationReason::KeyCompromise).await;
+        let ec =
+            counter.recall(RecallLevel::Immediate, Some("secp521r1"), RevocationReason::Superseded).await;
+        assert_eq!(counter.listed(ec).await.other_keys, Some(KeyPair::Rsa));
+        let told = async || {
+            let which = mgmt::WhichNotices { recall: Some(ec), ..Default::default() };
+            let waiting = counter.world.mgmt.notices(&which, 10).await.unwrap();
+            waiting.iter().map(|one| one.kind.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(told().await, ["recall-rekey"]);
+        let asked = request(Function::Rekey, card, Detail::Nothing, now);
+        let by_code = Proof::UserCode(code());
+        let done = counter.ra.act(Channel::Online, &asked, &by_code, Some(counter.reader()), now).await;
+        assert_eq!(done.unwrap().outcome, Outcome::Written(2));
+        assert!(counter.listed(rsa).await.rekeyed);
+        let left = counter.listed(ec).await;
+        assert_eq!((left.state, left.other_keys, left.rekeyed), (CardState::Recalled, None, false));
+        assert_eq!(told().await, ["recall-exchange"]);
+        assert_eq!(
+            counter.world.certificate_states(card).await,
+            ["revoked", "revoked", "suspended", "suspended"]
+        );
+        let again = request(Function::Rekey, card, Detail::Nothing, now);
+        let result = counter.ra.act(Channel::Online, &again, &by_code, Some(counter.reader()), now).await;
+        assert_eq!(refused(result), "RA-E-NO-REKEY");
+        counter.close().await;
+    })
+    .await;
+}

@@ -23,7 +23,8 @@ struct Page {
 pub struct Item {
     pub system_zh: &'static str,
     pub system: &'static str,
-    pub number: u64,
+    /// The number, as the form sends it back.
+    pub number: String,
     pub what_zh: String,
     pub what: String,
     pub proposed_by: String,
@@ -62,7 +63,7 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
             items.push(Item {
                 system_zh: "自然人憑證",
                 system: "npc",
-                number: i.number,
+                number: i.number.to_string(),
                 what_zh: format!(
                     "{}：{cohort}（{} 張{}）",
                     incidents::measure_zh(i.measure),
@@ -96,7 +97,7 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
             items.push(Item {
                 system_zh: "自然人憑證",
                 system: "npc",
-                number: c.number,
+                number: c.number.to_string(),
                 what_zh: format!("金鑰典禮：{}", ceremonies::kind_zh(c.kind)),
                 what: format!("ceremony: {}", c.kind),
                 own: c.proposed_by == session.name,
@@ -118,7 +119,7 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
             items.push(Item {
                 system_zh: "自然人憑證",
                 system: "npc",
-                number: v.version.into(),
+                number: v.version.to_string(),
                 what_zh: format!("憑證政策第 {} 版（現行第 {in_force} 版）", v.version),
                 what: format!("version {} of the certificate policy; {in_force} is in force", v.version),
                 own: proposed_by == session.name,
@@ -157,7 +158,7 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
             items.push(Item {
                 system_zh: "管理系統",
                 system: "mgmt",
-                number: r.number,
+                number: r.number.to_string(),
                 what_zh: format!(
                     "{}，{treatment_zh}：{criteria}（{} 張卡片）；{}",
                     plan.level.zh(),
@@ -172,6 +173,26 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
                 action: "/console/approvals/recall",
             });
         }
+        for r in country.mgmt.recall_revocations().await.map_err(Failure::from_system)? {
+            if r.approved_by.is_some() || r.lapsed(now) {
+                continue;
+            }
+            let (reason, recall, waiting) = (r.reason, r.recall, r.waiting);
+            items.push(Item {
+                system_zh: "管理系統",
+                system: "mgmt",
+                number: r.number().to_string(),
+                what_zh: format!("廢止召回案 {recall} 之憑證，原因 {reason}（等候處置 {waiting} 張卡片）；不可回復"),
+                what: format!(
+                    "revocation of the certificates of recall {recall}, for good: {reason} ({waiting} cards wait)"
+                ),
+                own: r.proposed_by == session.name,
+                may_approve: session.may(Right::DecideIncidents) && r.proposed_by != session.name,
+                proposed_by: r.proposed_by,
+                proposed_at: taipei(r.proposed_at),
+                action: "/console/approvals/recall-revocation",
+            });
+        }
     }
     if sees(Right::SeeAuthority, Right::DecideDocumentSigners) {
         for p in country.docsigner.proposals().await.map_err(Failure::from_system)? {
@@ -182,7 +203,7 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
             items.push(Item {
                 system_zh: "文件簽章",
                 system: "docsigner",
-                number: p.number,
+                number: p.number.to_string(),
                 what_zh,
                 what,
                 own: p.proposed_by == session.name,
@@ -201,7 +222,7 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
             items.push(Item {
                 system_zh: "卡管中心",
                 system: "production",
-                number: p.number,
+                number: p.number.to_string(),
                 what_zh: format!("{} → {}：{}", p.name, p.risk.zh(), p.reason),
                 what: format!("{} → {}", p.name, p.risk),
                 own: p.proposed_by == session.name,
@@ -211,15 +232,16 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
                 action: "/console/chip-types/approve",
             });
         }
-        for one in country.centre.key_assessments().await.map_err(Failure::from_system)? {
-            if one.approved_by.is_some() || one.lapsed(now) {
+        let assessments = country.centre.key_assessments().await.map_err(Failure::from_system)?;
+        for one in assessments.clone() {
+            if one.approved_by.is_some() || one.lapsed(now) || one.outdone(&assessments) {
                 continue;
             }
             let (name, algorithm) = (&one.name, &one.algorithm);
             items.push(Item {
                 system_zh: "卡管中心",
                 system: "production",
-                number: one.number,
+                number: one.number.to_string(),
                 what_zh: format!("金鑰風險評估 {name} {algorithm}：{}；{}", one.result.zh(), one.findings),
                 what: format!("assessment of key risk, {name} {algorithm}: {}", one.result),
                 own: one.assessed_by == session.name,
@@ -275,6 +297,22 @@ pub async fn recall(
         let (country, session) = (&country, &session);
         async move {
             let done = country.mgmt.approve_recall(number, &session.name, clock::now()).await;
+            done.map(|_| "approved").map_err(Failure::from_system)
+        }
+    })
+    .await
+}
+
+/// `POST /console/approvals/recall-revocation`
+pub async fn recall_revocation(
+    State(country): Site,
+    Extension(session): Extension<Session>,
+    Extension(fields): Extension<Fields>,
+) -> Response {
+    approved(&fields, "/console/approvals", &session, |number: mgmt::RevocationNo| {
+        let (country, session) = (&country, &session);
+        async move {
+            let done = country.mgmt.approve_recall_revocation(number, &session.name, clock::now()).await;
             done.map(|_| "approved").map_err(Failure::from_system)
         }
     })

@@ -110,6 +110,9 @@ static ROUTES: &[Route] = &[
         post(approvals::registration_authority)
     }),
     act("/console/approvals/recall", Right::DecideIncidents, || post(approvals::recall)),
+    act("/console/approvals/recall-revocation", Right::DecideIncidents, || {
+        post(approvals::recall_revocation)
+    }),
     act("/console/approvals/document-signer", Right::DecideDocumentSigners, || {
         post(approvals::document_signer)
     }),
