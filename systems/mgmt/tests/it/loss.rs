@@ -228,7 +228,7 @@ async fn certificates_and_chip_data_lists_follow_a_lost_card() {
 
 /// A card can be lost and called in, in either order. The register says lost as long as it is; its certificates are suspended for each
 /// cause by itself; found again it is called in still, and nobody renews it as if it were there.
-// proves: MGMT-41, LOSS-06, LOSS-08, LOSS-11
+// proves: LOSS-11
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recalled_card_is_lost_and_found_everywhere() {
     store::testkit::each_engine_url(async |url| {

@@ -361,7 +361,7 @@ async fn a_rekey_that_dies_anywhere_is_finished_once() {
 
 /// Two recalls overlap. The one that holds the card is asked, whichever is older, and what it does is done for the other too; where the
 /// card is lost in between it is found first.
-// proves: OPEN-13, LOSS-08
+// proves: OPEN-13
 #[tokio::test(flavor = "multi_thread")]
 async fn the_recall_that_holds_a_card_has_it_rekeyed_when_it_is_not_lost() {
     store::testkit::each_engine_url(async |url| {

@@ -137,7 +137,7 @@ pub async fn open(country: &Country, session: &Session) -> Result<Vec<Item>, Fai
             items.push(Item {
                 system_zh: "自然人憑證",
                 system: "npc",
-                number: p.number,
+                number: p.number.to_string(),
                 what_zh: format!("{what_zh}，憑證指紋 {fingerprint}"),
                 what: format!("{what}; the certificate has this fingerprint"),
                 own: p.proposed_by == session.name,
