@@ -43,10 +43,12 @@ impl Zone {
 pub enum Condition {
     /// Nothing.
     Always,
-    /// A secure channel, opened with any password.
+    /// A secure channel, opened with any password, in which no terminal has been authenticated: afterwards whoever speaks may
+    /// be far away, and has the rights of its certificate alone.
     Channel,
-    /// A secure channel opened with the card access number or the MRZ, in which no terminal has been authenticated: afterwards
-    /// whoever speaks may be far away, and has the rights of its certificate alone.
+    /// The same, and an authenticated terminal too: for what the protocols themselves need.
+    ChannelAlsoTerminal,
+    /// A secure channel opened with the card access number or the MRZ, in which no terminal has been authenticated.
     AccessNumber,
     /// The same, and an authenticated terminal too: so it learns which document the chip belongs to.
     AccessNumberAlsoTerminal,
@@ -68,6 +70,7 @@ impl Condition {
         match self {
             Self::Always => "always",
             Self::Channel => "channel",
+            Self::ChannelAlsoTerminal => "channel-also-terminal",
             Self::AccessNumber => "access-number",
             Self::AccessNumberAlsoTerminal => "access-number-also-terminal",
             Self::FieldRight => "field-right",
@@ -82,13 +85,14 @@ impl Condition {
     pub const fn is_met(self, status: SecurityStatus) -> bool {
         match self {
             Self::Always => true,
-            Self::Channel => status.channel,
+            Self::Channel => status.channel && !status.remote,
+            Self::ChannelAlsoTerminal => status.channel,
             Self::AccessNumber => status.channel && status.access_number && !status.remote,
             Self::AccessNumberAlsoTerminal => status.channel && status.access_number,
             Self::FieldRight => status.channel && status.pin1 && status.field_right,
             Self::Terminal => status.channel && status.terminal,
             Self::Pin2 => status.pin2,
-            Self::Pin2InChannel => status.pin2 && status.channel,
+            Self::Pin2InChannel => status.pin2 && status.channel && !status.remote,
             Self::Never => false,
         }
     }
@@ -103,7 +107,7 @@ impl Condition {
         matches!(
             (self, other),
             (_, Self::Always)
-                | (Self::Channel | Self::AccessNumber | Self::Pin2InChannel, Self::Channel)
+                | (Self::Channel | Self::AccessNumber | Self::Pin2InChannel, Self::Channel | Self::ChannelAlsoTerminal)
                 | (Self::AccessNumber, Self::AccessNumber)
                 | (Self::Pin2 | Self::Pin2InChannel, Self::Pin2)
                 | (Self::Pin2InChannel, Self::Pin2InChannel)

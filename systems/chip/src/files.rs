@@ -84,7 +84,7 @@ pub enum Pkcs15 {
 pub enum Read {
     /// Anybody, on any interface.
     Always,
-    /// Whoever has opened a secure channel.
+    /// Whoever has opened a secure channel, an authenticated terminal too: Chip Authentication needs it (TR-03110-3 §3.4).
     Channel,
     /// As the profile says for the zone.
     Zone,
@@ -118,7 +118,7 @@ impl File {
     pub const fn condition(&self, profile: &Profile, interface: Interface) -> Condition {
         match self.read {
             Read::Always => Condition::Always,
-            Read::Channel => Condition::Channel,
+            Read::Channel => Condition::ChannelAlsoTerminal,
             Read::Never => Condition::Never,
             Read::Terminal => Condition::Terminal,
             Read::Group(_) => profile.read_encrypted,
@@ -137,7 +137,7 @@ impl File {
             Zone::Public => profile.read_public,
             Zone::Encrypted => profile.read_encrypted,
             Zone::Certificate => profile.read_certificate,
-            Zone::Card => Condition::Channel,
+            Zone::Card => Condition::ChannelAlsoTerminal,
             Zone::System => Condition::Never,
         }
     }

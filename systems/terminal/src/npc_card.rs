@@ -210,7 +210,11 @@ impl<C: CardChannel> NpcCard<C> {
     /// in the clear, to any card that says it takes them so.
     pub fn open_in_clear(channel: C) -> Result<Self, NpcError> {
         let mut card = Card::new(channel);
-        card.connect()?;
+        // What is read first tells what lengths the reader takes; PACE itself need not be offered.
+        match card.connect_for_pace() {
+            Err(error @ CardError::Channel(_)) => return Err(error.into()),
+            Ok(_) | Err(_) => {}
+        }
         Self::select(card)
     }
 

@@ -64,6 +64,10 @@ impl Chip {
         }
         // An error anywhere leaves no run behind.
         let (run, password, set_at) = match std::mem::take(&mut self.session.pace) {
+            // A terminal that was authenticated may be far away: it tries no passwords, and does not get rid of being one.
+            PaceRun::Announced(..) | PaceRun::Running(..) if self.session.has_terminal() => {
+                return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into());
+            }
             PaceRun::None if self.expects_chip_authentication() => return self.authenticate_chip(command),
             PaceRun::ChipAuthentication(parameters) => return self.prove_chip(parameters, command),
             PaceRun::RestrictedIdentification => return self.restricted_identification(command),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::{Changes, Memory, MemoryError, apply, journal, live_bytes};
 
@@ -12,6 +13,10 @@ const COMPACT_FROM: u64 = 256 * 1024;
 
 /// No card memory is ever as long as this: a longer file is not read, and none is made.
 const MAX_FILE: u64 = 8 * 1024 * 1024;
+
+/// How long a card that is in another reader is waited for, and how often it is looked.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+const LOCK_TURN: Duration = Duration::from_millis(10);
 
 /// Non-volatile memory in one file. A lock file beside it (`NAME.lock`) keeps a second program out.
 pub struct FileMemory {
@@ -160,13 +165,19 @@ fn temporary(path: &Path) -> PathBuf {
     beside(path, ".new")
 }
 
-/// The lock is on a file of its own because the journal is replaced by renaming.
+/// The lock is on a file of its own because the journal is replaced by renaming. A card that was just taken out of another
+/// reader is waited for: the lock goes with the last process that has the file open, and a program that another thread starts
+/// has it open until it runs.
 fn lock(path: &Path) -> Result<File, MemoryError> {
     let file = private().create(true).truncate(false).write(true).open(beside(path, ".lock"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(MemoryError::Locked(path.to_owned())),
-        Err(TryLockError::Error(e)) => Err(e.into()),
+    let until = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(LOCK_TURN),
+            Err(TryLockError::WouldBlock) => return Err(MemoryError::Locked(path.to_owned())),
+            Err(TryLockError::Error(e)) => return Err(e.into()),
+        }
     }
 }
 
@@ -227,6 +238,19 @@ mod tests {
             matches!(FileMemory::create(&path), Err(MemoryError::Io(_))),
             "an existing card is never overwritten"
         );
+    }
+
+    #[test]
+    fn a_card_that_is_being_taken_out_is_waited_for() {
+        let dir = directory();
+        let path = dir.path().join("card.nvm");
+        let first = FileMemory::create(&path).expect("created");
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| FileMemory::open(&path));
+            std::thread::sleep(3 * LOCK_TURN);
+            drop(first);
+            assert!(second.join().expect("ends").is_ok());
+        });
     }
 
     // Every prefix of the file is a state the disk may be in after a crash.

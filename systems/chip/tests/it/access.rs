@@ -71,7 +71,8 @@ fn expected(file: &File, profile: &str, interface: Interface, shown: Shown) -> E
         Zone::Encrypted => terminal && file.name == "EF.SOD (eID)",
         Zone::Certificate if !contact => return Expected::Absent,
         Zone::Certificate if matches!(file.content, Content::PrivateKey(_)) => return Expected::Empty,
-        Zone::Certificate => !national || channel,
+        // A terminal has the rights of its certificate alone, and there is none for this zone.
+        Zone::Certificate => !national || channel && !terminal,
         Zone::System => unreachable!("no file"),
     };
     if allowed { Expected::Read } else { Expected::Refused }

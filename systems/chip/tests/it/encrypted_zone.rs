@@ -340,6 +340,62 @@ fn an_authenticated_terminal_reads_no_more_of_the_public_zone_than_its_security_
     }
 }
 
+// A terminal has the rights of its certificate alone, and no certificate has one for the certificate zone: it learns nobody's
+// name there, wakes no key, and spends no try of either PIN. What a right to manage PINs does stays.
+// proves: CARD-33
+#[test]
+fn an_authenticated_terminal_reaches_neither_the_certificate_zone_nor_a_try_of_a_pin() {
+    let asks_for_age = eac_pki::terminal(Rights::AGE_VERIFICATION, UpdateRights::NONE);
+    let everything = eac_pki::terminal(ALL_READS | Rights::from_bits(0xFF), UpdateRights::ALL);
+    for (terminal, manages) in [(&asks_for_age, false), (&everything, true)] {
+        for application in [SC_HSM, PKCS15] {
+            let mut reader = in_use("national");
+            reader.pace(&can()).unwrap();
+            // What the holder's own device does before, a terminal does not go on with.
+            assert_eq!(reader.select(application), 0x9000);
+            assert_eq!(reader.verify(PIN2), 0x9000);
+            let id_picc = reader.pace_for(&pin1(), terminal.rights, terminal.updates);
+            assert_eq!(reader.verify(PIN2), 0x9000, "announced");
+            let ephemeral = reader
+                .prove(&terminal.chain, &key(TERMINAL), &AuxiliaryData::new(), id_picc)
+                .unwrap();
+            let refused = |reader: &mut Reader| {
+                for command in [
+                    Command::new(0, 0xB1, 0x43, 0x01).with_data([0x54, 1, 0]).with_le(256),
+                    Command::new(0, 0x20, 0, 0x81),
+                    Command::new(0, 0x20, 0, 0x81).with_data(*b"11111111"),
+                    Command::new(0, 0x24, 0, 0x81).with_data(*b"1111111122222222"),
+                    Command::new(0x80, 0x68, 1, 0xA0).with_data([7; 32]).with_le(256),
+                    Command::new(0x80, 0x62, 2, 0x80).with_data([7; 32]).with_le(256),
+                ] {
+                    assert_eq!(reader.sw(&command), 0x6982, "{:02X}", command.ins);
+                }
+                if application == SC_HSM {
+                    assert_eq!(reader.sw(&Command::new(0x80, 0x58, 0, 0).with_le(256)), 0x6982);
+                }
+                // It begins no PACE: with the access number proved before, even the last try would be its to use.
+                for password in [wrong_pin1(), pin1(), can()] {
+                    assert_eq!(reader.pace(&password), Err(0x6985));
+                }
+            };
+            refused(&mut reader);
+            reader.authenticate_chip(ephemeral).unwrap();
+            assert_eq!(reader.select(application), 0x9000);
+            refused(&mut reader);
+            let unblocks = reader.sw(&Command::new(0, 0x2C, 3, 0x81));
+            assert_eq!(unblocks, if manages { 0x9000 } else { 0x6982 });
+
+            // The holder opens another session, and finds every try there.
+            reader.reset();
+            reader.pace(&can()).unwrap();
+            reader.pace(&pin1()).unwrap();
+            assert_eq!(reader.select(application), 0x9000);
+            assert_eq!(reader.sw(&Command::new(0, 0x20, 0, 0x81)), 0x63C3);
+            assert_eq!(reader.verify(PIN2), 0x9000);
+        }
+    }
+}
+
 // The holder, or a program between, can only take rights away.
 #[test]
 fn what_pace_announces_narrows_the_rights_and_never_widens_them() {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use curve::SystemRandom;
 use jiff::{SignedDuration, Timestamp};
-use mgmt::{KeyPair, RecallCard, RecallLevel, RecallPlan, Treatment};
+use mgmt::{KeyPair, RecallCard, RecallLevel, RecallPlan, RecallStage, Treatment};
 use model::{CardState, CertificateState, KeySlot, RevocationReason, RocDate};
 use npc::{CertificateAuthority, Cohort, Measure, QueuePlan};
 use production::MakeCriteria;
@@ -43,6 +43,13 @@ impl Counter {
         let mut cards = self.world.mgmt.recall_cards(number, None, None, 10).await.unwrap();
         assert_eq!(cards.len(), 1);
         cards.pop().unwrap()
+    }
+
+    /// How far the holder is, as who sends notices sees it.
+    async fn stage(&self, number: u64) -> RecallStage {
+        let persons = self.world.mgmt.recall_persons(number, None, 10).await.unwrap();
+        assert_eq!(persons.len(), 1);
+        persons[0].stage
     }
 
     /// Slots and states of the certificates, and why they were revoked.
@@ -105,6 +112,11 @@ async fn a_recalled_card_goes_on_with_its_other_keys() {
         let sql = "SELECT count(*) FROM notice WHERE kind = 'recall-rekey'";
         let told = counter.world.dbs[MGMT].one(sql, params![]).await.unwrap();
         assert_eq!(told.read::<i64>(0).unwrap(), 1);
+        let notices = counter.world.mgmt.notices(Some(number), 10).await.unwrap();
+        let [notice] = notices.as_slice() else { panic!("{} notices", notices.len()) };
+        assert!(notice.text.contains("更換憑證金鑰，卡片留用") && notice.text.contains("move to its other keys"));
+        assert!(notice.text.contains(&card.as_str()[5..]) && !notice.text.contains(card.as_str()));
+        assert_eq!(counter.stage(number).await, RecallStage::Called);
         // The doubted key authorises nothing any more, and there is nothing to do without the card.
         let asked = wish(&counter);
         let by_old_key = counter.sign(&asked, KeySlot::SigningRsa);
@@ -133,6 +145,7 @@ async fn a_recalled_card_goes_on_with_its_other_keys() {
         assert_eq!(of(KeySlot::SigningEc).validity, old[0].validity);
         let listed = counter.listed(number).await;
         assert!(listed.rekeyed);
+        assert_eq!(counter.stage(number).await, RecallStage::Rekeyed);
         let progress = counter.world.mgmt.recall_progress(number).await.unwrap();
         let counts: Vec<_> = progress.iter().map(|p| (p.cards, p.updated, p.rekeyed, p.waiting)).collect();
         assert_eq!(counts, [(1, 0, 1, 0)]);

@@ -708,7 +708,7 @@ impl<C: CardChannel> CardChannel for ShortReader<C> {
 // proves: CARD-02
 #[test]
 fn a_reader_with_short_length_takes_both_pins_and_signs() {
-    let flash = card("national");
+    let (flash, laboratory) = (card("national"), card("interop"));
     set_pin1(&flash, &secret(PIN1));
     let reader = || ShortReader(open(&flash, Interface::Contact));
     let mut zone = NpcCard::open(reader(), &can(), &mut rng("holder")).expect("opened");
@@ -726,6 +726,12 @@ fn a_reader_with_short_length_takes_both_pins_and_signs() {
     let mut card = Card::new(reader());
     let parameters = card.connect_for_pace().expect("offered");
     pin1::open_channel(&mut card, parameters, &new, None, &mut rng("holder")).expect("the new PIN1");
+    // The card of a laboratory in the clear, as OpenSC uses it.
+    let mut zone =
+        NpcCard::open_in_clear(ShortReader(open(&laboratory, Interface::Contact))).expect("selected");
+    assert_eq!(zone.certificates().expect("read").len(), 6);
+    zone.verify_pin2(&secret(PIN2)).expect("PIN2");
+    zone.sign_ec(Hash::Sha256, b"text").expect("signs");
 }
 
 #[test]
