@@ -107,7 +107,8 @@ fn population(certificates: usize, revoked: usize) -> Result<Vec<Figure>, Failur
         population.table(None, now)?;
         let encoded = thread_time() - begin;
         let begin = thread_time();
-        let tbs = crl::from_table(&issuer, life, population.table(None, now)?, Pointers::default())?;
+        let table = population.table(None, now)?;
+        let tbs = crl::from_table(&issuer, life, &table, Pointers::default())?;
         let list = crl::issue(&tbs, &key)?;
         let one = thread_time() - begin;
         Ok((one, encoded + one, list.len()))

@@ -262,13 +262,17 @@ impl Country {
     }
 
     /// The card centre's line and the cases of management. Returns whether something was done, so that there may be more to do.
+    /// What fails keeps nothing else from being done: a death is followed while there are no blank cards.
     pub async fn work(&self, now: Timestamp) -> Result<bool, Failure> {
-        self.restock(now).await?;
-        let made = self.centre.run_line(now).await.map_err(Failure::from_system)?;
-        let mut advanced = self.mgmt.advance(now).await.map_err(Failure::from_system)?;
-        advanced += self.ra.follow_register(now).await.map_err(Failure::from_system)?;
-        self.ra.sum_up_refusals(now).await.map_err(Failure::from_system)?;
-        Ok(made + advanced > 0)
+        let steps = [
+            self.restock(now).await.map(|()| 0),
+            self.centre.run_line(now).await.map_err(Failure::from_system),
+            self.mgmt.advance(now).await.map_err(Failure::from_system),
+            self.ra.follow_register(now).await.map_err(Failure::from_system),
+            self.ra.sum_up_refusals(now).await.map(|_| 0).map_err(Failure::from_system),
+        ];
+        let done = steps.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(done.into_iter().any(|count| count > 0))
     }
 
     /// What runs out unless somebody renews it: lists, filters, answers, certificates of services and terminals. Once a minute,

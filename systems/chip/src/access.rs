@@ -107,7 +107,10 @@ impl Condition {
         matches!(
             (self, other),
             (_, Self::Always)
-                | (Self::Channel | Self::AccessNumber | Self::Pin2InChannel, Self::Channel | Self::ChannelAlsoTerminal)
+                | (
+                    Self::Channel | Self::AccessNumber | Self::Pin2InChannel,
+                    Self::Channel | Self::ChannelAlsoTerminal
+                )
                 | (Self::AccessNumber, Self::AccessNumber)
                 | (Self::Pin2 | Self::Pin2InChannel, Self::Pin2)
                 | (Self::Pin2InChannel, Self::Pin2InChannel)

@@ -28,6 +28,7 @@ use x509::crl::{self, Lifetime, Pointers, Reason, Revoked, TbsCrl};
 use crate::authority::{hex, off_thread};
 use crate::compress::Compressed;
 use crate::feed::next_number_after;
+use crate::population;
 use crate::request::sha256;
 use crate::{Npc, NpcError, Result, SYSTEM};
 
@@ -496,24 +497,30 @@ impl Npc {
             _ => authority.generation(list.generation).ok_or(UNKNOWN)?,
         };
         let issuer = &generation.ca.issuer;
-        let urls = &self.config.urls;
-        let mut populations = self.populations_mut();
-        let covers = populations.seq();
-        if let Some(n) = list.partition() {
-            let table = populations.get_mut(list.generation)?.table(Some(n), since)?;
-            let uri = urls.partition_crl(list.generation, n);
-            let freshest = urls.delta_crl(list.generation, n);
-            let pointers = Pointers { partition: Some(&uri), freshest: Some(&freshest), base: None };
-            return Ok((crl::from_table(issuer, life, table, pointers)?, covers));
-        }
-        populations.settle_complete(since)?;
-        drop(populations);
-        // Merging and copying hundreds of megabytes goes on beside OCSP's readers: a change of state is added to what is settled
-        // the next time.
-        let populations = self.populations();
-        let table = populations.complete();
-        // A reader that knows no partitions may know no deltas either.
-        Ok((crl::from_table(issuer, life, &table, Pointers::default())?, covers))
+        let (covers, tables) = {
+            let mut populations = self.populations_mut();
+            let tables = match list.partition() {
+                Some(n) => vec![populations.get_mut(list.generation)?.table(Some(n), since)?],
+                None => {
+                    populations.settle_complete(since)?;
+                    populations.complete_tables()
+                }
+            };
+            (populations.seq(), tables)
+        };
+        // Merging and copying hundreds of megabytes goes on beside OCSP's readers and while states change.
+        let table = population::complete(tables);
+        let tbs = match list.partition() {
+            Some(n) => {
+                let uri = self.config.urls.partition_crl(list.generation, n);
+                let freshest = self.config.urls.delta_crl(list.generation, n);
+                let pointers = Pointers { partition: Some(&uri), freshest: Some(&freshest), base: None };
+                crl::from_table(issuer, life, &table, pointers)?
+            }
+            // A reader that knows no partitions may know no deltas either.
+            None => crl::from_table(issuer, life, &table, Pointers::default())?,
+        };
+        Ok((tbs, covers))
     }
 
     /// The revoked certificates of CAs that a root issued, by serial number.

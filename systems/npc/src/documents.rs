@@ -21,9 +21,10 @@ use crate::authority::{Generation, hex, new_serial, off_thread};
 use crate::ceremony::check_person;
 use crate::crl::whole_second;
 use crate::feed::{next_number, next_number_after};
+use crate::population::{self, Numbers};
 use crate::request::sha256;
 use crate::row::serial;
-use crate::{Npc, NpcError, Population, Result, SYSTEM};
+use crate::{Npc, NpcError, Result, SYSTEM};
 
 /// A signed document for everybody.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -197,26 +198,32 @@ impl Npc {
             let authority = self.authority();
             let building = authority.clone();
             let (built, snapshot) = off_thread(move || {
-                let populations = populations.read().unwrap_or_else(PoisonError::into_inner);
-                let of = building.generations.iter();
-                let of: Vec<_> = of.filter_map(|g| Some((g, populations.get(g.number)?))).collect();
-                let listed = of.iter().map(|(generation, population)| {
-                    let (revoked, suspended) = population.revoked_and_suspended();
+                // What the filter is of is taken in a moment: building it takes seconds, in which states change.
+                let (seq, of) = {
+                    let populations = populations.read().unwrap_or_else(PoisonError::into_inner);
+                    let of = building.generations.iter().filter_map(|generation| {
+                        let population = populations.get(generation.number)?;
+                        Some((generation, population.numbers(), population.listings()))
+                    });
+                    (populations.seq(), of.collect::<Vec<_>>())
+                };
+                let listed = of.iter().map(|(generation, _, tables)| {
+                    let (revoked, suspended) = population::revoked_and_suspended(tables);
                     let key_hash = filter::key_hash(&generation.ca.certificate);
                     (generation.number, Section { key_hash, revoked, suspended })
                 });
-                let snapshot = Snapshot { seq: populations.seq(), listed: listed.collect() };
+                let snapshot = Snapshot { seq, listed: listed.collect() };
                 let none = Vec::new();
                 let unsigned = |generation: u32| unsigned.get(&generation).unwrap_or(&none);
                 let walks =
-                    of.iter().map(|(generation, population)| walk(population, unsigned(generation.number)));
+                    of.iter().map(|(generation, numbers, _)| walk(numbers, unsigned(generation.number)));
                 let walks: Vec<_> = walks.collect();
                 // A section for each generation: the filter names issuers by their keys.
                 let sections = of.iter().zip(&walks).zip(snapshot.listed.values());
                 let sections: Vec<_> = sections
-                    .map(|(((generation, population), walk), listed)| filter::Population {
+                    .map(|(((generation, numbers, _), walk), listed)| filter::Population {
                         issuer: &generation.ca.certificate,
-                        size: (population.len() + unsigned(generation.number).len()) as u64,
+                        size: (numbers.len() + unsigned(generation.number).len()) as u64,
                         all: walk,
                         revoked: &listed.revoked,
                         suspended: &listed.suspended,
@@ -528,9 +535,9 @@ fn unless_ended<T>(made: Result<T>) -> Result<()> {
 }
 
 /// Goes through the serial numbers of a generation, and those not signed yet.
-fn walk<'a>(population: &'a Population, unsigned: &'a [u128]) -> impl Fn(&mut dyn FnMut(u128)) + 'a {
+fn walk<'a>(numbers: &'a Numbers, unsigned: &'a [u128]) -> impl Fn(&mut dyn FnMut(u128)) + 'a {
     move |f| {
-        population.each(f);
+        numbers.each(f);
         unsigned.iter().for_each(|number| f(*number));
     }
 }

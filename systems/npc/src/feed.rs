@@ -142,9 +142,15 @@ impl Npc {
                 // A generation that another process has made.
                 self.refresh_authority(now).await?;
             }
-            {
+            let authority = self.authority();
+            let new = {
+                let known = known.read().unwrap_or_else(PoisonError::into_inner);
+                authority.generations.iter().any(|generation| known.get(generation.number).is_none())
+            };
+            // Nobody who reads waits for a reading that brings nothing.
+            if new || !changes.is_empty() {
                 let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
-                for generation in &self.authority().generations {
+                for generation in &authority.generations {
                     known.add(generation.number, generation.partitions);
                 }
                 known.apply(&changes)?;

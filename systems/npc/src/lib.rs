@@ -165,7 +165,7 @@ impl Npc {
 
     /// What has to be done from time to time: leaves generations behind that have ended, renews the services' certificates, signs what waits for its
     /// signature since a token was away, learns of those of other sites, takes back what was not confirmed, goes on with interrupted
-    /// incidents, compares new RSA keys with all others, makes every list and filter that is out of date or will be soon, and signs anew the OCSP
+    /// incidents, makes every list and filter that is out of date or will be soon, and signs anew the OCSP
     /// answers that are asked for again and again. Call it every minute or so; several processes may.
     ///
     /// What one step cannot do does not keep the others from theirs: a list must not run out because an incident cannot go on. The
@@ -184,7 +184,6 @@ impl Npc {
             self.take_filters(now).await,
             self.keep_filter(now).await,
             self.refresh_answers(now).await,
-            self.compare_new_moduli(now).await,
         ];
         for error in steps.iter().filter_map(|step| step.as_ref().err()) {
             tracing::warn!(code = error.code(), "a part of the maintenance waits for the next turn");

@@ -1,14 +1,16 @@
 //! Every RSA modulus beside every other: what two of them have in common is a factor of both, and whoever has the certificates can
 //! compute both private keys (NPC-58). The keys of this country's citizen cards were factored so in 2013.
 //!
-//! The maintenance compares what is new with all there is, in groups of at most [`GROUP`] moduli. Of a group the product is kept, and
-//! the next group is compared with the products: memory holds one group and one product at a time, whatever there is in all. What
+//! What is new is compared with all there is, in groups of at most [`GROUP`] moduli, beside everything else: a group takes some 0.1 s
+//! of a core for each group before it, twenty minutes where fifty million keys came before. Of a group the product is kept, and the
+//! next group is compared with the products: memory holds one group and one product at a time, whatever there is in all. What
 //! is found is written down with an audit entry and told to operators; two persons revoke it, as an incident of the class
 //! [`SHARED_FACTOR`]. Which factor it is stands nowhere.
 //!
 //! Keys of certificates that have ended or were revoked are compared too: the factor they share is another's as well.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use dashu_int::UBig;
 use dashu_int::ops::Gcd;
@@ -66,7 +68,7 @@ pub struct Compared {
 
 impl Npc {
     /// Compares all keys with each other, also those that were compared before. `progress` hears of every group. If it is
-    /// interrupted, the maintenance goes on.
+    /// interrupted, [`Npc::compare_new_keys`] goes on.
     pub async fn check_common_factors(
         &self,
         operator: &str,
@@ -110,22 +112,22 @@ impl Npc {
         self.db.all(sql, params![]).await?.iter().map(found).collect()
     }
 
-    /// Compares new keys with all others, when there are enough for a group or the last time was a day ago.
-    pub(crate) async fn compare_new_moduli(&self, now: Timestamp) -> Result<()> {
-        for _ in 0..GROUPS_IN_A_TURN {
+    /// Compares new keys with all others, when there are enough for a group or the last time was a day ago. Call it every minute or
+    /// so, apart from [`Npc::maintain`]: it may take long. It may be stopped at any time; the group under way is done again.
+    pub async fn compare_new_keys(&self, now: Timestamp) -> Result<()> {
+        loop {
             let sql = "SELECT (SELECT value FROM counter WHERE name = 'state') \
                 - (SELECT value FROM counter WHERE name = 'modulus-change') AS changes, \
                 (SELECT value FROM counter WHERE name = 'modulus-time') AS at";
             let row = self.db.one(sql, params![]).await?;
             let (changes, at): (i64, Timestamp) = (row.read("changes")?, row.read("at")?);
             if changes < GROUP as i64 && now < at + EVERY {
-                break;
+                return Ok(());
             }
             if self.compare_group(now).await?.is_none() {
-                break;
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     /// The next group; nothing if all are compared.
@@ -221,15 +223,18 @@ impl Npc {
             return Ok((BTreeMap::new(), product));
         }
         // Whose they are: among the new ones, and in each group whose product has one of them as well.
-        let mut having = Vec::new();
-        let mut note = |all: &[Key]| {
-            having.extend(all.iter().filter(|key| share_any(&key.modulus, &divisors)).cloned());
+        let divisors = Arc::new(divisors);
+        let having_any = async |all: Vec<Key>| {
+            let divisors = divisors.clone();
+            let having = move || all.into_iter().filter(|key| share_any(&key.modulus, &divisors)).collect();
+            aside::<Vec<Key>>(having).await
         };
-        note(new);
+        let mut having = having_any(new.to_vec()).await?;
         for number in before {
             let sql = "SELECT product FROM modulus_group WHERE number = $1";
             let Some(row) = self.db.optional(sql, params![number]).await? else { continue };
-            if !share_any(&UBig::from_le_bytes(&row.read::<Vec<u8>>(0)?), &divisors) {
+            let (product, divisors): (Vec<u8>, _) = (row.read(0)?, divisors.clone());
+            if !aside(move || share_any(&UBig::from_le_bytes(&product), &divisors)).await? {
                 continue;
             }
             let sql = "SELECT serial, card, der FROM modulus JOIN certificate USING (serial) WHERE modulus_group = $1";
@@ -237,15 +242,14 @@ impl Npc {
             for row in &self.db.all(sql, params![number]).await? {
                 all.extend(modulus(row)?);
             }
-            note(&all);
+            having.extend(having_any(all).await?);
         }
-        let mut found = BTreeMap::new();
-        for key in &having {
-            if let Some(other) = having.iter().find(|other| other.shares_with(key)) {
-                found.insert(key.serial, other.serial);
-            }
-        }
-        Ok((found, product))
+        let found = aside(move || {
+            let with =
+                |key: &Key| having.iter().find(|other| other.shares_with(key)).map(|other| other.serial);
+            having.iter().filter_map(|key| Some((key.serial, with(key)?))).collect()
+        });
+        Ok((found.await?, product))
     }
 }
 
@@ -288,9 +292,6 @@ fn modulus(row: &Row) -> Result<Option<Key>> {
 
 /// Moduli in a group. Of 2,048 bits each their product is a megabyte, and the tree above them thirteen.
 const GROUP: usize = 4_096;
-
-/// Groups that one turn of the maintenance compares at most: lists are made in the same turn.
-const GROUPS_IN_A_TURN: usize = 4;
 
 /// How often the new ones are compared that are too few for a group.
 const EVERY: SignedDuration = SignedDuration::from_hours(24);

@@ -7,8 +7,8 @@
 //! generation; the complete list of every generation has the listed certificates of all (RFC 5280 §5: a list without scope is
 //! for the issuer's name, and all have one).
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use x509::Serial;
@@ -19,7 +19,8 @@ use crate::Result;
 
 /// The certificates of the issuing CA and their states.
 pub struct Population {
-    serials: Vec<u128>,
+    // Shared with who goes through all of them, which takes seconds: nothing is added to it meanwhile.
+    serials: Arc<Vec<u128>>,
     // Numbers given out since the array was last merged.
     recent: BTreeSet<u128>,
     // Numbers beyond 128 bits: another program issued them, before its authority was taken over.
@@ -30,7 +31,7 @@ pub struct Population {
     // that the list is put together from those of the partitions.
     pending: Option<BTreeMap<Serial, Option<Revoked>>>,
     // Expired entries that have left the lists.
-    archive: Table,
+    archive: Arc<Table>,
     // Listed certificates by the second they end.
     ends: BTreeMap<i64, Vec<Serial>>,
     seq: u64,
@@ -38,7 +39,8 @@ pub struct Population {
 
 #[derive(Default)]
 struct Part {
-    table: Table,
+    // Shared with who makes a list of it.
+    table: Arc<Table>,
     changed: u64,
     pruned_to: i64,
 }
@@ -62,13 +64,13 @@ impl Population {
     /// Nothing yet, in this many partitions (a power of two).
     pub fn new(partitions: u16) -> Self {
         Self {
-            serials: Vec::new(),
+            serials: Arc::default(),
             recent: BTreeSet::new(),
             long: BTreeSet::new(),
             partitions: (0..partitions).map(|_| Part::default()).collect(),
             complete: Part::default(),
             pending: Some(BTreeMap::new()),
-            archive: Table::default(),
+            archive: Arc::default(),
             ends: BTreeMap::new(),
             seq: 0,
         }
@@ -78,7 +80,7 @@ impl Population {
     pub fn of(partitions: u16, mut serials: Vec<u128>) -> Self {
         serials.sort_unstable();
         serials.dedup();
-        Self { serials, ..Self::new(partitions) }
+        Self { serials: Arc::new(serials), ..Self::new(partitions) }
     }
 
     /// The partition of a serial number, for ever: its low bits.
@@ -124,13 +126,12 @@ impl Population {
             self.complete.changed = self.complete.changed.max(change.seq);
         }
         for (partition, changes) in by_partition {
-            self.partitions[usize::from(partition)].table.apply(&changes)?;
+            Arc::make_mut(&mut self.partitions[usize::from(partition)].table).apply(&changes)?;
         }
         let many = MANY.max(self.complete.table.len() / 4);
         self.pending = self.pending.take().filter(|pending| pending.len() <= many);
         if self.recent.len() > 1_000 && self.recent.len() > self.serials.len() / 16 {
-            self.serials.extend(std::mem::take(&mut self.recent));
-            self.serials.sort_unstable();
+            merge(Arc::make_mut(&mut self.serials), std::mem::take(&mut self.recent));
         }
         Ok(())
     }
@@ -160,12 +161,12 @@ impl Population {
 
     /// The entries of a partition's list, or of this generation's part of the complete one, at this moment. What ended before `since`, when the list
     /// before was made, leaves it (RFC 5280 §3.3: an entry stays until one list beyond the certificate's end).
-    pub fn table(&mut self, partition: Option<u16>, since: Timestamp) -> Result<&Table> {
+    pub fn table(&mut self, partition: Option<u16>, since: Timestamp) -> Result<Arc<Table>> {
         if partition.is_none() {
             match self.pending.replace(BTreeMap::new()) {
-                Some(pending) => self.complete.table.apply(&pending)?,
+                Some(pending) => Arc::make_mut(&mut self.complete.table).apply(&pending)?,
                 None => {
-                    self.complete.table = self.put_together(since)?;
+                    self.complete.table = Arc::new(self.put_together(since)?);
                     // What has ended may stand in a partition's list still: it is looked for as far back as any of them reaches.
                     let oldest = self.partitions.iter().map(|part| part.pruned_to).min().unwrap_or(0);
                     self.complete.pruned_to = self.complete.pruned_to.min(oldest);
@@ -185,12 +186,16 @@ impl Population {
                     kept.insert(*serial, Some(Revoked { serial: *serial, at, reason }));
                 }
             }
-            self.archive.apply(&kept)?;
+            if !kept.is_empty() {
+                Arc::make_mut(&mut self.archive).apply(&kept)?;
+            }
             let part = self.part_mut(partition);
-            part.table.apply(&gone)?;
+            if !gone.is_empty() {
+                Arc::make_mut(&mut part.table).apply(&gone)?;
+            }
             part.pruned_to = since;
         }
-        Ok(&self.part(partition).table)
+        Ok(self.part(partition).table.clone())
     }
 
     /// The entries of the complete list from those of the partitions' lists; with what has left those already, but stays in the
@@ -203,7 +208,7 @@ impl Population {
             Some(Revoked { serial: *serial, at, reason })
         });
         let left = Table::new(left)?;
-        let tables = self.partitions.iter().map(|part| &part.table).chain([&left]);
+        let tables = self.partitions.iter().map(|part| &*part.table).chain([&left]);
         Ok(Table::merged(&tables.collect::<Vec<_>>()))
     }
 
@@ -222,25 +227,21 @@ impl Population {
         self.serials.iter().chain(&self.recent).for_each(|serial| f(*serial));
     }
 
+    /// All serial numbers of this moment, for who goes through them while others change states and add numbers.
+    pub(crate) fn numbers(&self) -> Numbers {
+        let mut recent = Vec::with_capacity(self.recent.len());
+        recent.extend(&self.recent);
+        Numbers { serials: self.serials.clone(), recent }
+    }
+
+    /// The tables that say who is listed, at this moment.
+    pub(crate) fn listings(&self) -> Vec<Arc<Table>> {
+        self.partitions.iter().map(|part| &part.table).chain([&self.archive]).cloned().collect()
+    }
+
     /// The serial numbers of the revoked and of the suspended certificates, each sorted.
     pub fn revoked_and_suspended(&self) -> (Vec<u128>, Vec<u128>) {
-        let tables = || self.partitions.iter().map(|part| &part.table).chain([&self.archive]);
-        // Millions are revoked: a list that grew by itself would take twice its size.
-        let mut revoked = Vec::with_capacity(tables().map(Table::len).sum());
-        let mut suspended = Vec::new();
-        for entry in tables().flat_map(Table::iter) {
-            if let Some(number) = entry.serial.to_u128() {
-                match entry.reason {
-                    Reason::CertificateHold => suspended.push(number),
-                    _ => revoked.push(number),
-                }
-            }
-        }
-        for list in [&mut revoked, &mut suspended] {
-            list.sort_unstable();
-            list.dedup();
-        }
-        (revoked, suspended)
+        revoked_and_suspended(&self.listings())
     }
 
     /// Bytes of memory that all of this takes, nearly.
@@ -273,6 +274,24 @@ impl Population {
 
     fn is_known(&self, number: u128) -> bool {
         interpolate(&self.serials, number) || self.recent.contains(&number)
+    }
+}
+
+/// All serial numbers of a generation as they were at one moment.
+pub(crate) struct Numbers {
+    serials: Arc<Vec<u128>>,
+    recent: Vec<u128>,
+}
+
+impl Numbers {
+    /// How many they are.
+    pub(crate) fn len(&self) -> usize {
+        self.serials.len() + self.recent.len()
+    }
+
+    /// Goes through them.
+    pub(crate) fn each(&self, f: &mut dyn FnMut(u128)) {
+        self.serials.iter().chain(&self.recent).for_each(|serial| f(*serial));
     }
 }
 
@@ -340,20 +359,60 @@ impl Populations {
         self.of.values_mut().try_for_each(|population| population.table(None, since).map(drop))
     }
 
-    /// The entries of the complete list, of every generation the same: as they were last settled.
-    pub(crate) fn complete(&self) -> Cow<'_, Table> {
+    /// The entries of the complete list, of every generation the same, as they were last settled: to be put together by
+    /// [`complete`].
+    pub(crate) fn complete_tables(&self) -> Vec<Arc<Table>> {
         let tables = self.of.values().map(|population| &population.complete.table);
-        let tables: Vec<&Table> = tables.filter(|table| !table.is_empty()).collect();
-        match tables[..] {
-            [] => Cow::Owned(Table::default()),
-            [only] => Cow::Borrowed(only),
-            _ => Cow::Owned(Table::merged(&tables)),
-        }
+        tables.filter(|table| !table.is_empty()).cloned().collect()
     }
 
     /// Whether any generation has given this number to a certificate.
     pub(crate) fn is_known(&self, serial: &Serial) -> bool {
         self.of.values().any(|population| population.status(serial) != Status::Unknown)
+    }
+}
+
+/// One table of those of all generations.
+pub(crate) fn complete(mut tables: Vec<Arc<Table>>) -> Arc<Table> {
+    match tables.len() {
+        0 => Arc::default(),
+        1 => tables.remove(0),
+        _ => Arc::new(Table::merged(&tables.iter().map(|table| &**table).collect::<Vec<_>>())),
+    }
+}
+
+/// The serial numbers that some tables call revoked and suspended, each sorted.
+pub(crate) fn revoked_and_suspended(tables: &[Arc<Table>]) -> (Vec<u128>, Vec<u128>) {
+    // Millions are revoked: a list that grew by itself would take twice its size.
+    let mut revoked = Vec::with_capacity(tables.iter().map(|table| table.len()).sum());
+    let mut suspended = Vec::new();
+    for entry in tables.iter().flat_map(|table| table.iter()) {
+        if let Some(number) = entry.serial.to_u128() {
+            match entry.reason {
+                Reason::CertificateHold => suspended.push(number),
+                _ => revoked.push(number),
+            }
+        }
+    }
+    for list in [&mut revoked, &mut suspended] {
+        list.sort_unstable();
+        list.dedup();
+    }
+    (revoked, suspended)
+}
+
+/// Adds numbers to a sorted array, which stays sorted; each that is added is new.
+fn merge(sorted: &mut Vec<u128>, new: BTreeSet<u128>) {
+    let mut from = sorted.len();
+    sorted.resize(from + new.len(), 0);
+    let mut to = sorted.len();
+    for number in new.into_iter().rev() {
+        while from > 0 && sorted[from - 1] > number {
+            (from, to) = (from - 1, to - 1);
+            sorted[to] = sorted[from];
+        }
+        to -= 1;
+        sorted[to] = number;
     }
 }
 
@@ -447,6 +506,31 @@ mod tests {
         population.apply(&[revoked]).expect("applied");
         assert!(matches!(population.status(&long(1)), Status::Revoked { .. }));
         assert_eq!(population.table(None, at(0)).expect("merged").len(), 1);
+    }
+
+    #[test]
+    fn numbers_are_those_of_their_moment() {
+        let mut population = Population::of(4, (0..2_000).map(|n| n * 10).collect());
+        population.apply(&[change(5, None, 1)]).expect("applied");
+        let before = population.numbers();
+        let listed = population.listings();
+        let more: Vec<Change> = (1_000..3_000).map(|n| change(n * 10 + 1, None, n)).collect();
+        population.apply(&more).expect("applied");
+        population.apply(&[change(10, Some(Reason::Superseded), 9_000)]).expect("applied");
+        let all = |numbers: &Numbers| {
+            let mut all = Vec::new();
+            numbers.each(&mut |number| all.push(number));
+            assert_eq!(all.len(), numbers.len());
+            all.sort_unstable();
+            all
+        };
+        assert_eq!(all(&before).len(), 2_001);
+        assert!(revoked_and_suspended(&listed).0.is_empty());
+        let after = all(&population.numbers());
+        assert_eq!(after.len(), 4_001);
+        assert!(after.windows(2).all(|pair| pair[0] < pair[1]), "each once");
+        assert!(population.recent.is_empty() && population.serials.is_sorted(), "merged");
+        assert_eq!(population.revoked_and_suspended().0, [10]);
     }
 
     #[test]

@@ -211,9 +211,8 @@ impl<C: CardChannel> NpcCard<C> {
     pub fn open_in_clear(channel: C) -> Result<Self, NpcError> {
         let mut card = Card::new(channel);
         // What is read first tells what lengths the reader takes; PACE itself need not be offered.
-        match card.connect_for_pace() {
-            Err(error @ CardError::Channel(_)) => return Err(error.into()),
-            Ok(_) | Err(_) => {}
+        if let Err(error @ CardError::Channel(_)) = card.connect_for_pace() {
+            return Err(error.into());
         }
         Self::select(card)
     }

@@ -109,7 +109,7 @@ fn lists(
     let life = Lifetime { number: 1, this_update: now, next_update: now + SignedDuration::from_hours(24) };
     let began = thread_time();
     let table = population.table(None, now).map_err(Failure::from_system)?;
-    let tbs = crl::from_table(&authority.issuer, life, table, Pointers::default()).map_err(Failure::ours)?;
+    let tbs = crl::from_table(&authority.issuer, life, &table, Pointers::default()).map_err(Failure::ours)?;
     let der = crl::issue(&tbs, &authority.ca_key).map_err(Failure::ours)?;
     report.work("complete_crl", began);
     report.number("complete_crl_bytes", der.len() as f64);
@@ -121,7 +121,7 @@ fn lists(
         let table = population.table(Some(n), now).map_err(Failure::from_system)?;
         let uri = format!("{}/npc-{n}.crl", authority.urls.crl);
         let pointers = Pointers { partition: Some(&uri), ..Pointers::default() };
-        let tbs = crl::from_table(&authority.issuer, life, table, pointers).map_err(Failure::ours)?;
+        let tbs = crl::from_table(&authority.issuer, life, &table, pointers).map_err(Failure::ours)?;
         let der = crl::issue(&tbs, &authority.ca_key).map_err(Failure::ours)?;
         if n == 0 {
             report.number("partition_crl_bytes", der.len() as f64);

@@ -22,6 +22,9 @@ use tokio::sync::watch;
 /// How often work that has become due is looked for.
 const PULSE: Duration = Duration::from_millis(500);
 
+/// How often is looked whether there are enough new keys to be compared.
+const KEYS: Duration = Duration::from_secs(60);
+
 /// How long a stopping country waits for connections that are still open.
 const LAST_ANSWER: Duration = Duration::from_secs(5);
 /// How long it waits for the step of work that is under way.
@@ -81,7 +84,7 @@ pub struct Serving {
     directory: Directory,
     stop: watch::Sender<bool>,
     listeners: [tokio::task::JoinHandle<()>; 3],
-    work: [tokio::task::JoinHandle<()>; 2],
+    work: [tokio::task::JoinHandle<()>; 3],
     _lock: crate::directory::UpLock,
 }
 
@@ -135,11 +138,11 @@ impl Serving {
             serve(Bounded::new(status_listener, PUBLIC), status, stopped.clone()),
             serve(Bounded::new(console_listener, CONSOLE), console, stopped.clone()),
         ];
-        let (working, keeping) = (Arc::clone(&country), Arc::clone(&country));
-        let until = stopped.clone();
+        let [working, keeping, comparing] = [(); 3].map(|()| (Arc::clone(&country), stopped.clone()));
         let work = [
-            thread_of_its_own(move || work(working, until)),
-            thread_of_its_own(move || upkeep(keeping, stopped)),
+            thread_of_its_own(move || work(working.0, working.1)),
+            thread_of_its_own(move || upkeep(keeping.0, keeping.1)),
+            thread_of_its_own(move || compare_keys(comparing.0, comparing.1)),
         ];
         let directory = directory.clone();
         let serving = Self { country, endpoints, first_run, directory, stop, listeners, work, _lock: lock };
@@ -267,6 +270,26 @@ async fn upkeep(country: Arc<Country>, stopped: watch::Receiver<bool>) {
         if !beat(stopped.clone()).await {
             return;
         }
+    }
+}
+
+// New keys beside all there are, which may take hours; stopped in the middle, the keys under way are compared again.
+async fn compare_keys(country: Arc<Country>, mut stopped: watch::Receiver<bool>) {
+    let stop = async move {
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
+    let compare = async {
+        loop {
+            if let Err(error) = country.npc.compare_new_keys(clock::now()).await {
+                tracing::warn!(code = error.code(), "{error}");
+            }
+            tokio::time::sleep(KEYS).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = stop => {}
+        () = compare => {}
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Changes, Memory, MemoryError, apply, journal, live_bytes};
 
@@ -14,8 +14,8 @@ const COMPACT_FROM: u64 = 256 * 1024;
 /// No card memory is ever as long as this: a longer file is not read, and none is made.
 const MAX_FILE: u64 = 8 * 1024 * 1024;
 
-/// How long a card that is in another reader is waited for, and how often it is looked.
-const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+/// How often is looked whether a card is still in another reader, and how long is waited each time: a second in all.
+const LOCK_TURNS: u32 = 100;
 const LOCK_TURN: Duration = Duration::from_millis(10);
 
 /// Non-volatile memory in one file. A lock file beside it (`NAME.lock`) keeps a second program out.
@@ -170,15 +170,14 @@ fn temporary(path: &Path) -> PathBuf {
 /// has it open until it runs.
 fn lock(path: &Path) -> Result<File, MemoryError> {
     let file = private().create(true).truncate(false).write(true).open(beside(path, ".lock"))?;
-    let until = Instant::now() + LOCK_PATIENCE;
-    loop {
+    for _ in 0..LOCK_TURNS {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(LOCK_TURN),
-            Err(TryLockError::WouldBlock) => return Err(MemoryError::Locked(path.to_owned())),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_TURN),
             Err(TryLockError::Error(e)) => return Err(e.into()),
         }
     }
+    Err(MemoryError::Locked(path.to_owned()))
 }
 
 /// Puts `bytes` at `path`, so that either the old or the new file is there, whole; gives the new one, open. It is there for

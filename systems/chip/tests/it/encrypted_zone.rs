@@ -356,9 +356,8 @@ fn an_authenticated_terminal_reaches_neither_the_certificate_zone_nor_a_try_of_a
             assert_eq!(reader.verify(PIN2), 0x9000);
             let id_picc = reader.pace_for(&pin1(), terminal.rights, terminal.updates);
             assert_eq!(reader.verify(PIN2), 0x9000, "announced");
-            let ephemeral = reader
-                .prove(&terminal.chain, &key(TERMINAL), &AuxiliaryData::new(), id_picc)
-                .unwrap();
+            let ephemeral =
+                reader.prove(&terminal.chain, &key(TERMINAL), &AuxiliaryData::new(), id_picc).unwrap();
             let refused = |reader: &mut Reader| {
                 for command in [
                     Command::new(0, 0xB1, 0x43, 0x01).with_data([0x54, 1, 0]).with_le(256),

@@ -13,11 +13,11 @@ async fn listed(npc: &Npc) -> Vec<(Serial, Serial, &'static str)> {
     found.into_iter().map(|one| (one.serial, one.other, one.state)).collect()
 }
 
-/// Two processes certify one key each of a pair with a common factor, and neither knows of the other's: the maintenance finds them
+/// Two processes certify one key each of a pair with a common factor, and neither knows of the other's: they are found
 /// the next day, beside keys that it has compared before. Two persons revoke them, and nobody before.
 // proves: NPC-58
 #[tokio::test]
-async fn a_factor_shared_with_a_key_of_long_ago_is_found_by_the_maintenance() {
+async fn a_factor_shared_with_a_key_of_long_ago_is_found() {
     each_engine("npc", async |db| {
         let [first, second] = [
             include_bytes!("../vectors/shared-factor/first.csr.der").as_slice(),
@@ -29,19 +29,19 @@ async fn a_factor_shared_with_a_key_of_long_ago_is_found_by_the_maintenance() {
         issued(&npc, 1, KeySlot::SigningEc, 0).await;
         let wanted = request(&npc, 2, KeySlot::SigningRsa, 1).await;
         let old = npc.issue(&IssueRequest { csr: first.to_vec(), ..wanted }, now()).await.unwrap().serial;
-        npc.maintain(now()).await.unwrap();
+        npc.compare_new_keys(now()).await.unwrap();
         let wanted = request(&other, 3, KeySlot::SigningRsa, 1).await;
         let new = other.issue(&IssueRequest { csr: second.to_vec(), ..wanted }, now()).await.unwrap().serial;
         issued(&other, 4, KeySlot::SigningRsa, 2).await;
         // Too few for a group of their own.
-        npc.maintain(now()).await.unwrap();
+        npc.compare_new_keys(now()).await.unwrap();
         assert_eq!(listed(&npc).await, []);
-        npc.maintain(day(1)).await.unwrap();
+        npc.compare_new_keys(day(1)).await.unwrap();
         let mut both = [(old, new, "good"), (new, old, "good")];
         both.sort();
         assert_eq!(listed(&npc).await, both);
         assert_eq!(npc.waiting(now()).await.unwrap().common_factors, 2);
-        other.maintain(day(2)).await.unwrap();
+        other.compare_new_keys(day(2)).await.unwrap();
         assert_eq!(listed(&other).await, both, "once");
 
         // All anew: the same, and one group.

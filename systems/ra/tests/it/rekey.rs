@@ -4,7 +4,7 @@ use std::path::Path;
 
 use curve::SystemRandom;
 use jiff::{SignedDuration, Timestamp};
-use mgmt::{KeyPair, RecallCard, RecallLevel, RecallPlan, RecallStage, Treatment};
+use mgmt::{KeyPair, RecallCard, RecallLevel, RecallPlan, RecallStage, Treatment, WhichNotices};
 use model::{CardState, CertificateState, KeySlot, RevocationReason, RocDate};
 use npc::{CertificateAuthority, Cohort, Measure, QueuePlan};
 use production::MakeCriteria;
@@ -112,9 +112,12 @@ async fn a_recalled_card_goes_on_with_its_other_keys() {
         let sql = "SELECT count(*) FROM notice WHERE kind = 'recall-rekey'";
         let told = counter.world.dbs[MGMT].one(sql, params![]).await.unwrap();
         assert_eq!(told.read::<i64>(0).unwrap(), 1);
-        let notices = counter.world.mgmt.notices(Some(number), 10).await.unwrap();
+        let which = WhichNotices { recall: Some(number), ..WhichNotices::default() };
+        let notices = counter.world.mgmt.notices(&which, 10).await.unwrap();
         let [notice] = notices.as_slice() else { panic!("{} notices", notices.len()) };
-        assert!(notice.text.contains("更換憑證金鑰，卡片留用") && notice.text.contains("move to its other keys"));
+        assert!(
+            notice.text.contains("更換憑證金鑰，卡片留用") && notice.text.contains("move to its other keys")
+        );
         assert!(notice.text.contains(&card.as_str()[5..]) && !notice.text.contains(card.as_str()));
         assert_eq!(counter.stage(number).await, RecallStage::Called);
         // The doubted key authorises nothing any more, and there is nothing to do without the card.
