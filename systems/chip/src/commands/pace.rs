@@ -64,8 +64,12 @@ impl Chip {
         }
         // An error anywhere leaves no run behind.
         let (run, password, set_at) = match std::mem::take(&mut self.session.pace) {
-            // A terminal that was authenticated may be far away: it tries no passwords, and does not get rid of being one.
-            PaceRun::Announced(..) | PaceRun::Running(..) if self.session.has_terminal() => {
+            // A terminal that was authenticated may be far away, and the access number was proved for it: even the last try of
+            // PIN1 would be its to use. The number that it may have read opens a channel of its own (OPEN-04).
+            PaceRun::Announced(_, PasswordReference::Pin, _)
+            | PaceRun::Running(_, PasswordReference::Pin, _)
+                if self.session.has_terminal() =>
+            {
                 return Err(StatusWord::CONDITIONS_NOT_SATISFIED.into());
             }
             PaceRun::None if self.expects_chip_authentication() => return self.authenticate_chip(command),

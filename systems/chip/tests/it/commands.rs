@@ -206,6 +206,8 @@ impl Place {
     /// What the zone of the file or key demands beside the table (CARD-42).
     fn data_allows(self, name: &str) -> bool {
         let channel = !matches!(self.messaging, Messaging::Clear | Messaging::Scp);
+        // No certificate of a terminal has a right for the certificate zone.
+        let own_channel = channel && self.messaging != Messaging::Terminal;
         match name {
             "EXTERNAL AUTHENTICATE (BAC)" => self.profile.bac,
             // Who may read DG15 may ask its key; an authenticated terminal reads EF.SOD alone.
@@ -213,11 +215,11 @@ impl Place {
             "READ BINARY" | "READ BINARY (odd)" => match self.app {
                 App::Household => channel || self.contact(),
                 App::Public | App::Emrtd => channel,
-                App::Hsm | App::Pkcs15 => channel || self.profile.sample,
+                App::Hsm | App::Pkcs15 => own_channel || self.profile.sample,
                 _ => true,
             },
             "VERIFY" | "CHANGE REFERENCE DATA" | "ENUMERATE OBJECTS" | "SIGN" | "DECIPHER" => {
-                channel || self.profile.sample
+                own_channel || self.profile.sample
             }
             _ => true,
         }

@@ -359,8 +359,21 @@ fn an_authenticated_terminal_reaches_neither_the_certificate_zone_nor_a_try_of_a
             let ephemeral =
                 reader.prove(&terminal.chain, &key(TERMINAL), &AuxiliaryData::new(), id_picc).unwrap();
             let refused = |reader: &mut Reader| {
+                let zone = chip::files::FILES.iter().filter(|file| file.zone == chip::Zone::Certificate);
+                let here = if application == SC_HSM {
+                    chip::files::Directory::SmartCardHsm
+                } else {
+                    chip::files::Directory::Pkcs15
+                };
+                let stored = |file: &&chip::files::File| {
+                    file.directory == here && !matches!(file.content, chip::files::Content::PrivateKey(_))
+                };
+                for file in zone.filter(stored) {
+                    let [hi, lo] = file.fid.to_be_bytes();
+                    let odd = Command::new(0, 0xB1, hi, lo).with_data([0x54, 1, 0]).with_le(256);
+                    assert_eq!([reader.sw(&odd), reader.select_file(file.fid)], [0x6982; 2], "{}", file.name);
+                }
                 for command in [
-                    Command::new(0, 0xB1, 0x43, 0x01).with_data([0x54, 1, 0]).with_le(256),
                     Command::new(0, 0x20, 0, 0x81),
                     Command::new(0, 0x20, 0, 0x81).with_data(*b"11111111"),
                     Command::new(0, 0x24, 0, 0x81).with_data(*b"1111111122222222"),
@@ -372,8 +385,8 @@ fn an_authenticated_terminal_reaches_neither_the_certificate_zone_nor_a_try_of_a
                 if application == SC_HSM {
                     assert_eq!(reader.sw(&Command::new(0x80, 0x58, 0, 0).with_le(256)), 0x6982);
                 }
-                // It begins no PACE: with the access number proved before, even the last try would be its to use.
-                for password in [wrong_pin1(), pin1(), can()] {
+                // With the access number proved before, even the last try would be its to use.
+                for password in [wrong_pin1(), pin1()] {
                     assert_eq!(reader.pace(&password), Err(0x6985));
                 }
             };
@@ -386,6 +399,7 @@ fn an_authenticated_terminal_reaches_neither_the_certificate_zone_nor_a_try_of_a
 
             // The holder opens another session, and finds every try there.
             reader.reset();
+            assert_eq!(reader.pin1_status(), 0x9000);
             reader.pace(&can()).unwrap();
             reader.pace(&pin1()).unwrap();
             assert_eq!(reader.select(application), 0x9000);
@@ -1542,12 +1556,14 @@ fn whoever_reads_every_zone_has_neither_an_identity_nor_a_signature() {
         reader.pace(&can()).unwrap();
         reader.open_zone(&pin1(), &terminal).unwrap();
         assert_eq!(reader.readable(), zone(profile).placement.groups(), "everything there is to read");
-        // All that was won, and the certificates: no key of theirs does anything.
-        reader.select(SC_HSM);
+        // All that was won: no key of the certificates does anything.
+        let mut holder = in_use(profile);
+        holder.pace(&can()).unwrap();
+        holder.select(SC_HSM);
         let certified: Vec<Vec<u8>> = (1..=4u8)
             .map(|slot| {
                 let command = Command::new(0, 0xB1, 0xCE, slot).with_data([0x54, 1, 0]).with_le(65_536);
-                let der = ok(reader.send(&command)).unwrap();
+                let der = ok(holder.send(&command)).unwrap();
                 x509::Certificate::parse(&der).unwrap().spki().to_vec()
             })
             .collect();
