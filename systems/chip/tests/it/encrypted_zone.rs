@@ -377,8 +377,8 @@ fn an_authenticated_terminal_reaches_neither_the_certificate_zone_nor_a_try_of_a
                     Command::new(0, 0x20, 0, 0x81),
                     Command::new(0, 0x20, 0, 0x81).with_data(*b"11111111"),
                     Command::new(0, 0x24, 0, 0x81).with_data(*b"1111111122222222"),
-                    Command::new(0x80, 0x68, 1, 0xA0).with_data([7; 32]).with_le(256),
-                    Command::new(0x80, 0x62, 2, 0x80).with_data([7; 32]).with_le(256),
+                    Command::new(0x80, 0x68, 3, 0x70).with_data([7; 32]).with_le(256),
+                    Command::new(0x80, 0x62, 2, 0x21).with_data([7; 256]).with_le(256),
                 ] {
                     assert_eq!(reader.sw(&command), 0x6982, "{:02X}", command.ins);
                 }
