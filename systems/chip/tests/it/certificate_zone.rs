@@ -186,7 +186,7 @@ fn no_key_does_the_work_of_another() {
     }
 }
 
-// proves: CARD-35, CARD-42, CARD-43
+// proves: CARD-35, CARD-42, CARD-43, PRIVACY-10
 #[test]
 fn keys_need_pin2_and_on_a_citizens_card_the_channel_too() {
     for profile in ["national", "interop"] {

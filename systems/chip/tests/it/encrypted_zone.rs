@@ -190,7 +190,7 @@ fn in_use(profile: &'static str) -> Reader {
     reader(&Stage::InUse(profile).flash(), Interface::Contact)
 }
 
-// proves: CARD-28, CARD-29, CARD-32, CARD-33, EACPKI-04
+// proves: CARD-28, CARD-29, CARD-32, CARD-33, EACPKI-04, PRIVACY-10
 #[test]
 fn a_terminal_reads_the_fields_of_its_certificate_and_no_other() {
     for profile in ["national", "interop"] {
@@ -261,7 +261,7 @@ fn nothing_is_read_before_the_last_step_and_no_step_can_be_left_out() {
     closed(&mut reader);
 }
 
-// proves: CARD-29, OPEN-04
+// proves: CARD-29, OPEN-04, PRIVACY-10
 #[test]
 fn with_the_access_number_alone_nothing_is_read_whatever_the_certificate_says() {
     let all = Rights::from_bits(0x1FFF_FF00) | Rights::CAN_ALLOWED | Rights::PIN_MANAGEMENT;
