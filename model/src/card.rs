@@ -197,6 +197,9 @@ pub enum Card {
     Expired {
         /// When the card passed its date of renewal.
         since: Timestamp,
+        /// When its loss was reported, of a card that was lost by then: it stays lost, and its holder applies for replacement.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reported: Option<Timestamp>,
     },
     /// See [`CardState::Flawed`].
     Flawed {
@@ -303,9 +306,18 @@ impl Card {
         }
     }
 
-    /// Whether its holder has reported it lost (LOSS-06), also where a recall has called it in before or since.
+    /// Whether its holder has reported it lost (LOSS-06), also where a recall has called it in before or since, or it has expired.
     pub const fn lost(&self) -> bool {
-        matches!(self, Self::Suspended { .. } | Self::Recalled { before: BeforeRecall::Suspended { .. }, .. })
+        self.loss_reported().is_some()
+    }
+
+    const fn loss_reported(&self) -> Option<Timestamp> {
+        match self {
+            Self::Suspended { reported, .. }
+            | Self::Recalled { before: BeforeRecall::Suspended { reported, .. }, .. } => Some(*reported),
+            Self::Expired { reported, .. } => *reported,
+            _ => None,
+        }
     }
 
     /// Keys changed over (洗卡).
@@ -430,10 +442,10 @@ impl Card {
         self.to(after, stamp)
     }
 
-    /// The date of renewal has passed.
+    /// The date of renewal has passed. A lost card stays lost.
     pub fn expire(self, stamp: Stamp) -> Step {
-        let since = stamp.at;
-        self.to(Self::Expired { since }, stamp)
+        let (since, reported) = (stamp.at, self.loss_reported());
+        self.to(Self::Expired { since, reported }, stamp)
     }
 
     /// A defect was found; a card of a case needs a remake.

@@ -170,6 +170,15 @@ fn a_recalled_card_is_lost_and_found() {
     let next = lost.next_recall("R-2", stamp(12)).expect("allowed").0;
     assert!(matches!(&next, Card::Recalled { recall, .. } if recall == "R-2"));
     assert_eq!(next.release_recall(stamp(13)).expect("allowed").0, suspended);
+    // Expired, a lost card is lost still, recalled or not, and one that was not is not.
+    let lost_and_recalled = suspended.clone().recall("R-1", stamp(14)).expect("allowed").0;
+    for card in [suspended.clone(), lost_and_recalled] {
+        let expired = card.expire(stamp(15)).expect("allowed").0;
+        assert!(expired.lost() && expired.in_hands() && expired.state() == CardState::Expired);
+    }
+    for card in [active.clone(), recalled] {
+        assert!(!card.expire(stamp(15)).expect("allowed").0.lost());
+    }
     // One that waits at an office is in nobody's hands, and nobody loses it.
     let waiting = find(CardState::AwaitingCollection).recall("R-1", stamp(9)).expect("allowed").0;
     assert!(!waiting.in_hands() && !waiting.lost() && waiting.report_loss(stamp(10)).is_err());
