@@ -2,8 +2,9 @@
 //! the keys are still sound (new attacks, notices of the maker, findings of a laboratory), who did, what came of it, and when the next
 //! look is due.
 //!
-//! One person enters an assessment, a second one approves it; from then on it counts. What is not assessed in time is overdue, and
-//! so is what was never assessed. An assessment judges the keys and changes nothing by itself: the judgement of the type is another
+//! One person enters an assessment, a second one approves it; from then on it counts. The first one is due an interval after the
+//! centre received its first chips of the type: that they were sound then is what the certificates say with which the type was
+//! entered (CARD-09), and before it there are no keys. What is not assessed in time is overdue. An assessment judges the keys and changes nothing by itself: the judgement of the type is another
 //! decision ([`Centre::propose_chip_risk`]), and so is a recall.
 
 use chip::Profile;
@@ -46,7 +47,8 @@ pub struct KeyRisk {
     pub algorithm: String,
     /// The last assessment that was approved; none where nobody has made one.
     pub last: Option<KeyAssessment>,
-    /// When the next one is due. `None`: at once, because there is none.
+    /// When the next one is due: an interval after the last one, or after the first chips of the type were received. `None`: none
+    /// were, so that there are no keys to assess.
     pub due: Option<Timestamp>,
     /// Whether it is overdue.
     pub overdue: bool,
@@ -180,12 +182,16 @@ impl Centre {
         let rows = self.inner.db.all(sql, params![]).await?;
         let last: Vec<KeyAssessment> = rows.iter().map(assessment).collect::<Result<_, _>>()?;
         let mut risks = Vec::new();
-        for row in self.inner.db.all("SELECT name FROM chip_type ORDER BY name", params![]).await? {
-            let name: String = row.read(0)?;
+        let sql = "SELECT name, (SELECT MIN(received_at) FROM lot WHERE card_type = name) AS first_chips \
+            FROM chip_type ORDER BY name";
+        for row in self.inner.db.all(sql, params![]).await? {
+            let name: String = row.read("name")?;
+            let first_chips: Option<Timestamp> = row.read("first_chips")?;
             for algorithm in key_algorithms(&name) {
                 let last = last.iter().find(|one| one.name == name && one.algorithm == algorithm).cloned();
-                let due = last.as_ref().map(|last| last.assessed_at + interval);
-                let overdue = due.is_none_or(|due| now >= due);
+                let since = last.as_ref().map(|last| last.assessed_at).or(first_chips);
+                let due = since.map(|since| since + interval);
+                let overdue = due.is_some_and(|due| now >= due);
                 risks.push(KeyRisk { name: name.clone(), algorithm, last, due, overdue });
             }
         }

@@ -75,10 +75,13 @@ fn show(chip: &RegisteredChip, cards: u64, risks: &[&KeyRisk]) {
 /// How the keys of an algorithm stand.
 fn key_risk(risk: &KeyRisk) -> String {
     let day = |at: jiff::Timestamp| model::RocDate::in_taipei(at).iso();
-    let (Some(last), Some(due)) = (&risk.last, risk.due) else {
-        return format!("{}：△ 從未評估 never assessed", risk.algorithm);
-    };
     let overdue = if risk.overdue { "△ 逾期 overdue，" } else { "" };
+    let Some(due) = risk.due else {
+        return format!("{}：尚無晶片 no chips yet", risk.algorithm);
+    };
+    let Some(last) = &risk.last else {
+        return format!("{}：{overdue}尚未評估 not assessed yet，期限 due {}", risk.algorithm, day(due));
+    };
     format!(
         "{}：{overdue}{} {}，{} {} / {}，下次 next {}（{}）",
         risk.algorithm,

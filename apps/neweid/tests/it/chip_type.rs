@@ -84,8 +84,9 @@ fn the_register_of_chip_types_is_shown_and_changed_by_two_persons() {
     assert_eq!(risk(&dir, &name), "watch");
     let told = in_dir(&dir, ["chip-type", "list"]).success();
     assert!(told.contains("觀察 watch") && told.contains("測試用 a doubt"), "{told}");
-    // CARD-12: nobody has assessed the keys yet; one person enters it, another approves, and it is due again in a year.
-    assert!(told.contains("RSA-2048：△ 從未評估 never assessed"), "{told}");
+    // CARD-12: a new country has a year for its first assessment; one person enters it, another approves, and it is due again in a year.
+    assert!(told.contains("RSA-2048：尚未評估 not assessed yet，期限 due "), "{told}");
+    assert!(told.contains("secp384r1：尚無晶片 no chips yet"), "{told}");
     let assess = |algorithm: &str| {
         let args = ["chip-type", "assess", &name, "--algorithm", algorithm, "--result", "normal"];
         let who = ["--findings", "測試用 nothing new", "--operator", "anna", "--dir"];
@@ -96,10 +97,13 @@ fn the_register_of_chip_types_is_shown_and_changed_by_two_persons() {
     let second = |operator| in_dir(&dir, ["chip-type", "approve-assessment", "1", "--operator", operator]);
     assert_ne!(second("anna").code, Some(0));
     let risks = || in_dir(&dir, ["chip-type", "list", "--json"]).json()[0]["key_risks"].clone();
-    assert_eq!((&risks()[0]["overdue"], &risks()[0]["last"]), (&true.into(), &serde_json::Value::Null));
+    let first_due = risks()[0]["due"].as_str().expect("a time").parse::<jiff::Timestamp>().expect("a time");
+    assert!(first_due > jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * 364), "{first_due}");
+    assert_eq!((&risks()[0]["overdue"], &risks()[0]["last"]), (&false.into(), &serde_json::Value::Null));
     assert!(second("bert").success().contains("approved by bert"));
     assert_eq!((&risks()[0]["algorithm"], &risks()[0]["overdue"]), (&"RSA-2048".into(), &false.into()));
-    assert_eq!(risks()[1]["overdue"], true);
+    assert_eq!(risks()[0]["last"]["assessed_by"], "anna");
+    assert!(risks()[1]["last"].is_null());
     let told = in_dir(&dir, ["chip-type", "list"]).success();
     assert!(told.contains("RSA-2048：正常 normal") && told.contains("anna / bert"), "{told}");
     assert!(in_dir(&dir, ["chip-type", "assessments"]).success().contains("nothing new"));

@@ -118,7 +118,25 @@ async fn key_risk_is_assessed_by_two_persons_and_is_due_again_after_the_interval
         let key = |name: &str, algorithm: &str| (name.to_owned(), algorithm.to_owned());
         let (rsa, curve) = (key(PLANNED, "RSA-2048"), key(PLANNED, "secp521r1"));
         let reserve = [key(RESERVE, "RSA-2048"), key(RESERVE, "secp384r1")];
-        // Nobody has looked yet.
+        // A new country has no keys to assess; with the first chips of a type the interval begins, and not again with later ones.
+        assert_eq!(overdue(now + interval * 100).await, []);
+        assert!(centre.key_risks(now).await.expect("answers").iter().all(|risk| risk.due.is_none()));
+        hall.restock(1).await;
+        let first = now;
+        let now = now + interval;
+        let series = ["N5B", "R5A"];
+        for (chip, series) in [PLANNED, RESERVE].into_iter().zip(series) {
+            centre.restock_type(&manufacturer(), chip, series, 1, CLERK, now).await.expect("receives");
+        }
+        let due: Vec<_> = centre.key_risks(now).await.expect("answers").iter().map(|risk| risk.due).collect();
+        assert_eq!(
+            due,
+            [Some(first + interval), Some(first + interval), Some(now + interval), Some(now + interval)]
+        );
+        assert_eq!(overdue(crate::support::later(now, -1)).await, []);
+        assert_eq!(overdue(now).await, [rsa.clone(), curve.clone()]);
+        // Another interval, and nobody has looked.
+        let now = now + interval;
         let never = [rsa.clone(), curve.clone(), reserve[0].clone(), reserve[1].clone()];
         assert_eq!(overdue(now).await, never);
 

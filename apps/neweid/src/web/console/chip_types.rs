@@ -50,8 +50,10 @@ struct Type {
 struct KeyRisk {
     algorithm: String,
     overdue: bool,
-    // What the last assessment found, who made and approved it, and the days of it and of the next.
-    last: Option<(Assessment, String)>,
+    // What the last assessment found, who made and approved it, and its day.
+    last: Option<Assessment>,
+    // When the next one is due, where there are keys.
+    due: Option<String>,
 }
 
 /// An assessment of keys.
@@ -143,7 +145,8 @@ async fn make(country: &Country, session: &Session, frame: Frame) -> Result<Stri
     let key_risk = |risk: &production::KeyRisk| KeyRisk {
         algorithm: risk.algorithm.clone(),
         overdue: risk.overdue,
-        last: risk.last.as_ref().zip(risk.due).map(|(last, due)| (assessment(last), taipei(due))),
+        last: risk.last.as_ref().map(assessment),
+        due: risk.due.map(taipei),
     };
     let a_type = |t: production::RegisteredChip| Type {
         key_risks: risks.iter().filter(|risk| risk.name == t.entry.name).map(key_risk).collect(),
