@@ -38,6 +38,10 @@ const UPKEEP: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
 const UPKEEP_AGAIN: jiff::SignedDuration = jiff::SignedDuration::from_secs(5);
 /// Series of the serial numbers of the test country.
 const SERIES: &str = "N5A";
+/// The series of cards on the reserve chip.
+const RESERVE_SERIES: &str = "R5A";
+/// The profile of cards on the reserve chip (CARD-12).
+const RESERVE: model::CardProfile = model::CardProfile::ReserveP384;
 
 /// The operators a new country begins with; one of them has left the office.
 const SAMPLE_OPERATORS: [(&str, Option<Role>); 8] = [
@@ -318,8 +322,19 @@ impl Country {
         }
     }
 
-    // Orders blank cards when stock runs low. A lot that was ordered and not yet received is the same lot again.
+    // Orders blank cards when stock runs low, and chips of the reserve type when somebody waits for them (RECALL-13). A lot that was
+    // ordered and not yet received is the same lot again.
     async fn restock(&self, now: Timestamp) -> Result<(), Failure> {
+        let wanting = self.centre.wanting(RESERVE).await.map_err(Failure::from_system)?;
+        let reserve = production::chip_type_of(RESERVE).map_err(Failure::from_system)?;
+        if wanting > 0
+            && !self.centre.stopped_chip_types().await.map_err(Failure::from_system)?.contains(&reserve)
+        {
+            self.centre
+                .restock_type(&self.manufacturer, &reserve, RESERVE_SERIES, LOT, "stock", now)
+                .await
+                .map_err(Failure::from_system)?;
+        }
         if self.centre.available().await.map_err(Failure::from_system)? >= LOW_STOCK {
             return Ok(());
         }

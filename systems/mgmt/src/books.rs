@@ -65,6 +65,8 @@ pub(crate) struct Case {
     /// Nothing of the person leaves management while this is set.
     pub(crate) held: bool,
     pub(crate) submitted: Timestamp,
+    /// The recall for which the person's card is exchanged.
+    pub(crate) recall: Option<u64>,
 }
 
 impl Case {
@@ -81,6 +83,11 @@ impl Case {
     /// The order at the card centre.
     pub(crate) fn order(&self) -> production::OrderNo {
         production::OrderNo { case: self.no, attempt: self.attempt() }
+    }
+
+    /// Whose turn comes first at the card centre (RECALL-13).
+    pub(crate) const fn class(&self) -> production::OrderClass {
+        if self.recall.is_some() { production::OrderClass::Recall } else { production::OrderClass::Ordinary }
     }
 }
 
@@ -116,7 +123,7 @@ impl CardEntry {
 }
 
 const CASE: &str = "SELECT case_no, person, kind, channel, profile, office, certificate, content, stage, serial, \
-    issue_date, renewal_date, box_no, wrapped_key, held, submitted_at FROM application WHERE case_no = $1";
+    issue_date, renewal_date, box_no, wrapped_key, held, submitted_at, recall FROM application WHERE case_no = $1";
 const CARD: &str = "SELECT serial, case_no, person, profile, content, issue_date, renewal_date, certificate, face, \
     wrapped_key, holder, held_by_holder, revoked, told, pins_set_at, user_code_state, chip_key, \
     outdated_at, outdated_by FROM card WHERE serial = $1";
@@ -177,6 +184,7 @@ fn case_row(row: &Row) -> Result<Case, MgmtError> {
         wrapped_key: row.read("wrapped_key")?,
         held: row.read("held")?,
         submitted: row.read("submitted_at")?,
+        recall: row.read("recall")?,
     })
 }
 

@@ -313,6 +313,10 @@ refusals! {
     RecallNoOtherKeys "MGMT-E-RECALL-NO-OTHER-KEYS" Caller
         { "所選卡片均無另一組金鑰可用。", "None of these cards has other keys to go on with." }
         { "改為換發新卡。", "Decide for a new card." }
+    /// New cards of a profile that recalled cards are not exchanged for.
+    RecallReplacement "MGMT-E-RECALL-REPLACEMENT" Caller
+        { "新卡卡別為樣卡，或其晶片已停用，或即為召回之晶片型別。", "The profile of the new cards is for samples alone, or its type of chip is stopped, or is the one that is called in." }
+        { "改以另一型晶片之卡別提案：neweid chip-type list", "Name a profile on another type of chip: neweid chip-type list" }
     /// Nobody approved it in time.
     RecallLapsed "MGMT-E-RECALL-LAPSED" Caller
         { "提案已逾七日未經核可，不得再核可。", "The proposal was not approved within seven days, and cannot be any more." }

@@ -127,7 +127,8 @@ impl Mgmt {
 
     /// The card of a case, as the centre gave it. Asking again gives the same card.
     async fn paired(&self, case: &Case, now: Timestamp) -> Result<Option<PairedCard>, MgmtError> {
-        let order = Order { order: case.order(), profile: case.profile, office: case.office };
+        let (order, class) = (case.order(), case.class());
+        let order = Order { order, profile: case.profile, office: case.office, class };
         match self.centre.pair(order.order, now).await {
             Err(production::ProductionError::OrderUnknown) => {
                 self.centre.place(&[order], now).await?;

@@ -14,7 +14,7 @@
 //! recall that has called it in and has not treated it holds it, and only where there is none is the card what it was before.
 
 use jiff::Timestamp;
-use model::{Card, CardSerial, CardState, OfficeCode, RevocationReason, RocDate};
+use model::{Card, CardProfile, CardSerial, CardState, OfficeCode, RevocationReason, RocDate};
 use production::MakeCriteria;
 use serde::Serialize;
 use serde_json::json;
@@ -122,23 +122,27 @@ pub struct RecallPlan {
     pub reason: String,
     /// What it is estimated to cost, in New Taiwan dollars, if somebody has estimated it.
     pub cost: Option<u64>,
+    /// The profile, and with it the type of chip, that the new cards are made with (RECALL-13, CARD-12). `None`: the one applied
+    /// for.
+    pub replacement: Option<CardProfile>,
 }
 
 impl RecallPlan {
     /// What is done with the cards, Traditional Chinese and English: whoever approves other keys sees as what the old certificates
-    /// will be revoked.
+    /// will be revoked, and whoever approves new cards on what chip they are made.
     pub fn treatment_words(&self) -> (String, String) {
-        let (zh, en) = (self.treatment.zh().to_owned(), self.treatment.as_str().to_owned());
-        match self.treatment {
-            Treatment::Rekey => {
-                let reason = self.revocation;
-                (
-                    format!("{zh}（舊憑證廢止原因 {reason}）"),
-                    format!("{en} (old certificates revoked: {reason})"),
-                )
-            }
-            _ => (zh, en),
+        let (mut zh, mut en) = (self.treatment.zh().to_owned(), self.treatment.as_str().to_owned());
+        if self.treatment == Treatment::Rekey {
+            let reason = self.revocation;
+            zh += &format!("（舊憑證廢止原因 {reason}）");
+            en += &format!(" (old certificates revoked: {reason})");
         }
+        if let Some(profile) = self.replacement {
+            let chip = production::chip_type_of(profile).unwrap_or_default();
+            zh += &format!("（新卡卡別 {profile}，晶片 {chip}）");
+            en += &format!(" (new cards: {profile} on {chip})");
+        }
+        (zh, en)
     }
 }
 
@@ -228,12 +232,15 @@ impl Mgmt {
                 return Err(Refusal::RecallNotPatchable.into());
             }
         }
+        if let Some(profile) = plan.replacement {
+            self.check_replacement(profile, &plan.criteria).await?;
+        }
         let number = store::transaction!(self.db, |tx| {
             let row = tx.one("SELECT COALESCE(MAX(number), 0) FROM recall", params![]).await?;
             let number = row.read::<i64>(0)? + 1;
             tx.execute_one(
                 "INSERT INTO recall (number, criteria, level, treatment, reason, cost, cards, proposed_by, proposed_at, \
-                 revocation) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9)",
+                 revocation, replacement) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9, $10)",
                 params![
                     number,
                     to_json(&plan.criteria)?,
@@ -244,6 +251,7 @@ impl Mgmt {
                     actor,
                     now,
                     plan.revocation.as_str(),
+                    plan.replacement.map(|profile| profile.as_str()),
                 ],
             )
             .await?;
@@ -270,10 +278,25 @@ impl Mgmt {
             let detail = json!({
                 "criteria": &plan.criteria, "level": plan.level, "treatment": plan.treatment, "reason": plan.reason.trim(),
                 "cost": plan.cost, "cards": cards, "other_keys": others, "revocation": plan.revocation,
+                "replacement": plan.replacement,
             });
             log(tx, &stamp(now, actor), "recall-propose", &subject(number), detail).await
         })?;
         self.recall(number as u64).await
+    }
+
+    /// RECALL-13: new cards are citizens' cards, on a chip that is in use and not the one that is called in as such.
+    async fn check_replacement(
+        &self,
+        profile: CardProfile,
+        criteria: &MakeCriteria,
+    ) -> Result<(), MgmtError> {
+        let chip = production::chip_type_of(profile)?;
+        let same = *criteria == MakeCriteria { chip_type: Some(chip.clone()), ..MakeCriteria::default() };
+        if profile.is_sample() || same || self.centre.stopped_types().await?.contains(&chip) {
+            return Err(Refusal::RecallReplacement.into());
+        }
+        Ok(())
     }
 
     /// Approves another person's recall. From then on cards are called in, step by step with [`Mgmt::advance`].
@@ -299,7 +322,7 @@ impl Mgmt {
             tx.execute_one(sql, params![number as i64, actor, now]).await?;
             let detail = json!({
                 "level": recall.plan.level, "treatment": recall.plan.treatment, "cards": recall.cards,
-                "proposed_by": recall.proposed_by,
+                "proposed_by": recall.proposed_by, "replacement": recall.plan.replacement,
             });
             log(tx, &stamp(now, actor), "recall-approve", &subject(number as i64), detail).await
         })?;
@@ -517,6 +540,22 @@ impl Mgmt {
     }
 }
 
+/// The approved recalls that wait for a card of a person, as SQL: `number` and `replacement`. A card that is exchanged meanwhile is
+/// exchanged because of them.
+macro_rules! exchanges_of {
+    ($person:literal) => {
+        concat!(
+            "SELECT recall.number AS number, replacement FROM card \
+             JOIN recall_card ON recall_card.serial = card.serial JOIN recall ON recall.number = recall_card.recall \
+             WHERE card.person = ",
+            $person,
+            " AND card.state NOT IN ('void', 'destroyed') AND updated_at IS NULL AND rekeyed_at IS NULL \
+             AND approved_by IS NOT NULL AND closed_at IS NULL"
+        )
+    };
+}
+pub(crate) use exchanges_of;
+
 /// Whether it is this recall for which a card is called in.
 pub(crate) fn held_by(card: &Card, number: u64) -> bool {
     matches!(card, Card::Recalled { recall, .. } if *recall == name(number))
@@ -538,6 +577,7 @@ fn recall_row(row: &Row) -> Result<Recall, MgmtError> {
             revocation: parse(row, "revocation")?,
             reason: row.read("reason")?,
             cost: row.read::<Option<i64>>("cost")?.map(|cost| cost as u64),
+            replacement: parse_optional(row, "replacement")?,
         },
         cards: row.read("cards")?,
         proposed_by: row.read("proposed_by")?,

@@ -1,16 +1,32 @@
 //! Review by a clerk, withdrawal, and the batches that go to the card centre.
 
 use jiff::Timestamp;
-use model::{Application, ApplicationState, CaseNo, PortraitExemption, RocDate, validity};
+use model::{
+    Application, ApplicationState, CardProfile, CaseNo, PortraitExemption, RocDate, Stamp, validity,
+};
 use serde_json::json;
 use store::{Tx, params};
 
 use crate::application::{certificate_allowed, entitled};
-use crate::books::{Case, Stage, allowed, case, case_now, log, parse, save_case, stamp};
+use crate::books::{Case, Stage, allowed, case, case_now, log, parse, parse_optional, save_case, stamp};
+use crate::recall::exchanges_of;
 use crate::service::{CANCELS, CASES, Mgmt, bookmark, set_bookmark};
 use crate::submit::put_data;
 use crate::vault::{APPLICANT, PHOTO, PhotoFacts, RowKey, StoredApplicant};
 use crate::{MgmtError, Refusal};
+
+// Which approved cases go to production next: those in which a recalled card is exchanged, and the others.
+const APPROVED_EXCHANGES: &str = concat!(
+    "SELECT case_no FROM application WHERE state = 'approved' AND EXISTS (",
+    exchanges_of!("application.person"),
+    ") ORDER BY submitted_at, case_no LIMIT $1"
+);
+const APPROVED_OTHERS: &str = concat!(
+    "SELECT case_no FROM application WHERE state = 'approved' AND NOT EXISTS (",
+    exchanges_of!("application.person"),
+    ") ORDER BY submitted_at, case_no LIMIT $1"
+);
+const EXCHANGES_OF: &str = concat!(exchanges_of!("$1"), " ORDER BY recall.number");
 
 /// Column of `case_data`: the person as registered when the case was batched.
 pub(crate) const PERSON: &str = "person";
@@ -233,14 +249,12 @@ impl Mgmt {
 
     /// Sends up to `capacity` approved cases to production, oldest first (MGMT-38), with the register's data of this
     /// moment (MGMT-39). Fixes the date of issue, which certificates and card share (CARDFACE-07). Returns the cases sent.
+    ///
+    /// Cases in which a recalled card is exchanged are a queue of their own with the same capacity, and come first: they take no
+    /// other case's place (RECALL-13).
     pub async fn batch(&self, capacity: u32, clerk: &str, now: Timestamp) -> Result<Vec<CaseNo>, MgmtError> {
-        let rows = self
-            .db
-            .all(
-                "SELECT case_no FROM application WHERE state = 'approved' ORDER BY submitted_at, case_no LIMIT $1",
-                params![capacity],
-            )
-            .await?;
+        let mut rows = self.db.all(APPROVED_EXCHANGES, params![capacity]).await?;
+        rows.extend(self.db.all(APPROVED_OTHERS, params![capacity]).await?);
         if rows.is_empty() {
             return Ok(Vec::new());
         }
@@ -259,6 +273,7 @@ impl Mgmt {
                     order: case.order(),
                     profile: case.profile,
                     office: case.office,
+                    class: case.class(),
                 });
                 sent.push(no);
             }
@@ -318,6 +333,7 @@ impl Mgmt {
                 log(tx, &by, "certificate-dropped", no.as_str(), json!({ "because": refusal.code() }))
                     .await?;
             }
+            self.note_exchange(tx, &mut case, &by).await?;
             let issue = RocDate::in_taipei(now);
             case.issue = Some(issue);
             case.renewal = validity::renewal_date(person.birth, application_day, issue);
@@ -328,6 +344,28 @@ impl Mgmt {
             self.queue(tx, CASES, no.as_str(), now).await?;
             Ok(Some(case))
         })
+    }
+
+    /// RECALL-13: whether the person's card is exchanged because of a recall, and as what the new one is then made.
+    async fn note_exchange(&self, tx: &mut Tx, case: &mut Case, by: &Stamp) -> Result<(), MgmtError> {
+        let (mut recall, mut profile) = (None, case.profile);
+        // The newest recall counts, and the newest that says what new cards are.
+        for row in tx.all(EXCHANGES_OF, params![case.person]).await? {
+            recall = Some(row.read("number")?);
+            let replacement: Option<CardProfile> = parse_optional(&row, "replacement")?;
+            if let (Some(replacement), false) = (replacement, profile.is_sample()) {
+                profile = replacement;
+            }
+        }
+        if (recall, profile) == (case.recall, case.profile) {
+            return Ok(());
+        }
+        (case.recall, case.profile) = (recall, profile);
+        let sql = "UPDATE application SET recall = $2, profile = $3 WHERE case_no = $1";
+        let number: Option<i64> = recall.map(|number| number as i64);
+        tx.execute_one(sql, params![case.no.as_str(), number, profile.as_str()]).await?;
+        log(tx, by, "recall-exchange", case.no.as_str(), json!({ "recall": recall, "profile": profile }))
+            .await
     }
 
     /// Puts a case on hold, or lets it go on. While it is held nothing of the person is sent to the certificate system

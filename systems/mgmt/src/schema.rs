@@ -320,4 +320,13 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
             WHERE kind LIKE 'recall-%';
         CREATE UNIQUE INDEX notice_recall ON notice (recall, serial) WHERE recall IS NOT NULL;",
     ),
+    // RECALL-13.
+    Migration::new(
+        17,
+        "exchanges of recalled cards",
+        "-- the profile that new cards get; null: the one that was applied for
+        ALTER TABLE recall ADD COLUMN replacement TEXT;
+        -- the recall for which a card is exchanged, from the batch on
+        ALTER TABLE application ADD COLUMN recall BIGINT;",
+    ),
 ];

@@ -47,6 +47,30 @@ pub struct Order {
     pub profile: CardProfile,
     /// Where the card is sent.
     pub office: OfficeCode,
+    /// Whose turn comes first.
+    pub class: OrderClass,
+}
+
+/// Priority classes of orders, the most urgent first (RECALL-13).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OrderClass {
+    /// 召回換發: in the place of a card that a recall has called in.
+    Recall,
+    /// 一般
+    Ordinary,
+}
+
+impl OrderClass {
+    /// Every class, the most urgent first.
+    pub const ALL: [Self; 2] = [Self::Recall, Self::Ordinary];
+
+    /// The stable text form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Recall => "recall",
+            Self::Ordinary => "ordinary",
+        }
+    }
 }
 
 /// The initialised card that was given to an order.
@@ -117,11 +141,11 @@ pub trait CardCentre: Send + Sync {
     /// The P-521 key that packages are sealed to.
     fn package_key(&self) -> Point;
 
-    /// Places orders, so that enough cards are initialised in time.
+    /// Places orders, so that enough cards are initialised in time. The class of an order is the one it was first placed with.
     async fn place(&self, orders: &[Order], now: Timestamp) -> Result<(), ProductionError>;
 
-    /// The card paired with a placed order, or `None` while no initialised card is in stock. The first call that finds
-    /// stock pairs; every later one gives the same card.
+    /// The card paired with a placed order, or `None` while no initialised card is in stock that no order of a more urgent class
+    /// waits for. The first call that finds stock pairs; every later one gives the same card.
     async fn pair(&self, order: OrderNo, now: Timestamp) -> Result<Option<PairedCard>, ProductionError>;
 
     /// Hands in the sealed package of a paired order. The same package again is accepted; another one is refused.
@@ -141,6 +165,9 @@ pub trait CardCentre: Send + Sync {
 
     /// The types of chips whose software can be changed on cards already issued (OPEN-13).
     async fn patchable_types(&self) -> Result<Vec<String>, ProductionError>;
+
+    /// The types of chips on which no card is made at present (停用).
+    async fn stopped_types(&self) -> Result<Vec<String>, ProductionError>;
 
     /// Takes back a card found flawed at an office or no longer wanted, for destruction (MGMT-66).
     async fn take_back(

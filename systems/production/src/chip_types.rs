@@ -289,6 +289,13 @@ impl Centre {
         Ok(entries.into_iter().filter(|entry| entry.patchable).map(|entry| entry.name).collect())
     }
 
+    /// The names of the types that are 停用.
+    pub async fn stopped_chip_types(&self) -> Result<Vec<String>, ProductionError> {
+        let sql = "SELECT name FROM chip_type WHERE risk = $1 ORDER BY name";
+        let rows = self.inner.db.all(sql, params![ChipRisk::Stopped.as_str()]).await?;
+        rows.iter().map(|row| Ok(row.read("name")?)).collect()
+    }
+
     /// How many cards of each type are in the centre's books and not destroyed. Reads all of them: for a report, not for a page.
     pub async fn cards_by_type(&self) -> Result<BTreeMap<String, u64>, ProductionError> {
         let sql = "SELECT card_type, count(*) AS cards FROM card JOIN lot ON lot.lot = card.lot \

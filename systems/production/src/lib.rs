@@ -30,7 +30,7 @@ mod system;
 mod work;
 
 pub use books::StockKind;
-pub use centre::{CardCentre, Order, OrderNo, PairedCard, Report, ReportKind, Roster};
+pub use centre::{CardCentre, Order, OrderClass, OrderNo, PairedCard, Report, ReportKind, Roster};
 /// The interfaces of a card put into a reader with [`Centre::reader`].
 pub use chip::{InProcessChannel, Interface};
 pub use chip_types::{

@@ -1,4 +1,7 @@
 //! Orders: placed, paired with exactly one card, packed per office, shipped (PRODUCTION-33, 63 to 66).
+//!
+//! Orders of recalls come first (RECALL-13): an ordinary one gets no card that one of them waits for, and the line takes theirs up
+//! before any other.
 
 use async_trait::async_trait;
 use curve::{Hash, Point};
@@ -8,12 +11,12 @@ use store::{Row, params};
 
 use crate::ProductionError;
 use crate::books::{self, By, card_row, report, report_row};
-use crate::centre::{CardCentre, Order, OrderNo, PairedCard, Report, ReportKind, Roster};
+use crate::centre::{CardCentre, Order, OrderClass, OrderNo, PairedCard, Report, ReportKind, Roster};
 use crate::chip_types::CardMake;
 use crate::package::Package;
 use crate::selection::MakeCriteria;
 use crate::system::Centre;
-use crate::work::{REQUIRED, Step, package_context, paired_card, scrap_in};
+use crate::work::{QUEUE, RECALLS, REQUIRED, Step, package_context, paired_card, scrap_in};
 
 #[async_trait]
 impl CardCentre for Centre {
@@ -25,14 +28,15 @@ impl CardCentre for Centre {
         store::transaction!(self.inner.db, |tx| {
             for order in orders {
                 tx.execute(
-                    "INSERT INTO card_order (order_no, case_no, office, profile, state, placed_at, changed_at) \
-                     VALUES ($1, $2, $3, $4, 'placed', $5, $5) ON CONFLICT (order_no) DO NOTHING",
+                    "INSERT INTO card_order (order_no, case_no, office, profile, state, placed_at, changed_at, class) \
+                     VALUES ($1, $2, $3, $4, 'placed', $5, $5, $6) ON CONFLICT (order_no) DO NOTHING",
                     params![
                         order.order.to_string(),
                         order.order.case.as_str(),
                         order.office.as_str(),
                         order.profile.as_str(),
-                        now
+                        now,
+                        order.class.as_str()
                     ],
                 )
                 .await?;
@@ -46,7 +50,7 @@ impl CardCentre for Centre {
         store::transaction!(self.inner.db, |tx| {
             let row = tx
                 .optional(
-                    "SELECT state, profile, serial FROM card_order WHERE order_no = $1",
+                    "SELECT state, profile, serial, class FROM card_order WHERE order_no = $1",
                     params![&number],
                 )
                 .await?
@@ -58,13 +62,19 @@ impl CardCentre for Centre {
                 return Err(ProductionError::PackageRefused("the order was cancelled"));
             }
             let profile: String = row.read("profile")?;
+            // RECALL-13: as many cards as orders of recalls wait for are left to them.
+            let before = if row.read::<String>("class")? == OrderClass::Recall.as_str() {
+                0
+            } else {
+                tx.one(RECALL_ORDERS, params![&profile]).await?.read::<i64>(0)?
+            };
             let free = tx
                 .optional(
                     "SELECT serial, chip_id, card.lot AS lot, state, profile, order_no, public_data FROM card \
                      JOIN lot ON lot.lot = card.lot JOIN chip_type ON chip_type.name = lot.card_type \
                      WHERE state = 'initialised' AND profile = $1 AND order_no IS NULL AND risk <> 'stopped' \
-                     ORDER BY serial LIMIT 1",
-                    params![&profile],
+                     ORDER BY serial LIMIT 1 OFFSET $2",
+                    params![&profile, before],
                 )
                 .await?;
             let Some(free) = free else { return Ok(None) };
@@ -92,7 +102,7 @@ impl CardCentre for Centre {
             .inner
             .db
             .optional(
-                "SELECT state, serial, package_digest FROM card_order WHERE order_no = $1",
+                "SELECT state, serial, package_digest, class FROM card_order WHERE order_no = $1",
                 params![&number],
             )
             .await?
@@ -122,7 +132,9 @@ impl CardCentre for Centre {
                 )
                 .await?;
             if taken == 1 {
-                self.queue(tx, Step::Personalise, opened.serial.as_str(), now).await?;
+                let queue =
+                    if row.read::<String>("class")? == OrderClass::Recall.as_str() { RECALLS } else { QUEUE };
+                self.queue_in(tx, queue, Step::Personalise, opened.serial.as_str(), now).await?;
             }
             Ok(())
         })
@@ -191,6 +203,10 @@ impl CardCentre for Centre {
 
     async fn patchable_types(&self) -> Result<Vec<String>, ProductionError> {
         self.patchable_chip_types().await
+    }
+
+    async fn stopped_types(&self) -> Result<Vec<String>, ProductionError> {
+        self.stopped_chip_types().await
     }
 
     async fn take_back(
@@ -331,5 +347,8 @@ fn order_and_serial(row: &Row) -> Result<(OrderNo, CardSerial), ProductionError>
     Ok((row.read::<String>("order_no")?.parse()?, books::serial(row)?))
 }
 
+// As text, not as parameters: the index over them is for these rows alone.
+const RECALL_ORDERS: &str =
+    "SELECT count(*) FROM card_order WHERE state = 'placed' AND class = 'recall' AND profile = $1";
 const FIRST_FINISHED: &str =
     "SELECT office FROM card_order WHERE state = 'finished' ORDER BY changed_at, order_no LIMIT 1";

@@ -125,4 +125,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
             approved_at BIGINT
         );",
     ),
+    // RECALL-13.
+    Migration::new(
+        6,
+        "classes of orders",
+        "ALTER TABLE card_order ADD COLUMN class TEXT NOT NULL DEFAULT 'ordinary';
+        CREATE INDEX card_order_recall ON card_order (profile) WHERE state = 'placed' AND class = 'recall';",
+    ),
 ];

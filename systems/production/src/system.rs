@@ -128,13 +128,27 @@ impl Centre {
 
     /// Blanks and initialised cards of the national profile that no order has yet.
     pub async fn available(&self) -> Result<u64, ProductionError> {
+        self.available_for(CardProfile::National).await
+    }
+
+    /// How many orders of a profile wait for which there is neither a blank nor an initialised card.
+    pub async fn wanting(&self, profile: CardProfile) -> Result<u64, ProductionError> {
+        let sql = "SELECT count(*) FROM card_order WHERE state = 'placed' AND profile = $1";
+        let placed: u64 = self.inner.db.one(sql, params![profile.as_str()]).await?.read(0)?;
+        if placed == 0 {
+            return Ok(0);
+        }
+        Ok(placed.saturating_sub(self.available_for(profile).await?))
+    }
+
+    async fn available_for(&self, profile: CardProfile) -> Result<u64, ProductionError> {
         let row = self
             .inner
             .db
             .one(
                 "SELECT count(*) FROM card JOIN lot ON lot.lot = card.lot WHERE order_no IS NULL \
                  AND state IN ('blank', 'washed', 'initialised') AND (profile = $1 OR (profile IS NULL AND card_type = $2))",
-                params![CardProfile::National.as_str(), chip_types::chip_type_of(CardProfile::National)?],
+                params![profile.as_str(), chip_types::chip_type_of(profile)?],
             )
             .await?;
         Ok(row.read(0)?)

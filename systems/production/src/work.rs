@@ -50,7 +50,10 @@ struct StoredAnswers {
     chip_authentication: Bytes,
 }
 
-const QUEUE: &str = "line";
+/// The jobs of the line.
+pub(crate) const QUEUE: &str = "line";
+/// Those that come first (RECALL-13): cards made in the place of recalled ones.
+pub(crate) const RECALLS: &str = "line-recall";
 
 impl Centre {
     pub(crate) async fn queue(
@@ -60,11 +63,22 @@ impl Centre {
         serial: &str,
         now: Timestamp,
     ) -> Result<(), ProductionError> {
+        self.queue_in(tx, QUEUE, step, serial, now).await
+    }
+
+    pub(crate) async fn queue_in(
+        &self,
+        tx: &mut Tx,
+        queue: &str,
+        step: Step,
+        serial: &str,
+        now: Timestamp,
+    ) -> Result<(), ProductionError> {
         let serial = serial.parse()?;
         let payload = serde_json::to_vec(&Task { step, serial }).map_err(|_| ProductionError::Data("job"))?;
         let key = format!("{step:?}/{serial}");
         let job = NewJob {
-            queue: QUEUE,
+            queue,
             dedupe: Some(&key),
             payload: &payload,
             due: now,
@@ -82,7 +96,11 @@ impl Centre {
             self.plan(now).await?;
             let config = &self.inner.config;
             let most = u32::try_from(config.machines * 4).unwrap_or(u32::MAX);
-            let claimed = jobs::claim(&self.inner.db, QUEUE, most, config.lease, now).await?;
+            let mut claimed = jobs::claim(&self.inner.db, RECALLS, most, config.lease, now).await?;
+            let others = most.saturating_sub(u32::try_from(claimed.len()).unwrap_or(u32::MAX));
+            if others > 0 {
+                claimed.extend(jobs::claim(&self.inner.db, QUEUE, others, config.lease, now).await?);
+            }
             if claimed.is_empty() {
                 return Ok(done);
             }

@@ -106,6 +106,9 @@ pub struct Propose {
     /// 廢止原因 With rekey: why the certificates on the old keys are revoked, as RFC 5280 has it.
     #[arg(long, default_value = "superseded", value_name = "REASON")]
     pub revocation: model::RevocationReason,
+    /// 新卡卡別 The profile, and with it the type of chip, that new cards are made with: national or reserve-p384. Without it, the one applied for.
+    #[arg(long, value_name = "PROFILE")]
+    pub replacement: Option<model::CardProfile>,
     /// 理由 Why.
     #[arg(long)]
     pub reason: String,

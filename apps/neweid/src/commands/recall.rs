@@ -228,6 +228,7 @@ fn plan(propose: &Propose) -> RecallPlan {
         revocation: propose.revocation,
         reason: propose.reason.clone(),
         cost: propose.cost,
+        replacement: propose.replacement,
     }
 }
 
@@ -276,6 +277,7 @@ fn document(recall: &mgmt::Recall) -> Value {
         "revocation": recall.plan.revocation,
         "reason": recall.plan.reason,
         "cost": recall.plan.cost,
+        "replacement": recall.plan.replacement,
         "cards": recall.cards,
         "proposed_by": recall.proposed_by,
         "proposed_at": recall.proposed_at.to_string(),

@@ -86,6 +86,16 @@ fn a_single_card_is_recalled_by_a_range_of_one() {
     let one = &active[1];
     let proposed = propose(one).json();
     assert_eq!(proposed["cards"], 1, "{proposed}");
+    assert!(proposed["replacement"].is_null(), "{proposed}");
+    // RECALL-13: on another type of chip, which whoever approves it sees; cards of citizens alone.
+    let named = |profile: &str| {
+        let what = ["recall", "propose", "--cards", one, "--level", "scheduled", "--treatment", "new-card"];
+        let who = ["--reason", "wrongly made", "--replacement", profile, "--operator", "ca-anna", "--dir"];
+        Ran::of(neweid().args(what).args(who).arg(&dir))
+    };
+    assert!(named("reserve-p384").success().contains("（新卡卡別 reserve-p384，晶片 RS-0180）"));
+    let sample = named("interop");
+    assert!(sample.code != Some(0) && sample.stderr.contains("MGMT-E-RECALL-REPLACEMENT"), "{sample}");
     approve(&dir, "ca-bert").json();
     let up = Up::start(&dir);
     let begun = Instant::now();

@@ -1,15 +1,20 @@
 //! A recall from the proposal to its records: whom it concerns, who decides, what becomes of each card, how far offices are.
 
-use mgmt::{KeyPair, RecallLevel, RecallPlan, Refusal, Treatment};
-use model::{CardSerial, CardState, OfficeCode, RevocationReason, VoidReason};
-use production::MakeCriteria;
+use mgmt::{Decision, KeyPair, NewApplication, RecallLevel, RecallPlan, Refusal, Treatment};
+use model::{
+    ApplicationKind, ApplicationState, CardProfile, CardSerial, CardState, CaseNo, ChipRisk, OfficeCode,
+    RevocationReason, VoidReason,
+};
+use production::{Interface, MakeCriteria};
 use store::params;
+use terminal::Verdict;
 
 use crate::world::{CLERK, World, application, directory, later, office, person, start};
 
 fn plan(criteria: MakeCriteria, level: RecallLevel, treatment: Treatment) -> RecallPlan {
     let revocation = RevocationReason::Superseded;
-    RecallPlan { criteria, level, treatment, revocation, reason: "測試 test".into(), cost: Some(1_200_000) }
+    let (reason, cost) = ("測試 test".into(), Some(1_200_000));
+    RecallPlan { criteria, level, treatment, revocation, reason, cost, replacement: None }
 }
 
 impl World {
@@ -401,6 +406,145 @@ async fn a_card_that_waits_at_the_office_is_called_in_beside_the_old_one() {
         );
         use mgmt::CardManagement;
         assert_eq!(world.mgmt.card_in_hands(&holder.id).await.expect("answers"), Some(old));
+        world.close().await;
+    })
+    .await;
+}
+
+impl World {
+    /// An application of the person with this number that a clerk has approved.
+    async fn approved(&self, number: u8, kind: ApplicationKind) -> CaseNo {
+        let wish = NewApplication { kind, ..application(&person(number)) };
+        let no = self.mgmt.submit(wish, CLERK, self.now).await.expect("submits");
+        let approve = Decision::Approve(mgmt::portrait::REVIEW);
+        self.mgmt.review(no, approve, CLERK, self.now).await.expect("approves");
+        no
+    }
+
+    /// Card centre and management, until nothing is left to do.
+    async fn settle(&self) {
+        while self.mgmt.advance(self.now).await.expect("advances")
+            + self.centre.run_line(self.now).await.expect("works")
+            > 0
+        {}
+    }
+
+    async fn judge_reserve(&self, risk: ChipRisk) {
+        let proposal = self.centre.propose_chip_risk("RS-0180", risk, "test", "wu", self.now).await;
+        let number = proposal.expect("proposes").number;
+        self.centre.approve_chip_risk(number, "yang", self.now).await.expect("approves");
+    }
+}
+
+/// Exchanges because of a recall are a queue of their own beside the ordinary one, come before it at the card centre, and are made on
+/// the chip that the recall names.
+// proves: RECALL-13, CARD-12
+#[tokio::test(flavor = "multi_thread")]
+async fn recalled_cards_are_exchanged_first_on_the_chip_that_was_chosen_and_take_nobodys_place() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let world = World::open(&url, &dir, start()).await;
+        world.restock(2).await;
+        let here = office(&person(1));
+        let (first, second) = (world.card_at(1, here).await, world.card_at(2, here).await);
+        let (mgmt, centre, now) = (&world.mgmt, &world.centre, world.now);
+
+        // New cards are none of the samples', and neither on the type that is called in as such nor on one that is stopped.
+        let one = |card| MakeCriteria { cards: Some((card, card)), ..MakeCriteria::default() };
+        let type_of = |name: &str| MakeCriteria { chip_type: Some(name.into()), ..MakeCriteria::default() };
+        let made_as = |criteria, profile| RecallPlan {
+            replacement: Some(profile),
+            ..plan(criteria, RecallLevel::Scheduled, Treatment::NewCard)
+        };
+        let reserve = made_as(one(first), CardProfile::ReserveP384);
+        let refused = async |plan: &RecallPlan| {
+            let refused = mgmt.propose_recall(plan, "anna", now).await.expect_err("not so");
+            assert_eq!(refused.refusal(), Some(Refusal::RecallReplacement), "{plan:?}");
+        };
+        refused(&made_as(one(first), CardProfile::Interop)).await;
+        refused(&made_as(type_of("NE-0144"), CardProfile::National)).await;
+        world.judge_reserve(ChipRisk::Stopped).await;
+        refused(&reserve).await;
+        world.judge_reserve(ChipRisk::Normal).await;
+        let propose_and_approve = async |plan: &RecallPlan| {
+            let proposed = mgmt.propose_recall(plan, "anna", now).await.expect("proposes");
+            assert_eq!(&proposed.plan, plan);
+            mgmt.approve_recall(proposed.number, "bert", now).await.expect("approves");
+            proposed.number
+        };
+        let on_reserve = propose_and_approve(&reserve).await;
+        let (zh, en) = reserve.treatment_words();
+        assert!(zh.contains("RS-0180") && en.contains("reserve-p384 on RS-0180"), "{zh} {en}");
+        let as_applied = plan(one(second), RecallLevel::Immediate, Treatment::NewCard);
+        propose_and_approve(&as_applied).await;
+        mgmt.advance(now).await.expect("advances");
+
+        // Two who applied before the exchanges keep their places, and the exchanges have their own.
+        let mut others = Vec::new();
+        for number in [3, 4] {
+            world.person(number).await;
+            others.push(world.approved(number, ApplicationKind::First).await);
+        }
+        let mut exchanges = Vec::new();
+        for number in [1, 2] {
+            exchanges.push(world.approved(number, ApplicationKind::Renewal).await);
+        }
+        assert_eq!(mgmt.batch(1, CLERK, now).await.expect("batches"), [exchanges[0], others[0]]);
+        assert_eq!(mgmt.batch(1, CLERK, now).await.expect("batches"), [exchanges[1], others[1]]);
+        assert_eq!(mgmt.batch(1, CLERK, now).await.expect("batches"), []);
+        let classes =
+            world.dbs[3].all("SELECT class FROM card_order ORDER BY case_no DESC LIMIT 4", params![]);
+        let classes: Vec<String> =
+            classes.await.expect("reads").iter().map(|row| row.read(0).expect("text")).collect();
+        assert_eq!(classes, ["recall", "recall", "ordinary", "ordinary"]);
+
+        // One chip of the planned type: the exchange gets it, though somebody else was batched before. The other exchange waits for
+        // the reserve, and keeps nobody from a planned chip.
+        assert_eq!(centre.wanting(CardProfile::ReserveP384).await.expect("counts"), 1);
+        assert_eq!(centre.wanting(CardProfile::National).await.expect("counts"), 3);
+        let made = async || {
+            let mut made = Vec::new();
+            for no in [exchanges[0], exchanges[1], others[0], others[1]] {
+                made.push(mgmt.case(no).await.expect("a case").state == ApplicationState::Produced);
+            }
+            made
+        };
+        world.settle().await;
+        assert_eq!(made().await, [false; 4]);
+        world.restock(1).await;
+        world.settle().await;
+        assert_eq!(made().await, [false, true, false, false]);
+        world.restock(1).await;
+        world.settle().await;
+        assert_eq!(made().await.iter().filter(|made| **made).count(), 2);
+        world.restock(1).await;
+        world.settle().await;
+        assert_eq!(made().await, [false, true, true, true]);
+        world.restock_reserve(1).await;
+        world.settle().await;
+        assert_eq!(made().await, [true; 4]);
+        assert_eq!(centre.wanting(CardProfile::ReserveP384).await.expect("counts"), 0);
+
+        // The holder has a card on the reserve chip, and the recall is done with the old one.
+        world.produce(exchanges[0]).await.expect("to the counter");
+        let handed = mgmt.hand_over(exchanges[0], CLERK, now).await.expect("hands over");
+        assert_eq!(handed.voided, [first]);
+        assert_eq!(centre.card_make(handed.serial).await.expect("known").chip_type, "RS-0180");
+        let card = mgmt.card(handed.serial).await.expect("a card");
+        assert_eq!((card.profile, card.state), (CardProfile::ReserveP384, CardState::Active));
+        assert_eq!(world.read(handed.serial, Interface::Contact).verdict, Verdict::Verified);
+        world.produce(exchanges[1]).await.expect("to the counter");
+        let applied = mgmt.hand_over(exchanges[1], CLERK, now).await.expect("hands over").serial;
+        assert_eq!(mgmt.card(applied).await.expect("a card").profile, CardProfile::National);
+        mgmt.close_recall(on_reserve, "anna", now).await.expect("closes");
+
+        // The next card of the same person is exchanged for no recall.
+        let next = world.approved(1, ApplicationKind::Renewal).await;
+        mgmt.batch(1, CLERK, now).await.expect("batches");
+        let sql = "SELECT class FROM card_order WHERE case_no = $1";
+        let class = world.dbs[3].one(sql, params![next.as_str()]).await.expect("placed");
+        assert_eq!(class.read::<String>(0).expect("text"), "ordinary");
+        mgmt.verify_audit().await.expect("whole");
         world.close().await;
     })
     .await;

@@ -33,7 +33,8 @@ async fn recalled(world: &World, level: RecallLevel) -> u64 {
     let batch = MakeCriteria { lot: Some("N5A-000000".into()), ..MakeCriteria::default() };
     let reason = "測試 test".into();
     let (treatment, revocation) = (Treatment::NewCard, model::RevocationReason::Superseded);
-    let plan = RecallPlan { criteria: batch, level, treatment, revocation, reason, cost: None };
+    let plan =
+        RecallPlan { criteria: batch, level, treatment, revocation, reason, cost: None, replacement: None };
     let number = world.mgmt.propose_recall(&plan, "anna", world.now).await.expect("proposes").number;
     world.mgmt.approve_recall(number, "bert", world.now).await.expect("approves");
     number

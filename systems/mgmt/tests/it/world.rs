@@ -152,6 +152,14 @@ impl World {
         self.centre.restock(&manufacturer, "N5A", cards, CLERK, self.now).await.expect("the lot is received");
     }
 
+    /// Blanks of the reserve chip (CARD-12).
+    #[allow(dead_code, reason = "tests of recalls")]
+    pub(crate) async fn restock_reserve(&self, cards: u32) {
+        let (manufacturer, chip) = (Manufacturer::new(key("manufacturer")), "RS-0180");
+        let received = self.centre.restock_type(&manufacturer, chip, "R5A", cards, CLERK, self.now).await;
+        received.expect("the lot is received");
+    }
+
     /// An adult who lives in the country, with the given number in the register.
     pub(crate) async fn person(&self, number: u8) -> Person {
         let person = person(number);

@@ -1,7 +1,7 @@
 //! Orders: one card each, one package each, boxes per office.
 
 use model::{CardProfile, CardState};
-use production::{CardCentre, ProductionError, ReportKind, StockKind};
+use production::{CardCentre, Order, OrderClass, ProductionError, ReportKind, StockKind};
 
 use crate::support::{Hall, directory, order};
 
@@ -102,6 +102,47 @@ async fn boxes_go_to_one_office_each_and_carry_no_data() {
             .collect();
         assert_eq!(kinds, [false, false, false, false, true, true, true, true]);
         assert!(centre.stocktake().await.expect("counts").agrees());
+        centre.verify_audit().await.expect("the chain is whole");
+    })
+    .await;
+}
+
+/// Orders of recalls come first: an ordinary one gets no card that one of them waits for, and on the line theirs are taken up before
+/// any other.
+// proves: RECALL-13
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_of_recalls_come_before_ordinary_ones() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let hall = Hall::open_with(&url, &dir, |config| config.machines = 1).await;
+        let (centre, now) = (&hall.centre, hall.now);
+        let ordinary = order(1, CardProfile::National, "6300001000");
+        let of_recall =
+            Order { class: OrderClass::Recall, ..order(2, CardProfile::National, "6300001000") };
+        // Of another profile: it waits for other cards, and keeps nobody from these.
+        let elsewhere = Order { class: OrderClass::Recall, ..order(3, CardProfile::ReserveP384, "6300001000") };
+        centre.place(&[ordinary], now).await.expect("places");
+        centre.place(&[of_recall, elsewhere], now).await.expect("places");
+        // Placed again as something else it is what it was.
+        centre.place(&[Order { class: OrderClass::Recall, ..ordinary }], now).await.expect("places");
+        hall.restock(1).await;
+        centre.work(now).await.expect("initialises");
+        assert_eq!(centre.pair(ordinary.order, now).await.expect("answers"), None, "it waits");
+        let first = centre.pair(of_recall.order, now).await.expect("answers").expect("in stock");
+        assert_eq!(centre.pair(ordinary.order, now).await.expect("answers"), None, "nothing in stock");
+        hall.restock(1).await;
+        centre.work(now).await.expect("initialises");
+        let second = centre.pair(ordinary.order, now).await.expect("answers").expect("in stock");
+
+        for (placed, card) in [(ordinary, &second), (of_recall, &first)] {
+            let package = hall.package(card, &hall.signer, |_| {}).await;
+            hall.deliver(placed.order, &package).await.expect("delivers");
+        }
+        assert_eq!(centre.work(now).await.expect("personalises"), 2);
+        let sql = "SELECT subject FROM audit_entry WHERE action = 'card-step' AND detail LIKE '%finished%' ORDER BY seq";
+        let finished = hall.db.all(sql, store::params![]).await.expect("reads");
+        let finished: Vec<String> = finished.iter().map(|row| row.read(0).expect("text")).collect();
+        assert_eq!(finished, [first.serial.to_string(), second.serial.to_string()]);
         centre.verify_audit().await.expect("the chain is whole");
     })
     .await;

@@ -20,7 +20,7 @@ use lds::public_zone::Address;
 use lds::{DataGroup, Date, FieldSecurityObject, PublicZone};
 use model::{CardProfile, OfficeCode};
 use production::{
-    CardCentre, Centre, CentreConfig, LotOrder, Manufacturer, Order, OrderNo, Package, PairedCard,
+    CardCentre, Centre, CentreConfig, LotOrder, Manufacturer, Order, OrderClass, OrderNo, Package, PairedCard,
 };
 use sealed::{MasterKey, SharedRandom};
 use store::Db;
@@ -232,7 +232,7 @@ const PACE: [Parameters; 2] = [
 pub(crate) fn order(number: u32, profile: CardProfile, office: &str) -> Order {
     let case = model::CaseNo::new(115, number).expect("a case");
     let office: OfficeCode = office.parse().expect("an office");
-    Order { order: OrderNo { case, attempt: 0 }, profile, office }
+    Order { order: OrderNo { case, attempt: 0 }, profile, office, class: OrderClass::Ordinary }
 }
 
 fn household() -> HouseholdData {

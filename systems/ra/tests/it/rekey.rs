@@ -30,8 +30,8 @@ impl Counter {
             ..MakeCriteria::default()
         };
         let treatment = Treatment::Rekey;
-        let plan =
-            RecallPlan { criteria, level, treatment, revocation, reason: "測試 test".into(), cost: None };
+        let (reason, cost, replacement) = ("測試 test".into(), None, None);
+        let plan = RecallPlan { criteria, level, treatment, revocation, reason, cost, replacement };
         let number = mgmt.propose_recall(&plan, "anna", now).await.unwrap().number;
         assert_eq!(mgmt.recall(number).await.unwrap().plan, plan);
         mgmt.approve_recall(number, "bert", now).await.unwrap();
@@ -247,6 +247,7 @@ async fn a_card_is_rekeyed_at_the_counter_in_either_direction() {
             revocation: RevocationReason::Superseded,
             reason: "test".into(),
             cost: None,
+            replacement: None,
         };
         let unclear = counter.world.mgmt.propose_recall(&plan, "anna", now).await.unwrap_err();
         assert_eq!(unclear.code(), "MGMT-E-RECALL-NO-OTHER-KEYS");

@@ -292,6 +292,9 @@ fn plan(fields: &Fields) -> Result<RecallPlan, Failure> {
         },
         reason: fields.text("why").to_owned(),
         cost: cost.map_err(|_| super::malformed())?,
+        replacement: given(fields, "replacement")
+            .map(|profile| profile.parse().map_err(|_| super::malformed()))
+            .transpose()?,
     })
 }
 
