@@ -88,6 +88,7 @@ impl Npc {
                 ra: ra.name.clone(),
                 issued: Some(Issued {
                     certificate,
+                    request: request.request_id,
                     card: issued.card,
                     slot: issued.slot,
                     asked: id,

@@ -163,26 +163,27 @@ impl Npc {
         self.to_sign_with(|authority| &authority.cmp, now).await?;
         let mut nonce = [0; 16];
         self.random().fill(&mut nonce);
-        let answer = match self.cmp_answer(&message, now).await {
-            // The same message again: the same answer.
-            Ok(Outcome::Again(reply)) => return Ok(Some(reply)),
-            Ok(Outcome::Fresh(answer)) => *answer,
-            Err(Refused(failure, text)) => ReplyBody::Error(failure, text).into(),
-        };
-        let reply = self.protect(&message.header, nonce, &answer, now).await?;
-        let Some(keep) = answer.keep else { return Ok(Some(reply)) };
-        match self.keep_transaction(&message, keep, nonce, &reply, now).await {
-            Ok(()) => Ok(Some(reply)),
-            Err(error) => {
-                // Two processes were asked the same at the same moment: the answer stored first counts.
-                if let Ok(Outcome::Again(reply)) = self.cmp_answer(&message, now).await {
-                    return Ok(Some(reply));
-                }
-                let Refused(failure, text) = error.into();
-                let error = ReplyBody::Error(failure, text).into();
-                Ok(Some(self.protect(&message.header, nonce, &error, now).await?))
+        let mut kept = Ok(());
+        for _ in 0..ATTEMPTS {
+            let answer = match self.cmp_answer(&message, now).await {
+                // The same message again: the same answer.
+                Ok(Outcome::Again(reply)) => return Ok(Some(reply)),
+                Ok(Outcome::Fresh(answer)) => *answer,
+                Err(Refused(failure, text)) => ReplyBody::Error(failure, text).into(),
+            };
+            let reply = self.protect(&message.header, nonce, &answer, now).await?;
+            let Some(keep) = answer.keep else { return Ok(Some(reply)) };
+            kept = self.keep_transaction(&message, keep, nonce, &reply, now).await;
+            if kept.is_ok() {
+                return Ok(Some(reply));
             }
+            // Two processes were asked the same at the same moment, and the answer stored first counts; or what was enrolled was taken
+            // back meanwhile: what holds now is the answer.
         }
+        let Err(error) = kept else { return Err(NpcError::Died) };
+        let Refused(failure, text) = error.into();
+        let error = ReplyBody::Error(failure, text).into();
+        Ok(Some(self.protect(&message.header, nonce, &error, now).await?))
     }
 
     async fn protect(
@@ -249,6 +250,9 @@ enum Outcome {
     Fresh(Box<Answer>),
     Again(Vec<u8>),
 }
+
+/// How often an answer is made that something else was quicker than.
+const ATTEMPTS: usize = 2;
 
 /// How far a message's time may be from ours. What is older is no replay that could do anything.
 const WINDOW: SignedDuration = SignedDuration::from_mins(5);

@@ -31,6 +31,8 @@ pub(super) struct Keep {
 /// The certificate that an answer brings.
 pub(super) struct Issued {
     pub(super) certificate: Certificate,
+    /// The number of the enrolment that it comes from.
+    pub(super) request: Uuid,
     pub(super) card: model::CardSerial,
     pub(super) slot: KeySlot,
     /// certReqId of what was asked; none of a p10cr.
@@ -76,7 +78,8 @@ impl Npc {
         }
     }
 
-    /// Stores the answer; what was enrolled is enrolled no longer.
+    /// Stores the answer; what was enrolled is enrolled no longer. An enrolment that was taken back since, or a certificate that was
+    /// revoked since, is answered to nobody as accepted.
     pub(super) async fn keep_transaction(
         &self,
         message: &Message,
@@ -98,9 +101,17 @@ impl Npc {
             let values = params![id, &keep.ra, hash, nonce, octets, i64::from(waits), reply, now, asked];
             tx.execute_one(sql, values).await?;
             let mut subject = keep.ra.clone();
-            if let Some(Issued { card, slot, .. }) = &keep.issued {
-                let sql = "DELETE FROM enrolment WHERE card = $1 AND slot = $2";
-                tx.execute(sql, params![card.as_str(), slot.id()]).await?;
+            if let Some(Issued { request, card, slot, .. }) = &keep.issued {
+                let sql = "DELETE FROM enrolment WHERE card = $1 AND slot = $2 AND request_id = $3";
+                if tx.execute(sql, params![card.as_str(), slot.id(), *request]).await? == 0 {
+                    return Err(NpcError::Request(
+                        "what was enrolled was taken back, or answered, meanwhile",
+                    ));
+                }
+                let sql = "SELECT 1 FROM certificate_state WHERE serial = $1 AND status = 2";
+                if tx.optional(sql, params![octets]).await?.is_some() {
+                    return Err(NpcError::Revoked(card.as_str().to_owned()));
+                }
                 card.as_str().clone_into(&mut subject);
             }
             let detail = json!({ "kind": kind(message.tag), "ra": keep.ra, "confirm": waits });

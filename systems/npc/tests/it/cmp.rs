@@ -1,9 +1,11 @@
 //! The registration authorities' door, with OpenSSL's CMP client on the other side.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use curve::SystemRandom;
 use jiff::{SignedDuration, Timestamp};
+use keys::{KeyInfo, KeyKind, KeyStore, Purpose};
 use model::{CertificateState, KeySlot, RevocationReason, SuspensionCause};
 use npc::{Carrier, CertificateAuthority, Cohort, Enrolment, Measure, Npc};
 use store::testkit::each_engine;
@@ -1082,6 +1084,149 @@ async fn a_certificate_whose_answer_was_never_stored_is_taken_back() {
         assert!(matches!(taken_back, CertificateState::Revoked { reason: why, .. } if why == reason));
         assert_eq!(state(2, later(61)).await, CertificateState::Good, "it was answered");
         assert_eq!(enrolled().await, 0, "no name stays");
+    })
+    .await;
+}
+
+/// Keys of which that of the answers halts once, when it is to sign.
+struct Halting {
+    inner: Arc<dyn KeyStore>,
+    halt: Halt,
+}
+
+#[derive(Clone)]
+struct Halt {
+    reached: tokio::sync::mpsc::UnboundedSender<()>,
+    go: Arc<Mutex<std::sync::mpsc::Receiver<()>>>,
+}
+
+struct HaltingKey {
+    inner: Arc<dyn Signer>,
+    halt: Halt,
+}
+
+impl KeyStore for Halting {
+    fn generate(&self, label: &str, kind: KeyKind, purpose: Purpose) -> keys::Result<KeyInfo> {
+        self.inner.generate(label, kind, purpose)
+    }
+
+    fn signer(&self, label: &str, purpose: Purpose) -> keys::Result<Arc<dyn Signer>> {
+        let inner = self.inner.signer(label, purpose)?;
+        if label.starts_with("npc-cmp") {
+            return Ok(Arc::new(HaltingKey { inner, halt: self.halt.clone() }));
+        }
+        Ok(inner)
+    }
+
+    fn list(&self) -> keys::Result<Vec<KeyInfo>> {
+        self.inner.list()
+    }
+
+    fn destroy(&self, label: &str) -> keys::Result<()> {
+        self.inner.destroy(label)
+    }
+}
+
+impl Signer for HaltingKey {
+    fn algorithm(&self) -> x509::SignatureAlgorithm {
+        self.inner.algorithm()
+    }
+
+    fn spki(&self) -> &[u8] {
+        self.inner.spki()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, x509::SignError> {
+        // Nobody listens any more: it goes on.
+        if self.halt.reached.send(()).is_ok() {
+            let _ = self.halt.go.lock().unwrap().recv();
+        }
+        self.inner.sign(message)
+    }
+}
+
+/// What befalls a certificate between its issuing and the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Between {
+    TakenBack,
+    TakenBackAndEnrolledAnew,
+    Revoked,
+}
+
+/// Nobody had heard of a certificate, and its client comes back at the moment in which it is taken back, or revoked: it is not told
+/// that it is accepted. The client confirms nothing, so nobody would tell it later.
+// proves: NPC-54
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_is_taken_back_while_it_is_answered_is_not_accepted() {
+    each_engine("npc", async |db| {
+        let within = npc::NpcConfig { confirm_within: SignedDuration::from_mins(1), ..config() };
+        let scene = Scene::with(&db, Arc::new(present), within).await;
+        let at = present();
+        let late = at + SignedDuration::from_mins(2);
+        let all = [Between::TakenBack, Between::TakenBackAndEnrolledAnew, Between::Revoked];
+        for (number, between) in (1..).zip(all) {
+            let (key, subject) = (format!("card{number}.key"), format!("/CN=TWA00000{number}"));
+            key_file(&scene, &key, number as usize);
+            scene.enrol(number, KeySlot::SigningRsa).await;
+            let nobody = ["cmp", "-server", "127.0.0.1:1/cmp", "-trusted", "root.pem"];
+            let protected = ["-cert", "ra.pem", "-key", "ra.key", "-reqout", "ir.der", "-implicit_confirm"];
+            let ir = ["-cmd", "ir", "-certout", "out.pem", "-newkey", &key, "-subject", &subject];
+            scene.judge.openssl(&[&nobody[..], &protected[..], &ir[..]].concat()).await;
+            let message = scene.judge.bytes("ir.der");
+            // The two commits of the certificate; the answer's is the third.
+            db.fail_after(3, When::BeforeCommit);
+            scene.npc.cmp(&message, at).await.unwrap();
+            assert!(db.revive());
+
+            let (reached, mut has_reached) = tokio::sync::mpsc::unbounded_channel();
+            let (go, may_go) = std::sync::mpsc::channel();
+            let halt = Halt { reached, go: Arc::new(Mutex::new(may_go)) };
+            let keys = Arc::new(Halting { inner: shared_keys(), halt });
+            let there = Npc::open(db.clone(), keys, config(), Box::new(SystemRandom), late).await.unwrap();
+            let answered = tokio::spawn({
+                let message = message.clone();
+                async move { there.cmp(&message, late).await }
+            });
+            has_reached.recv().await.unwrap();
+            let first = scene.npc.certificates_of(card(number), late).await.unwrap().remove(0);
+            assert_eq!(first.state, CertificateState::Good);
+            match between {
+                Between::Revoked => {
+                    let reason = RevocationReason::Superseded;
+                    scene.npc.revoke_certificate(&first.serial, reason, "clerk", late).await.unwrap();
+                }
+                _ => scene.npc.maintain(late).await.unwrap(),
+            }
+            if between == Between::TakenBackAndEnrolledAnew {
+                let request_id = id(900);
+                let again = Enrolment { request_id, ..scene.enrolment(number, KeySlot::SigningRsa) };
+                scene.npc.enrol(&again, "clerk", late).await.unwrap();
+            }
+            drop((has_reached, go));
+            let answer = answered.await.unwrap().unwrap().unwrap();
+            assert!(!contains(&answer, &first.der), "{between:?}");
+            let status = scene.npc.status(&first.serial, late).await.unwrap();
+            assert!(matches!(status, Some(CertificateState::Revoked { .. })), "{between:?}");
+            let kept = db.one("SELECT count(*) FROM cmp_transaction", params![]).await.unwrap();
+            let kept: i64 = kept.read(0).unwrap();
+            match between {
+                Between::TakenBack => {
+                    assert!(contains(&answer, b"nothing is enrolled for this key"));
+                    assert_eq!(kept, 0);
+                }
+                Between::TakenBackAndEnrolledAnew => {
+                    let all = scene.npc.certificates_of(card(number), late).await.unwrap();
+                    let new = all.iter().find(|one| one.state == CertificateState::Good).unwrap();
+                    assert!(contains(&answer, &new.der), "that of the new enrolment");
+                    assert_eq!(kept, 1);
+                }
+                Between::Revoked => {
+                    assert!(contains(&answer, b"NPC-REVOKED"));
+                    assert_eq!(kept, 1);
+                }
+            }
+        }
+        scene.npc.verify_audit(None).await.unwrap();
     })
     .await;
 }
