@@ -6,8 +6,9 @@
 //!
 //! Anybody can send something, and say that it is from a registration authority. So messages are admitted before they cost more than
 //! their reading and one verification: what a registration authority has signed takes its turn and nobody else's, everything else
-//! that of strangers, who have no more than so many refusals signed in a second (ADR 37). Until that is known, where a message comes
-//! from counts, and nothing it says. Whoever is not admitted hears 503 and comes again.
+//! that of strangers, who have no more than so many refusals signed in a second (ADR 37). A message takes one turn, however often it
+//! is sent: the same again waits apart. Until it is known who has signed a message, where it comes from counts, and nothing it says.
+//! Whoever is not admitted hears 503 and comes again.
 //!
 //! Each transaction happens once. Its answer is stored; the same message again gets the same answer, another one under its
 //! number is refused, and a message older than five minutes is not looked at.
@@ -16,10 +17,11 @@ mod answer;
 mod enrolment;
 mod registration;
 pub(crate) mod rejected;
+mod seen;
 mod transaction;
 
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use x509::cmp::{Body, FailureInfo, Header, Message, Reply, ReplyBody, body_tag};
@@ -30,6 +32,8 @@ use crate::{Npc, NpcConfig, NpcError, Result};
 
 pub use enrolment::{Enrolment, RegistrationAuthority};
 pub use registration::RaProposal;
+
+use seen::{Mark, Seen};
 
 pub(crate) use registration::MIGRATION as REGISTRATION;
 pub(crate) use transaction::MIGRATION as CERT_REQ_ID;
@@ -54,8 +58,10 @@ pub(crate) struct Door {
     // What is verified to find out who has sent it, from each network and in all.
     networks: AdmissionOfEach<IpAddr>,
     verified: Admission,
-    // What registration authorities have signed, by their names.
+    // What registration authorities have signed, by their names: what is new, and what was let in before.
     known: AdmissionOfEach<String>,
+    again: AdmissionOfEach<String>,
+    seen: Mutex<Seen>,
     strangers: Admission,
     ras: Mutex<Arc<[RegistrationAuthority]>>,
 }
@@ -67,6 +73,11 @@ impl Door {
         let ras = self.ras.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let named = ras.iter().find(|ra| message.is_signed() && ra.says_it_sent(message));
         if let Some(ra) = named {
+            // Whoever has seen a message of the authority's can send it again, and takes no turn of its new ones.
+            let mark = Mark::of(message).filter(|_| is_of_now(message, now));
+            if mark.is_some_and(|mark| self.seen().contains(&mark)) {
+                return self.again.enter(ra.name.clone(), now, config.cmp_per_second);
+            }
             // One sender does not keep all others from being found out.
             let most = config.cmp_verified_per_second.div_ceil(2);
             let of_network = peer.is_none_or(|peer| self.networks.enter(peer.network(), now, most));
@@ -74,11 +85,25 @@ impl Door {
                 return false;
             }
             // An old message is anybody's who has seen it.
-            if is_of_now(message, now) && message.verify(ra.certificate.spki()).is_ok() {
-                return self.known.enter(ra.name.clone(), now, config.cmp_per_second);
+            if let Some(mark) = mark
+                && message.verify(ra.certificate.spki()).is_ok()
+            {
+                let mut seen = self.seen();
+                if seen.contains(&mark) {
+                    return self.again.enter(ra.name.clone(), now, config.cmp_per_second);
+                }
+                let admitted = self.known.enter(ra.name.clone(), now, config.cmp_per_second);
+                if admitted {
+                    seen.note(mark, now - WINDOW);
+                }
+                return admitted;
             }
         }
         self.strangers.enter(now, config.cmp_strangers_per_second)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes who is known.

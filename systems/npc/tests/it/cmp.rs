@@ -139,11 +139,31 @@ impl Scene {
         self.judge.bytes(file)
     }
 
+    /// The same message of the registration authority under another transactionID.
+    async fn another(&self, message: &[u8], n: u8) -> Vec<u8> {
+        self.another_of("ra", message, n).await
+    }
+
+    /// The same of another sender.
+    async fn another_of(&self, sender: &str, message: &[u8], n: u8) -> Vec<u8> {
+        let id = Message::parse(message).unwrap().header.transaction.unwrap();
+        let place = message.windows(id.len()).position(|part| part == id).unwrap();
+        let mut another = message.to_vec();
+        another[place] ^= n + 1;
+        self.signed_anew_by(sender, &another).await
+    }
+
     /// A message of the registration authority with a signature of its own over what it says now.
     async fn signed_anew(&self, message: &[u8]) -> Vec<u8> {
+        self.signed_anew_by("ra", message).await
+    }
+
+    /// The same of another sender.
+    async fn signed_anew_by(&self, sender: &str, message: &[u8]) -> Vec<u8> {
         let message = x509::cmp::Message::parse(message).unwrap();
         self.judge.file("protected.der", message.protected_part());
-        let sign = ["dgst", "-sha256", "-sign", "ra.key", "-out", "signature.der", "protected.der"];
+        let key = format!("{sender}.key");
+        let sign = ["dgst", "-sha256", "-sign", &key, "-out", "signature.der", "protected.der"];
         self.judge.accepts(&sign).await;
         let signature = [&[0][..], &self.judge.bytes("signature.der")].concat();
         let extra: Vec<&[u8]> = message.extra_certificates.iter().map(Vec::as_slice).collect();
@@ -396,8 +416,8 @@ async fn strangers_are_told_to_come_again_and_registration_authorities_are_serve
         for _ in 0..20 {
             assert_eq!(post(&forged).await, (503, false));
         }
-        for _ in 0..4 {
-            assert_eq!(post(&known).await, (200, false));
+        for n in 0..4 {
+            assert_eq!(post(&scene.another(&known, n).await).await, (200, false));
         }
         assert_eq!(post(&known).await, (503, false));
         // The next second.
@@ -456,7 +476,12 @@ async fn one_sender_of_forgeries_keeps_no_registration_authority_from_its_turn()
         }
         for message in [&one, &other] {
             for n in 0..4 {
-                let answer = ask(message, "2001:db8:0:2::1", at).await;
+                let message = match n {
+                    0 => message.clone(),
+                    n if message == &one => scene.another(message, n).await,
+                    n => scene.another_of("stranger", message, n).await,
+                };
+                let answer = ask(&message, "2001:db8:0:2::1", at).await;
                 assert_eq!(answer, if n < 3 { Ok(true) } else { Err("NPC-BUSY") }, "{n}");
             }
         }
@@ -464,6 +489,63 @@ async fn one_sender_of_forgeries_keeps_no_registration_authority_from_its_turn()
         for n in 0..4 {
             let answer = ask(&forged, &format!("192.0.2.{n}"), at).await;
             assert_eq!(answer, if n < 2 { Ok(true) } else { Err("NPC-BUSY") }, "{n}");
+        }
+    })
+    .await;
+}
+
+/// Whoever has seen a message can send it again, as it was or with other things around it: that takes no turn of the authority's new
+/// messages, and its own repetition is answered. What was not admitted may come again as new.
+// proves: NPC-08
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_is_replayed_takes_no_turn_of_new_ones() {
+    each_engine("npc", async |db| {
+        let at = present() + SignedDuration::from_mins(1);
+        let limits = npc::NpcConfig {
+            cmp_per_second: 3,
+            cmp_verified_per_second: 20,
+            cmp_strangers_per_second: 5,
+            ..config()
+        };
+        let scene = Scene::with(&db, Arc::new(move || at), limits).await;
+        key_file(&scene, "card1.key", 0);
+        scene.enrol(1, KeySlot::SigningRsa).await;
+        let seen = scene.message("card1.key", "/CN=TWA000001", "seen.der").await;
+        let ask = async |message: &[u8], at| {
+            let peer = Some(npc::Peer("192.0.2.1".parse().unwrap()));
+            let answer = scene.npc.cmp_of(message, peer, at).await.map_err(|error| error.code())?;
+            Ok::<_, &str>(answer.unwrap())
+        };
+        // Who is known is looked up with the first message.
+        let first = ask(&seen, at).await.unwrap();
+        let second = |n| at + SignedDuration::from_secs(n);
+        assert_eq!(ask(&seen, second(1)).await, Ok(first.clone()), "its first turn");
+        for (place, n) in [1, 2, 200].into_iter().enumerate() {
+            let mut answered = 0;
+            for _ in 0..10 {
+                // Another signature, or another certificate beside it, is the same message.
+                match ask(&scene.signed_anew(&seen).await, second(n)).await {
+                    Ok(answer) => {
+                        assert_eq!(answer, first, "the stored answer");
+                        answered += 1;
+                    }
+                    Err(code) => assert_eq!(code, "NPC-BUSY"),
+                }
+            }
+            assert_eq!(answered, 3, "as many repetitions as new ones");
+            let mut new = 4 * place as u8;
+            for _ in usize::from(n == 1)..3 {
+                new += 1;
+                ask(&scene.another(&seen, new).await, second(n)).await.unwrap();
+            }
+            let late = scene.another(&seen, new + 1).await;
+            assert_eq!(ask(&late, second(n)).await, Err("NPC-BUSY"));
+            ask(&late, second(n + 10)).await.unwrap();
+        }
+        // Too old, it is a stranger's.
+        for n in 0..8 {
+            let answer = ask(&seen, second(360)).await;
+            assert_eq!(answer.map(|_| ()), if n < 5 { Ok(()) } else { Err("NPC-BUSY") });
         }
     })
     .await;
