@@ -297,6 +297,11 @@ impl Found {
         if let Some(place) = earlier.by_slot.get(&slot) {
             return same_as(group, *place, asked).ok_or_else(taken);
         }
+        // NPC-04: what was issued before stays, and nothing new is made. Another version may be in force by now.
+        if let Some(why) = asked.forbidden {
+            let in_force = self.policy == asked.authority.policy_version;
+            return if in_force { Err(NpcError::Policy(why)) } else { Ok(Decision::Outdated) };
+        }
         let of_another = self.rejected.iter().any(|(key, card, slot)| {
             *key == asked.spki_hash && (card != asked.card.as_str() || *slot != i64::from(asked.slot.id()))
         });

@@ -62,6 +62,8 @@ struct Asked {
     // The list the serial number belongs to, for ever.
     partition: u16,
     tbs: TbsCertificate,
+    // Why the policy does not allow it: it leads to nothing but what it has led to before.
+    forbidden: Option<&'static str>,
     event: Uuid,
     // As the hierarchy was when the bytes to be signed were made.
     authority: Arc<Authority>,
@@ -190,7 +192,12 @@ impl Npc {
         }
         let authority = self.authority();
         let validity = &checked.validity;
-        authority.policy.allows_subscriber(&checked.key_class, validity.not_before, validity.not_after)?;
+        let (key, from, until) = (&checked.key_class, validity.not_before, validity.not_after);
+        let forbidden = match authority.policy.allows_subscriber(key, from, until) {
+            Ok(()) => None,
+            Err(NpcError::Policy(why)) => Some(why),
+            Err(error) => return Err(error),
+        };
         let generation = &authority.issuing;
         if has_ended(&generation.ca.certificate, now) {
             return Err(NpcError::Ended);
@@ -218,6 +225,7 @@ impl Npc {
             filter,
             partition,
             tbs,
+            forbidden,
             event,
             authority,
             now,

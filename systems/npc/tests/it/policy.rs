@@ -5,7 +5,10 @@ use std::sync::Arc;
 use curve::{Curve, SystemRandom};
 use keys::KeyKind;
 use model::KeySlot;
-use npc::{CertificateAuthority, CertifiedModule, Hands, Npc, NpcConfig, Plan, Policy, Provisions, Scope};
+use npc::{
+    CertificateAuthority, CertifiedModule, Hands, IssueRequest, Npc, NpcConfig, Plan, Policy, Provisions,
+    Scope,
+};
 use store::params;
 use store::testkit::each_engine;
 
@@ -24,6 +27,51 @@ async fn a_policy_in_force_holds_for_a_process_that_has_not_heard_of_it() {
         let sql = "SELECT count(*) FROM certificate";
         assert_eq!(db.one(sql, params![]).await.unwrap().read::<i64>(0).unwrap(), 1, "nothing is stored");
         issued(&other, 2, KeySlot::SigningEc, 0).await;
+    })
+    .await;
+}
+
+/// What was issued before is answered to whoever asks for the same again; nothing new comes of that, neither under the number nor with
+/// the key, and not from a process either that has not heard of the policy.
+// proves: NPC-04, NPC-54
+#[tokio::test]
+async fn what_was_issued_before_a_policy_forbade_it_is_answered_again() {
+    each_engine("npc", async |db| {
+        let (one, other) = (open(&db).await, open(&db).await);
+        let first = request(&one, 1, KeySlot::SigningRsa, 0).await;
+        let issued = one.issue(&first, now()).await.unwrap();
+        adopt(&one, |policy| policy.subscriber_keys = vec!["secp521r1".into()]).await;
+        let otherwise = IssueRequest { subject_name: "測試用王小明".into(), ..first.clone() };
+        let elsewhere = IssueRequest { request_id: id(900), card: card(9), ..first.clone() };
+        let same = IssueRequest { request_id: id(901), ..first.clone() };
+        let next = request(&one, 1, KeySlot::EncryptionRsa, 1).await;
+        for npc in [&one, &other, &open(&db).await] {
+            for asked in [&first, &same] {
+                assert!(npc.issue(asked, now()).await.unwrap() == issued);
+                assert!(npc.check_many(std::slice::from_ref(asked), now()).await.remove(0).is_ok());
+            }
+            let renumbered = IssueRequest { request_id: id(902), ..otherwise.clone() };
+            for (asked, code) in [
+                // The process that has not heard of the policy hears of it now.
+                (&next, "NPC-POLICY"),
+                (&otherwise, "NPC-CONFLICT"),
+                (&renumbered, "NPC-SLOT-TAKEN"),
+                (&elsewhere, "NPC-POLICY"),
+            ] {
+                assert_eq!(npc.issue(asked, now()).await.err().unwrap().code(), code);
+                let checked = npc.check_many(std::slice::from_ref(asked), now()).await.remove(0);
+                assert_eq!(checked.err().unwrap().code(), code);
+            }
+            // Together too.
+            let answers = npc.issue_many(&[next.clone(), first.clone()], now()).await;
+            let said: Vec<_> = answers.iter().map(|answer| answer.as_ref().err().map(|e| e.code())).collect();
+            assert_eq!(said, [Some("NPC-POLICY"), None]);
+        }
+        let all = db.one("SELECT count(*) FROM certificate", params![]).await.unwrap();
+        assert_eq!(all.read::<i64>(0).unwrap(), 1, "nothing new");
+        // Allowed again, also for the process that was told of the prohibition last.
+        adopt(&one, |policy| policy.subscriber_keys.push("rsa-2048".into())).await;
+        assert!(other.issue(&next, now()).await.is_ok());
     })
     .await;
 }
