@@ -15,6 +15,7 @@ use keys::{KeyInfo, KeyKind, KeyStore, Purpose};
 use serde_json::json;
 use store::{Db, Row, Tx, params, transaction};
 use tlv::oid;
+use tokio::sync::Semaphore;
 use x509::certificate::profiles::{
     NpcIntermediate, NpcRoot, OcspResponder, StatusLocations, StatusService, cmp_signer, npc_intermediate,
     npc_root, ocsp_responder, status_signer, timestamp_authority,
@@ -348,12 +349,13 @@ impl Npc {
         // Another process may have made the next one already.
         self.refresh_authority(now).await?;
         // Answers of the last one but one have expired long ago; its key goes.
-        let here = self.keys.list()?;
+        let here = ask_token(&self.keys, |keys| keys.list()).await?;
         for (prefix, number) in due {
             let of = |key: &KeyInfo| key.label.strip_prefix(&prefix)?.strip_prefix('-')?.parse::<u32>().ok();
             for gone in here.iter().filter(|key| of(key).is_some_and(|of| of < number)) {
-                match self.keys.destroy(&gone.label) {
-                    Ok(()) | Err(keys::KeyError::Missing(_)) => {}
+                let label = gone.label.clone();
+                match ask_token(&self.keys, move |keys| keys.destroy(&label)).await {
+                    Ok(()) | Err(NpcError::Keys(keys::KeyError::Missing(_))) => {}
                     Err(error) => tracing::warn!(code = error.code(), "the key of an old service stays"),
                 }
             }
@@ -457,8 +459,8 @@ pub(crate) async fn stored_certificate(db: &Db, label: &str) -> Result<Certifica
 
 async fn open_root(ground: Ground<'_>, number: u32, kind: KeyKind) -> Result<Root> {
     let label = root_label(number);
-    let key = generate(ground.keys, &label, kind, Purpose::CertificateAuthority).await?;
-    let signer = ground.keys.signer(&label, Purpose::CertificateAuthority)?;
+    let key = ca_key(ground, &label, kind).await?;
+    let signer = find_signer(ground.keys, &label, Purpose::CertificateAuthority).await?;
     let make = || root_to_be_signed(ground, &key, signer.as_ref());
     let certificate =
         certify(ground, Paperwork { label: &label, issuer: number, withheld: false }, None, &signer, make)
@@ -493,13 +495,13 @@ async fn open_generation(
         // Certified elsewhere; a key that is gone is not made anew.
         None => stored_certificate(ground.db, &label).await?,
         Some(above) => {
-            let key = generate(ground.keys, &label, kind, Purpose::CertificateAuthority).await?;
+            let key = ca_key(ground, &label, kind).await?;
             let make = || generation_to_be_signed(ground, root, &key);
             let paperwork = Paperwork { label: &label, issuer: root.number, withheld: false };
             certify(ground, paperwork, Some(&above.issuer), &above.signer, make).await?
         }
     };
-    let ca = party(certificate, ground.keys.signer(&label, Purpose::CertificateAuthority)?)?;
+    let ca = party(certificate, find_signer(ground.keys, &label, Purpose::CertificateAuthority).await?)?;
     let responder = responder(ground, number, &ca).await?;
     Ok(Generation { number, ca, responder, partitions })
 }
@@ -553,7 +555,7 @@ async fn responder(ground: Ground<'_>, generation: u32, ca: &Party) -> Result<Re
             break (number, label, certificate);
         }
     };
-    let signer = ground.keys.signer(&label, Purpose::OcspResponder)?;
+    let signer = find_signer(ground.keys, &label, Purpose::OcspResponder).await?;
     let responder = Responder::new(&certificate, &ca.certificate, signer.algorithm())?;
     Ok(ResponderParty { certificate, responder, signer, number })
 }
@@ -615,7 +617,7 @@ impl Services<'_> {
             // As with responders.
             if certificate.spki() == key.spki {
                 let issuer = by.ca.certificate.clone();
-                let signer = ground.keys.signer(&label, purpose)?;
+                let signer = find_signer(ground.keys, &label, purpose).await?;
                 return Ok(ServiceParty { certificate, signer, issuer, number });
             }
         }
@@ -811,11 +813,11 @@ async fn has_key(ground: Ground<'_>, label: &str, kind: Kind) -> Result<bool> {
         Some(der) => Certificate::parse(&der)?,
         None => parse_tbs(&TbsCertificate::from_stored(kind, &stored.tbs)?)?,
     };
-    match ground.keys.signer(label, purpose) {
+    match find_signer(ground.keys, label, purpose).await {
         Ok(signer) => Ok(signer.spki() == certificate.spki()),
         // Of two under one label nobody can tell which is the certificate's.
-        Err(keys::KeyError::Missing(_) | keys::KeyError::Ambiguous(_)) => Ok(false),
-        Err(error) => Err(error.into()),
+        Err(NpcError::Keys(keys::KeyError::Missing(_) | keys::KeyError::Ambiguous(_))) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -829,21 +831,22 @@ pub(crate) fn party(certificate: Certificate, signer: Arc<dyn Signer>) -> Result
 /// are there all the same: the number is spent.
 async fn service_key(ground: Ground<'_>, label: &str, purpose: Purpose) -> Result<Option<KeyInfo>> {
     let kind = KeyKind::Ec(Curve::P256);
-    let made = match ground.keys.signer(label, purpose) {
-        Err(keys::KeyError::Missing(_)) => {
+    let make = || {
+        let label = label.to_owned();
+        ask_token(ground.keys, move |keys| keys.generate(&label, kind, purpose))
+    };
+    let made = match find_signer(ground.keys, label, purpose).await {
+        Err(NpcError::Keys(keys::KeyError::Missing(_))) => {
             transaction!(ground.db, |tx| {
                 // Whoever else makes one waits here.
                 tx.execute_one("UPDATE counter SET value = value WHERE name = 'authority'", params![])
                     .await?;
-                // Whoever writes waits for this: a token that hangs is given up. What it makes later is found under its label.
-                let made =
-                    tokio::time::timeout(KEY_WITHIN, generate(ground.keys, label, kind, purpose)).await;
-                let late =
-                    || keys::KeyError::Token("no answer to a key generation in five seconds".to_owned());
-                made.unwrap_or_else(|_| Err(late().into()))
+                // Whoever writes waits for this: what a token that hangs makes later is found under its label.
+                make().await
             })
         }
-        _ => generate(ground.keys, label, kind, purpose).await,
+        Err(error @ NpcError::Keys(keys::KeyError::Token(_) | keys::KeyError::TokenGone(_))) => Err(error),
+        _ => make().await,
     };
     match made {
         Ok(key) => Ok(Some(key)),
@@ -855,8 +858,54 @@ async fn service_key(ground: Ground<'_>, label: &str, purpose: Purpose) -> Resul
     }
 }
 
-/// How long a token may take for the key of a service while the database waits.
+/// How long a token may take for the key of a service, or for a signature on its certificate: the database may wait, or whoever wants
+/// to be served.
 const KEY_WITHIN: Duration = Duration::from_secs(5);
+
+/// Questions to tokens that hang hold a thread each until they are answered: no more than these.
+static ASKED: Semaphore = Semaphore::const_new(8);
+
+/// Asks a key store that may be a token, which is given up when it hangs.
+async fn ask_token<T: Send + 'static>(
+    keys: &Arc<dyn KeyStore>,
+    ask: impl FnOnce(&dyn KeyStore) -> keys::Result<T> + Send + 'static,
+) -> Result<T> {
+    let keys = keys.clone();
+    Ok(in_time(move || ask(keys.as_ref())).await??)
+}
+
+/// Does what a token may never end, beside the threads that serve requests; it is given up after [`KEY_WITHIN`].
+async fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let done = async {
+        let place = ASKED.acquire().await.map_err(|_| NpcError::Died)?;
+        off_thread(move || {
+            let _place = place;
+            work()
+        })
+        .await
+    };
+    let late = || keys::KeyError::Token("no answer of the token in five seconds".to_owned());
+    tokio::time::timeout(KEY_WITHIN, done).await.unwrap_or_else(|_| Err(late().into()))
+}
+
+/// What signs with a key that is there.
+async fn find_signer(keys: &Arc<dyn KeyStore>, label: &str, purpose: Purpose) -> Result<Arc<dyn Signer>> {
+    let label = label.to_owned();
+    ask_token(keys, move |keys| keys.signer(&label, purpose)).await
+}
+
+/// The key of a CA: as it is in the store, or made now, which may take its time.
+async fn ca_key(ground: Ground<'_>, label: &str, kind: KeyKind) -> Result<KeyInfo> {
+    let purpose = Purpose::CertificateAuthority;
+    match find_signer(ground.keys, label, purpose).await {
+        Err(NpcError::Keys(keys::KeyError::Missing(_))) => generate(ground.keys, label, kind, purpose).await,
+        Err(error) => Err(error),
+        Ok(_) => {
+            let label = label.to_owned();
+            ask_token(ground.keys, move |keys| keys.generate(&label, kind, purpose)).await
+        }
+    }
+}
 
 /// Key generation takes seconds: not on a thread that serves requests.
 pub(crate) async fn generate(
@@ -871,7 +920,7 @@ pub(crate) async fn generate(
 
 /// Signs a stored certificate; the signer may be a token that takes its time.
 pub(crate) async fn sign_certificate(tbs: TbsCertificate, signer: Arc<dyn Signer>) -> Result<Certificate> {
-    Ok(off_thread(move || certificate::issue(&tbs, signer.as_ref())).await??)
+    Ok(in_time(move || certificate::issue(&tbs, signer.as_ref())).await??)
 }
 
 pub(crate) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {

@@ -320,31 +320,80 @@ impl KeyStore for Twice {
     }
 }
 
-/// A token that hangs when it is to make a key.
+/// What a token is asked for when it hangs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    Making,
+    Finding,
+    Listing,
+    Signing,
+}
+
+/// A token that hangs.
 struct Hanging {
     inner: Arc<dyn KeyStore>,
-    hangs: Arc<(Mutex<bool>, Condvar)>,
+    gate: Hangs,
+}
+
+#[derive(Clone)]
+struct Hangs {
+    now: Arc<(Mutex<Option<When>>, Condvar)>,
     begun: tokio::sync::mpsc::UnboundedSender<()>,
+}
+
+impl Hangs {
+    fn set(&self, when: Option<When>) {
+        *self.now.0.lock().unwrap() = when;
+        self.now.1.notify_all();
+    }
+
+    fn at(&self, when: When) {
+        let (hangs, bell) = &*self.now;
+        let hangs = hangs.lock().unwrap();
+        if *hangs == Some(when) {
+            self.begun.send(()).unwrap();
+            drop(bell.wait_while(hangs, |hangs| *hangs == Some(when)).unwrap());
+        }
+    }
+}
+
+/// A key in it.
+struct HangingKey {
+    inner: Arc<dyn Signer>,
+    gate: Hangs,
+}
+
+impl Signer for HangingKey {
+    fn algorithm(&self) -> x509::SignatureAlgorithm {
+        self.inner.algorithm()
+    }
+
+    fn spki(&self) -> &[u8] {
+        self.inner.spki()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, x509::SignError> {
+        self.gate.at(When::Signing);
+        self.inner.sign(message)
+    }
 }
 
 impl KeyStore for Hanging {
     fn generate(&self, label: &str, kind: KeyKind, purpose: Purpose) -> keys::Result<KeyInfo> {
-        if let Err(KeyError::Missing(_)) = self.inner.signer(label, purpose) {
-            let (hangs, bell) = &*self.hangs;
-            let hangs = hangs.lock().unwrap();
-            if *hangs {
-                self.begun.send(()).unwrap();
-                drop(bell.wait_while(hangs, |hangs| *hangs).unwrap());
-            }
+        match self.inner.signer(label, purpose) {
+            Err(KeyError::Missing(_)) => self.gate.at(When::Making),
+            _ => self.gate.at(When::Finding),
         }
         self.inner.generate(label, kind, purpose)
     }
 
     fn signer(&self, label: &str, purpose: Purpose) -> keys::Result<Arc<dyn Signer>> {
-        self.inner.signer(label, purpose)
+        self.gate.at(When::Finding);
+        Ok(Arc::new(HangingKey { inner: self.inner.signer(label, purpose)?, gate: self.gate.clone() }))
     }
 
     fn list(&self) -> keys::Result<Vec<KeyInfo>> {
+        self.gate.at(When::Listing);
         self.inner.list()
     }
 
@@ -360,14 +409,14 @@ async fn a_token_that_hangs_stops_nobody_who_writes() {
         let directory = tempfile::tempdir().unwrap();
         let key = KeyKind::Ec(Curve::P384);
         let config = NpcConfig { root_key: key, ca_key: key, ..config() };
-        let hangs = Arc::new((Mutex::new(false), Condvar::new()));
         let (begun, mut has_begun) = tokio::sync::mpsc::unbounded_channel();
-        let keys = Hanging { inner: key_store(directory.path()), hangs: hangs.clone(), begun };
+        let gate = Hangs { now: Arc::default(), begun };
+        let keys = Hanging { inner: key_store(directory.path()), gate: gate.clone() };
         let npc = Npc::open(db.clone(), Arc::new(keys), config, Box::new(SystemRandom), now()).await.unwrap();
         let npc = Arc::new(npc);
         let before = npc.ca_certificates();
         let due = before.ocsp.not_after();
-        *hangs.0.lock().unwrap() = true;
+        gate.set(Some(When::Making));
         let maintained = tokio::spawn({
             let npc = npc.clone();
             async move { npc.maintain(due).await }
@@ -378,10 +427,47 @@ async fn a_token_that_hangs_stops_nobody_who_writes() {
         let given_up = tokio::time::timeout(Duration::from_secs(60), maintained).await;
         given_up.expect("it is given up").unwrap().unwrap_err();
         assert!(npc.ca_certificates().ocsp == before.ocsp);
-        *hangs.0.lock().unwrap() = false;
-        hangs.1.notify_all();
+        gate.set(None);
         npc.maintain(due).await.unwrap();
         assert!(npc.ca_certificates().ocsp.not_after() > due);
+    })
+    .await;
+}
+
+/// A token that hangs when it is to find a key that is there, to list keys or to sign the certificate of a service holds nobody for
+/// ever, and serves again when it answers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_hangs_with_keys_that_are_there_holds_nobody_for_ever() {
+    store::testkit::each_engine("npc", async |db| {
+        let directory = tempfile::tempdir().unwrap();
+        let key = KeyKind::Ec(Curve::P384);
+        let config = NpcConfig { root_key: key, ca_key: key, ..config() };
+        let (begun, mut has_begun) = tokio::sync::mpsc::unbounded_channel();
+        let gate = Hangs { now: Arc::default(), begun };
+        let open = async |at| {
+            let keys = Hanging { inner: key_store(directory.path()), gate: gate.clone() };
+            Npc::open(db.clone(), Arc::new(keys), config.clone(), Box::new(SystemRandom), at).await
+        };
+        drop(open(now()).await.unwrap());
+        let mut at = now();
+        for when in [When::Finding, When::Signing] {
+            // The services are due: their next certificates are signed by whoever opens the CA.
+            at += config.service_lifetime;
+            gate.set(Some(when));
+            let opened = tokio::time::timeout(Duration::from_secs(60), open(at)).await;
+            let error = opened.expect("it is given up").err().unwrap();
+            assert_eq!(error.code(), "KEYS-TOKEN", "{error}");
+            assert!(has_begun.recv().await.is_some());
+            gate.set(None);
+            drop(open(at).await.unwrap());
+        }
+        let npc = open(at).await.unwrap();
+        let due = npc.ca_certificates().ocsp.not_after() - SignedDuration::from_mins(1);
+        gate.set(Some(When::Listing));
+        let maintained = tokio::time::timeout(Duration::from_secs(60), npc.maintain(due)).await;
+        assert_eq!(maintained.expect("it is given up").unwrap_err().code(), "KEYS-TOKEN");
+        gate.set(None);
+        npc.maintain(due).await.unwrap();
     })
     .await;
 }
