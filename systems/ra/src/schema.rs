@@ -151,4 +151,9 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         "-- the first pair ends once both certificates of the second are there
         ALTER TABLE next_pair ADD COLUMN modify BOOLEAN NOT NULL DEFAULT FALSE;",
     ),
+    Migration::new(
+        12,
+        "certificates of ended cards that are still to be revoked",
+        "CREATE TABLE to_revoke (card TEXT PRIMARY KEY);",
+    ),
 ];

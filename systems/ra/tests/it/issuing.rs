@@ -255,6 +255,61 @@ async fn the_register_ends_a_card_that_is_being_issued() {
     .await;
 }
 
+/// The certificates of one card cannot be revoked: those of the person's other cards are, and those of persons whom the register names
+/// later. Whoever follows it hears of that one, which is tried again until it is done.
+// proves: NPC-33, NPC-51
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_cannot_be_revoked_holds_up_no_other() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let counter = Counter::open(&url, &dir).await;
+        let (world, now) = (&counter.world, counter.world.now);
+        let other = world.person(2).await;
+        let cards = ["TWC000001", "TWC000002", "TWC000003"].map(|card| card.parse::<CardSerial>().unwrap());
+        for (place, card) in cards.into_iter().enumerate() {
+            let mut wish = asked(&counter, card, &nth(2 * place), &nth(2 * place + 1));
+            if place == 2
+                && let Detail::NewCard(new) = &mut wish.detail
+            {
+                new.person = other.id;
+            }
+            issue(&counter, &wish).await.unwrap();
+        }
+        // A row of the CA's that nobody can read.
+        let npc = &world.dbs[2];
+        let sql =
+            "SELECT state FROM certificate_state JOIN certificate USING (serial) WHERE card = 'TWC000001'";
+        let whole: String = npc.all(sql, store::params![]).await.unwrap()[0].read(0).unwrap();
+        let sql = "UPDATE certificate_state SET state = $1 \
+            WHERE serial IN (SELECT serial FROM certificate WHERE card = 'TWC000001')";
+        assert_eq!(npc.execute(sql, store::params!["broken"]).await.unwrap(), 2);
+        for person in [&counter.person, &other] {
+            world.register.record(&person.id, &Change::Guardianship(true), now).await.unwrap();
+        }
+        for _ in 0..2 {
+            let told = counter.ra.follow_register(now).await.unwrap_err();
+            assert_eq!(told.code(), "NPC-INCONSISTENT");
+            for card in &cards[1..] {
+                assert_eq!(world.certificate_states(*card).await, ["revoked"; 2], "{card}");
+            }
+        }
+        // Ended it is all the same.
+        let again = asked(&counter, cards[0], &nth(6), &nth(7));
+        assert_eq!(refused(issue(&counter, &again).await), "MGMT-E-GUARDIANSHIP-NO-CERTIFICATE");
+        assert_eq!(npc.execute(sql, store::params![&whole]).await.unwrap(), 2);
+        assert_eq!(world.certificate_states(cards[0]).await, ["good"; 2]);
+        counter.ra.follow_register(now).await.unwrap();
+        assert_eq!(world.certificate_states(cards[0]).await, ["revoked"; 2]);
+        assert_eq!(counter.ra.follow_register(now).await.unwrap(), 0);
+        let left = counter.db.one("SELECT count(*) FROM to_revoke", store::params![]).await.unwrap();
+        assert_eq!(left.read::<i64>(0).unwrap(), 0);
+        let all = audit::events(&counter.db, None, 0, 1_000).await.unwrap();
+        assert_eq!(all.iter().filter(|entry| entry.action == "card-end").count(), 3, "each once");
+        counter.close().await;
+    })
+    .await;
+}
+
 /// Two sound requests, of which another is quicker with one key: the other half is revoked, and the card has nothing.
 // proves: NPC-54
 #[tokio::test(flavor = "multi_thread")]
