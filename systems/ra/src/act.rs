@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::authorise::{Stage, in_a_case, permitted};
 use crate::certificate_card::CertificateCard;
 use crate::functions::{Channel, Function, OnCertificateCard};
-use crate::messages::notice;
+use crate::messages::{ON_HOLD, notice};
 use crate::request::{Detail, Proof, Request};
 use crate::{Barcode, Charges, Ra, RaError, Refusal, Result};
 
@@ -37,6 +37,8 @@ pub enum Outcome {
     Done,
     /// Certificates were written to the card, or handed over before, so many.
     Written(usize),
+    /// The same, and they are on hold: what holds the card's certificates holds them too.
+    WrittenOnHold(usize),
     /// Certificates (DER) for a card that its own software writes to.
     Certificates(HandedOver),
     /// The new default user code, for the holder alone. It is told once.
@@ -212,6 +214,9 @@ impl Ra {
             Some(("written", count)) => {
                 Outcome::Written(count.parse().map_err(|_| RaError::Data("outcome"))?)
             }
+            Some(("written-on-hold", count)) => {
+                Outcome::WrittenOnHold(count.parse().map_err(|_| RaError::Data("outcome"))?)
+            }
             Some(("virtual-card", device)) => {
                 let device = device.parse().map_err(|_| RaError::Data("outcome"))?;
                 Outcome::VirtualCard(device, HandedOver(self.good_certificates(device, now).await?))
@@ -311,6 +316,7 @@ impl Ra {
             Outcome::Done | Outcome::UserCode(_) => "done".to_owned(),
             Outcome::Certificates(all) => format!("certificates {}", all.0.len()),
             Outcome::Written(count) => format!("written {count}"),
+            Outcome::WrittenOnHold(count) => format!("written-on-hold {count}"),
             Outcome::Status { .. } => "status".to_owned(),
             Outcome::Barcode(_) => "barcode".to_owned(),
             Outcome::VirtualCard(device, _) => format!("virtual-card {device}"),
@@ -330,8 +336,12 @@ impl Ra {
                 params![request.id, &receipt, &stored],
             )
             .await?;
-            if let (Some(contact), Some(text)) = (&contact, notice(request.function, request.card, &receipt))
+            if let (Some(contact), Some(mut text)) =
+                (&contact, notice(request.function, request.card, &receipt))
             {
+                if matches!(outcome, Outcome::WrittenOnHold(_)) {
+                    text.push_str(ON_HOLD);
+                }
                 let until = now + jiff::SignedDuration::from_hours(24 * 7);
                 let kind = request.function.as_str();
                 self.post(tx, request.card, contact, kind, &text, now, until).await?;

@@ -196,6 +196,11 @@ pub(crate) fn notice(function: Function, card: CardSerial, receipt: &str) -> Opt
     ))
 }
 
+/// What the notice says besides where certificates were written that are on hold.
+pub(crate) const ON_HOLD: &str = "\n新憑證停用中，尚不能使用：因安全事件者，解除後自動復用，無須再辦理；因另一召回案者，另行通知。\nThe new certificates are on hold and \
+    cannot be used yet: where an incident holds them they are resumed when it is over, and there is nothing for you to do; where another \
+    recall does, you are told of that apart.";
+
 fn context(id: Uuid) -> String {
     format!("ra/outbox/{}", id.simple())
 }

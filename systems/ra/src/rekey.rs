@@ -32,7 +32,11 @@ impl Ra {
         let reader = reader.ok_or(Refusal::NoCard)?;
         let case = self.management.rekey_case(card).await?.ok_or(Refusal::NoRekey)?;
         if case.done {
-            return if begun { Ok(Outcome::Written(2)) } else { Err(Refusal::NoRekey.into()) };
+            return if begun {
+                self.rekeyed(card, &case, 2, now).await
+            } else {
+                Err(Refusal::NoRekey.into())
+            };
         }
         let entry = self.management.certified_card(card).await?;
         expect_certified(&entry)?;
@@ -52,7 +56,22 @@ impl Ra {
         self.management.note_rekeyed(card, case.recall, actor, now).await?;
         let sql = "UPDATE reissue SET written_at = $2 WHERE card = $1 AND written_at IS NULL";
         self.db.execute(sql, params![card.as_str(), now]).await?;
-        Ok(Outcome::Written(count))
+        self.rekeyed(card, &case, count, now).await
+    }
+
+    /// What the holder is told: whether the new certificates serve, or an incident or another recall holds them as it held the old ones.
+    async fn rekeyed(
+        &self,
+        card: CardSerial,
+        case: &RekeyCase,
+        count: usize,
+        now: Timestamp,
+    ) -> Result<Outcome> {
+        let all = self.authority.certificates_of(card, now).await?;
+        let on_hold = |one: &IssuedCertificate| {
+            case.pair.has(one.slot) && matches!(one.state, CertificateState::Suspended { .. })
+        };
+        Ok(if all.iter().any(on_hold) { Outcome::WrittenOnHold(count) } else { Outcome::Written(count) })
     }
 
     /// The certificates of the pair that is to serve: those that it has, or new ones.

@@ -400,6 +400,10 @@ fn show(request: &Request, done: &Done, files: &[(&'static str, String)], json: 
         });
         match &done.outcome {
             Outcome::Written(count) => document["written"] = json!(count),
+            Outcome::WrittenOnHold(count) => {
+                document["written"] = json!(count);
+                document["on_hold"] = json!(true);
+            }
             Outcome::Certificates(_) => {
                 document["handed_over"] =
                     files.iter().map(|(name, pem)| json!({ "for": name, "pem": pem })).collect();
@@ -432,6 +436,10 @@ fn show(request: &Request, done: &Done, files: &[(&'static str, String)], json: 
     say!("已辦理 Done: {} {}", request.function.zh(), request.function.as_str());
     match &done.outcome {
         Outcome::Written(count) => say!("  憑證 {count} 張 {count} certificates"),
+        Outcome::WrittenOnHold(count) => {
+            say!("  憑證 {count} 張，停用中，停用原因解除後始可使用");
+            say!("  {count} certificates, on hold: they serve when the cause is over");
+        }
         Outcome::Certificates(_) => files.iter().for_each(|(name, pem)| say!("  {name}\n{}", pem.trim_end())),
         Outcome::UserCode(code) => {
             say!("  預設用戶代碼（僅顯示一次） default user code, shown once: {}", code.expose());

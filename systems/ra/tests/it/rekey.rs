@@ -84,6 +84,12 @@ impl Counter {
     }
 }
 
+/// What the holder is sent after a request with this receipt.
+async fn told_after(counter: &Counter, receipt: &str) -> String {
+    let all = counter.ra.messages(100, counter.world.now).await.unwrap();
+    all.into_iter().find(|message| message.text.contains(receipt)).unwrap().text
+}
+
 fn days_later(now: Timestamp, days: i64) -> Timestamp {
     now + SignedDuration::from_hours(24 * days)
 }
@@ -183,7 +189,8 @@ async fn a_recalled_card_goes_on_with_its_other_keys() {
     .await;
 }
 
-/// An incident holds the card's certificates: other keys are no way round it, unless its queue waits for exactly these.
+/// An incident holds the card's certificates: other keys are no way round it, unless its queue waits for exactly these. The answer and
+/// the notice say that the new certificates are on hold.
 // proves: NPC-55
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rekeyed_card_is_held_by_an_incident_as_it_was_but_for_the_queue_of_that() {
@@ -213,8 +220,19 @@ async fn a_rekeyed_card_is_held_by_an_incident_as_it_was_but_for_the_queue_of_th
         counter.recall(RecallLevel::Immediate, None, RevocationReason::KeyCompromise).await;
         let asked = request(Function::Rekey, card, Detail::Nothing, now);
         let by_code = Proof::UserCode(code());
-        let done = counter.ra.act(Channel::Online, &asked, &by_code, Some(counter.reader()), now).await;
-        assert_eq!(done.unwrap().outcome, Outcome::Written(2));
+        let act = async || {
+            let done = counter.ra.act(Channel::Online, &asked, &by_code, Some(counter.reader()), now).await;
+            done.unwrap()
+        };
+        let done = act().await;
+        assert_eq!(done.outcome, Outcome::WrittenOnHold(2));
+        let again = act().await;
+        assert_eq!(
+            (again.outcome, again.receipt, again.repeated),
+            (done.outcome, done.receipt.clone(), true)
+        );
+        let told = told_after(&counter, &done.receipt).await;
+        assert!(told.contains("新憑證停用中") && told.contains("are on hold"), "{told}");
         let states = async || counter.world.certificate_states(card).await;
         assert_eq!(states().await, ["revoked", "revoked", "suspended", "suspended"], "the other one's");
         assert_eq!(npc.queue_report(queued).await.unwrap()[0].done, 1);
@@ -265,7 +283,9 @@ async fn a_card_is_rekeyed_at_the_counter_in_either_direction() {
         let Proof::Signature(cms) = counter.sign(&asked, KeySlot::SigningRsa) else { panic!("a signature") };
         let proof = counter.clerk_with(Consent::Signature(cms));
         let done = counter.ra.act(Channel::Counter, &asked, &proof, Some(counter.reader()), now).await;
-        assert_eq!(done.unwrap().outcome, Outcome::Written(2));
+        let done = done.unwrap();
+        assert_eq!(done.outcome, Outcome::Written(2));
+        assert!(!told_after(&counter, &done.receipt).await.contains("are on hold"));
         counter.serves_with(KeyPair::Rsa, RevocationReason::Superseded).await;
         counter.close().await;
     })
@@ -434,7 +454,9 @@ async fn keys_that_were_given_up_are_no_way_out_of_another_recall() {
         let asked = request(Function::Rekey, card, Detail::Nothing, now);
         let by_code = Proof::UserCode(code());
         let done = counter.ra.act(Channel::Online, &asked, &by_code, Some(counter.reader()), now).await;
-        assert_eq!(done.unwrap().outcome, Outcome::Written(2));
+        let done = done.unwrap();
+        assert_eq!(done.outcome, Outcome::WrittenOnHold(2), "the other recall holds the card");
+        assert!(told_after(&counter, &done.receipt).await.contains("are on hold"));
         assert!(counter.listed(rsa).await.rekeyed);
         let left = counter.listed(ec).await;
         assert_eq!((left.state, left.other_keys, left.rekeyed), (CardState::Recalled, None, false));
