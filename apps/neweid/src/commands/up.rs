@@ -333,3 +333,138 @@ fn shell_word(path: &std::path::Path) -> String {
     }
     format!("'{}'", text.replace('\'', r"'\''"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use curve::{Curve, SecretKey, SystemRandom};
+    use jiff::{SignedDuration, Timestamp};
+    use std::io::{Read, Write};
+    use std::sync::atomic::{AtomicI64, Ordering};
+    use x509::{EcSigner, Name, Signer};
+
+    /// The certificate of a registration authority, for a key that it has made itself.
+    fn certificate_for(signer: &EcSigner, now: Timestamp) -> Vec<u8> {
+        let name = Name::builder().country("TW").common_name("sample counter").build().expect("a name");
+        let date = |at: Timestamp| tlv::encode(0x17, at.strftime("%y%m%d%H%M%SZ").to_string().as_bytes());
+        let hour = SignedDuration::from_hours(1);
+        let algorithm = signer.algorithm();
+        let tbs = tlv::sequence(&[
+            &tlv::encode(0xA0, &[2, 1, 2]),
+            &[2, 1, 7],
+            &algorithm.identifier(),
+            name.der(),
+            &tlv::sequence(&[&date(now - hour), &date(now + hour)]),
+            name.der(),
+            signer.spki(),
+        ]);
+        x509::certificate::assemble(&tbs, algorithm, &signer.sign(&tbs).expect("signs"))
+    }
+
+    /// A genm that asks for nothing, under this transactionID.
+    fn question(signer: &EcSigner, certificate: &[u8], now: Timestamp, transaction: u8) -> Vec<u8> {
+        let certificate = x509::Certificate::parse(certificate).expect("a certificate");
+        let octets = |number, bytes: &[u8]| tlv::encode(number, &tlv::encode(0x04, bytes));
+        let time = tlv::encode(0x18, now.strftime("%Y%m%d%H%M%SZ").to_string().as_bytes());
+        let algorithm = signer.algorithm().identifier();
+        let sender = tlv::encode(0xA4, certificate.subject());
+        let header = tlv::sequence(&[
+            &[2, 1, 2],
+            &sender,
+            &sender,
+            &tlv::encode(0xA0, &time),
+            &tlv::encode(0xA1, &algorithm),
+            &octets(0xA4, &[transaction; 16]),
+            &octets(0xA5, &[7; 16]),
+        ]);
+        let body = tlv::encode(0xB5, &tlv::sequence(&[]));
+        let signature = signer.sign(&tlv::sequence(&[&header, &body])).expect("signs");
+        let protection = tlv::encode(0xA0, &tlv::encode(0x03, &[&[0], &signature[..]].concat()));
+        tlv::sequence(&[&header, &body, &protection])
+    }
+
+    /// The status of the answer to a message that is sent from one of this machine's addresses.
+    fn post(to: SocketAddr, from: [u8; 4], message: &[u8]) -> u16 {
+        use socket2::{Domain, Socket, Type};
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from((from, 0)).into()).expect("an address of this machine");
+        socket.connect(&to.into()).expect("listening");
+        let mut stream = std::net::TcpStream::from(socket);
+        let head = format!(
+            "POST /cmp HTTP/1.1\r\nHost: {to}\r\nContent-Type: application/pkixcmp\r\nContent-Length: {}\r\n\
+             Connection: close\r\n\r\n",
+            message.len()
+        );
+        stream.write_all(&[head.as_bytes(), message].concat()).expect("sent");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("read");
+        let answer = String::from_utf8_lossy(&answer);
+        answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+    }
+
+    /// One address floods the door of the registration authorities with forgeries; a registration authority at another one is served.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn one_address_that_forges_keeps_no_registration_authority_at_another_from_its_turn() {
+        let place = tempfile::tempdir().expect("a temporary directory");
+        let wrapping = keys::WrappingKey::new(&curve::SecretBytes::new(&[7; 32])).expect("a key");
+        let store =
+            keys::SoftwareKeyStore::open(&place.path().join("keys"), wrapping, Box::new(SystemRandom));
+        let key = keys::KeyKind::Ec(Curve::P384);
+        let config = npc::NpcConfig {
+            root_key: key,
+            ca_key: key,
+            cmp_verified_per_second: 8,
+            cmp_strangers_per_second: 1_000,
+            ..npc::NpcConfig::default()
+        };
+        let begun = Timestamp::from_second(clock::now().as_second()).expect("a time");
+        let db =
+            store::Db::open(&format!("sqlite:{}", place.path().join("npc.sqlite").display()), "npc").await;
+        let opened = npc::Npc::open(
+            db.expect("the database opens"),
+            Arc::new(store.expect("keys")),
+            config,
+            Box::new(SystemRandom),
+            begun,
+        );
+        let npc = Arc::new(opened.await.expect("opens"));
+        let signer = EcSigner::new(SecretKey::generate(Curve::P256, &mut SystemRandom));
+        let certificate = certificate_for(&signer, begun);
+        let proposal = npc.propose_ra("counter", &certificate, "anna", begun).await.expect("proposed");
+        npc.approve_ra(proposal.number, "bert", begun).await.expect("approved");
+
+        // All of a second's messages come in the same one.
+        let second = Arc::new(AtomicI64::new(begun.as_second()));
+        let clock: npc::Clock = {
+            let second = Arc::clone(&second);
+            Arc::new(move || Timestamp::from_second(second.load(Ordering::Relaxed)).expect("a time"))
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let to = listener.local_addr().expect("an address");
+        let (stop, stopped) = watch::channel(false);
+        let served = serve(Bounded::new(listener, PUBLIC), with_peer(npc::router(npc, clock)), stopped);
+        let (flooding, sound) = ([127, 0, 0, 1], [127, 0, 0, 2]);
+        let asked = tokio::task::spawn_blocking(move || {
+            let message = |transaction| question(&signer, &certificate, begun, transaction);
+            // Who is known is looked up with the first message.
+            assert_eq!(post(to, sound, &message(1)), 200);
+            second.fetch_add(1, Ordering::Relaxed);
+            for n in 0..20 {
+                // It says who it is from, and somebody else has signed it.
+                let mut forged = message(100 + n);
+                let last = forged.len() - 1;
+                forged[last] ^= 1;
+                assert_eq!(post(to, flooding, &forged), if n < 4 { 200 } else { 503 }, "{n}");
+            }
+            assert_eq!(post(to, flooding, &message(2)), 503, "half of what is found out is used up");
+            for n in 3..7 {
+                assert_eq!(post(to, sound, &message(n)), 200, "{n}");
+            }
+            second.fetch_add(1, Ordering::Relaxed);
+            assert_eq!(post(to, flooding, &message(8)), 200, "the next second");
+        });
+        asked.await.expect("as expected");
+        stop.send(true).expect("it listens");
+        served.await.expect("ends");
+    }
+}
