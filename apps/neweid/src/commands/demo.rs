@@ -146,6 +146,7 @@ struct Journey {
     country: Arc<Country>,
     serves: bool,
     ocsp_url: String,
+    crl_url: String,
     judge: Option<OpenSsl>,
     files: PathBuf,
     json: bool,
@@ -159,7 +160,8 @@ impl Journey {
     fn new(country: Arc<Country>, directory: &Directory, serves: bool, json: bool) -> Result<Self, Failure> {
         let endpoints: serde_json::Value =
             serde_json::from_slice(&std::fs::read(directory.endpoints())?).map_err(Failure::ours)?;
-        let ocsp_url = endpoints["ocsp"].as_str().unwrap_or_default().to_owned();
+        let [ocsp_url, crl_url] =
+            ["ocsp", "crl"].map(|name| endpoints[name].as_str().unwrap_or_default().to_owned());
         let files = directory.root.join("demo").join(clock::now().strftime("%Y%m%dT%H%M%S%3f").to_string());
         std::fs::create_dir_all(&files)?;
         let files = files.canonicalize()?;
@@ -168,6 +170,7 @@ impl Journey {
             country,
             serves,
             ocsp_url,
+            crl_url,
             judge,
             files,
             json,
@@ -529,7 +532,7 @@ impl Journey {
     // What the world sees now: OCSP, and the CRL as it is published.
     async fn status(&self, certificate: &str, expected: Status, what: &str) -> Result<Vec<Verdict>, Failure> {
         let Some(judge) = &self.judge else { return Ok(Vec::new()) };
-        let url = self.ocsp_url.replace("/ocsp", "/crl/npc.crl");
+        let url = self.crl_url.clone();
         let pem = std::fs::read_to_string(self.files.join(certificate))?;
         let der = x509::pem::decode("CERTIFICATE", &pem).map_err(Failure::ours)?;
         let subject = x509::Certificate::parse(&der).map_err(Failure::ours)?;

@@ -108,13 +108,16 @@ impl Serving {
         let web_url = format!("http://{}", reachable(web_listener.local_addr()?));
         let console_url = format!("http://{}", console_listener.local_addr()?);
         let status_url = format!("http://{}", reachable(status_listener.local_addr()?));
+        // That of a generation that has ended is served no more.
+        let crl =
+            npc::List { generation: country.npc.issuing_generation(), scope: npc::Scope::Complete }.file();
         let endpoints = BTreeMap::from([
             ("web", format!("{web_url}/")),
             ("console", format!("{console_url}/console/")),
             ("metrics", format!("{console_url}/metrics")),
             ("health", format!("{web_url}/healthz")),
             ("ocsp", format!("{status_url}/ocsp")),
-            ("crl", format!("{status_url}/crl/npc.crl")),
+            ("crl", format!("{status_url}/crl/{crl}")),
             ("csca_crl", format!("{web_url}/pkd/csca.crl")),
             ("csca", format!("{web_url}/pkd/csca.cer")),
             ("pkd", format!("{web_url}/pkd/")),
@@ -314,6 +317,16 @@ async fn print_welcome(directory: &Directory, serving: &Serving, took: Duration)
     say!("數位身分識別證系統 New eID：{made} ({:.1} s)\n", took.as_secs_f64());
     for (name, url) in &serving.endpoints {
         say!("  {name:<17}  {url}");
+    }
+    if serving.country.npc.has_ended(clock::now()) {
+        say!(
+            "\n注意 Note: 自然人憑證管理中心之憑證已到期，不再簽發憑證，亦不簽章狀態、時戳與註冊中心之回覆；其餘照常。"
+        );
+        say!(
+            "  The certificate of the natural-person CA has ended: nothing is issued, and no status, time stamp or answer to a \
+             registration authority is signed. Everything else goes on. Two persons make the next generation:"
+        );
+        say!("  neweid ceremony propose generation --key rsa-4096 --operator NAME --dir {dir}");
     }
     say!("\n接下來 Next:");
     say!("  neweid demo --dir {dir}");

@@ -17,6 +17,7 @@ mod console;
 mod databases;
 mod demo;
 mod disk;
+mod ended;
 mod faults;
 mod holder;
 mod kill;
