@@ -31,9 +31,11 @@ pub async fn append(tx: &mut Tx, event: &Event<'_>) -> Result<Head> {
 
 /// Appends events in their order in the caller's transaction. Returns the new head.
 ///
-/// Transactions that append to one chain come one after the other: each reads the head that the one before has written,
-/// or is repeated by [`store::transaction!`].
+/// Transactions that append to one chain come one after the other, in the order in which they asked: each reads the head that the one
+/// before has written, or is repeated by [`store::transaction!`], which asks first then. A transaction that takes its time asks before
+/// anything else, with no events: it is never repeated for those who were faster.
 pub async fn append_all(tx: &mut Tx, events: &[Event<'_>]) -> Result<Head> {
+    tx.queue_at("audit_head").await?;
     // Writing before reading takes the row's lock: of two transactions the later one waits here and starts over.
     let take = "UPDATE audit_head SET seq = seq WHERE id = 1 RETURNING seq, hash";
     let mut head = read_head(&tx.one(take, params![]).await?)?;

@@ -1,5 +1,6 @@
 //! A batch of an incident, in statements over states instead of certificates: of many certificates nearly all are in the same
-//! state, so what comes of each state is reckoned once and the database does the rest.
+//! state, so what comes of each state is reckoned once and the database does the rest. A state names the moment of each suspension: those
+//! whose holders have suspended them are in states of their own, and have their next ones row by row.
 
 use std::ops::Range;
 
@@ -19,7 +20,7 @@ pub(crate) struct Turn<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// A state that certificates are in, and the one they all get next.
+/// A state that many certificates are in, and the one they all get next.
 #[derive(Clone)]
 pub(crate) struct Group {
     was: String,
@@ -27,12 +28,12 @@ pub(crate) struct Group {
     next: StateColumns,
 }
 
-/// What was found beside what is known: certificates that another incident holds stay in a known state, and are found in each
-/// batch anew.
-pub(crate) fn unknown(mut found: Vec<Group>, known: &[Group]) -> Vec<Group> {
-    let of = |group: &Group| (group.was.clone(), group.ended);
-    found.retain(|group| !known.iter().any(|known| of(known) == of(group)));
-    found
+/// What was found beside what is known.
+pub(crate) struct Others {
+    /// States that many are in.
+    pub(crate) groups: Vec<Group>,
+    /// Whether there are more states, each of which few are in.
+    pub(crate) rare: bool,
 }
 
 /// The last of the next so many certificates of an incident, and whether nothing is left behind it. `after` itself if nothing
@@ -63,33 +64,69 @@ impl Turn<'_> {
         Ok(tx.one(sql, params![self.incident as i64, self.after, self.upto]).await?.read(0)?)
     }
 
-    /// What comes of each state that there is, of certificates whose last change has a number below `first`; states are left
-    /// out that `step` leaves as they are.
-    pub(crate) async fn groups(
+    /// What comes of each state that there is beside those that are `known`, of certificates whose last change has a number below `first`;
+    /// states are left out that `step` leaves as they are. Certificates that another incident holds stay in a known state, and are found in
+    /// each batch anew.
+    pub(crate) async fn others(
         &self,
         tx: &mut Tx,
         step: impl Fn(CertificateState) -> Option<CertificateState>,
         first: u64,
-    ) -> Result<Vec<Group>> {
-        let sql = "SELECT state, ends < $4 AS ended, MIN(ends) AS ends \
+        known: &[Group],
+    ) -> Result<Others> {
+        let sql = "SELECT state, ends < $4 AS ended, MIN(ends) AS ends, COUNT(*) AS many \
             FROM incident_certificate JOIN certificate_state USING (serial) \
             WHERE incident = $1 AND serial > $2 AND serial <= $3 AND state_seq < $5 \
             GROUP BY state, ended ORDER BY state, ended";
         let values = params![self.incident as i64, self.after, self.upto, self.second()?, first as i64];
-        let mut groups = Vec::new();
+        let mut found = Others { groups: Vec::new(), rare: false };
         for row in tx.all(sql, values).await? {
-            let was: String = row.read("state")?;
+            let (was, ended): (String, bool) = (row.read("state")?, row.read("ended")?);
+            if known.iter().any(|group| (&group.was, group.ended) == (&was, ended)) {
+                continue;
+            }
             // They ended all or none.
             let state = at_time(parse_state(&was)?, row.read("ends")?, self.now);
-            if let Some(next) = step(state) {
-                groups.push(Group {
-                    was,
-                    ended: row.read("ended")?,
-                    next: StateColumns::of_change(&next, self.now)?,
-                });
+            let Some(next) = step(state) else { continue };
+            if row.read::<i64>("many")? < MANY {
+                found.rare = true;
+                continue;
             }
+            found.groups.push(Group { was, ended, next: StateColumns::of_change(&next, self.now)? });
         }
-        Ok(groups)
+        Ok(found)
+    }
+
+    /// Writes the new states of those that are left, row by row; how many. Otherwise as [`Self::write_states`].
+    pub(crate) async fn write_rare(
+        &self,
+        tx: &mut Tx,
+        step: impl Fn(CertificateState) -> Option<CertificateState>,
+        first: u64,
+        unless: &str,
+    ) -> Result<i64> {
+        let mut left = "SELECT turn.place AS place, turn.serial AS serial, state, ends FROM (SELECT serial, \
+            ROW_NUMBER() OVER (ORDER BY serial) AS place FROM incident_certificate \
+            WHERE incident = $1 AND serial > $2 AND serial <= $3) AS turn \
+            JOIN certificate_state ON certificate_state.serial = turn.serial WHERE state_seq < $4"
+            .to_owned();
+        if !unless.is_empty() {
+            left.push_str(&format!(" AND NOT ({unless})"));
+        }
+        let values = params![self.incident as i64, self.after, self.upto, first as i64];
+        let mut rows = Vec::new();
+        for row in tx.all(AssertSqlSafe(left), values).await? {
+            let state = at_time(parse_state(&row.read::<String>("state")?)?, row.read("ends")?, self.now);
+            let Some(next) = step(state) else { continue };
+            let next = StateColumns::of_change(&next, self.now)?;
+            let seq = first as i64 - 1 + row.read::<i64>("place")?;
+            let serial: Vec<u8> = row.read("serial")?;
+            rows.push(params![serial, seq, next.status, next.at, next.reason, next.state].to_vec());
+        }
+        let update = "UPDATE certificate_state SET state_seq = given.next_seq, status = given.next_status, \
+            status_at = given.next_at, reason = given.next_reason, state = given.next_state \
+            FROM given WHERE certificate_state.serial = given.of";
+        Ok(tx.execute_given(&RARE_COLUMNS, update, &rows).await? as i64)
     }
 
     /// Writes the new states; how many. The number of a change is the place its certificate has in the batch, counted on from
@@ -172,6 +209,18 @@ impl Npc {
     }
 }
 
+/// So many certificates of a batch in one state are changed by one statement.
+const MANY: i64 = 100;
+
+const RARE_COLUMNS: [(&str, Kind); 6] = [
+    ("of", Kind::Bytes),
+    ("next_seq", Kind::Integer),
+    ("next_status", Kind::Integer),
+    ("next_at", Kind::Integer),
+    ("next_reason", Kind::Integer),
+    ("next_state", Kind::Text),
+];
+
 const EVENT_COLUMNS: [(&str, Kind); 6] = [
     ("seq", Kind::Integer),
     ("id", Kind::Bytes),
@@ -180,25 +229,3 @@ const EVENT_COLUMNS: [(&str, Kind); 6] = [
     ("kind", Kind::Text),
     ("incident", Kind::Integer),
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A state that is found in every batch stands once among those that the next batch tries.
-    #[test]
-    fn what_is_found_again_is_known() {
-        let group = |was: &str, ended| Group {
-            was: was.to_owned(),
-            ended,
-            next: StateColumns::of(&CertificateState::Good).expect("a state"),
-        };
-        let mut known = vec![group("a", false)];
-        for _ in 0..3 {
-            let others = unknown(vec![group("a", false), group("a", true), group("b", false)], &known);
-            known.extend(others);
-        }
-        let known: Vec<_> = known.iter().map(|group| (group.was.as_str(), group.ended)).collect();
-        assert_eq!(known, [("a", false), ("a", true), ("b", false)]);
-    }
-}

@@ -2,10 +2,12 @@
 //! trusted (NPC-55, NPC-57, RECALL-14); and the switch that stops issuing.
 //!
 //! One person proposes whom it concerns, another approves, within seven days and only if no certificate of the cohort has come
-//! into being since. The work is done in batches, each one commit that also says how
+//! into being since. Nobody waits while a country's certificates are counted and noted down: that is done outside the audit log, and
+//! means nothing before the approval, a short commit that looks at what has changed meanwhile alone. The work is done in batches, each one commit that also says how
 //! far it came: killed anywhere, it goes on there, and no certificate is changed twice. Certificates that come into being after
 //! the approval are not of it; so issuing is stopped first. A batch is a handful of statements, whatever its
-//! size, and every certificate has its event, which names the incident. When the last batch is done every list that lacks a
+//! size, and every certificate has its event, which names the incident. Each takes the head of the audit log before anything else and holds it for
+//! a fraction of a second, and whoever else writes has a turn between two (ADR 41). When the last batch is done every list that lacks a
 //! change and the filter are made anew, however young they are; only then is the incident over.
 
 use jiff::{SignedDuration, Timestamp};
@@ -15,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::{AssertSqlSafe, Row, Tx, Value, params, transaction};
 
-use crate::batch::{Group, Turn, end_of_batch, unknown};
+use crate::batch::{Group, Turn, end_of_batch};
 use crate::feed::next_number;
 use crate::hold::Holds;
 use crate::moduli::SHARED_FACTOR;
@@ -141,21 +143,18 @@ impl Npc {
         operator: &str,
         now: Timestamp,
     ) -> Result<Incident> {
-        let number = transaction!(self.db, |tx| {
-            let number = next_number(tx, "incident", 1).await?;
-            let mut cohort = cohort.clone();
-            if let Some((cards, selected_by)) = listed {
-                for part in cards.chunks(LISTED) {
-                    let rows = part.iter().map(|card| params![number as i64, card.as_str()].to_vec());
-                    let sql = "INSERT INTO incident_card (incident, card)";
-                    tx.insert_many(sql, 2, rows.collect::<Vec<_>>()).await?;
-                }
-                let (selected_by, cards) = (selected_by.to_owned(), cards.len() as u64);
-                cohort.listed = Some(Listed { selected_by, cards, incident: number });
-            }
-            let stored = serde_json::to_string(&Stored::of(&cohort, measure))
-                .map_err(|_| NpcError::Inconsistent("incident"))?;
-            let (concerned, in_all, also_held) = match measure {
+        let mut cohort = cohort;
+        if let Some((cards, selected_by)) = listed {
+            let incident = self.list_cards(cards).await?;
+            let (selected_by, cards) = (selected_by.to_owned(), cards.len() as u64);
+            cohort.listed = Some(Listed { selected_by, cards, incident });
+        }
+        let stored = serde_json::to_string(&Stored::of(&cohort, measure))
+            .map_err(|_| NpcError::Inconsistent("incident"))?;
+        // What comes into being from here on has grown since.
+        let (concerned, in_all, also_held) = transaction!(self.db, |tx| {
+            tx.read_committed().await?;
+            Ok::<_, NpcError>(match measure {
                 Measure::Suspend | Measure::Revoke(_) => {
                     let (concerned, in_all) = count(tx, &cohort, now).await?;
                     (concerned, in_all, 0)
@@ -172,6 +171,13 @@ impl Npc {
                 Measure::ResumeAll => {
                     return Err(NpcError::Request("the end of a suspension names its incident"));
                 }
+            })
+        })?;
+        let number = transaction!(self.db, |tx| {
+            audit::append_all(tx, &[]).await?;
+            let number = match &cohort.listed {
+                Some(listed) => listed.incident,
+                None => next_number(tx, "incident", 1).await?,
             };
             let sql = "INSERT INTO incident (number, what, concerned, in_all, also_held, proposed_by, proposed_at, \
                 after, looked_at, changed, published) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, FALSE)";
@@ -189,49 +195,46 @@ impl Npc {
         self.incident(number).await
     }
 
+    /// Writes down a list of cards under the number of an incident that is not proposed yet: killed here, it is nobody's.
+    async fn list_cards(&self, cards: &[CardSerial]) -> Result<u64> {
+        let number = transaction!(self.db, |tx| next_number(tx, "incident", 1).await)?;
+        for part in cards.chunks(LISTED) {
+            transaction!(self.db, |tx| {
+                let rows = part.iter().map(|card| params![number as i64, card.as_str()].to_vec());
+                let sql = "INSERT INTO incident_card (incident, card)";
+                tx.insert_many(sql, 2, rows.collect::<Vec<_>>()).await
+            })?;
+        }
+        Ok(number)
+    }
+
     /// Approves an incident of another person's and does it. If it is interrupted, [`Npc::maintain`] or the next approval of
-    /// the same goes on. What is approved is what was shown: the certificates are noted down with the approval.
+    /// the same goes on. What is approved is what was shown: the certificates are noted down before the approval, which is refused if
+    /// one of the cohort is not among them.
     ///
     /// # Errors
     /// [`NpcError::Lapsed`] seven days after the proposal; [`NpcError::Grown`] if certificates of the cohort have come into being
     /// since: those of a bad lot are neither to be missed nor to be changed unseen. The end of a suspension concerns what is on
     /// hold alone; [`NpcError::NotHeld`] if an earlier version proposed it, for every incident at once.
     pub async fn approve_incident(&self, number: u64, operator: &str, now: Timestamp) -> Result<Incident> {
-        transaction!(self.db, |tx| {
-            let sql = "SELECT * FROM incident WHERE number = $1";
-            let row = tx.optional(sql, params![number as i64]).await?;
-            let row = row.ok_or(NpcError::Request("there is no incident of this number"))?;
-            let incident = read(&row)?;
-            if incident.approved_by.is_some() {
-                return Ok(());
-            }
-            if incident.proposed_by == operator {
-                return Err(NpcError::SamePerson);
-            }
-            if incident.lapsed(now) {
-                return Err(NpcError::Lapsed);
-            }
-            match incident.measure {
-                Measure::Resume { .. } => {}
-                Measure::ResumeAll => return Err(NpcError::NotHeld(number)),
-                Measure::Suspend | Measure::Revoke(_) => {
-                    let (_, in_all) = count(tx, &incident.cohort, incident.proposed_at).await?;
-                    // An earlier version has counted only those that were not revoked.
-                    let shown = row.read::<Option<i64>>("in_all")?.unwrap_or(incident.concerned as i64);
-                    if in_all > shown {
-                        return Err(NpcError::Grown((in_all - shown) as u64));
-                    }
-                }
-            }
-            let sql = "UPDATE incident SET approved_by = $2 WHERE number = $1 AND approved_by IS NULL";
-            tx.execute_one(sql, params![number as i64, operator]).await?;
-            match incident.measure {
-                Measure::Resume { of } => incident.note_held(tx, of).await?,
-                _ => incident.note_concerned(tx).await?,
-            }
-            self.audit(tx, "incident-approve", &incident_subject(number), operator, json!({}), now).await?;
-            Ok(())
-        })?;
+        const THIS: &str = "SELECT * FROM incident WHERE number = $1";
+        let row = self.db.optional(THIS, params![number as i64]).await?;
+        if let Some(proposed) = approvable(row.as_ref(), operator, now)? {
+            let known = self.note_proposed(&proposed).await?;
+            transaction!(self.db, |tx| {
+                audit::append_all(tx, &[]).await?;
+                // Another process may have approved it meanwhile.
+                let row = tx.optional(THIS, params![number as i64]).await?;
+                let Some(proposed) = approvable(row.as_ref(), operator, now)? else { return Ok(()) };
+                proposed.incident.note_rest(tx, known).await?;
+                let sql = "UPDATE incident SET approved_by = $2, selected = TRUE \
+                    WHERE number = $1 AND approved_by IS NULL";
+                tx.execute_one(sql, params![number as i64, operator]).await?;
+                self.audit(tx, "incident-approve", &incident_subject(number), operator, json!({}), now)
+                    .await?;
+                Ok::<_, NpcError>(())
+            })?;
+        }
         self.work_incident(number, now).await?;
         self.incident(number).await
     }
@@ -249,7 +252,8 @@ impl Npc {
         for row in self.db.all(sql, params![]).await? {
             self.work_incident(row.read::<i64>(0)? as u64, now).await?;
         }
-        Ok(())
+        self.forget_lapsed(now).await?;
+        self.count_queues(now).await
     }
 
     /// Stops issuing at once: requests are refused until [`Npc::start_issuing`]. One person may.
@@ -262,7 +266,69 @@ impl Npc {
         self.turn(&ISSUING, false, operator, now).await
     }
 
+    /// Notes down whom a proposed incident concerns, beside everything that others write: neither is in the other's way, and what is noted
+    /// means nothing before the approval. Gives the number of a change: what the cohort has grown by since has a later one.
+    async fn note_proposed(&self, proposed: &Proposed) -> Result<i64> {
+        let Proposed { incident, shown } = proposed;
+        let last_change = async || -> Result<i64> {
+            let sql = "SELECT value FROM counter WHERE name = 'state'";
+            Ok(self.db.one(sql, params![]).await?.read(0)?)
+        };
+        let mut known = last_change().await?;
+        transaction!(self.db, |tx| {
+            tx.read_committed().await?;
+            incident.note_to_approve(tx).await?;
+            if !matches!(incident.measure, Measure::Resume { .. }) {
+                let (_, in_all) = count(tx, &incident.cohort, incident.proposed_at).await?;
+                if in_all > *shown {
+                    return Err(NpcError::Grown((in_all - shown) as u64));
+                }
+            }
+            Ok::<_, NpcError>(())
+        })?;
+        // While another incident is worked on much changes in the meantime, which the approval need not look at.
+        for _ in 0..CATCH_UP {
+            let next = last_change().await?;
+            if next - known < FEW {
+                break;
+            }
+            transaction!(self.db, |tx| {
+                tx.read_committed().await?;
+                incident.note_rest(tx, known).await
+            })?;
+            known = next;
+        }
+        Ok(known)
+    }
+
+    /// The list of an incident that an earlier version has approved and kept no list of.
+    pub(crate) async fn note_of_before(&self, number: u64) -> Result<()> {
+        let sql = "SELECT * FROM incident WHERE number = $1 AND approved_by IS NOT NULL AND selected = FALSE";
+        let Some(row) = self.db.optional(sql, params![number as i64]).await? else { return Ok(()) };
+        let incident = read(&row)?;
+        transaction!(self.db, |tx| {
+            tx.read_committed().await?;
+            incident.note_concerned(tx).await
+        })
+    }
+
+    /// Forgets what was noted down for incidents that nobody can approve any more, part by part.
+    async fn forget_lapsed(&self, now: Timestamp) -> Result<()> {
+        // A day later no process takes it for younger.
+        let sql = "SELECT number FROM incident WHERE approved_by IS NULL AND proposed_at < $1 AND EXISTS \
+            (SELECT 1 FROM incident_certificate WHERE incident_certificate.incident = incident.number)";
+        let long_ago = now - LAPSES - SignedDuration::from_hours(24);
+        for row in self.db.all(sql, params![long_ago]).await? {
+            let number: i64 = row.read(0)?;
+            let forget = "DELETE FROM incident_certificate WHERE incident = $1 AND serial IN \
+                (SELECT serial FROM incident_certificate WHERE incident = $2 ORDER BY serial LIMIT $3)";
+            while self.db.execute(forget, params![number, number, self.incident_batch()]).await? > 0 {}
+        }
+        Ok(())
+    }
+
     async fn work_incident(&self, number: u64, now: Timestamp) -> Result<()> {
+        self.note_of_before(number).await?;
         let (mut done, mut known) = (false, Vec::new());
         while !done {
             // While a batch is written, the one before is told.
@@ -287,7 +353,11 @@ impl Npc {
     /// one of a few, so what is in none of these is looked for only where something is left.
     async fn work_batch(&self, number: u64, known: &[Group], now: Timestamp) -> Result<(bool, Vec<Group>)> {
         let batch = self.incident_batch();
+        self.db.losers_first().await;
         transaction!(self.db, |tx| {
+            // Whoever changes what is read here has the head of the log, too.
+            tx.read_committed().await?;
+            audit::append_all(tx, &[]).await?;
             let row = tx.one("SELECT * FROM incident WHERE number = $1", params![number as i64]).await?;
             let incident = read(&row)?;
             let Some(approver) = &incident.approved_by else {
@@ -297,11 +367,6 @@ impl Npc {
                 return Ok((true, Vec::new()));
             }
             let after: Vec<u8> = row.read("after")?;
-            // An earlier version noted them down after the approval.
-            if !row.read::<bool>("selected")? {
-                incident.note_concerned(tx).await?;
-                return Ok((false, Vec::new()));
-            }
             let (upto, done) = end_of_batch(tx, number, &after, batch).await?;
             let turn = Turn { incident: number, after: &after, upto: &upto, now };
             let step = |state| incident.measure.applied(state, Stamp::new(now, approver, SYSTEM));
@@ -317,9 +382,12 @@ impl Npc {
             let mut groups = known.to_vec();
             let mut count = turn.write_states(tx, &groups, changes.start, &unless).await?;
             if count < looked_at {
-                let others = unknown(turn.groups(tx, step, changes.start).await?, &groups);
-                count += turn.write_states(tx, &others, changes.start, &unless).await?;
-                groups.extend(others);
+                let others = turn.others(tx, step, changes.start, &groups).await?;
+                count += turn.write_states(tx, &others.groups, changes.start, &unless).await?;
+                if others.rare {
+                    count += turn.write_rare(tx, step, changes.start, &unless).await?;
+                }
+                groups.extend(others.groups);
             }
             let what = (incident.measure.kind(), &approver[..]);
             self.write_events(tx, &turn, what, changes.clone(), count).await?;
@@ -370,29 +438,99 @@ impl Incident {
         self.approved_by.is_none() && now >= self.proposed_at + LAPSES
     }
 
-    /// Notes down whom the incident concerns, in one pass of the table: looking for the next some thousand in each batch would
-    /// be a pass for each of them, where no index knows the criterion.
+    /// Notes down whom an incident concerns that an earlier version has approved, in one pass of the table: looking for the next some
+    /// thousand in each batch would be a pass for each of them, where no index knows the criterion.
     pub(crate) async fn note_concerned(&self, tx: &mut Tx) -> Result<()> {
-        let found = concerned(&self.cohort, self.proposed_at, self.finished_at.is_some(), "");
-        self.note(tx, found).await
-    }
-
-    /// The same of the end of a suspension: what the incident `of` holds at this moment.
-    async fn note_held(&self, tx: &mut Tx, of: u64) -> Result<()> {
-        let held = Holds::read(tx).await?.by(of, "certificate.serial");
-        self.note(tx, concerned(&self.cohort, self.proposed_at, false, &held)).await
-    }
-
-    async fn note(&self, tx: &mut Tx, (conditions, values): (String, Vec<Value<'_>>)) -> Result<()> {
-        let number = self.number;
-        let sql = format!(
-            "INSERT INTO incident_certificate (incident, serial) SELECT {number}, serial {conditions} ORDER BY serial"
-        );
-        tx.execute(AssertSqlSafe(sql), &values).await?;
+        let (conditions, values) = concerned(&self.cohort, self.proposed_at, self.finished_at.is_some(), "");
+        self.note(tx, &conditions, &values).await?;
         let sql = "UPDATE incident SET selected = TRUE WHERE number = $1";
-        tx.execute_one(sql, params![number as i64]).await?;
+        tx.execute_one(sql, params![self.number as i64]).await?;
         Ok(())
     }
+
+    /// The same before it is approved: of the end of a suspension what the incident holds at this moment.
+    async fn note_to_approve(&self, tx: &mut Tx) -> Result<()> {
+        let (mut conditions, values) = self.concerned_now(tx).await?;
+        conditions.push_str(&self.not_approved());
+        self.note(tx, &conditions, &values).await
+    }
+
+    /// What has come to the cohort with changes after `known`, when all before is noted: the end of a suspension ends that too; of any other
+    /// measure it is an error, for it was not shown to those who approve.
+    async fn note_rest(&self, tx: &mut Tx, known: i64) -> Result<()> {
+        let (mut conditions, mut values) = self.concerned_now(tx).await?;
+        if self.cohort.fingerprint.as_deref() != Some(SHARED_FACTOR) {
+            // What has come into being is not signed yet, or was with a later change. Of keys with common factors there are few,
+            // and old certificates join them.
+            values.push(known.into());
+            conditions.push_str(&format!(" AND (state_seq > ${} OR signed = FALSE)", values.len()));
+        }
+        conditions.push_str(&format!(
+            " AND NOT EXISTS (SELECT 1 FROM incident_certificate AS noted \
+             WHERE noted.incident = {} AND noted.serial = certificate.serial)",
+            self.number
+        ));
+        if let Measure::Resume { .. } = self.measure {
+            conditions.push_str(&self.not_approved());
+            return self.note(tx, &conditions, &values).await;
+        }
+        let sql = format!("SELECT COUNT(*) {conditions}");
+        match tx.one(AssertSqlSafe(sql), &values).await?.read::<i64>(0)? {
+            0 => Ok(()),
+            grown => Err(NpcError::Grown(grown as u64)),
+        }
+    }
+
+    async fn concerned_now(&self, tx: &mut Tx) -> Result<(String, Vec<Value<'_>>)> {
+        let held = match self.measure {
+            Measure::Resume { of } => Holds::read(tx).await?.by(of, "certificate.serial"),
+            _ => String::new(),
+        };
+        Ok(concerned(&self.cohort, self.proposed_at, false, &held))
+    }
+
+    /// Two processes may note for the same approval: the slower one adds nothing to what the faster one has approved.
+    fn not_approved(&self) -> String {
+        let number = self.number;
+        format!(" AND EXISTS (SELECT 1 FROM incident WHERE number = {number} AND approved_by IS NULL)")
+    }
+
+    async fn note(&self, tx: &mut Tx, conditions: &str, values: &[Value<'_>]) -> Result<()> {
+        let number = self.number;
+        let sql = format!(
+            "INSERT INTO incident_certificate (incident, serial) SELECT {number}, serial {conditions} \
+             ORDER BY serial ON CONFLICT DO NOTHING"
+        );
+        tx.execute(AssertSqlSafe(sql), values).await?;
+        Ok(())
+    }
+}
+
+/// An incident that waits for its approval, and how many certificates of its cohort there were when it was proposed.
+struct Proposed {
+    incident: Incident,
+    shown: i64,
+}
+
+/// What this person may approve now; nothing if it is approved already.
+fn approvable(row: Option<&Row>, operator: &str, now: Timestamp) -> Result<Option<Proposed>> {
+    let row = row.ok_or(NpcError::Request("there is no incident of this number"))?;
+    let incident = read(row)?;
+    if incident.approved_by.is_some() {
+        return Ok(None);
+    }
+    if incident.proposed_by == operator {
+        return Err(NpcError::SamePerson);
+    }
+    if incident.lapsed(now) {
+        return Err(NpcError::Lapsed);
+    }
+    if incident.measure == Measure::ResumeAll {
+        return Err(NpcError::NotHeld(incident.number));
+    }
+    // An earlier version has counted only those that were not revoked.
+    let shown = row.read::<Option<i64>>("in_all")?.unwrap_or(incident.concerned as i64);
+    Ok(Some(Proposed { incident, shown }))
 }
 
 /// The certificates of a cohort: what had ended when the incident was proposed is nobody's concern, nor what was revoked unless
@@ -580,5 +718,9 @@ pub(crate) fn incident_subject(number: u64) -> String {
 /// How long a proposal may wait for its approval.
 pub(crate) const LAPSES: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// Cards of a list in one statement.
+/// Cards of a list in one commit.
 const LISTED: usize = 10_000;
+
+/// How many changes an approval looks at itself, about; and how often it looks at more of them beforehand.
+const FEW: i64 = 5_000;
+const CATCH_UP: u32 = 10;

@@ -168,7 +168,7 @@ impl NpcConfig {
             cmp_strangers_per_second: 50,
             filter_interval: SignedDuration::from_mins(15),
             confirm_within: SignedDuration::from_hours(1),
-            incident_batch: 100_000,
+            incident_batch: 10_000,
             node: 1,
         }
     }

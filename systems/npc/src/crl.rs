@@ -328,6 +328,8 @@ impl Npc {
         let der = self.signed(list, tbs).await?;
         let made = new_list(life, (era == self.era()).then_some(covers), der);
         let stored = transaction!(self.db, |tx| {
+            // Taken first, as wherever lists are stored.
+            audit::append_all(tx, &[]).await?;
             if !self.store_list(tx, list, &made).await? {
                 return Ok(None);
             }
@@ -433,6 +435,7 @@ impl Npc {
             made.push((*list, new_list(life, (era == self.era()).then_some(covers), der)));
         }
         let (overtaken, end) = transaction!(self.db, |tx| {
+            audit::append_all(tx, &[]).await?;
             let mut overtaken = Vec::new();
             let mut stored = Vec::with_capacity(made.len());
             for (list, made) in &made {

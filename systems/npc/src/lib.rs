@@ -77,7 +77,7 @@ pub use overview::PAGE_QUERIES;
 pub use overview::{AuthorityEntry, Found, Happened, Issued, Published, RecentlyIssued, Waiting};
 pub use policy::{CertifiedModule, Delegated, Policy, PolicyVersion};
 pub use population::{Change, Population};
-pub use queue::{ClassReport, Queue, QueuePlan, Queued};
+pub use queue::{ClassReport, Queue, QueueCounts, QueuePlan, Queued};
 pub use weak_key::Weakness;
 
 use authority::{Authority, Ground};
@@ -266,6 +266,7 @@ async fn migrate(db: &Db) -> Result<()> {
         schema::RESUMED,
         cmp::REGISTRATION,
         cmp::CERT_REQ_ID,
+        schema::IN_STEPS,
     ])
     .await?;
     Ok(())

@@ -16,7 +16,7 @@ use dashu_int::UBig;
 use dashu_int::ops::Gcd;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use store::{Migration, Row, params, transaction};
+use store::{Kind, Migration, Row, params, transaction};
 use x509::{Certificate, PublicKey, Serial};
 
 use crate::authority::hex;
@@ -77,12 +77,13 @@ impl Npc {
     ) -> Result<Compared> {
         transaction!(self.db, |tx| {
             self.audit(tx, "common-factors", "keys", operator, json!({}), now).await?;
+            // What was compared is forgotten by its number: there is a row for each key of the country.
             for forget in [
-                "DELETE FROM modulus",
-                "DELETE FROM modulus_group",
+                "UPDATE counter SET value = (SELECT value FROM counter WHERE name = 'modulus-group') \
+                 WHERE name = 'modulus-before'",
                 "UPDATE counter SET value = 0 WHERE name = 'modulus-change'",
             ] {
-                tx.execute(forget, params![]).await?;
+                tx.execute_one(forget, params![]).await?;
             }
             Ok::<_, NpcError>(())
         })?;
@@ -115,33 +116,64 @@ impl Npc {
     /// Compares new keys with all others, when there are enough for a group or the last time was a day ago. Call it every minute or
     /// so, apart from [`Npc::maintain`]: it may take long. It may be stopped at any time; the group under way is done again.
     pub async fn compare_new_keys(&self, now: Timestamp) -> Result<()> {
+        let sql = "SELECT (SELECT value FROM counter WHERE name = 'modulus-time') AS at, \
+            (SELECT value FROM counter WHERE name = 'modulus-look') AS look, \
+            (SELECT CAST(COALESCE(SUM(count), 0) AS BIGINT) FROM issuance) AS issued";
+        let row = self.db.one(sql, params![]).await?;
+        let (at, look, issued): (Timestamp, i64, i64) =
+            (row.read("at")?, row.read("look")?, row.read("issued")?);
+        let mut due = now >= at + EVERY;
+        // Whatever changes, suspensions of millions too: fewer new keys than certificates were issued.
+        if !due && issued < look {
+            return Ok(());
+        }
         loop {
-            let sql = "SELECT (SELECT value FROM counter WHERE name = 'state') \
-                - (SELECT value FROM counter WHERE name = 'modulus-change') AS changes, \
-                (SELECT value FROM counter WHERE name = 'modulus-time') AS at";
-            let row = self.db.one(sql, params![]).await?;
-            let (changes, at): (i64, Timestamp) = (row.read("changes")?, row.read("at")?);
-            if changes < GROUP as i64 && now < at + EVERY {
+            let left = GROUP as i64 - self.new_keys().await?;
+            if !due && left > 0 {
+                let sql = "UPDATE counter SET value = $1 WHERE name = 'modulus-look'";
+                self.db.execute(sql, params![issued + left]).await?;
                 return Ok(());
             }
+            due = false;
             if self.compare_group(now).await?.is_none() {
                 return Ok(());
             }
         }
     }
 
+    /// How many keys are compared with none yet; [`GROUP`] if there are more.
+    async fn new_keys(&self) -> Result<i64> {
+        let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM certificate_state JOIN certificate USING (serial) \
+            WHERE state_seq > (SELECT value FROM counter WHERE name = 'modulus-change') AND signed = TRUE \
+            AND key_class LIKE 'RSA%' AND NOT EXISTS (SELECT 1 FROM modulus \
+            WHERE modulus.serial = certificate_state.serial \
+            AND modulus_group > (SELECT value FROM counter WHERE name = 'modulus-before')) LIMIT $1) AS new";
+        Ok(self.db.one(sql, params![GROUP as i64]).await?.read(0)?)
+    }
+
+    /// Makes room where products stand that are compared with nothing any more, one commit for some of them.
+    async fn forget_groups(&self, before: i64) -> Result<()> {
+        let forget = "DELETE FROM modulus_group WHERE number IN \
+            (SELECT number FROM modulus_group WHERE number <= $1 ORDER BY number LIMIT $2)";
+        while self.db.execute(forget, params![before, FORGOTTEN_AT_ONCE]).await? > 0 {}
+        Ok(())
+    }
+
     /// The next group; nothing if all are compared.
     async fn compare_group(&self, now: Timestamp) -> Result<Option<Compared>> {
         let sql = "SELECT (SELECT value FROM counter WHERE name = 'state') AS last, \
-            (SELECT value FROM counter WHERE name = 'modulus-change') AS done";
+            (SELECT value FROM counter WHERE name = 'modulus-change') AS done, \
+            (SELECT value FROM counter WHERE name = 'modulus-before') AS earlier";
         let row = self.db.one(sql, params![]).await?;
-        let (last, done): (i64, i64) = (row.read("last")?, row.read("done")?);
+        let (last, done, before): (i64, i64, i64) =
+            (row.read("last")?, row.read("done")?, row.read("earlier")?);
+        self.forget_groups(before).await?;
         // A certificate that changes has a greater number from then on: none is passed over.
         let sql = "SELECT state_seq, serial, card, der FROM certificate_state JOIN certificate USING (serial) \
             WHERE state_seq > $1 AND state_seq <= $2 AND signed = TRUE AND key_class LIKE 'RSA%' \
-            AND NOT EXISTS (SELECT 1 FROM modulus WHERE modulus.serial = certificate_state.serial) \
-            ORDER BY state_seq LIMIT $3";
-        let rows = self.db.all(sql, params![done, last, GROUP as i64]).await?;
+            AND NOT EXISTS (SELECT 1 FROM modulus WHERE modulus.serial = certificate_state.serial \
+            AND modulus_group > $4) ORDER BY state_seq LIMIT $3";
+        let rows = self.db.all(sql, params![done, last, GROUP as i64, before]).await?;
         let next = match rows.last() {
             Some(row) if rows.len() == GROUP => row.read("state_seq")?,
             _ => last,
@@ -153,11 +185,14 @@ impl Npc {
         drop(rows);
         let (found, product) = match new.is_empty() {
             true => (BTreeMap::new(), Vec::new()),
-            false => self.compare_with_all(&new).await?,
+            false => self.compare_with_all(&new, before).await?,
         };
         let count = new.len() as u64;
         let kept = transaction!(self.db, |tx| {
-            // Another process may have done the same meanwhile.
+            if !found.is_empty() {
+                audit::append_all(tx, &[]).await?;
+            }
+            // Another process may have done the same meanwhile, or begun anew.
             let sql = "UPDATE counter SET value = $2 WHERE name = 'modulus-change' AND value = $1";
             if tx.execute(sql, params![done, next]).await? == 0 {
                 return Ok(0);
@@ -171,8 +206,9 @@ impl Npc {
             let sql = "INSERT INTO modulus_group (number, moduli, product) VALUES ($1, $2, $3)";
             tx.execute_one(sql, params![number, count as i64, &product[..]]).await?;
             let rows = new.iter().map(|key| params![key.serial.octets(), number].to_vec());
-            tx.insert_many("INSERT INTO modulus (serial, modulus_group)", 2, rows.collect::<Vec<_>>())
-                .await?;
+            let sql = "INSERT INTO modulus (serial, modulus_group) SELECT serial, number FROM given WHERE TRUE \
+                ON CONFLICT (serial) DO UPDATE SET modulus_group = excluded.modulus_group";
+            tx.execute_given(&COMPARED, sql, &rows.collect::<Vec<_>>()).await?;
             let mut unknown = Vec::new();
             for (serial, other) in &found {
                 let sql = "INSERT INTO common_factor (serial, other, found_at) VALUES ($1, $2, $3) \
@@ -195,12 +231,17 @@ impl Npc {
         Ok((count > 0).then_some(Compared { moduli: count, found: kept }))
     }
 
-    /// Compares these moduli with each other and with all groups before. Gives every certificate with a common factor, new or old,
+    /// Compares these moduli with each other and with all groups after `earlier`. Gives every certificate with a common factor, new or old,
     /// with another one that has it, and the product of these moduli.
-    async fn compare_with_all(&self, new: &[Key]) -> Result<(BTreeMap<Serial, Serial>, Vec<u8>)> {
+    async fn compare_with_all(
+        &self,
+        new: &[Key],
+        earlier: i64,
+    ) -> Result<(BTreeMap<Serial, Serial>, Vec<u8>)> {
         let moduli = new.iter().map(|key| key.modulus.clone()).collect();
         let mut group = aside(move || Group::new(moduli)).await?;
-        let numbers = self.db.all("SELECT number FROM modulus_group ORDER BY number", params![]).await?;
+        let sql = "SELECT number FROM modulus_group WHERE number > $1 ORDER BY number";
+        let numbers = self.db.all(sql, params![earlier]).await?;
         let mut before = Vec::with_capacity(numbers.len());
         for row in &numbers {
             let number: i64 = row.read(0)?;
@@ -292,6 +333,11 @@ fn modulus(row: &Row) -> Result<Option<Key>> {
 
 /// Moduli in a group. Of 2,048 bits each their product is a megabyte, and the tree above them thirteen.
 const GROUP: usize = 4_096;
+
+/// Products of some megabyte that are forgotten in one commit.
+const FORGOTTEN_AT_ONCE: u32 = 100;
+
+const COMPARED: [(&str, Kind); 2] = [("serial", Kind::Bytes), ("number", Kind::Integer)];
 
 /// How often the new ones are compared that are too few for a group.
 const EVERY: SignedDuration = SignedDuration::from_hours(24);

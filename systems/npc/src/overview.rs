@@ -10,6 +10,7 @@ use store::{Migration, Row, Tx, params};
 use x509::{Certificate, Serial};
 
 use crate::cohort::LAPSES;
+use crate::queue::COUNTS;
 use crate::row::{parse_state, serial, slot_of};
 use crate::status::at_time;
 use crate::switch::ISSUING;
@@ -306,7 +307,7 @@ const WAITING: &str = "SELECT (SELECT COUNT(*) FROM certificate_state WHERE sign
 /// The questions to the tables that have a row for each certificate, as the pages ask them: for the test that none of them reads
 /// a whole table.
 #[doc(hidden)]
-pub const PAGE_QUERIES: [&str; 4] = [RECENT, ONE, EVENTS_OF_ONE, WAITING];
+pub const PAGE_QUERIES: [&str; 5] = [RECENT, ONE, EVENTS_OF_ONE, WAITING, COUNTS];
 
 /// Counts certificates that have just come into being on a day ([`issuance_day`]).
 pub(crate) async fn count_issued(

@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use model::{CardSerial, RocDate};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -84,6 +84,15 @@ pub struct ClassReport {
     pub until: Option<RocDate>,
 }
 
+/// How far a queue was when it was last counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueCounts {
+    /// When that was.
+    pub at: Timestamp,
+    /// Class by class, in their order.
+    pub classes: Vec<ClassReport>,
+}
+
 /// A queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queue {
@@ -152,6 +161,7 @@ impl Npc {
         plan.check()?;
         let stored = serde_json::to_string(plan).map_err(|_| NpcError::Inconsistent("plan"))?;
         transaction!(self.db, |tx| {
+            audit::append_all(tx, &[]).await?;
             let sql = "SELECT approved_by FROM incident WHERE number = $1";
             let row = tx.optional(sql, params![incident as i64]).await?;
             let row = row.ok_or(NpcError::Request("there is no incident of this number"))?;
@@ -173,7 +183,10 @@ impl Npc {
                 .await?;
             Ok::<_, NpcError>(())
         })?;
+        self.note_of_before(incident).await?;
         while !self.fill_batch(incident, operator, now).await? {}
+        while !self.check_batch(incident, operator, now).await? {}
+        self.count_queue(incident, now).await?;
         self.queue(incident).await
     }
 
@@ -191,16 +204,15 @@ impl Npc {
     /// The cards of one batch of certificates; whether it was the last.
     async fn fill_batch(&self, incident: u64, operator: &str, now: Timestamp) -> Result<bool> {
         let found = self.incident(incident).await?;
+        self.db.losers_first().await;
         transaction!(self.db, |tx| {
-            let sql = "SELECT plan, taken, filled_at, selected FROM reissue_queue \
-                JOIN incident ON incident.number = reissue_queue.incident WHERE incident = $1";
+            // As a batch of the incident itself.
+            tx.read_committed().await?;
+            audit::append_all(tx, &[]).await?;
+            let sql = "SELECT plan, taken, all_taken FROM reissue_queue WHERE incident = $1";
             let row = tx.one(sql, params![incident as i64]).await?;
-            if row.read::<Option<Timestamp>>("filled_at")?.is_some() {
+            if row.read::<bool>("all_taken")? {
                 return Ok(true);
-            }
-            if !row.read::<bool>("selected")? {
-                found.note_concerned(tx).await?;
-                return Ok(false);
             }
             let last_class = read_plan(&row)?.classes.len() as i64 - 1;
             let after = row.read::<Option<Vec<u8>>>("taken")?.unwrap_or_default();
@@ -217,19 +229,44 @@ impl Npc {
             let number = incident as i64;
             let values = params![number, last_class, now, number, &after[..], &upto[..], found.proposed_at];
             let cards = tx.execute(sql, values).await?;
-            if done {
-                // Who has good certificates on the next keys already needs nothing.
-                let sql = "UPDATE reissue SET state = 'done' WHERE incident = $1 AND state = 'waiting' \
-                    AND new_card = FALSE AND needs <= (SELECT COUNT(*) FROM certificate \
-                    JOIN certificate_state USING (serial) WHERE certificate.card = reissue.card AND slot > 2 \
-                    AND signed = TRUE AND status = 0)";
-                tx.execute(sql, params![incident as i64]).await?;
-            }
-            let sql = "UPDATE reissue_queue SET taken = $2, filled_at = $3 WHERE incident = $1";
-            tx.execute_one(sql, params![number, &upto[..], done.then_some(now)]).await?;
-            let detail = json!({ "cards": cards, "filled": done });
+            let sql = "UPDATE reissue_queue SET taken = $2, all_taken = $3 WHERE incident = $1";
+            tx.execute_one(sql, params![number, &upto[..], done]).await?;
+            let detail = json!({ "cards": cards, "filled": false });
             self.audit(tx, "queue-fill", &subject(incident), operator, detail, now).await?;
             Ok(done)
+        })
+    }
+
+    /// Who has good certificates on the next keys already needs nothing: the next cards of a queue that is whole; whether they were
+    /// the last.
+    async fn check_batch(&self, incident: u64, operator: &str, now: Timestamp) -> Result<bool> {
+        self.db.losers_first().await;
+        transaction!(self.db, |tx| {
+            tx.read_committed().await?;
+            audit::append_all(tx, &[]).await?;
+            let sql = "SELECT checked, filled_at FROM reissue_queue WHERE incident = $1";
+            let row = tx.one(sql, params![incident as i64]).await?;
+            if row.read::<Option<Timestamp>>("filled_at")?.is_some() {
+                return Ok(true);
+            }
+            let after: String = row.read("checked")?;
+            let number = incident as i64;
+            let sql = "SELECT MAX(card) AS upto, COUNT(*) AS cards FROM \
+                (SELECT card FROM reissue WHERE incident = $1 AND card > $2 ORDER BY card LIMIT $3) AS next";
+            let batch = self.incident_batch();
+            let row = tx.one(sql, params![number, &after, batch]).await?;
+            let upto = row.read::<Option<String>>("upto")?.unwrap_or(after.clone());
+            let last = row.read::<i64>("cards")? < i64::from(batch);
+            let sql = "UPDATE reissue SET state = 'done' WHERE incident = $1 AND card > $2 AND card <= $3 \
+                AND state = 'waiting' AND new_card = FALSE AND needs <= (SELECT COUNT(*) FROM certificate \
+                JOIN certificate_state USING (serial) WHERE certificate.card = reissue.card AND slot > 2 \
+                AND signed = TRUE AND status = 0)";
+            let served = tx.execute(sql, params![number, &after, &upto]).await?;
+            let sql = "UPDATE reissue_queue SET checked = $2, filled_at = $3 WHERE incident = $1";
+            tx.execute_one(sql, params![number, &upto, last.then_some(now)]).await?;
+            let detail = json!({ "served": served, "filled": last });
+            self.audit(tx, "queue-fill", &subject(incident), operator, detail, now).await?;
+            Ok(last)
         })
     }
 
@@ -253,7 +290,10 @@ impl Npc {
                 let class = plan.class(class)?;
                 rows.push(params![incident as i64, card.as_str(), class, office.as_deref()].to_vec());
             }
+            self.db.losers_first().await;
             found += transaction!(self.db, |tx| {
+                tx.read_committed().await?;
+                audit::append_all(tx, &[]).await?;
                 let sql = "UPDATE reissue SET class = given.class, office = COALESCE(given.office, reissue.office) \
                     FROM given WHERE reissue.incident = given.incident AND reissue.card = given.card AND reissue.state = 'waiting'";
                 let found = tx.execute_given(&ASSIGNED, sql, &rows).await?;
@@ -262,11 +302,12 @@ impl Npc {
                 Ok::<_, NpcError>(found)
             })?;
         }
+        self.count_queue(incident, now).await?;
         Ok(found)
     }
 
-    /// Gives every waiting card its day from `from` on: class by class, at each office no more in a day than it takes. Each
-    /// office is one commit; planning again moves those that still wait. Answers with how many have a day.
+    /// Gives every waiting card its day from `from` on: class by class, at each office no more in a day than it takes. Some thousand
+    /// cards are one commit; planning again moves those that still wait. Answers with how many have a day.
     pub async fn plan_queue(
         &self,
         incident: u64,
@@ -280,26 +321,48 @@ impl Npc {
         let mut planned = 0;
         for row in self.db.all(sql, params![incident as i64]).await? {
             let office: String = row.read(0)?;
-            planned += transaction!(self.db, |tx| {
-                let sql = "SELECT card FROM reissue WHERE incident = $1 AND office = $2 AND state = 'waiting' \
-                    ORDER BY class, card";
-                let waiting = tx.all(sql, params![incident as i64, &office]).await?;
-                let mut rows = Vec::with_capacity(waiting.len());
-                let mut days = plan.days(from);
-                for day in waiting.chunks(plan.per_day_at(&office)) {
-                    let date = days.next().ok_or(NpcError::Request("no day is left"))?.iso();
-                    for row in day {
-                        rows.push(params![incident as i64, row.read::<String>(0)?, date.clone()].to_vec());
+            let per_day = plan.per_day_at(&office) as u64;
+            // The last card that has its day, and how many have.
+            let (mut after, mut at_office) = ((0i64, String::new()), 0u64);
+            loop {
+                self.db.losers_first().await;
+                let (last, part) = transaction!(self.db, |tx| {
+                    tx.read_committed().await?;
+                    audit::append_all(tx, &[]).await?;
+                    let sql = "SELECT card, class FROM reissue WHERE incident = $1 AND office = $2 \
+                        AND state = 'waiting' AND (class, card) > ($3, $4) ORDER BY class, card LIMIT $5";
+                    let values = params![incident as i64, &office, after.0, &after.1, PLANNED_AT_ONCE];
+                    let waiting = tx.all(sql, values).await?;
+                    let mut days = plan.days(from).skip((at_office / per_day) as usize);
+                    let mut day = None;
+                    let mut rows = Vec::with_capacity(waiting.len());
+                    let mut last = None;
+                    for (place, row) in (at_office..).zip(&waiting) {
+                        if day.is_none() || place % per_day == 0 {
+                            day = Some(days.next().ok_or(NpcError::Request("no day is left"))?.iso());
+                        }
+                        let card: String = row.read("card")?;
+                        rows.push(params![incident as i64, card.clone(), day.clone()].to_vec());
+                        last = Some((row.read::<i64>("class")?, card));
                     }
+                    let sql = "UPDATE reissue SET day = given.day FROM given \
+                        WHERE reissue.incident = given.incident AND reissue.card = given.card";
+                    let part = tx.execute_given(&PLANNED, sql, &rows).await?;
+                    if part > 0 {
+                        let detail = json!({ "office": office, "cards": part, "from": from.iso() });
+                        self.audit(tx, "queue-plan", &subject(incident), operator, detail, now).await?;
+                    }
+                    Ok::<_, NpcError>((last, part))
+                })?;
+                planned += part;
+                at_office += part;
+                match last {
+                    Some(last) if part == u64::from(PLANNED_AT_ONCE) => after = last,
+                    _ => break,
                 }
-                let sql = "UPDATE reissue SET day = given.day FROM given \
-                    WHERE reissue.incident = given.incident AND reissue.card = given.card";
-                let planned = tx.execute_given(&PLANNED, sql, &rows).await?;
-                let detail = json!({ "office": office, "cards": planned, "from": from.iso() });
-                self.audit(tx, "queue-plan", &subject(incident), operator, detail, now).await?;
-                Ok::<_, NpcError>(planned)
-            })?;
+            }
         }
+        self.count_queue(incident, now).await?;
         Ok(planned)
     }
 
@@ -333,6 +396,7 @@ impl Npc {
             return Err(NpcError::Request("a problem is a code of letters, digits and hyphens"));
         }
         transaction!(self.db, |tx| {
+            audit::append_all(tx, &[]).await?;
             let tries = queue(tx, incident).await?.plan.tries;
             let sql = "UPDATE reissue SET failures = failures + 1, problem = $3, day = NULL, changed_at = $4, \
                 state = CASE WHEN failures + 1 >= $5 THEN 'failed' ELSE 'waiting' END \
@@ -358,6 +422,7 @@ impl Npc {
         now: Timestamp,
     ) -> Result<()> {
         transaction!(self.db, |tx| {
+            audit::append_all(tx, &[]).await?;
             let sql = if replaced {
                 "UPDATE reissue SET state = 'done', changed_at = $3 \
                  WHERE incident = $1 AND card = $2 AND state <> 'done' AND new_card = TRUE"
@@ -374,7 +439,67 @@ impl Npc {
         })
     }
 
-    /// How far the queue is, class by class.
+    /// How far the queue was when it was last counted: after it was opened, assigned or planned, and every ten minutes while cards are left.
+    /// For pages: counting reads a row for each card. Nothing if it was never counted.
+    pub async fn queue_counts(&self, incident: u64) -> Result<Option<QueueCounts>> {
+        let rows = self.db.all(COUNTS, params![incident as i64]).await?;
+        let Some(first) = rows.first() else { return Ok(None) };
+        let plan = self.queue(incident).await?.plan;
+        let class = |row: &Row| {
+            Ok(ClassReport {
+                class: class_name(&plan, row.read("class")?)?,
+                waiting: row.read("waiting")?,
+                need_new_card: row.read("need_new_card")?,
+                done: row.read("done")?,
+                failed: row.read("failed")?,
+                until: day(row, "until")?,
+            })
+        };
+        let classes = rows.iter().map(class).collect::<Result<_>>()?;
+        Ok(Some(QueueCounts { at: first.read("counted_at")?, classes }))
+    }
+
+    async fn count_queue(&self, incident: u64, now: Timestamp) -> Result<()> {
+        let classes = self.queue_report(incident).await?;
+        transaction!(self.db, |tx| {
+            for (place, class) in (0i64..).zip(&classes) {
+                let sql = "INSERT INTO reissue_count (incident, class, waiting, need_new_card, done, failed, until, \
+                    counted_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (incident, class) DO UPDATE \
+                    SET waiting = $3, need_new_card = $4, done = $5, failed = $6, until = $7, counted_at = $8";
+                let ClassReport { waiting, need_new_card, done, failed, until, .. } = class;
+                let until = until.map(|day| day.iso());
+                let values = params![
+                    incident as i64,
+                    place,
+                    *waiting as i64,
+                    *need_new_card as i64,
+                    *done as i64,
+                    *failed as i64,
+                    until,
+                    now
+                ];
+                tx.execute_one(sql, values).await?;
+            }
+            Ok::<_, NpcError>(())
+        })
+    }
+
+    /// Counts the queues again that are worked off and were not counted for a while.
+    pub(crate) async fn count_queues(&self, now: Timestamp) -> Result<()> {
+        let sql = "SELECT reissue_queue.incident AS incident, MIN(counted_at) AS at, \
+            CAST(COALESCE(SUM(waiting + failed), 1) AS BIGINT) AS left_over FROM reissue_queue \
+            LEFT JOIN reissue_count ON reissue_count.incident = reissue_queue.incident \
+            WHERE filled_at IS NOT NULL GROUP BY reissue_queue.incident";
+        for row in self.db.all(sql, params![]).await? {
+            let old = row.read::<Option<Timestamp>>("at")?.is_none_or(|at| now >= at + COUNTED_EVERY);
+            if old && row.read::<i64>("left_over")? > 0 {
+                self.count_queue(row.read::<i64>("incident")? as u64, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How far the queue is, class by class, counted now.
     pub async fn queue_report(&self, incident: u64) -> Result<Vec<ClassReport>> {
         let plan = self.queue(incident).await?.plan;
         let sql = "SELECT class, COUNT(*) AS cards, \
@@ -495,5 +620,12 @@ const ASSIGNED: [(&str, Kind); 4] =
     [("incident", Kind::Integer), ("card", Kind::Text), ("class", Kind::Integer), ("office", Kind::Text)];
 const PLANNED: [(&str, Kind); 3] = [("incident", Kind::Integer), ("card", Kind::Text), ("day", Kind::Text)];
 
-/// Cards in one commit.
-const FILL: usize = 25_000;
+/// Cards of a list in one commit, and cards that are planned in one.
+const FILL: usize = 10_000;
+const PLANNED_AT_ONCE: u32 = 10_000;
+
+/// How long the counts of a queue are taken for new while it is worked off.
+const COUNTED_EVERY: SignedDuration = SignedDuration::from_mins(10);
+
+pub(crate) const COUNTS: &str = "SELECT class, waiting, need_new_card, done, failed, until, counted_at \
+    FROM reissue_count WHERE incident = $1 ORDER BY class";

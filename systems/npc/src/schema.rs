@@ -428,3 +428,28 @@ pub(crate) const UNSIGNED: Migration = Migration::new(
     -- with those that were revoked already
     ALTER TABLE incident ADD COLUMN in_all BIGINT;",
 );
+
+/// What is made of millions of rows in steps that keep nobody waiting: the queue of a reissue and its counts, and the comparison of
+/// all keys.
+pub(crate) const IN_STEPS: Migration = Migration::new(
+    38,
+    "in steps",
+    "-- every certificate was looked at; the last card that was looked at for certificates on its next keys
+    ALTER TABLE reissue_queue ADD COLUMN all_taken BOOLEAN NOT NULL DEFAULT FALSE;
+    ALTER TABLE reissue_queue ADD COLUMN checked TEXT NOT NULL DEFAULT '';
+    UPDATE reissue_queue SET all_taken = TRUE WHERE filled_at IS NOT NULL;
+    CREATE TABLE reissue_count (
+        incident BIGINT NOT NULL,
+        class BIGINT NOT NULL,
+        waiting BIGINT NOT NULL,
+        need_new_card BIGINT NOT NULL,
+        done BIGINT NOT NULL,
+        failed BIGINT NOT NULL,
+        until TEXT,
+        counted_at BIGINT NOT NULL,
+        PRIMARY KEY (incident, class)
+    );
+    -- groups of moduli up to this one are of before all were compared anew; how many certificates have to be issued before it is
+    -- worth counting new keys
+    INSERT INTO counter (name, value) VALUES ('modulus-before', 0), ('modulus-look', 0);",
+);

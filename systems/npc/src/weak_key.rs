@@ -5,8 +5,8 @@
 //! probability of about 2^-50 for the 38 odd primes up to 167.
 //!
 //! Shared factors are looked for among the newest [`REMEMBERED`] moduli this process knows: generators of poor randomness make
-//! such keys near each other, in one lot of cards. The maintenance compares every key with all others afterwards
-//! ([`crate::moduli`]). Duplicates are found by the database, over everything.
+//! such keys near each other, in one lot of cards. Every key is compared with all others afterwards, within a day and beside the
+//! maintenance ([`crate::moduli`]). Duplicates are found by the database, over everything.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -19,6 +19,8 @@ pub struct Tx {
     inner: Arc<Inner>,
     retry: Retry,
     poisoned: bool,
+    /// The table at which it has queued, for the next attempt to queue there before anything else.
+    queued_at: Option<&'static str>,
 }
 
 impl Tx {
@@ -26,13 +28,47 @@ impl Tx {
         Box::pin(async move {
             db.inner.faults.alive()?;
             let session = db.inner.connections.begin().await?;
-            Ok(Self { session, inner: db.inner.clone(), retry: Retry::No, poisoned: false })
+            let inner = db.inner.clone();
+            Ok(Self { session, inner, retry: Retry::No, poisoned: false, queued_at: None })
         })
     }
 
     /// The engine behind this transaction.
     pub fn engine(&self) -> Engine {
         self.session.engine()
+    }
+
+    /// Waits until no other transaction is behind this call with the same table, in the order of those who wait; whoever has called it
+    /// is alone with the table until it ends, but for readers. For a row that every transaction changes: without this a long
+    /// transaction, and whoever comes after it, fail once for each that was faster, and the faster win for ever.
+    ///
+    /// On PostgreSQL a transaction that does this first sees everything those before it have left, and never fails for them. One that does
+    /// it later may fail once; repeated by [`crate::transaction!`] it does it first. SQLite has one writer at a time as it is.
+    pub fn queue_at(&mut self, table: &'static str) -> impl Future<Output = Result<()>> + Send + '_ {
+        let queued: Boxed<'_, _> = Box::pin(async move {
+            if self.engine() == Engine::Postgres && self.queued_at != Some(table) {
+                // No query: the state of the database that this transaction sees is not fixed before the lock is there.
+                self.run_script(Cow::Owned(format!("LOCK TABLE {table} IN EXCLUSIVE MODE"))).await?;
+            }
+            self.queued_at = Some(table);
+            Ok(())
+        });
+        queued
+    }
+
+    /// Each statement sees what was committed before it, and none fails for what others change. The first statement of a transaction, for one of
+    /// two kinds: what it writes means nothing before another transaction says so, or whoever writes what it reads queues at
+    /// the same table ([`Tx::queue_at`]), which is its second statement. On SQLite nothing changes.
+    pub fn read_committed(&mut self) -> impl Future<Output = Result<()>> + Send + '_ {
+        let set: Boxed<'_, _> = Box::pin(async move {
+            match self.engine() {
+                Engine::Postgres => {
+                    self.run_script("SET TRANSACTION ISOLATION LEVEL READ COMMITTED".into()).await
+                }
+                Engine::Sqlite => Ok(()),
+            }
+        });
+        set
     }
 
     /// All rows of a query; also of an `INSERT`, `UPDATE` or `DELETE` with `RETURNING`.
@@ -302,12 +338,14 @@ pub struct Attempts<'a> {
     lost: u32,
     doubted: bool,
     turn: Option<tokio::sync::MutexGuard<'a, ()>>,
+    /// Where the attempt before has queued.
+    queued_at: Option<&'static str>,
 }
 
 impl<'a> Attempts<'a> {
     /// Starts counting.
     pub fn new(db: &'a Db) -> Self {
-        Self { db, lost: 0, doubted: false, turn: None }
+        Self { db, lost: 0, doubted: false, turn: None, queued_at: None }
     }
 
     /// Begins the next attempt.
@@ -315,7 +353,16 @@ impl<'a> Attempts<'a> {
         let begun: Boxed<'_, _> = Box::pin(async move {
             loop {
                 match Tx::begin(self.db).await {
-                    Ok(tx) => return Ok(tx),
+                    Ok(mut tx) => {
+                        let Some(table) = self.queued_at else { return Ok(tx) };
+                        match tx.queue_at(table).await {
+                            Ok(()) => return Ok(tx),
+                            Err(_) if tx.retry == Retry::Yes && self.lost < MOST_ATTEMPTS => {
+                                self.wait().await
+                            }
+                            Err(error) => return Err(error),
+                        }
+                    }
                     // The engine itself has waited for its busy timeout before it said so.
                     Err(failure) if failure.retry == Retry::Yes && self.lost < MOST_BEGINS => {
                         self.wait().await;
@@ -343,6 +390,7 @@ impl<'a> Attempts<'a> {
     /// Commits or rolls back, and waits if there is to be another attempt.
     fn end(&mut self, tx: Tx, keep: bool) -> Boxed<'_, End> {
         Box::pin(async move {
+            self.queued_at = tx.queued_at;
             let (retry, lost) = if keep {
                 match tx.try_commit().await {
                     Ok(()) => return End::AsItIs,

@@ -1,7 +1,8 @@
 //! `neweid npc drill`: an incident at the size of a country, on a database of its own. The precedent is Estonia in 2017
 //! (RECALL-14): two thirds of the holders have cards with a suspected chip, and a little more than half of these are affected.
 //! Rows are written without signing each certificate; everything after that is what an incident does: propose, approve,
-//! suspend, lists, answers and filter for everybody, and the queue of the reissue.
+//! suspend, lists, answers and filter for everybody, and the queue of the reissue. Meanwhile holders report losses and programs fetch
+//! lists, at another process of the same CA.
 
 use crate::cli::Drill;
 use crate::clock;
@@ -11,7 +12,7 @@ use curve::rsa::RsaPrivateKey;
 use curve::{SecretBytes, SystemRandom};
 use jiff::SignedDuration;
 use keys::{SoftwareKeyStore, WrappingKey};
-use model::{CardSerial, KeySlot, RocDate};
+use model::{CardSerial, KeySlot, RocDate, SuspensionCause};
 use npc::{
     Carrier, CertificateAuthority, Cohort, DrillLot, IssueRequest, Measure, Npc, NpcConfig, Period,
     QueuePlan, Scope,
@@ -20,6 +21,7 @@ use status::filter::{Filter, State, key_hash};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use store::Db;
 use x509::ocsp::{BasicResponse, CertId, CertificateStatus, IssuerHashes, build_request};
@@ -84,14 +86,33 @@ pub async fn run(arguments: &Drill) -> Result<ExitCode, Failure> {
     let proposed = proposed.map_err(Failure::from_system)?;
     report.time("propose", began);
     report.number("cohort", proposed.concerned as f64);
+    // As another process: with connections and a memory of its own.
+    let desk = open().await?;
+    let over = AtomicBool::new(false);
     let (began, used) = (Instant::now(), process_time());
-    let work = npc.approve_incident(proposed.number, "drill-bert", clock::now());
-    let (done, suspended) = tokio::join!(work, watch(&npc, proposed.number, arguments.json));
+    let work = async {
+        let done = npc.approve_incident(proposed.number, "drill-bert", clock::now()).await;
+        over.store(true, Ordering::SeqCst);
+        done
+    };
+    let (done, suspended, reports) = tokio::join!(
+        work,
+        watch(&npc, proposed.number, arguments.json),
+        reports(&desk, &cards[..persons as usize], &over)
+    );
     let done = done.map_err(Failure::from_system)?;
     report.time("approve_to_public", began);
     report.number("approve_to_public_processor_seconds", (process_time() - used).as_secs_f64());
     report.number("approve_to_all_suspended_seconds", suspended?.duration_since(began).as_secs_f64());
     report.number("suspended", done.changed as f64);
+    let mut waits = reports?;
+    waits.sort();
+    let wait = |part: f64| waits[((waits.len() - 1) as f64 * part) as usize].as_secs_f64();
+    report.number("reports_of_losses_meanwhile", waits.len() as f64);
+    report.number("report_median_seconds", wait(0.5));
+    report.number("report_longest_seconds", wait(1.0));
+    desk.db().close().await;
+    drop(desk);
 
     check(&npc, &suspected, &others, &mut report).await?;
     queue(&npc, proposed.number, &cards[..persons as usize], &mut report).await?;
@@ -118,6 +139,29 @@ async fn watch(npc: &Npc, number: u64, quiet: bool) -> Result<Instant, Failure> 
             return Ok(Instant::now());
         }
     }
+}
+
+/// Holders who lose their cards and find them again, one after the other, and programs that fetch a list of those affected, until the
+/// incident is over: how long each report waits. All of them are of its cohort, so that lists and filter say the same without them.
+async fn reports(npc: &Npc, cards: &[CardSerial], over: &AtomicBool) -> Result<Vec<Duration>, Failure> {
+    let mut waits = Vec::new();
+    for (n, card) in cards.iter().step_by(7).cycle().enumerate() {
+        let (now, began) = (clock::now(), Instant::now());
+        npc.suspend(*card, SuspensionCause::Loss, "hotline", now).await.map_err(Failure::from_system)?;
+        waits.push(began.elapsed());
+        if n % 2 == 0 {
+            let (now, began) = (clock::now(), Instant::now());
+            npc.resume(*card, SuspensionCause::Loss, "hotline", now).await.map_err(Failure::from_system)?;
+            waits.push(began.elapsed());
+        }
+        let list = Scope::Partition((n % 1_024) as u16);
+        npc.crl(list, clock::now()).await.map_err(Failure::from_system)?;
+        if over.load(Ordering::SeqCst) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(waits)
 }
 
 /// The one certificate that is issued in full, after which all others are written.

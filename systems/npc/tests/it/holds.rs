@@ -179,7 +179,7 @@ async fn ends_that_are_interrupted_leave_nothing_on_hold() {
         let cohort = of_cards(Some((1, 3)));
         let a = npc.propose_incident(cohort, Measure::Suspend, "anna", now()).await.unwrap().number;
         assert_eq!(country.refused(None, a).await, "NPC-NOT-HELD", "not approved");
-        db.fail_after(1, When::AfterCommit);
+        db.fail_after(2, When::AfterCommit);
         npc.approve_incident(a, "bert", now()).await.unwrap_err();
         db.revive();
         assert_eq!(country.refused(None, a).await, "NPC-NOT-HELD", "not finished");
@@ -198,7 +198,7 @@ async fn ends_that_are_interrupted_leave_nothing_on_hold() {
             ends.push(end.unwrap().number);
         }
         for end in ends {
-            db.fail_after(1, When::AfterCommit);
+            db.fail_after(2, When::AfterCommit);
             npc.approve_incident(end, "bert", now()).await.unwrap_err();
             db.revive();
         }
@@ -291,7 +291,7 @@ async fn a_further_certificate_is_held_by_every_incident_whose_queue_does_not_wa
         first(5).await;
         let cohort = of_cards(Some((5, 5)));
         let interrupted = npc.propose_incident(cohort, Measure::Suspend, "anna", now()).await.unwrap().number;
-        db.fail_after(1, When::AfterCommit);
+        db.fail_after(2, When::AfterCommit);
         npc.approve_incident(interrupted, "bert", now()).await.unwrap_err();
         db.revive();
         let held = next(5).await;
@@ -330,7 +330,7 @@ async fn proposals_of_an_earlier_version_are_finished_or_made_anew() {
         assert_eq!(refused.code(), "NPC-NOT-HELD");
         // Approved, and interrupted before its first batch.
         let all = proposed(a).await;
-        db.fail_after(1, When::AfterCommit);
+        db.fail_after(2, When::AfterCommit);
         country.npc.approve_incident(all, "bert", now()).await.unwrap_err();
         db.revive();
         earlier(all, UNNAMED).await;

@@ -334,13 +334,73 @@ async fn what_comes_into_being_after_the_approval_is_not_of_the_incident() {
         let serials = country(&npc).await;
         let rsa = Cohort { key_class: Some("RSA-2048".into()), ..Cohort::default() };
         let proposed = npc.propose_incident(rsa, Measure::Suspend, "anna", now()).await.unwrap();
-        db.fail_after(1, When::AfterCommit);
+        // The list is one commit, the approval the next.
+        db.fail_after(2, When::AfterCommit);
         npc.approve_incident(proposed.number, "bert", now()).await.unwrap_err();
         db.revive();
         let later = issued(&npc, 4, KeySlot::SigningRsa, 4).await;
         npc.maintain(now()).await.unwrap();
         assert_eq!(npc.incidents().await.unwrap()[0].changed, 3);
         assert_eq!(states(&npc, &[serials[0], later.serial]).await, ["suspended", "good"]);
+    })
+    .await;
+}
+
+/// What was noted down for a proposal that nobody has approved in the end means nothing, and goes when nobody can approve it any more.
+#[tokio::test]
+async fn what_was_noted_and_never_approved_is_forgotten() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let serials = country(&npc).await;
+        let rsa = Cohort { key_class: Some("RSA-2048".into()), ..Cohort::default() };
+        let proposed = npc.propose_incident(rsa, Measure::Suspend, "anna", now()).await.unwrap();
+        db.fail_after(1, When::AfterCommit);
+        npc.approve_incident(proposed.number, "bert", now()).await.unwrap_err();
+        db.revive();
+        let noted = async || {
+            let sql = "SELECT count(*) FROM incident_certificate";
+            db.one(sql, params![]).await.unwrap().read::<i64>(0).unwrap()
+        };
+        npc.maintain(now()).await.unwrap();
+        assert_eq!((noted().await, states(&npc, &serials).await), (3, vec!["good"; 6]));
+        npc.maintain(now() + SignedDuration::from_hours(24 * 8 + 1)).await.unwrap();
+        assert_eq!(noted().await, 0);
+    })
+    .await;
+}
+
+/// Hundreds of holders have suspended their certificates, each at another moment: each state has its own next one.
+#[tokio::test]
+async fn states_of_their_own_are_changed_row_by_row() {
+    each_engine("npc", async |db| {
+        let npc = open(&db).await;
+        let mut pattern = request(&npc, 999_999, KeySlot::SigningRsa, 0).await;
+        pattern.chip_model = None;
+        let pattern = npc.issue(&pattern, now()).await.unwrap().serial;
+        let cards: Vec<_> = (1..=200).map(card).collect();
+        let lot = npc::DrillLot { cards: &cards, chip_model: "NE-0144", fingerprint: "roca" };
+        npc.write_drill_lot(&pattern, lot, now()).await.unwrap();
+        let minute = |n| now() + SignedDuration::from_mins(n);
+        for (n, card) in (1..).zip(&cards[..30]) {
+            npc.suspend(*card, SuspensionCause::Holder, "holder", minute(n)).await.unwrap();
+        }
+        npc.revoke(cards[100], RevocationReason::Superseded, "clerk", minute(1)).await.unwrap();
+        let lot = Cohort { chip_model: Some("NE-0144".into()), ..Cohort::default() };
+        let proposed = npc.propose_incident(lot, Measure::Suspend, "anna", minute(40)).await.unwrap();
+        let done = npc.approve_incident(proposed.number, "bert", minute(50)).await.unwrap();
+        assert_eq!((done.looked_at, done.changed), (398, 398));
+        for (n, card) in (1..).zip(&cards[..30]) {
+            let made = npc.certificates_of(*card, minute(60)).await.unwrap();
+            let causes = [(SuspensionCause::Holder, minute(n)), (SuspensionCause::Incident, minute(50))];
+            let expected = CertificateState::Suspended { causes: causes.into_iter().collect() };
+            assert!(made.len() == 2 && made.iter().all(|one| one.state == expected), "{card:?}");
+        }
+        let last = npc.certificates_of(cards[199], minute(60)).await.unwrap();
+        let causes = [(SuspensionCause::Incident, minute(50))].into_iter().collect();
+        assert_eq!(last[0].state, CertificateState::Suspended { causes });
+        let count = async |sql: &'static str| db.one(sql, params![]).await.unwrap().read::<i64>(0).unwrap();
+        assert_eq!(count("SELECT count(*) FROM event WHERE incident = 1").await, 398);
+        assert_eq!(count("SELECT count(*) - count(DISTINCT state_seq) FROM certificate_state").await, 0);
     })
     .await;
 }
@@ -353,10 +413,12 @@ async fn an_interrupted_incident_is_finished_by_the_next_maintenance() {
         let serials = country(&npc).await;
         let rsa = Cohort { key_class: Some("RSA-2048".into()), ..Cohort::default() };
         let proposed = npc.propose_incident(rsa, Measure::Suspend, "anna", now()).await.unwrap();
-        for when in [When::BeforeCommit, When::AfterCommit, When::BeforeCommit, When::AfterCommit] {
-            db.fail_after(1, when);
-            let _ = npc.approve_incident(proposed.number, "bert", now()).await;
-            db.revive();
+        for commit in [1, 2, 3, 4] {
+            for when in [When::BeforeCommit, When::AfterCommit] {
+                db.fail_after(commit, when);
+                let _ = npc.approve_incident(proposed.number, "bert", now()).await;
+                db.revive();
+            }
         }
         let later = now() + SignedDuration::from_secs(60);
         let other = open(&db).await;

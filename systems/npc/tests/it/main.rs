@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
 
 mod adoption;
+mod beside;
 mod ceremonies;
 mod cmp;
 mod crash;

@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 use model::{KeySlot, RevocationReason};
 use npc::{CertificateAuthority, Cohort, Compared, IssueRequest, Measure, Npc};
+use store::params;
 use store::testkit::each_engine;
 use x509::Serial;
 
@@ -33,9 +34,16 @@ async fn a_factor_shared_with_a_key_of_long_ago_is_found() {
         let wanted = request(&other, 3, KeySlot::SigningRsa, 1).await;
         let new = other.issue(&IssueRequest { csr: second.to_vec(), ..wanted }, now()).await.unwrap().serial;
         issued(&other, 4, KeySlot::SigningRsa, 2).await;
-        // Too few for a group of their own.
+        // Too few for a group of their own, whatever else changes: an incident changes more certificates than there are new ones.
+        npc.compare_new_keys(now()).await.unwrap();
+        db.execute("UPDATE counter SET value = value + 10000 WHERE name = 'state'", params![]).await.unwrap();
+        db.execute("UPDATE counter SET value = 0 WHERE name = 'modulus-look'", params![]).await.unwrap();
         npc.compare_new_keys(now()).await.unwrap();
         assert_eq!(listed(&npc).await, []);
+        // Nobody counts them again before as many certificates were issued as are missing.
+        let sql = "SELECT value FROM counter WHERE name = 'modulus-look'";
+        let look = db.one(sql, params![]).await.unwrap().read::<i64>(0).unwrap();
+        assert_eq!(look, 5 + 4_096 - 2);
         npc.compare_new_keys(day(1)).await.unwrap();
         let mut both = [(old, new, "good"), (new, old, "good")];
         both.sort();
@@ -49,6 +57,8 @@ async fn a_factor_shared_with_a_key_of_long_ago_is_found() {
         let all = npc.check_common_factors("anna", now(), &mut |so_far| heard.push(so_far)).await.unwrap();
         assert_eq!((all, heard), (Compared { moduli: 4, found: 0 }, vec![all]));
         assert_eq!(listed(&npc).await, both);
+        let groups = db.one("SELECT count(*) FROM modulus_group", params![]).await.unwrap();
+        assert_eq!(groups.read::<i64>(0).unwrap(), 1, "what was compared before is forgotten");
 
         let weak = Cohort { fingerprint: Some("shared-factor".into()), ..Cohort::default() };
         let revoke = Measure::Revoke(RevocationReason::KeyCompromise);

@@ -146,7 +146,7 @@ async fn an_interrupted_queue_is_filled_once() {
         let npc = open(&db).await;
         let incident = suspended(&npc).await;
         npc.approve_incident(incident, "bert", now()).await.unwrap();
-        for n in 1..=3 {
+        for n in 1..=5 {
             for when in [When::BeforeCommit, When::AfterCommit] {
                 db.fail_after(n, when);
                 let _ = npc.open_queue(incident, &plan(1), "anna", now()).await;
@@ -158,6 +158,17 @@ async fn an_interrupted_queue_is_filled_once() {
         let row = db.one(sql, params![]).await.unwrap();
         assert_eq!(row.read::<i64>(0).unwrap(), 5);
         assert_eq!(counts(&npc.queue_report(incident).await.unwrap())[2], (5, 0, 0));
+        let counted = npc.queue_counts(incident).await.unwrap().unwrap();
+        assert_eq!((counted.at, counts(&counted.classes)[2]), (now(), (5, 0, 0)));
+        // Pages show what was counted last, and the maintenance counts again.
+        reissue(&npc, 2, KeySlot::SigningEc).await.unwrap();
+        assert_eq!(counts(&npc.queue_report(incident).await.unwrap())[2], (4, 1, 0));
+        let minute = |n| now() + jiff::SignedDuration::from_mins(n);
+        npc.maintain(minute(9)).await.unwrap();
+        assert_eq!(npc.queue_counts(incident).await.unwrap().unwrap(), counted);
+        npc.maintain(minute(10)).await.unwrap();
+        let counted = npc.queue_counts(incident).await.unwrap().unwrap();
+        assert_eq!((counted.at, counts(&counted.classes)[2]), (minute(10), (4, 1, 0)));
     })
     .await;
 }

@@ -163,6 +163,63 @@ async fn a_read_connection_cannot_write() {
     .await;
 }
 
+/// Long transactions of one process, one after the other without a pause, and short ones of another: those that queue before they look
+/// never lose, those that look first lose once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_queues_has_a_turn_and_loses_once_at_most() {
+    each_engine_url(async |url| {
+        if url.starts_with("sqlite:") {
+            // One writer at a time, who waits for the file and in no queue.
+            return;
+        }
+        let (long, short) = (Db::open(&url, "test").await.unwrap(), Db::open(&url, "test").await.unwrap());
+        long.migrate(&[COUNTER]).await.unwrap();
+        let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let worked = {
+            let done = done.clone();
+            tokio::spawn(async move {
+                let (mut transactions, mut attempts) = (0, 0);
+                while !done.load(std::sync::atomic::Ordering::SeqCst) {
+                    transaction!(long, |tx| {
+                        attempts += 1;
+                        tx.read_committed().await?;
+                        tx.queue_at("counter").await?;
+                        tx.execute_one("UPDATE counter SET n = n + 1 WHERE id = 1", params![]).await?;
+                        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                        Ok::<_, StoreError>(())
+                    })
+                    .unwrap();
+                    transactions += 1;
+                }
+                long.close().await;
+                (transactions, attempts)
+            })
+        };
+        for early in [true, false].into_iter().cycle().take(20) {
+            let mut attempts = 0;
+            transaction!(short, |tx| {
+                attempts += 1;
+                if early {
+                    tx.queue_at("counter").await?;
+                }
+                let n = tx.one("SELECT n FROM counter WHERE id = 1", params![]).await?.read::<i64>(0)?;
+                tx.queue_at("counter").await?;
+                tx.execute_one("UPDATE counter SET n = $1 WHERE id = 1", params![n + 1]).await?;
+                Ok::<_, StoreError>(())
+            })
+            .unwrap();
+            assert!(attempts <= if early { 1 } else { 2 }, "{attempts} attempts");
+        }
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+        let (transactions, attempts) = worked.await.unwrap();
+        assert_eq!(transactions, attempts);
+        let n = short.one("SELECT n FROM counter", params![]).await.unwrap().read::<i64>(0).unwrap();
+        assert_eq!(n, 20 + transactions, "none is lost");
+        short.close().await;
+    })
+    .await;
+}
+
 /// Futures that hold a transaction can be sent between threads, also when they borrow.
 #[tokio::test]
 async fn transactions_can_be_spawned() {

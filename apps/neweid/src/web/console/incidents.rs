@@ -76,7 +76,8 @@ struct Row {
     lapsed: bool,
     may_approve: bool,
     most: u64,
-    queue: Vec<npc::ClassReport>,
+    /// The queue of its reissue as it was last counted, and when that was.
+    queue: Option<(String, Vec<npc::ClassReport>)>,
 }
 
 /// `GET /console/incidents`
@@ -91,13 +92,9 @@ pub async fn page(
 
 async fn make(country: &Country, session: &Session, frame: Frame) -> Result<String, Failure> {
     let all = country.npc.incidents().await.map_err(Failure::from_system)?;
-    let queued = country.npc.queued_incidents().await.map_err(Failure::from_system)?;
     let mut rows = Vec::new();
     for incident in all.into_iter().take(50) {
-        let queue = match queued.contains(&incident.number) {
-            true => country.npc.queue_report(incident.number).await.map_err(Failure::from_system)?,
-            false => Vec::new(),
-        };
+        let queue = country.npc.queue_counts(incident.number).await.map_err(Failure::from_system)?;
         rows.push(row(incident, queue, session));
     }
     let types = country.centre.chip_types().await.map_err(Failure::from_system)?;
@@ -122,7 +119,7 @@ async fn make(country: &Country, session: &Session, frame: Frame) -> Result<Stri
     page.render().map_err(Failure::ours)
 }
 
-fn row(incident: Incident, queue: Vec<npc::ClassReport>, session: &Session) -> Row {
+fn row(incident: Incident, queue: Option<npc::QueueCounts>, session: &Session) -> Row {
     let lapsed = incident.lapsed(clock::now());
     let may_decide = session.may(Right::DecideIncidents) && !lapsed;
     Row {
@@ -141,7 +138,7 @@ fn row(incident: Incident, queue: Vec<npc::ClassReport>, session: &Session) -> R
         approved_by: incident.approved_by,
         finished_at: incident.finished_at.map(taipei),
         lapsed,
-        queue,
+        queue: queue.map(|counted| (taipei(counted.at), counted.classes)),
     }
 }
 
