@@ -29,3 +29,4 @@ mod ra;
 mod recall;
 mod status;
 mod support;
+mod weak_keys;
