@@ -461,20 +461,7 @@ fn english<'a>(said: &'a str, code: &str) -> &'a str {
 
 // Whether the error, or one below it, is a disk that ran out of space. Whatever passes another system's error on has its code.
 fn is_disk_full<E: SystemError>(error: &E) -> bool {
-    if FULL.contains(&error.code().as_str()) {
-        return true;
-    }
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        let full = |e: &std::io::Error| e.kind() == std::io::ErrorKind::StorageFull;
-        if error.downcast_ref::<std::io::Error>().is_some_and(full)
-            || error.downcast_ref::<store::StoreError>().is_some_and(|e| FULL.contains(&e.code()))
-        {
-            return true;
-        }
-        next = error.source();
-    }
-    false
+    FULL.contains(&error.code().as_str()) || store::is_disk_full(error)
 }
 
 const FULL: [&str; 2] = ["STORE-FULL", "KEYS-FULL"];

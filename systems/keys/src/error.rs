@@ -63,7 +63,7 @@ pub enum KeyError {
     },
     /// The disk is full.
     #[error("金鑰所在磁碟已滿 / the disk of the key store is full")]
-    Full,
+    Full(#[source] std::io::Error),
     /// A file cannot be read or written.
     #[error("{}: {error}", path.display())]
     Io {
@@ -114,7 +114,7 @@ impl KeyError {
             Self::Mode(_) => "KEYS-MODE",
             Self::Sealed(_) => "KEYS-SEALED",
             Self::Format { .. } => "KEYS-FORMAT",
-            Self::Full => "KEYS-FULL",
+            Self::Full(_) => "KEYS-FULL",
             Self::Io { .. } => "KEYS-IO",
             Self::Module { .. } => "KEYS-MODULE",
             Self::TokenGone(_) => "KEYS-TOKEN-GONE",
@@ -127,7 +127,7 @@ impl KeyError {
 
     pub(crate) fn io(path: &std::path::Path, error: std::io::Error) -> Self {
         match error.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::Full,
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::Full(error),
             _ => Self::Io { path: path.to_owned(), error },
         }
     }

@@ -13,7 +13,7 @@ use serde_json::json;
 use store::{Tx, params};
 
 use crate::books::{CardEntry, card, from_json, log, stamp, step_card, to_json};
-use crate::produce::{give_back, lost_lease};
+use crate::produce::{Worked, give_back, lost_lease};
 use crate::service::{CANCELS, CERTIFICATES, Mgmt, RETURNS};
 use crate::{MgmtError, Refusal};
 
@@ -288,20 +288,20 @@ impl Mgmt {
 
     /// Works through the cards whose certificates have to follow. Returns how many were brought up to date.
     pub(crate) async fn work_certificates(&self, now: Timestamp) -> Result<usize, MgmtError> {
-        let mut done = 0;
+        let mut worked = Worked::default();
         for job in store::jobs::claim(&self.db, CERTIFICATES, BATCH, self.config.lease, now).await? {
             let serial = job_serial(&job.payload)?;
             match self.tell(serial, &job, now).await {
-                Ok(()) => done += 1,
+                Ok(()) => worked.steps += 1,
                 Err(error) if lost_lease(&error) => {}
                 Err(MgmtError::Store(error)) => return Err(error.into()),
                 Err(error) => {
                     tracing::warn!(code = error.code(), ?serial, "certificates could not follow");
-                    give_back(&self.db, &job, error.code(), now).await?;
+                    give_back(&self.db, &job, error, &mut worked, now).await?;
                 }
             }
         }
-        Ok(done)
+        worked.told()
     }
 
     /// Brings the certificates of one card and its mark in the register to the state its row asks for, until all agree in one
@@ -406,38 +406,38 @@ impl Mgmt {
 
     /// Sends queued cards back to the card centre (MGMT-66).
     pub(crate) async fn work_returns(&self, now: Timestamp) -> Result<usize, MgmtError> {
-        let mut done = 0;
+        let mut worked = Worked::default();
         for job in store::jobs::claim(&self.db, RETURNS, BATCH, self.config.lease, now).await? {
             let serial = job_serial(&job.payload)?;
             match self.centre.take_back(serial, "returned by office", now).await {
                 Ok(()) => {
                     self.finish_job(&job).await?;
-                    done += 1;
+                    worked.steps += 1;
                 }
                 Err(error) => {
-                    give_back(&self.db, &job, error.code(), now).await?;
+                    give_back(&self.db, &job, error.into(), &mut worked, now).await?;
                 }
             }
         }
-        Ok(done)
+        worked.told()
     }
 
     /// Tells the card centre which orders were given up.
     pub(crate) async fn work_cancels(&self, now: Timestamp) -> Result<usize, MgmtError> {
-        let mut done = 0;
+        let mut worked = Worked::default();
         for job in store::jobs::claim(&self.db, CANCELS, BATCH, self.config.lease, now).await? {
             let order = std::str::from_utf8(&job.payload).map_err(|_| MgmtError::Data("job"))?.parse()?;
             match self.centre.cancel(order, now).await {
                 Ok(()) => {
                     self.finish_job(&job).await?;
-                    done += 1;
+                    worked.steps += 1;
                 }
                 Err(error) => {
-                    give_back(&self.db, &job, error.code(), now).await?;
+                    give_back(&self.db, &job, error.into(), &mut worked, now).await?;
                 }
             }
         }
-        Ok(done)
+        worked.told()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Making the card of a case: pairing, certificates, zones, package, delivery. One job a case walks through the stages;
 //! each stage calls its neighbour first and records second, and every call may be repeated (docs/issuance-cycle.md).
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lds::FieldSecurityObject;
 use lds::field_security::with_salt;
 use model::{Card, CaseNo, KeySlot};
@@ -36,6 +36,9 @@ enum Outcome {
     Done,
 }
 
+/// After how long a full disk is tried again.
+const UNTIL_THERE_IS_ROOM: SignedDuration = SignedDuration::from_secs(5);
+
 impl Mgmt {
     /// Ends the claims of workers that were killed, so that their cases go on at once. Only while nobody else works.
     pub async fn take_over(&self, now: Timestamp) -> Result<(), MgmtError> {
@@ -44,52 +47,56 @@ impl Mgmt {
 
     /// Drives everything that is due: reports of the card centre, cases in production, certificates that follow their
     /// cards, cards that go back, and changes of the register. Returns how many steps were made. Several processes may
-    /// call it at the same time.
+    /// call it at the same time. What fails keeps nothing else from being done: certificates follow a lost card while the disk of
+    /// the card centre is full.
     pub async fn advance(&self, now: Timestamp) -> Result<usize, MgmtError> {
-        let mut steps = self.take_reports(now).await?;
-        steps += self.work_cases(now).await?;
-        steps += self.work_certificates(now).await?;
-        steps += self.work_returns(now).await?;
-        steps += self.work_cancels(now).await?;
-        steps += self.follow_register(now).await?;
-        steps += self.work_recalls(now).await?;
-        steps += self.work_recall_revocations(now).await?;
-        Ok(steps)
+        let steps = [
+            self.take_reports(now).await,
+            self.work_cases(now).await,
+            self.work_certificates(now).await,
+            self.work_returns(now).await,
+            self.work_cancels(now).await,
+            self.follow_register(now).await,
+            self.work_recalls(now).await,
+            self.work_recall_revocations(now).await,
+        ];
+        steps.into_iter().sum()
     }
 
     /// Takes up the cases that are due, several at the same time: most of the work is photos and signatures.
     async fn work_cases(&self, now: Timestamp) -> Result<usize, MgmtError> {
         let mut running = JoinSet::new();
-        let mut steps = 0;
+        let mut worked = Worked::default();
         for job in jobs::claim(&self.db, CASES, BATCH, self.config.lease, now).await? {
             if running.len() >= self.config.parallel {
-                steps += joined(running.join_next().await)?;
+                worked.add(joined(running.join_next().await)?);
             }
             let mgmt = self.clone();
             running.spawn(async move { mgmt.work_job(&job, now).await });
         }
         while !running.is_empty() {
-            steps += joined(running.join_next().await)?;
+            worked.add(joined(running.join_next().await)?);
         }
-        Ok(steps)
+        worked.told()
     }
 
-    async fn work_job(&self, job: &Job, now: Timestamp) -> Result<usize, MgmtError> {
+    async fn work_job(&self, job: &Job, now: Timestamp) -> Result<Worked, MgmtError> {
         let no = std::str::from_utf8(&job.payload).ok().and_then(|text| text.parse().ok());
         let no: CaseNo = no.ok_or(MgmtError::Data("job"))?;
         match self.work_case(no, job, now).await {
             Err(error) if lost_lease(&error) => {
                 tracing::info!(case = %no, "another worker has taken the case over");
-                Ok(0)
+                Ok(Worked::default())
             }
             // A dead database ends this process's work; what was begun is taken up by whoever comes next.
             Err(MgmtError::Store(error)) => Err(error.into()),
             Err(error) => {
                 tracing::warn!(code = error.code(), %error, case = %no, "case could not advance");
-                give_back(&self.db, job, error.code(), now).await?;
-                Ok(0)
+                let mut worked = Worked::default();
+                give_back(&self.db, job, error, &mut worked, now).await?;
+                Ok(worked)
             }
-            Ok(steps) => Ok(steps),
+            Ok(steps) => Ok(Worked { steps, full: None }),
         }
     }
 
@@ -431,23 +438,58 @@ impl Mgmt {
     }
 }
 
+/// What a round of work came to.
+#[derive(Default)]
+pub(crate) struct Worked {
+    /// Steps made.
+    pub(crate) steps: usize,
+    /// The first full disk that kept something from being done.
+    full: Option<MgmtError>,
+}
+
+impl Worked {
+    fn add(&mut self, other: Self) {
+        self.steps += other.steps;
+        self.full = self.full.take().or(other.full);
+    }
+
+    /// How many steps were made; a full disk is an error once everything was tried.
+    pub(crate) fn told(self) -> Result<usize, MgmtError> {
+        self.full.map_or(Ok(self.steps), Err)
+    }
+}
+
 /// Whether another worker took a job over because its lease had run out: that worker goes on from what is stored.
 pub(crate) const fn lost_lease(error: &MgmtError) -> bool {
     matches!(error, MgmtError::Store(StoreError::Affected { .. }))
 }
 
-/// Gives a job back after a failure, unless another worker has taken it over.
-pub(crate) async fn give_back(db: &Db, job: &Job, code: &str, now: Timestamp) -> Result<(), MgmtError> {
-    match jobs::fail(db, job, code, now).await {
-        Err(StoreError::Affected { .. }) | Ok(_) => Ok(()),
+/// Gives a job back after a failure of its own or of the system that it needs, unless another worker has taken it over. A full disk,
+/// whoever noticed it, is no failure of the job: it is not counted, and `worked` has it for whoever asked for the work.
+pub(crate) async fn give_back(
+    db: &Db,
+    job: &Job,
+    error: MgmtError,
+    worked: &mut Worked,
+    now: Timestamp,
+) -> Result<(), MgmtError> {
+    let given = if store::is_disk_full(&error) {
+        let given = jobs::put_off(db, job, error.code(), UNTIL_THERE_IS_ROOM, now).await;
+        worked.full.get_or_insert(error);
+        given
+    } else {
+        jobs::fail(db, job, error.code(), now).await.map(drop)
+    };
+    match given {
+        Err(StoreError::Affected { .. }) | Ok(()) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
 
-fn joined(ended: Option<Result<Result<usize, MgmtError>, JoinError>>) -> Result<usize, MgmtError> {
+fn joined(ended: Option<Result<Result<Worked, MgmtError>, JoinError>>) -> Result<Worked, MgmtError> {
     match ended {
-        Some(Ok(steps)) => steps,
+        Some(Ok(worked)) => worked,
         Some(Err(_)) => Err(MgmtError::Data("a worker died")),
-        None => Ok(0),
+        None => Ok(Worked::default()),
     }
 }

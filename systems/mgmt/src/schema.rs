@@ -329,4 +329,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         -- the recall for which a card is exchanged, from the batch on
         ALTER TABLE application ADD COLUMN recall BIGINT;",
     ),
+    store::jobs::failures_apart(18),
 ];

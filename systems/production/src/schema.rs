@@ -132,4 +132,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         "ALTER TABLE card_order ADD COLUMN class TEXT NOT NULL DEFAULT 'ordinary';
         CREATE INDEX card_order_recall ON card_order (profile) WHERE state = 'placed' AND class = 'recall';",
     ),
+    store::jobs::failures_apart(7),
 ];

@@ -51,7 +51,9 @@ impl Shelf {
 
 pub(crate) fn file_error(error: std::io::Error) -> ProductionError {
     match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => ProductionError::Store(store::StoreError::Full),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            ProductionError::Store(store::StoreError::Full(store::DiskFull))
+        }
         _ => ProductionError::CardFile(error.to_string()),
     }
 }

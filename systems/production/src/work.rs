@@ -167,8 +167,8 @@ impl Centre {
             Ok(()) => Ok(true),
             // The card is at fault, not the disk: after the last attempt it is a bad blank or scrapped.
             Err(error @ (ProductionError::Card(_) | ProductionError::Data(_))) => {
-                tracing::warn!(code = error.code(), serial = ?task.serial, attempt = job.attempt, "card failed");
-                if job.attempt >= job.most_attempts {
+                tracing::warn!(code = error.code(), serial = ?task.serial, failures = job.failures + 1, "card failed");
+                if job.is_last_attempt() {
                     kept(self.scrap(task.serial, error.code(), job, now).await)?;
                 } else {
                     kept(jobs::fail(&self.inner.db, job, error.code(), now).await)?;
@@ -183,7 +183,8 @@ impl Centre {
                 tracing::warn!(code = error.code(), serial = ?task.serial, %error, "waiting");
                 // Not counted against the card: the reader that holds the file will let go of it, the missing font
                 // will be installed, the chip type may be used again.
-                kept(jobs::prolong(&self.inner.db, job, jobs::backoff(job.attempt), now).await)?;
+                let by = jobs::backoff(job.attempt);
+                kept(jobs::put_off(&self.inner.db, job, error.code(), by, now).await)?;
                 Ok(false)
             }
             // The lease ran out and another worker took the job over: it goes on from what is stored.

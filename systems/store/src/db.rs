@@ -140,6 +140,11 @@ impl Db {
         self.inner.faults.plan(n, when);
     }
 
+    /// For tests: from now on every commit fails as on a full disk, or no longer.
+    pub fn disk_full(&self, full: bool) {
+        self.inner.faults.fill(full);
+    }
+
     /// For tests: ends what [`Db::fail_after`] began. Returns whether the failure had come.
     pub fn revive(&self) -> bool {
         self.inner.faults.revive()

@@ -1,5 +1,10 @@
 //! What can go wrong with a database, sorted by whose fault it is, each with a stable code.
 
+/// The cause of [`StoreError::Full`]: by it [`is_disk_full`] knows a full disk below whatever has passed the error on.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("no space left")]
+pub struct DiskFull;
+
 /// The one error of this crate. [`StoreError::code`] is stable across releases; the text is not.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -43,7 +48,7 @@ pub enum StoreError {
     // --- the environment
     /// The disk is full. Nothing of the transaction was kept.
     #[error("資料庫所在磁碟已滿 / the disk of the database is full")]
-    Full,
+    Full(#[source] DiskFull),
     /// The database cannot be reached, or went away. After a lost connection the outcome of the last transaction is not known.
     #[error("資料庫無法使用 / the database is not available: {0}")]
     Unavailable(String),
@@ -101,7 +106,7 @@ impl StoreError {
             Self::Affected { .. } => "STORE-AFFECTED",
             Self::Column { .. } => "STORE-COLUMN",
             Self::Address(_) => "STORE-ADDRESS",
-            Self::Full => "STORE-FULL",
+            Self::Full(_) => "STORE-FULL",
             Self::Unavailable(_) => "STORE-UNAVAILABLE",
             Self::Busy(_) => "STORE-BUSY",
             Self::NewerVersion { .. } => "STORE-NEWER-VERSION",
@@ -117,6 +122,21 @@ impl StoreError {
     pub fn is_unique(&self) -> bool {
         matches!(self, Self::Unique { .. })
     }
+}
+
+/// Whether the error, or one below it, is a disk that ran out of space: of a database, of keys, or of other files.
+pub fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let file = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if matches!(file, Some(std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded))
+            || error.is::<DiskFull>()
+        {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// An engine's error together with its advice to try the whole transaction again.
@@ -187,7 +207,7 @@ fn postgres(code: String, message: String, constraint: Option<&str>) -> Failure 
         "40001" | "40P01" => return Failure { error: StoreError::Busy(1), retry: Retry::Yes },
         "23505" => return Failure { error: StoreError::Unique { constraint }, retry: Retry::Once },
         code if code.starts_with("23") => StoreError::Constraint { constraint },
-        "53100" => StoreError::Full,
+        "53100" => StoreError::Full(DiskFull),
         // connection exceptions, too many connections, shutdown, starting up, read-only standby
         "53300" | "57P01" | "57P02" | "57P03" | "25006" => StoreError::Unavailable(message),
         code if code.starts_with("08") => StoreError::Unavailable(message),
@@ -208,7 +228,7 @@ fn sqlite(code: String, message: String) -> Failure {
         (1555 | 2067 | 2579, _) => StoreError::Unique { constraint: after_colon(&message) },
         (_, 19) => StoreError::Constraint { constraint: after_colon(&message) },
         // FULL, and IOERR_SHMSIZE: there is no room for the index of the write-ahead log.
-        (_, 13) | (4874, _) => StoreError::Full,
+        (_, 13) | (4874, _) => StoreError::Full(DiskFull),
         (_, 11 | 26) => StoreError::Corrupt(message),
         // PERM, READONLY, IOERR, CANTOPEN, NOLFS, AUTH
         (_, 3 | 8 | 10 | 14 | 22 | 23) => StoreError::Unavailable(format!("{message} ({code})")),

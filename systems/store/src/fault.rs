@@ -20,6 +20,7 @@ pub(crate) struct Faults(Mutex<State>);
 struct State {
     planned: Option<(u64, When)>,
     dead: bool,
+    full: bool,
 }
 
 impl Faults {
@@ -27,6 +28,16 @@ impl Faults {
     pub(crate) fn plan(&self, n: u64, when: When) {
         let mut state = self.lock();
         state.planned = Some((n.max(1), when));
+    }
+
+    /// Whether the disk is full from now on.
+    pub(crate) fn fill(&self, full: bool) {
+        self.lock().full = full;
+    }
+
+    /// Whether there is room for what is committed.
+    pub(crate) fn room(&self) -> Result<(), StoreError> {
+        if self.lock().full { Err(StoreError::Full(crate::DiskFull)) } else { Ok(()) }
     }
 
     /// Forgets plan and death. Returns whether the death had come.

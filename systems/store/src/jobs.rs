@@ -3,9 +3,10 @@
 //! A job is enqueued in the transaction of the change that causes it, so neither exists without the other. A worker
 //! claims jobs for a lease; if it dies, the lease runs out and another worker claims them, so every job is done *at
 //! least* once and its work must be idempotent. A job is completed in the transaction that records its effect. Each claim
-//! raises `attempt`, and only the holder of the newest claim may complete or fail the job.
+//! raises `attempt`, and only the holder of the newest claim may complete or fail the job; what has failed too often is counted
+//! apart, since a job is also claimed to find that it has to wait.
 //!
-//! A system that queues puts [`MIGRATION`] among its own migrations. Left out: waking workers at once (they poll; a hint
+//! A system that queues puts [`MIGRATION`] and [`failures_apart`] among its own migrations. Left out: waking workers at once (they poll; a hint
 //! may shorten the wait) and priorities (use several queues).
 
 use jiff::{SignedDuration, Timestamp};
@@ -34,6 +35,15 @@ pub const MIGRATION: Migration = Migration::new(
     CREATE UNIQUE INDEX job_dedupe ON job (queue, dedupe);",
 );
 
+/// Failures are counted apart from claims: a migration of the system that queues, with its next number.
+pub const fn failures_apart(number: i64) -> Migration {
+    Migration::new(
+        number,
+        "failures of jobs",
+        "ALTER TABLE job ADD COLUMN failures BIGINT NOT NULL DEFAULT 0;",
+    )
+}
+
 /// What to enqueue.
 #[derive(Debug, Clone, Copy)]
 pub struct NewJob<'a> {
@@ -58,12 +68,21 @@ pub struct Job {
     pub queue: String,
     /// What the worker needs to know.
     pub payload: Vec<u8>,
-    /// Which attempt this is, from 1.
+    /// Which claim this is, from 1.
     pub attempt: u32,
+    /// How many attempts have failed.
+    pub failures: u32,
     /// After so many failed attempts the job is dead.
     pub most_attempts: u32,
     /// What went wrong last.
     pub problem: Option<String>,
+}
+
+impl Job {
+    /// Whether the job is dead if it fails once more.
+    pub const fn is_last_attempt(&self) -> bool {
+        self.failures.saturating_add(1) >= self.most_attempts
+    }
 }
 
 /// Adds a job in the caller's transaction. Returns its key, or `None` if one with the same `dedupe` key waits already.
@@ -107,10 +126,11 @@ pub async fn claim(
     rows.iter().map(job).collect()
 }
 
-/// Ends every claim and every wait after a failure, attempts counted anew. For a process that knows that no other works
+/// Ends every claim and every wait after a failure, claims and failures counted anew. For a process that knows that no other works
 /// on this database, as after a restart: what a killed predecessor had claimed need not wait for its lease to run out.
 pub async fn take_over(db: &Db, now: Timestamp) -> Result<u64> {
-    let sql = "UPDATE job SET due = $1, attempt = 0 WHERE dead = FALSE AND attempt > 0 AND due > $1";
+    let sql =
+        "UPDATE job SET due = $1, attempt = 0, failures = 0 WHERE dead = FALSE AND attempt > 0 AND due > $1";
     db.execute(sql, params![now]).await
 }
 
@@ -129,21 +149,32 @@ pub async fn complete(tx: &mut Tx, job: &Job) -> Result<()> {
     tx.execute_one("DELETE FROM job WHERE id = $1 AND attempt = $2", params![job.id, job.attempt]).await
 }
 
-/// Gives a job back after a failure: due again after `backoff` for its attempt, or dead after the last one. Returns whether
+/// Gives a job back after a failure: due again after `backoff` for its failures, or dead after the last one. Returns whether
 /// it is dead now. `problem` is kept and shown; it must hold no personal data.
 pub async fn fail(db: &Db, job: &Job, problem: &str, now: Timestamp) -> Result<bool> {
-    let dead = job.attempt >= job.most_attempts;
-    let due = later(now, backoff(job.attempt));
+    let (failures, dead) = (job.failures.saturating_add(1), job.is_last_attempt());
+    let due = later(now, backoff(failures));
     crate::transaction!(db, |tx| {
-        let sql = "UPDATE job SET due = $3, dead = $4, problem = $5 WHERE id = $1 AND attempt = $2";
-        tx.execute_one(sql, params![job.id, job.attempt, due, dead, problem]).await
+        let sql =
+            "UPDATE job SET due = $3, dead = $4, problem = $5, failures = $6 WHERE id = $1 AND attempt = $2";
+        tx.execute_one(sql, params![job.id, job.attempt, due, dead, problem, failures]).await
     })?;
     Ok(dead)
 }
 
+/// Gives a job back that could not be done yet, by no fault of its own: due again after `by`, and no failure is counted.
+/// `problem` is kept and shown.
+pub async fn put_off(db: &Db, job: &Job, problem: &str, by: SignedDuration, now: Timestamp) -> Result<()> {
+    let due = later(now, by);
+    crate::transaction!(db, |tx| {
+        let sql = "UPDATE job SET due = $3, problem = $4 WHERE id = $1 AND attempt = $2 AND dead = FALSE";
+        tx.execute_one(sql, params![job.id, job.attempt, due, problem]).await
+    })
+}
+
 /// The jobs of `queue` that wait for a person, oldest first.
 pub async fn dead(db: &Db, queue: &str) -> Result<Vec<Job>> {
-    let sql = "SELECT id, queue, payload, attempt, most_attempts, problem FROM job \
+    let sql = "SELECT id, queue, payload, attempt, failures, most_attempts, problem FROM job \
         WHERE queue = $1 AND dead = TRUE ORDER BY id";
     db.all(sql, params![queue]).await?.iter().map(job).collect()
 }
@@ -156,15 +187,16 @@ pub async fn lengths(db: &Db) -> Result<Vec<(String, u64, u64)>> {
     rows.iter().map(|row| Ok((row.read("queue")?, row.read("waiting")?, row.read("dead")?))).collect()
 }
 
-/// Puts a dead job back into its queue with its attempts counted anew.
+/// Puts a dead job back into its queue with its failures counted anew.
 pub async fn revive(tx: &mut Tx, id: Uuid, now: Timestamp) -> Result<()> {
-    let sql = "UPDATE job SET dead = FALSE, attempt = 0, due = $2 WHERE id = $1 AND dead = TRUE";
+    let sql =
+        "UPDATE job SET dead = FALSE, attempt = 0, failures = 0, due = $2 WHERE id = $1 AND dead = TRUE";
     tx.execute_one(sql, params![id, now]).await
 }
 
-/// The time to wait after the failure of `attempt`: a second, doubled each time, at most an hour.
-pub fn backoff(attempt: u32) -> SignedDuration {
-    SignedDuration::from_secs(1 << attempt.saturating_sub(1).min(12)).min(SignedDuration::from_hours(1))
+/// The time to wait after so many failures: a second, doubled each time, at most an hour.
+pub fn backoff(failures: u32) -> SignedDuration {
+    SignedDuration::from_secs(1 << failures.saturating_sub(1).min(12)).min(SignedDuration::from_hours(1))
 }
 
 fn later(now: Timestamp, by: SignedDuration) -> Timestamp {
@@ -177,6 +209,7 @@ fn job(row: &Row) -> Result<Job, StoreError> {
         queue: row.read("queue")?,
         payload: row.read("payload")?,
         attempt: row.read("attempt")?,
+        failures: row.read("failures")?,
         most_attempts: row.read("most_attempts")?,
         problem: row.read("problem")?,
     })
@@ -185,7 +218,7 @@ fn job(row: &Row) -> Result<Job, StoreError> {
 // While a job is claimed, `due` is the end of its lease.
 const CLAIM_POSTGRES: &str = "UPDATE job SET due = $4, attempt = attempt + 1 WHERE id IN \
     (SELECT id FROM job WHERE queue = $1 AND dead = FALSE AND due <= $2 ORDER BY due LIMIT $3 FOR UPDATE SKIP LOCKED) \
-    RETURNING id, queue, payload, attempt, most_attempts, problem";
+    RETURNING id, queue, payload, attempt, failures, most_attempts, problem";
 const CLAIM_SQLITE: &str = "UPDATE job SET due = $4, attempt = attempt + 1 WHERE id IN \
     (SELECT id FROM job WHERE queue = $1 AND dead = FALSE AND due <= $2 ORDER BY due LIMIT $3) \
-    RETURNING id, queue, payload, attempt, most_attempts, problem";
+    RETURNING id, queue, payload, attempt, failures, most_attempts, problem";

@@ -37,7 +37,7 @@ mod tx;
 mod value;
 
 pub use db::{Db, Engine};
-pub use error::StoreError;
+pub use error::{DiskFull, StoreError, is_disk_full};
 pub use fault::When;
 pub use id::new_id;
 pub use migrate::Migration;

@@ -263,6 +263,7 @@ impl Tx {
             if self.poisoned {
                 return Err(Failure { error: StoreError::Poisoned, retry: self.retry });
             }
+            self.inner.faults.room()?;
             let planned = self.inner.faults.at_commit();
             if planned == Some(When::BeforeCommit) {
                 return Err(StoreError::Injected.into());

@@ -199,6 +199,8 @@ impl Journey {
     }
 
     async fn travel(&mut self, photo: Vec<u8>) -> Result<(), Failure> {
+        // What a stranger trusts is there before the card; a disk without room is noticed before there is a case.
+        pki_export::export(&self.country, &self.files).await?;
         let person = self.arrive().await?;
         let case = self.apply(&person, photo).await?;
         self.case = Some(case);
@@ -388,7 +390,6 @@ impl Journey {
             write_atomically(&self.files.join(name), bytes)?;
         }
         write_atomically(&self.files.join("report.json"), report.to_json().as_bytes())?;
-        pki_export::export(&self.country, &self.files).await?;
         let mut checks = vec![Verdict {
             check: "SAC/PACE、被動驗證、主動驗證 PACE, passive and active authentication".into(),
             command: "neweid read".into(),

@@ -13,4 +13,5 @@ mod refusals;
 mod remake;
 mod sample;
 mod updates;
+mod waits;
 mod world;

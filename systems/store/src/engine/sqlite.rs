@@ -190,7 +190,7 @@ pub(crate) fn file_of(path: &str, schema: &str) -> Result<PathBuf> {
         PathBuf::from(path)
     };
     let unavailable = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::StorageFull => StoreError::Full,
+        std::io::ErrorKind::StorageFull => StoreError::Full(crate::DiskFull),
         _ => StoreError::Unavailable(format!("{}: {error}", file.display())),
     };
     if let Some(parent) = file.parent().filter(|p| !p.as_os_str().is_empty()) {

@@ -9,6 +9,8 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
 }
 
+const TABLE: [store::Migration; 2] = [jobs::MIGRATION, jobs::failures_apart(1)];
+
 async fn enqueue(db: &Db, dedupe: Option<&str>, payload: &[u8], due: Timestamp) -> Option<uuid::Uuid> {
     transaction!(db, |tx| {
         let job = NewJob { queue: "q", dedupe, payload, due, most_attempts: 3 };
@@ -22,7 +24,7 @@ const LEASE: SignedDuration = SignedDuration::from_secs(60);
 #[tokio::test]
 async fn a_job_is_claimed_done_and_gone() {
     each_engine("test", async |db| {
-        db.migrate(&[jobs::MIGRATION]).await.unwrap();
+        db.migrate(&TABLE).await.unwrap();
         assert!(enqueue(&db, Some("card 1"), b"a", at(0)).await.is_some());
         assert!(enqueue(&db, Some("card 1"), b"b", at(0)).await.is_none(), "already queued");
         assert!(enqueue(&db, None, b"c", at(100)).await.is_some());
@@ -41,7 +43,7 @@ async fn a_job_is_claimed_done_and_gone() {
 #[tokio::test]
 async fn a_lease_that_ran_out_goes_to_another_worker_and_the_first_may_not_complete() {
     each_engine("test", async |db| {
-        db.migrate(&[jobs::MIGRATION]).await.unwrap();
+        db.migrate(&TABLE).await.unwrap();
         enqueue(&db, None, b"a", at(0)).await;
         let first = jobs::claim(&db, "q", 1, LEASE, at(0)).await.unwrap().remove(0);
         jobs::prolong(&db, &first, LEASE, at(30)).await.unwrap();
@@ -60,7 +62,7 @@ async fn a_lease_that_ran_out_goes_to_another_worker_and_the_first_may_not_compl
 #[tokio::test]
 async fn what_a_killed_worker_had_claimed_is_taken_over() {
     each_engine("test", async |db| {
-        db.migrate(&[jobs::MIGRATION]).await.unwrap();
+        db.migrate(&TABLE).await.unwrap();
         enqueue(&db, None, b"claimed", at(0)).await;
         let killed = jobs::claim(&db, "q", 10, LEASE, at(0)).await.unwrap();
         enqueue(&db, None, b"later", at(500)).await;
@@ -76,7 +78,7 @@ async fn what_a_killed_worker_had_claimed_is_taken_over() {
 #[tokio::test]
 async fn failures_back_off_and_end_dead_until_revived() {
     each_engine("test", async |db| {
-        db.migrate(&[jobs::MIGRATION]).await.unwrap();
+        db.migrate(&TABLE).await.unwrap();
         let id = enqueue(&db, None, b"a", at(0)).await.unwrap();
         let mut now = at(0);
         for attempt in 1..=3u32 {
@@ -95,10 +97,36 @@ async fn failures_back_off_and_end_dead_until_revived() {
     .await;
 }
 
+// A job that has to wait for something is claimed again and again, and has failed no more often for it.
+#[tokio::test]
+async fn waiting_is_no_failure() {
+    each_engine("test", async |db| {
+        db.migrate(&TABLE).await.unwrap();
+        enqueue(&db, None, b"a", at(0)).await;
+        let mut now = at(0);
+        for _ in 0..10 {
+            let job = jobs::claim(&db, "q", 1, LEASE, now).await.unwrap().remove(0);
+            jobs::put_off(&db, &job, "the disk is full", LEASE, now).await.unwrap();
+            assert!(jobs::claim(&db, "q", 1, LEASE, now).await.unwrap().is_empty(), "put off");
+            now += LEASE;
+            let job = jobs::claim(&db, "q", 1, LEASE, now).await.unwrap().remove(0);
+            assert_eq!(job.problem.as_deref(), Some("the disk is full"));
+            jobs::prolong(&db, &job, jiff::SignedDuration::ZERO, now).await.unwrap();
+        }
+        let job = jobs::claim(&db, "q", 1, LEASE, now).await.unwrap().remove(0);
+        assert_eq!((job.attempt, job.failures), (21, 0));
+        assert!(!jobs::fail(&db, &job, "no answer", now).await.unwrap(), "the first failure of three");
+        let again = jobs::claim(&db, "q", 1, LEASE, now + jobs::backoff(1)).await.unwrap().remove(0);
+        assert_eq!(jobs::put_off(&db, &job, "late", LEASE, now).await.unwrap_err().code(), "STORE-AFFECTED");
+        assert_eq!((again.failures, again.is_last_attempt()), (1, false));
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn workers_never_share_a_job() {
     each_engine("test", async |db| {
-        db.migrate(&[jobs::MIGRATION]).await.unwrap();
+        db.migrate(&TABLE).await.unwrap();
         for n in 0..60u8 {
             enqueue(&db, None, &[n], at(0)).await;
         }
