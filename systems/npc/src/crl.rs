@@ -370,6 +370,8 @@ impl Npc {
 
     async fn renew_lists(&self, now: Timestamp, at_once: bool) -> Result<()> {
         let mut partitions = Vec::new();
+        // One list that cannot be made keeps no other from being made: their signers, and those who wait for them, are others.
+        let mut failed = None;
         for list in self.lists() {
             let kept = self.kept(list);
             if kept.is_some_and(|kept| !self.is_due(list, Some(&kept), now, at_once)) {
@@ -389,14 +391,24 @@ impl Npc {
             }
             // As long as all others together.
             let _turn = self.crls.turn(list.scope).lock().await;
-            self.issue_list(list, now).await?;
+            if let Err(error) = self.issue_list(list, now).await {
+                tracing::warn!(code = error.code(), list = %list.file(), "a revocation list is not made");
+                failed.get_or_insert(error);
+            }
         }
-        for lists in partitions.chunks(AT_ONCE) {
-            // Whoever asks for a list meanwhile has a turn between two parts.
-            let _turn = self.crls.turn(Scope::Partition(0)).lock().await;
-            self.issue_lists(lists, now).await?;
+        for of_generation in partitions.chunk_by(|one, next| one.generation == next.generation) {
+            for lists in of_generation.chunks(AT_ONCE) {
+                // Whoever asks for a list meanwhile has a turn between two parts.
+                let _turn = self.crls.turn(Scope::Partition(0)).lock().await;
+                if let Err(error) = self.issue_lists(lists, now).await {
+                    // The others have the same signer.
+                    tracing::warn!(code = error.code(), first = %lists[0].file(), "revocation lists are not made");
+                    failed.get_or_insert(error);
+                    break;
+                }
+            }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// Several lists with the two commits of one: with a disk that takes milliseconds to be sure, a thousand partitions

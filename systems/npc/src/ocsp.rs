@@ -250,7 +250,17 @@ impl Npc {
             return Ok(error(ErrorStatus::TryLater));
         }
         if now + self.config.ocsp_lifetime > generation.responder.certificate.validity().not_after() {
-            self.renew_services(now).await?;
+            let number = generation.number;
+            let ending = |authority: &Authority| {
+                authority.generation(number).is_some_and(|generation| {
+                    now + self.config.ocsp_lifetime > generation.responder.certificate.validity().not_after()
+                })
+            };
+            // Until it has ended it answers, whatever keeps the next one from being made.
+            match has_ended(&generation.responder.certificate, now) {
+                true => self.renew_ended(ending, now).await,
+                false => self.renew_ending(ending, now).await,
+            }
             let authority = self.authority();
             let renewed = authority.generation(generation.number);
             generation = renewed.ok_or(NpcError::Inconsistent("generation"))?.clone();

@@ -110,7 +110,25 @@ impl Npc {
         if !ended(&self.authority()) {
             return;
         }
-        let mut tried = self.stamper.renewing.lock().await;
+        let tried = self.stamper.renewing.lock().await;
+        self.renew_once_a_second(tried, ended, now).await;
+    }
+
+    /// The same where the present service still signs: nobody waits for the next one.
+    pub(crate) async fn renew_ending(&self, ending: impl Fn(&Authority) -> bool, now: Timestamp) {
+        if ending(&self.authority())
+            && let Ok(tried) = self.stamper.renewing.try_lock()
+        {
+            self.renew_once_a_second(tried, ending, now).await;
+        }
+    }
+
+    async fn renew_once_a_second(
+        &self,
+        mut tried: tokio::sync::MutexGuard<'_, Option<Timestamp>>,
+        ended: impl Fn(&Authority) -> bool,
+        now: Timestamp,
+    ) {
         let recent =
             tried.is_some_and(|at| at <= now && now.duration_since(at) < SignedDuration::from_secs(1));
         if recent || !ended(&self.authority()) {

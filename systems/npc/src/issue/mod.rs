@@ -284,8 +284,8 @@ impl Npc {
         for heard in heard {
             match heard.await.map_err(|_| NpcError::Died)? {
                 Ok(Answered::Issued(_, change)) => newest = newest.max(change),
-                // Another process was quicker; it is signed by nobody.
-                Ok(Answered::Outdated) | Err(NpcError::Revoked(_)) => {}
+                // Another process was quicker; it is signed by nobody; its CA has ended.
+                Ok(Answered::Outdated) | Err(NpcError::Revoked(_) | NpcError::Ended) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -11,7 +11,7 @@ use x509::certificate::{self, TbsCertificate};
 use x509::{Certificate, Serial, Signer};
 
 use super::{Answer, Answered, Desk};
-use crate::authority::{Authority, hex};
+use crate::authority::{Authority, has_ended, hex};
 use crate::feed::next_number;
 use crate::queue::note_reissued;
 use crate::row::{CertificateRow, select_certificate, serial};
@@ -46,11 +46,16 @@ impl Desk {
                 let _ = answer.send(Err(NpcError::Revoked(row.card.as_str().to_owned())));
                 continue;
             }
+            // Its own generation, also if another one issues by now.
+            let generation = authority.generation(row.issuer);
+            if generation.is_some_and(|generation| has_ended(&generation.ca.certificate, now)) {
+                let _ = answer.send(Err(NpcError::Ended));
+                continue;
+            }
             // The same request twice has one signature.
             let (_, answers) = waiting.entry(row.serial).or_insert_with(|| {
                 let card = row.card;
-                // Its own generation, also if another one issues by now.
-                let signer = authority.generation(row.issuer).map(|generation| generation.ca.signer.clone());
+                let signer = generation.map(|generation| generation.ca.signer.clone());
                 work.push((row, signer, now));
                 (card, Vec::new())
             });
