@@ -87,6 +87,7 @@ impl Npc {
         is_valid(&certificate, now)?;
         transaction!(self.db, |tx| {
             let replaces = registered(tx, name).await?;
+            expect_no_twin(tx, name, &certificate).await?;
             let number = next_number(tx, "registration", 1).await?;
             let sql = "INSERT INTO registration_proposal (number, name, der, replaces, proposed_by, proposed_at) \
                 VALUES ($1, $2, $3, $4, $5, $6)";
@@ -135,6 +136,7 @@ impl Npc {
             if registered(tx, &proposal.name).await? != proposal.replaces {
                 return Err(NpcError::Request("another certificate was registered since it was proposed"));
             }
+            expect_no_twin(tx, &proposal.name, &proposal.certificate).await?;
             let sql =
                 "UPDATE registration_proposal SET approved_by = $2 WHERE number = $1 AND approved_by IS NULL";
             tx.execute_one(sql, params![number as i64, operator]).await?;
@@ -201,6 +203,23 @@ fn is_valid(certificate: &Certificate, now: Timestamp) -> Result<()> {
         true => Ok(()),
         false => Err(NpcError::Request("the certificate of the registration authority is not valid now")),
     }
+}
+
+/// Refuses a certificate by which messages would be taken for another's: what a message says of its sender is a key identifier, or a
+/// name where the certificate has none. A key is one registration authority's.
+async fn expect_no_twin(tx: &mut Tx, name: &str, certificate: &Certificate) -> Result<()> {
+    for row in tx.all("SELECT name, der FROM registration_authority ORDER BY name", params![]).await? {
+        let other = authority(&row)?;
+        let (one, two) = (certificate, &other.certificate);
+        let same_sender = match (one.subject_key_identifier(), two.subject_key_identifier()) {
+            (None, None) => one.subject() == two.subject(),
+            (one, two) => one == two,
+        };
+        if other.name != name && (same_sender || one.spki() == two.spki()) {
+            return Err(NpcError::Request("another registration authority has this key or its identifier"));
+        }
+    }
+    Ok(())
 }
 
 /// The fingerprint of the certificate that a name has; none if it is free.

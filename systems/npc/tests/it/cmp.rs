@@ -386,7 +386,7 @@ async fn strangers_forgeries_and_old_messages_get_nothing() {
 async fn strangers_are_told_to_come_again_and_registration_authorities_are_served() {
     each_engine("npc", async |db| {
         // The registration authority's certificate begins when it is made, which may take a while.
-        let at = present() + SignedDuration::from_mins(1);
+        let at = present() + SignedDuration::from_mins(4);
         let limits = npc::NpcConfig { cmp_per_second: 4, cmp_strangers_per_second: 3, ..config() };
         let scene = Scene::with(&db, Arc::new(move || at), limits).await;
         key_file(&scene, "card1.key", 0);
@@ -447,7 +447,7 @@ async fn strangers_are_told_to_come_again_and_registration_authorities_are_serve
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_sender_of_forgeries_keeps_no_registration_authority_from_its_turn() {
     each_engine("npc", async |db| {
-        let at = present() + SignedDuration::from_mins(1);
+        let at = present() + SignedDuration::from_mins(4);
         let limits = npc::NpcConfig {
             cmp_per_second: 3,
             cmp_verified_per_second: 20,
@@ -591,14 +591,20 @@ async fn a_registration_authority_is_registered_by_two_persons() {
         assert_eq!(approve(first, "bert", now()).await, Ok(()), "again");
         assert_eq!(approve(first, "carl", now()).await, Err("NPC-REQUEST"));
         assert_eq!(registered().await, std::slice::from_ref(&one));
+        // The messages of two with one key would be taken for the first one's.
+        let twin = npc.propose_ra("a-twin", one.der(), "anna", now()).await.unwrap_err();
+        assert_eq!(twin.code(), "NPC-REQUEST");
+        let twin = npc.propose_ra("a-twin", other.der(), "anna", now()).await.unwrap().number;
 
         // Another certificate takes two persons too. Of two proposals the one approved first counts, and an old one brings nothing back.
         let (second, third) = (propose(&other).await, propose(&one).await);
         assert_eq!(registered().await, std::slice::from_ref(&one));
-        assert_eq!(waiting(now()).await, [third, second]);
+        assert_eq!(waiting(now()).await, [third, second, twin]);
         assert_eq!(approve(second, "bert", now()).await, Ok(()));
         assert_eq!(registered().await, std::slice::from_ref(&other));
-        assert!(waiting(now()).await.is_empty());
+        assert_eq!(waiting(now()).await, [twin]);
+        assert_eq!(approve(twin, "bert", now()).await, Err("NPC-REQUEST"), "it has become one");
+        assert_eq!(registered().await, std::slice::from_ref(&other));
         assert_eq!(approve(third, "bert", now()).await, Err("NPC-REQUEST"));
         // Removed by one person, it does not come back with what was proposed before.
         let fourth = propose(&one).await;
