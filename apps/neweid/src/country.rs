@@ -310,7 +310,7 @@ impl Country {
     /// Publishes which cards are not to be accepted (OPEN-37). Where the natural-person CA has ended nobody is left to sign that, until
     /// two persons have made the next one; everything else goes on.
     pub async fn publish_card_list(&self, now: Timestamp) -> Result<(), Failure> {
-        let cards = self.mgmt.cards_not_to_be_accepted().await.map_err(Failure::from_system)?;
+        let cards = self.mgmt.cards_not_to_be_accepted(now).await.map_err(Failure::from_system)?;
         let cards: Vec<_> =
             cards.into_iter().filter_map(|(serial, state)| Some((serial, listed(state)?))).collect();
         match self.npc.publish_cards(&cards, now).await {

@@ -68,11 +68,17 @@ pub(crate) struct Documents {
     filters: Mutex<Vec<(Arc<PublishedDocument>, Arc<Filter>)>>,
     cards: Mutex<Option<PublishedCards>>,
     delta: Mutex<Option<PublishedCards>>,
+    // The cards of which the delta of this number was found to say what is.
+    said: Mutex<Option<(u64, ListedCards)>>,
     making: tokio::sync::Mutex<()>,
+    making_cards: tokio::sync::Mutex<()>,
     // When filters of other processes were last looked for, and card status lists.
     looked: Mutex<Option<Timestamp>>,
     looked_for_cards: Mutex<Option<Timestamp>>,
 }
+
+/// Cards that are not to be accepted, with the reason.
+type ListedCards = Arc<[(CardSerial, Listed)]>;
 
 /// Whether it is time to look into the database again; notes that it was.
 fn looks(last: &Mutex<Option<Timestamp>>, now: Timestamp) -> bool {
@@ -363,11 +369,12 @@ impl Npc {
         listed: &[(CardSerial, Listed)],
         now: Timestamp,
     ) -> Result<(Arc<PublishedDocument>, Arc<PublishedDocument>)> {
-        let _turn = self.documents.making.lock().await;
+        let _turn = self.documents.making_cards.lock().await;
         let now = whole_second(now)?;
+        let listed: ListedCards = listed.into();
         for _ in 0..MOST_OVERTAKEN {
             self.load_cards().await?;
-            if let Some(published) = self.try_cards(listed, now).await? {
+            if let Some(published) = self.try_cards(&listed, now).await? {
                 return Ok(published);
             }
         }
@@ -377,7 +384,7 @@ impl Npc {
     /// Nothing if another process has stored a full list meanwhile.
     async fn try_cards(
         &self,
-        listed: &[(CardSerial, Listed)],
+        listed: &ListedCards,
         now: Timestamp,
     ) -> Result<Option<(Arc<PublishedDocument>, Arc<PublishedDocument>)>> {
         let rotation = self.config.crl_lifetime;
@@ -394,27 +401,49 @@ impl Npc {
                 self.random().fill(&mut salt);
                 let number = self.next_card_list(now).await?;
                 // A day longer than until the next, for readers that fetch once a day.
-                let list = CardList::full(number, now, rotation * 2, salt, listed.iter().copied())?;
+                let cards = listed.clone();
+                let list = off_thread(move || {
+                    CardList::full(number, now, rotation * 2, salt, cards.iter().copied())
+                });
+                let list = list.await??;
                 let Some(made) = self.publish_list(Kind::Cards, list, before).await? else { return Ok(None) };
                 *self.cards() = Some(made.clone());
                 made
             }
         };
-        let delta = CardList::delta(0, now, rotation, &list, listed.iter().copied())?;
         let kept = self.cards_delta().clone();
-        if let Some((kept, known)) = kept
-            && known.says_the_same(&delta)
-            && now < kept.this_update + rotation / 2
-            && now >= kept.this_update
+        let kept = kept.filter(|(kept, known)| {
+            known.base() == Some(document.number)
+                && now < kept.this_update + rotation / 2
+                && now >= kept.this_update
+        });
+        if let Some((kept, _)) = &kept
+            && self.said().as_ref().is_some_and(|(number, said)| *number == kept.number && said == listed)
         {
+            return Ok(Some((document, kept.clone())));
+        }
+        let delta = async |number| {
+            let (list, cards) = (list.clone(), listed.clone());
+            let delta =
+                off_thread(move || CardList::delta(number, now, rotation, &list, cards.iter().copied()));
+            Ok::<_, NpcError>(delta.await??)
+        };
+        if let Some((kept, known)) = kept
+            && known.says_the_same(&delta(0).await?)
+        {
+            *self.said() = Some((kept.number, listed.clone()));
             return Ok(Some((document, kept)));
         }
-        let number = self.next_card_list(now).await?;
-        let delta = CardList::delta(number, now, rotation, &list, listed.iter().copied())?;
+        let delta = delta(self.next_card_list(now).await?).await?;
         let made = self.publish_list(Kind::CardsDelta, delta, document.number).await?;
         let Some(made) = made else { return Ok(None) };
         *self.cards_delta() = Some(made.clone());
+        *self.said() = Some((made.0.number, listed.clone()));
         Ok(Some((document, made.0)))
+    }
+
+    fn said(&self) -> std::sync::MutexGuard<'_, Option<(u64, ListedCards)>> {
+        self.documents.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn next_card_list(&self, now: Timestamp) -> Result<u64> {

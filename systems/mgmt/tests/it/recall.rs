@@ -108,8 +108,18 @@ async fn a_recall_is_decided_by_two_and_followed_card_by_card() {
             assert_eq!(world.certificate_states(serial).await, ["suspended"; 2]);
         }
         assert_eq!(world.state(other).await, CardState::Active);
-        let refused = mgmt.cards_not_to_be_accepted().await.expect("lists");
+        let refused = mgmt.cards_not_to_be_accepted(now).await.expect("lists");
         assert_eq!(refused, both.iter().map(|card| (*card, CardState::Recalled)).collect::<Vec<_>>());
+        // Listed until no reader accepts them for their date, nor one whose clock is behind.
+        let renewal = mgmt.card(first).await.expect("a card").renewal.expect("an adult's").date();
+        let on = |days: i64| {
+            let day = renewal.checked_add(jiff::Span::new().days(days)).expect("a day");
+            day.to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8))).expect("a time").timestamp()
+        };
+        for (days, listed) in [(0, 2), (30, 2), (31, 0)] {
+            let refused = mgmt.cards_not_to_be_accepted(on(days)).await.expect("lists");
+            assert_eq!(refused.len(), listed, "{days} days after the date of renewal");
+        }
         let sql = "SELECT count(*) FROM notice WHERE kind = 'recall-update'";
         assert_eq!(
             world.dbs[4].one(sql, params![]).await.expect("counts").read::<i64>(0).expect("a number"),
@@ -290,7 +300,7 @@ async fn cards_are_found_by_their_state_without_reading_all() {
         let (_keep, dir) = directory();
         let world = World::open(&url, &dir, start()).await;
         let db = &world.dbs[4];
-        let states = params!["suspended", "recalled", "void", "destroyed"];
+        let states = params!["suspended", "recalled", "void", "destroyed", "2026-11-23"];
         let plan = async |sql: &'static str, values: &[store::Value<'_>]| -> String {
             let mut tx = db.begin().await.expect("begins");
             let rows = if db.engine() == store::Engine::Sqlite {

@@ -255,7 +255,7 @@ async fn a_renumbering_marks_cards_as_out_of_date_and_leaves_them_valid() {
             let report = world.read(*serial, Interface::Contactless);
             assert_eq!(report.verdict, Verdict::Verified, "{:?}", report.refusal());
         }
-        assert_eq!(world.mgmt.cards_not_to_be_accepted().await.expect("a list"), []);
+        assert_eq!(world.mgmt.cards_not_to_be_accepted(world.now).await.expect("a list"), []);
         // The holders are to be told, once each.
         let told = "SELECT serial FROM notice WHERE kind = 'content-outdated' ORDER BY serial";
         let told = world.dbs[4].all(told, store::params![]).await.expect("notices");
