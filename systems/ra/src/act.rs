@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan};
 use mgmt::{CertifiedCard, NoticeWay, Reader};
 use model::{CardSerial, CardState, CertificateState, KeySlot, RocDate, SuspensionCause, UserCode};
-use npc::{Carrier, IssueRequest, IssuedCertificate, Period};
+use npc::{IssuedCertificate, Period};
 use serde_json::json;
 use store::params;
 use uuid::Uuid;
@@ -571,32 +571,7 @@ impl Ra {
         if subject.outdated {
             return Err(Refusal::NewCardNeeded.into());
         }
-        let holder_no = self.authority.holder_number(&subject.link, now).await?;
-        let made_by_chip = self.management.certification_requests(card, now).await?;
-        let mut asked = Vec::with_capacity(requests.len());
-        for (slot, request_id) in requests {
-            let csr = made_by_chip.iter().find(|(id, _)| *id == slot).ok_or(RaError::Data("request"))?;
-            asked.push(IssueRequest {
-                request_id,
-                carrier: Carrier::NewEid,
-                card,
-                // It stands with the first certificate of the card.
-                chip_model: None,
-                slot,
-                csr: csr.1.clone(),
-                subject_name: subject.name.clone(),
-                id_tail: subject.id_tail.clone(),
-                holder_no: holder_no.clone(),
-                issue_date: entry.issue,
-                renewal_date: entry.renewal,
-                period: Period::Reissue { day },
-            });
-        }
-        let mut taken = Vec::with_capacity(asked.len());
-        let answers = self.authority.issue_many(&asked, now).await;
-        for (request, answer) in asked.iter().zip(answers) {
-            taken.push((request.slot, request.request_id, answer?.der));
-        }
+        let taken = self.issue_pair(&entry, &subject, &requests, Period::Reissue { day }, now).await?;
         self.management.take_certificates(card, &taken, actor, now).await?;
         let count = taken.len();
         let written = taken.into_iter().map(|(slot, _, der)| (slot, der)).collect();

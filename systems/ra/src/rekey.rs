@@ -7,7 +7,7 @@
 
 use curve::Hash;
 use jiff::Timestamp;
-use mgmt::{CertifiedCard, KeyPair, Reader, RekeyCase};
+use mgmt::{CertifiedCard, KeyPair, Reader, RekeyCase, Subject};
 use model::{CardSerial, CertificateState, KeySlot};
 use npc::{Carrier, IssueRequest, IssuedCertificate, Period};
 use store::params;
@@ -109,10 +109,23 @@ impl Ra {
             // NPC-28: RSA serves no second period.
             KeyPair::Rsa => return Err(Refusal::NoFurtherKeys.into()),
         };
+        self.issue_pair(entry, &subject, &ids, period, now).await
+    }
+
+    /// Certificates for a pair of keys of a card, over the requests that the chip made for them: both or neither, for half a pair is
+    /// none.
+    pub(crate) async fn issue_pair(
+        &self,
+        entry: &CertifiedCard,
+        subject: &Subject,
+        numbers: &[(KeySlot, Uuid)],
+        period: Period,
+        now: Timestamp,
+    ) -> Result<Vec<Taken>> {
         let holder_no = self.authority.holder_number(&subject.link, now).await?;
         let made_by_chip = self.management.certification_requests(entry.serial, now).await?;
-        let mut asked = Vec::with_capacity(ids.len());
-        for (slot, request_id) in ids {
+        let mut asked = Vec::with_capacity(numbers.len());
+        for &(slot, request_id) in numbers {
             let csr = made_by_chip.iter().find(|(id, _)| *id == slot).ok_or(RaError::Data("request"))?;
             asked.push(IssueRequest {
                 request_id,
@@ -130,7 +143,6 @@ impl Ra {
                 period,
             });
         }
-        // Both or neither: half a pair is none.
         self.check_both(&asked, now).await?;
         let answers = self.authority.issue_many(&asked, now).await;
         let issued = self.refuse_both(&asked, answers, now).await?;

@@ -106,6 +106,31 @@ fn suspend_of(request: &ra::Request) -> ra::Request {
     other
 }
 
+/// A pair of which one certificate cannot be reissued is not reissued by half.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reissue_is_whole_or_none() {
+    store::testkit::each_engine_url(async |url| {
+        let (_keep, dir) = directory();
+        let mut counter = Counter::open(&url, &dir).await;
+        let card = counter.card;
+        let (npc, now) = (&counter.world.npc, counter.world.now);
+        let all = npc.certificates_of(card, now).await.unwrap();
+        let one = all.iter().find(|made| made.slot == KeySlot::EncryptionRsa).unwrap();
+        npc.revoke_certificate(&one.serial, RevocationReason::KeyCompromise, "clerk", now).await.unwrap();
+        counter.world.now = years_later(now, 5 * 365 - 60);
+        let now = counter.world.now;
+        for _ in 0..2 {
+            let asked = request(Function::Extend, card, Detail::Nothing, now);
+            let by_code = Proof::UserCode(code());
+            let result = counter.ra.act(Channel::Online, &asked, &by_code, Some(counter.reader()), now).await;
+            assert_eq!(refused(result), "NPC-NOTHING-TO-REISSUE");
+            assert_eq!(counter.world.npc.certificates_of(card, now).await.unwrap().len(), 2);
+        }
+        counter.close().await;
+    })
+    .await;
+}
+
 // proves: NPC-23, NPC-24, NPC-25, NPC-27, NPC-29, NPC-30, OPEN-18, UPDATE-20
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_are_reissued_once_and_rewritten() {
