@@ -26,8 +26,15 @@ class Browser:
                 raise SystemExit("chromium ended at once")
             time.sleep(0.1)
         port = open(port_file).read().split("\n")[0]
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json", timeout=60) as answer:
-            target = next(t for t in json.load(answer) if t["type"] == "page")
+        # It listens before it lists its first page.
+        for _ in range(600):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/json", timeout=60) as answer:
+                target = next((t for t in json.load(answer) if t["type"] == "page"), None)
+            if target:
+                break
+            time.sleep(0.1)
+        else:
+            raise SystemExit("chromium has no page")
         path = target["webSocketDebuggerUrl"].split(port, 1)[1]
         self.socket = socket.create_connection(("127.0.0.1", int(port)), timeout=120)
         self.buffer, self.number, self.events = b"", 0, []
@@ -41,6 +48,11 @@ class Browser:
             raise SystemExit(head.decode())
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
+        # The load of the empty page is not that of the first one asked for.
+        for _ in range(600):
+            if self.js("document.readyState") == "complete":
+                break
+            time.sleep(0.1)
 
     def _more(self):
         data = self.socket.recv(65536)
@@ -152,4 +164,8 @@ class Browser:
     def close(self):
         self.socket.close()
         self.process.terminate()
-        self.process.wait(30)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()

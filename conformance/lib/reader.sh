@@ -119,12 +119,12 @@ remove() {
   done
 }
 
-# interrupt PID: asks a child to stop, and insists where it does not listen; hands on its exit code
+# interrupt PID [SECONDS]: asks a child to stop, and insists where it does not within so many seconds (5); hands on its exit code
 interrupt() {
   local signal tries
   for signal in INT TERM KILL; do
     kill "-$signal" "$1" 2>/dev/null
-    for tries in $(seq 50); do
+    for tries in $(seq $((${2:-5} * 10))); do
       kill -0 "$1" 2>/dev/null || break 2
       sleep 0.1
     done

@@ -205,9 +205,10 @@ fn what_openssl_enciphers_the_card_opens() {
     let mut damaged = desk.read("block");
     damaged[7] ^= 1;
     open(&desk.file("damaged", &damaged)).fails_in_json(18, "TERMINAL-E-KEY-INPUT");
+    // AES-CBC: a bit of the last block but one is a bit of the padding, which is wrong then whatever the key.
     let mut cut = desk.read("envelope-1");
-    let last = cut.len() - 1;
-    cut[last] ^= 1;
+    let at = cut.len() - 17;
+    cut[at] ^= 1;
     open(&desk.file("cut", &cut)).fails_in_json(18, "TERMINAL-E-KEY-INPUT");
     let stranger = Desk::new("active_national");
     let other = desk.path("other");
@@ -836,7 +837,6 @@ fn a_card_is_updated_on_an_outing_that_the_site_has_announced() {
     assert!(page().contains("Nothing is announced"), "{}", page());
     let office = registry::offices().next().expect("an office").code;
     let (now, second) = (jiff::Timestamp::now(), jiff::SignedDuration::from_secs(1));
-    let begins = now + second * 4;
     let announce = |from: jiff::Timestamp| {
         let (from, until) = (from.to_string(), (now + second * 3600).to_string());
         let what =
@@ -845,6 +845,8 @@ fn a_card_is_updated_on_an_outing_that_the_site_has_announced() {
         Ran::of(neweid().args(what).args(with))
     };
     announce(now).fails_in_json(1, "MGMT-E-OUTING");
+    // Time enough for one command on a busy machine.
+    let begins = jiff::Timestamp::now() + second * 12;
     assert_eq!(announce(begins).json()[0]["number"], 1);
     assert!(page().contains("某里活動中心"), "{}", page());
     assert!(page().contains("aria-label=\"公告 announced places\""), "{}", page());

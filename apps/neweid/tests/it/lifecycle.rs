@@ -1,6 +1,6 @@
 //! `neweid up` from start to end: when `endpoints.json` is there, what later starts keep, who may serve a directory.
 
-use crate::support::{Country, Up, get, in_dir, neweid, serial_of, text};
+use crate::support::{Country, PATIENCE, Up, get, in_dir, neweid, serial_of, text};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -107,14 +107,17 @@ fn every_orderly_end_takes_the_endpoints_away() {
     }
     // In the middle of the first run too, at once and with nothing lost.
     let fresh = country.beside("fresh");
-    let up = Up::spawn(&fresh, &[]);
+    let mut up = Up::spawn(&fresh, &[]);
+    let begun = Instant::now();
     while !fresh.join("db/mgmt.sqlite").exists() {
+        assert!(up.ended().is_none() && begun.elapsed() < PATIENCE, "{}", up.stderr());
         std::thread::sleep(Duration::from_millis(5));
     }
     let begun = Instant::now();
     up.signal("INT");
     up.wait().fails(130, "NEWEID-E-INTERRUPTED");
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    // A key pair that is being made is waited for, the rest of the run is not.
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     assert!(!fresh.join("endpoints.json").exists());
 
     let port = crate::support::free_ports().to_string();
@@ -127,8 +130,10 @@ fn every_orderly_end_takes_the_endpoints_away() {
             .spawn()
             .expect("the program starts"),
     );
+    let begun = Instant::now();
     while !file.exists() {
         assert!(demo.0.try_wait().expect("our child").is_none(), "ended too early");
+        assert!(begun.elapsed() < PATIENCE, "does not serve");
         std::thread::sleep(Duration::from_millis(1));
     }
     let sent = std::process::Command::new("kill").args(["-INT", &demo.0.id().to_string()]).status();
@@ -165,7 +170,7 @@ fn an_open_connection_does_not_hold_up_the_end() {
         .collect();
     let begun = Instant::now();
     up.stop();
-    assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     drop(connections);
 }
 

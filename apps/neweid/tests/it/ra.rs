@@ -1,6 +1,6 @@
 //! The functions of the registration authority from a shell, on a running country, with OpenSSL agreeing at each step.
 
-use crate::support::{Country, Up, card_of, cards, exchange, get, run, text};
+use crate::support::{Country, PATIENCE, Up, card_of, cards, exchange, get, run, text};
 use serde_json::Value;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -81,7 +81,7 @@ impl Desk {
             if said.contains(&format!(": {expected}")) {
                 return;
             }
-            assert!(begun.elapsed() < Duration::from_secs(30), "{expected}: {said}");
+            assert!(begun.elapsed() < PATIENCE, "{expected}: {said}");
         }
     }
 }
@@ -125,7 +125,7 @@ fn a_recalled_card_is_rekeyed_by_its_holder_and_openssl_agrees() {
     assert_eq!((&listed()["other_keys"], &listed()["rekeyed"]), (&"ec".into(), &false.into()));
     let begun = Instant::now();
     while listed()["called"] == false {
-        assert!(begun.elapsed() < Duration::from_secs(30), "its turn does not come");
+        assert!(begun.elapsed() < PATIENCE, "its turn does not come");
         std::thread::sleep(Duration::from_millis(50));
     }
     // Until its turn comes, and after it, the card is valid: PIN2 signs the request with the key that is given up.

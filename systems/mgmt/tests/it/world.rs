@@ -187,9 +187,16 @@ impl World {
                     self.mgmt.batch(100, CLERK, self.now).await?;
                 }
                 ApplicationState::Batched | ApplicationState::InProduction => {
-                    let steps = self.mgmt.advance(self.now).await? + self.centre.run_line(self.now).await?;
-                    let state = self.mgmt.case(no).await?.state;
-                    if steps == 0 && state == case.state {
+                    let mut steps = 0;
+                    // A card whose file somebody else holds just now is put off for a moment.
+                    for minute in 0..10 {
+                        let now = later(self.now, minute);
+                        steps += self.mgmt.advance(now).await? + self.centre.run_line(now).await?;
+                        if steps > 0 || self.mgmt.case(no).await?.state != case.state {
+                            break;
+                        }
+                    }
+                    if steps == 0 && self.mgmt.case(no).await?.state == case.state {
                         return Err(MgmtError::Unfinished);
                     }
                 }

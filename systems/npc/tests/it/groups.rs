@@ -17,6 +17,16 @@ async fn count(db: &Db, sql: &'static str) -> i64 {
     db.one(sql, params![]).await.unwrap().read(0).unwrap()
 }
 
+/// Waits until a count is reached, which must come.
+async fn until(db: &Db, sql: &'static str, least: i64) {
+    let reached = async {
+        while count(db, sql).await < least {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), reached).await.expect("it is reached");
+}
+
 async fn ec_requests(npc: &Npc, numbers: std::ops::Range<u32>) -> Vec<IssueRequest> {
     let mut requests = Vec::new();
     for number in numbers {
@@ -398,24 +408,18 @@ async fn a_caller_who_goes_away_loses_nothing() {
             tokio::spawn(async move { npc.issue(&request, now()).await })
         };
         let gone = begin(&requests[0]);
-        while count(&db, "SELECT count(*) FROM certificate").await < 1 {
-            tokio::task::yield_now().await;
-        }
+        until(&db, "SELECT count(*) FROM certificate", 1).await;
         gone.abort();
         assert!(gone.await.is_err_and(|error| error.is_cancelled()));
         let others: Vec<_> = requests[1..].iter().map(begin).collect();
-        while count(&db, "SELECT count(*) FROM certificate").await < 8 {
-            tokio::task::yield_now().await;
-        }
+        until(&db, "SELECT count(*) FROM certificate", 8).await;
         assert_eq!(count(&db, "SELECT count(*) FROM certificate WHERE der IS NOT NULL").await, 0);
         set(&gate, true);
         let mut issued = Vec::new();
         for other in others {
             issued.push(other.await.unwrap().unwrap());
         }
-        while count(&db, "SELECT count(*) FROM certificate WHERE der IS NOT NULL").await < 8 {
-            tokio::task::yield_now().await;
-        }
+        until(&db, "SELECT count(*) FROM certificate WHERE der IS NOT NULL", 8).await;
         // Whoever comes back finds the certificate.
         issued.push(npc.issue(&requests[0], now()).await.unwrap());
         issued.sort_by_key(|issued| issued.serial);

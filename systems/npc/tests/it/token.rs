@@ -421,7 +421,8 @@ async fn a_token_that_hangs_stops_nobody_who_writes() {
             let npc = npc.clone();
             async move { npc.maintain(due).await }
         });
-        has_begun.recv().await.unwrap();
+        let has_begun = tokio::time::timeout(Duration::from_secs(60), has_begun.recv()).await;
+        has_begun.expect("the key is asked for").unwrap();
         let written = tokio::time::timeout(Duration::from_secs(60), npc.holder_number(&[9; 32], due)).await;
         assert_eq!(written.expect("the database waits for no token").unwrap().len(), 16);
         let given_up = tokio::time::timeout(Duration::from_secs(60), maintained).await;

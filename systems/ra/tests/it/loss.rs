@@ -1,5 +1,7 @@
 //! Loss and its withdrawal, on every way that a holder has, and at every hour.
 
+use std::time::Duration;
+
 use curve::{Random, SystemRandom};
 use jiff::SignedDuration;
 use mgmt::{CallerAnswers, DataListStatus, ListedField};
@@ -109,9 +111,12 @@ async fn nobody_learns_online_who_has_a_card() {
         assert!(answers[0].starts_with("MGMT-E-USER-CODE-WRONG"), "{answers:?}");
         // Hashing is the work: of the holder's code while it is not locked it is management's, which is quick here.
         let hasher = mgmt::UserCodeHasher::new(cost);
-        let begun = tokio::time::Instant::now();
-        hasher.matches_nothing(&wrong).await.unwrap();
-        let hashing = begun.elapsed();
+        let mut hashing = Duration::MAX;
+        for _ in 0..5 {
+            let begun = tokio::time::Instant::now();
+            hasher.matches_nothing(&wrong).await.unwrap();
+            hashing = hashing.min(begun.elapsed());
+        }
         for (n, time) in in_time.iter().enumerate().filter(|(n, _)| n % 2 == 1 || *n >= 10) {
             assert!(*time > hashing / 10, "try {n}: {time:?} of {hashing:?}");
         }
