@@ -126,7 +126,8 @@ pub fn in_dir<const N: usize>(dir: &Path, args: [&str; N]) -> Ran {
 /// The first of three consecutive free ports, below those the kernel hands out for connections.
 pub fn free_ports() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = u16::try_from(std::process::id() % 6_000).expect("small");
+    // Far from where the processes begin that are started beside this one: two must not find the same ports free at once.
+    let start = u16::try_from(std::process::id() % 6_000 * 2_357 % 6_000).expect("small");
     for _ in 0..6_000 {
         let port = 12_000 + 3 * ((start + NEXT.fetch_add(1, Ordering::Relaxed)) % 6_000);
         let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
